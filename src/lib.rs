@@ -1,0 +1,27 @@
+//! Kafka → BigQuery, exactly once.
+//!
+//! ```text
+//! Kafka ─► source ─► transcode ─► batch ─► sink ─► ledger ─► offset commit ─► flush
+//!           thread    contract,    bytes    BigQuery   settled head     visible
+//!                     ignore,  └── rejected ──► dead letters ──┘
+//!                     encode
+//! ```
+//!
+//! The modules below stand in the order data flows; what all of them share comes last.
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+pub mod cli;
+pub mod config;
+pub mod contract;
+#[cfg(feature = "local")]
+pub mod local;
+pub mod pipeline;
+pub mod row;
+pub mod sink;
+pub mod source;
+pub mod telemetry;
+pub mod transcode;
+
+pub mod clock;
+pub mod retry;
+pub mod shutdown;

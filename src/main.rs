@@ -1,0 +1,3 @@
+//! Arguments → settings → run → flush telemetry.
+
+fn main() {}
