@@ -25,3 +25,10 @@ pub struct Batch {
     pub rows: RowBuffer,
     pub letters: Vec<DeadLetter>,
 }
+
+impl Batch {
+    /// Bytes it holds in memory until it is settled.
+    pub fn bytes(&self) -> usize {
+        self.rows.bytes() + self.letters.iter().map(DeadLetter::bytes).sum::<usize>()
+    }
+}

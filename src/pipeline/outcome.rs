@@ -1,6 +1,8 @@
 //! What becomes of a record: a closed set, each with its name in the documentation.
 
-use crate::source::Position;
+use sha2::{Digest, Sha256};
+
+use crate::source::{Event, Position};
 
 /// The transcoder's answer for one record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,4 +89,50 @@ pub struct DeadLetter {
     /// SHA-256 of the whole value, lower-case hex.
     pub value_sha256: String,
     pub rejection: Rejection,
+}
+
+/// How much of a value a dead letter keeps: enough to read it, and far below an append's limit.
+const KEPT_BYTES: usize = 1 << 20;
+
+impl DeadLetter {
+    /// Keeps the first MiB of the value, its length and its SHA-256.
+    pub fn new(
+        at: Position,
+        timestamp_ms: Option<i64>,
+        key: Option<&[u8]>,
+        headers: Vec<(String, Option<Vec<u8>>)>,
+        value: Option<&[u8]>,
+        rejection: Rejection,
+    ) -> Self {
+        let whole = value.unwrap_or_default();
+        Self {
+            at,
+            timestamp_ms,
+            key: key.map(<[u8]>::to_vec),
+            headers,
+            value: value.map(|value| value[..value.len().min(KEPT_BYTES)].to_vec()),
+            value_bytes: whole.len() as u64,
+            value_sha256: Sha256::digest(whole).iter().map(|byte| format!("{byte:02x}")).collect(),
+            rejection,
+        }
+    }
+
+    pub fn of(event: &Event<'_>, rejection: Rejection) -> Self {
+        let headers = (0..event.headers.len())
+            .map(|index| event.headers.get(index))
+            .map(|(name, value)| (name.to_owned(), value.map(<[u8]>::to_vec)))
+            .collect();
+        Self::new(event.at, event.timestamp_ms, event.key, headers, event.value, rejection)
+    }
+
+    /// Bytes it holds in memory, for the bound on what is in flight.
+    pub fn bytes(&self) -> usize {
+        let headers = self.headers.iter().map(|(name, value)| {
+            name.len() + value.as_ref().map_or(0, Vec::len) + size_of::<(String, Option<Vec<u8>>)>()
+        });
+        size_of::<Self>()
+            + self.key.as_ref().map_or(0, Vec::len)
+            + self.value.as_ref().map_or(0, Vec::len)
+            + headers.sum::<usize>()
+    }
 }

@@ -1,7 +1,17 @@
-//! Kafka: where events come from, and the words for their places.
+//! Kafka: where events come from, where offsets are committed, and the words for their places.
 
+pub mod client;
+mod commit_record;
+mod committer;
+mod consumer;
 mod event;
+mod native;
 mod position;
+mod reread;
 
+pub use commit_record::{CommitRecord, RecordError};
+pub use committer::{CommitError, Committer};
+pub use consumer::{Committed, OpenError, PollError, Polled, Rebalance, Record, Source};
 pub use event::{Event, HeaderList, NoHeaders};
 pub use position::{Offset, Partition, Position};
+pub use reread::KafkaReread;

@@ -1,1 +1,14 @@
-//! BigQuery
+//! BigQuery: our own append client on the generated stubs, tables over REST, and the writer that
+//! owns a write stream. What gcp-bigquery-client's own `storage` module lacks, and why we do not
+//! use it, is told in docs/adr/0003-own-append-client.md.
+
+pub(in crate::sink) mod append;
+mod auth;
+mod client;
+pub(in crate::sink) mod descriptor;
+pub(in crate::sink) mod errors;
+mod rest;
+mod table;
+mod writer;
+
+pub use client::BigQuery;

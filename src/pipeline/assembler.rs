@@ -1,0 +1,220 @@
+//! Puts outcomes together into batches: by bytes, rows and age, one open batch a lane.
+
+use std::time::{Duration, Instant};
+
+use super::{Batch, BatchId, DeadLetter, Span};
+use crate::config::{Guarantee, Limits};
+use crate::row::RowBuffer;
+use crate::source::{Offset, Partition, Position};
+
+/// The open batches of all lanes.
+pub struct Assembler {
+    per_partition: bool,
+    bytes: usize,
+    rows: usize,
+    age: Duration,
+    /// Indexed by partition in exactly-once, index 0 alone in at-least-once.
+    lanes: Vec<Option<OpenBatch>>,
+    next: u64,
+}
+
+/// A batch that still takes records.
+pub struct OpenBatch {
+    batch: Batch,
+    opened: Instant,
+    letter_bytes: usize,
+    /// Index of each partition's span in `batch.spans`, so that a record of any of a thousand
+    /// partitions finds its own without a search.
+    span_of: Vec<u32>,
+}
+
+const NO_SPAN: u32 = u32::MAX;
+
+impl Assembler {
+    pub fn new(guarantee: Guarantee, limits: &Limits) -> Self {
+        Self {
+            per_partition: matches!(guarantee, Guarantee::ExactlyOnce),
+            bytes: limits.batch_bytes,
+            rows: limits.batch_rows,
+            age: limits.batch_age,
+            lanes: Vec::new(),
+            next: 0,
+        }
+    }
+
+    /// The open batch that takes records of this partition.
+    pub fn batch_for(&mut self, partition: Partition, now: Instant) -> &mut OpenBatch {
+        let index = self.index(partition);
+        if self.lanes.len() <= index {
+            self.lanes.resize_with(index + 1, || None);
+        }
+        self.lanes[index].get_or_insert_with(|| {
+            self.next += 1;
+            OpenBatch {
+                batch: Batch {
+                    id: BatchId(self.next),
+                    spans: Vec::new(),
+                    rows: RowBuffer::default(),
+                    letters: Vec::new(),
+                },
+                opened: now,
+                letter_bytes: 0,
+                span_of: Vec::new(),
+            }
+        })
+    }
+
+    /// Takes the partition's batch out if it is full.
+    pub fn take_full(&mut self, partition: Partition) -> Option<Batch> {
+        let index = self.index(partition);
+        let (bytes, rows) = (self.bytes, self.rows);
+        let lane = self.lanes.get_mut(index)?;
+        let full = lane.as_ref().is_some_and(|open| {
+            open.bytes() >= bytes || open.batch.rows.len() + open.batch.letters.len() >= rows
+        });
+        if full { lane.take().map(|open| open.batch) } else { None }
+    }
+
+    /// Takes every batch out that is older than the limit; all of them with `now` absent.
+    pub fn take_ripe(&mut self, now: Option<Instant>) -> Vec<Batch> {
+        let age = self.age;
+        let ripe = |open: &OpenBatch| now.is_none_or(|now| now - open.opened >= age);
+        self.lanes
+            .iter_mut()
+            .filter(|lane| lane.as_ref().is_some_and(ripe))
+            .filter_map(Option::take)
+            .map(|open| open.batch)
+            .collect()
+    }
+
+    /// Takes the batch out that holds this partition's records, if there is one.
+    pub fn take(&mut self, partition: Partition) -> Option<Batch> {
+        let index = self.index(partition);
+        self.lanes.get_mut(index)?.take().map(|open| open.batch)
+    }
+
+    /// Whether records of the partition wait in an open batch.
+    pub fn holds(&self, partition: Partition) -> bool {
+        self.lanes
+            .get(self.index(partition))
+            .and_then(Option::as_ref)
+            .is_some_and(|open| open.span(partition).is_some())
+    }
+
+    /// Bytes in open batches.
+    pub fn bytes(&self) -> usize {
+        self.lanes.iter().flatten().map(OpenBatch::bytes).sum()
+    }
+
+    /// When the oldest open batch has to go.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.lanes.iter().flatten().map(|open| open.opened + self.age).min()
+    }
+
+    fn index(&self, partition: Partition) -> usize {
+        if self.per_partition { partition.0.max(0) as usize } else { 0 }
+    }
+}
+
+impl OpenBatch {
+    pub fn rows(&mut self) -> &mut RowBuffer {
+        &mut self.batch.rows
+    }
+
+    pub fn reject(&mut self, letter: DeadLetter) {
+        self.letter_bytes += letter.bytes();
+        self.batch.letters.push(letter);
+    }
+
+    /// Notes that the batch now covers this record, whatever became of it.
+    pub fn cover(&mut self, at: Position) {
+        match self.span(at.partition) {
+            Some(index) => self.batch.spans[index].next = at.offset.next(),
+            None => self.open_span(at),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.batch.rows.bytes() + self.letter_bytes
+    }
+
+    fn span(&self, partition: Partition) -> Option<usize> {
+        let index = *self.span_of.get(partition.0 as usize)?;
+        (index != NO_SPAN).then_some(index as usize)
+    }
+
+    fn open_span(&mut self, at: Position) {
+        let slot = at.partition.0.max(0) as usize;
+        if self.span_of.len() <= slot {
+            self.span_of.resize(slot + 1, NO_SPAN);
+        }
+        self.span_of[slot] = self.batch.spans.len() as u32;
+        let Position { partition, offset } = at;
+        self.batch.spans.push(Span { partition, first: offset, next: Offset(offset.0 + 1) });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits() -> Limits {
+        Limits {
+            in_flight_bytes: 1 << 20,
+            batch_bytes: 100,
+            batch_rows: 3,
+            batch_age: Duration::from_millis(20),
+            commit_interval: Duration::ZERO,
+            drain: Duration::from_secs(1),
+        }
+    }
+
+    fn put(assembler: &mut Assembler, partition: i32, offset: i64, bytes: usize, now: Instant) {
+        let at = Position::new(partition, offset);
+        let open = assembler.batch_for(at.partition, now);
+        let written: Result<(), ()> = open.rows().push(at, |row| {
+            row.resize(row.len() + bytes, 7);
+            Ok(())
+        });
+        written.expect("pushed");
+        open.cover(at);
+    }
+
+    #[test]
+    fn exactly_once_keeps_partitions_apart_and_at_least_once_puts_them_together() {
+        let now = Instant::now();
+        for (guarantee, batches) in [(Guarantee::ExactlyOnce, 2), (Guarantee::AtLeastOnce, 1)] {
+            let mut assembler = Assembler::new(guarantee, &limits());
+            put(&mut assembler, 5, 10, 1, now);
+            put(&mut assembler, 0, 3, 1, now);
+            put(&mut assembler, 5, 12, 1, now);
+            let taken = assembler.take_ripe(None);
+            assert_eq!(taken.len(), batches);
+            let mut spans: Vec<Span> = taken.into_iter().flat_map(|batch| batch.spans).collect();
+            spans.sort_by_key(|span| span.partition);
+            let span = |partition, first, next| Span {
+                partition: Partition(partition),
+                first: Offset(first),
+                next: Offset(next),
+            };
+            assert_eq!(spans, [span(0, 3, 4), span(5, 10, 13)]);
+            assert!(!assembler.holds(Partition(5)));
+        }
+    }
+
+    #[test]
+    fn a_batch_ends_by_rows_bytes_or_age() {
+        let now = Instant::now();
+        let mut assembler = Assembler::new(Guarantee::ExactlyOnce, &limits());
+        put(&mut assembler, 0, 0, 1, now);
+        put(&mut assembler, 0, 1, 1, now);
+        assert!(assembler.take_full(Partition(0)).is_none());
+        put(&mut assembler, 0, 2, 1, now);
+        assert_eq!(assembler.take_full(Partition(0)).expect("rows").rows.len(), 3);
+        put(&mut assembler, 0, 3, 120, now);
+        assert!(assembler.take_full(Partition(0)).is_some());
+        put(&mut assembler, 1, 0, 1, now);
+        assert!(assembler.take_ripe(Some(now)).is_empty());
+        assert_eq!(assembler.take_ripe(Some(now + Duration::from_millis(20))).len(), 1);
+    }
+}

@@ -1,0 +1,213 @@
+//! Properties of the ledger against a plain model that remembers every offset.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const P: Partition = Partition(0);
+
+fn place(stream: u8, rows: u64) -> StreamPlace {
+    StreamPlace { stream: StreamName(Arc::from(format!("s{stream}"))), rows }
+}
+
+fn span(first: i64, next: i64) -> Span {
+    Span { partition: P, first: Offset(first), next: Offset(next) }
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    /// Offsets in the batch, and whether it moved to a fresh stream.
+    Open {
+        offsets: i64,
+        fresh: bool,
+    },
+    /// Settles the nth open batch.
+    Settle(prop::sample::Index),
+    Commit,
+    Flush,
+    /// Lost and assigned again at the committed offset.
+    Revoke,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (1..5i64, prop::bool::weighted(0.1))
+            .prop_map(|(offsets, fresh)| Step::Open { offsets, fresh }),
+        4 => any::<prop::sample::Index>().prop_map(Step::Settle),
+        3 => Just(Step::Commit),
+        3 => Just(Step::Flush),
+        1 => Just(Step::Revoke),
+    ]
+}
+
+/// What the world knows: rows of each stream in order (by offset), how many are visible.
+#[derive(Default)]
+struct World {
+    streams: BTreeMap<u8, (Vec<i64>, u64)>,
+    settled: BTreeMap<i64, bool>,
+}
+
+impl World {
+    fn visible(&self) -> Vec<i64> {
+        self.streams.values().flat_map(|(rows, seen)| rows[..*seen as usize].to_vec()).collect()
+    }
+}
+
+/// What a record is does not depend on who reads it: runs of rows, runs of ignored events.
+fn is_row(offset: i64) -> bool {
+    offset % 7 < 4
+}
+
+fn number(stream: &StreamName) -> u8 {
+    stream.0[1..].parse().expect("a test stream")
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+    /// Any interleaving of opened, settled, committed, flushed and revoked: the commit point never
+    /// passes an unsettled offset, never moves back, promises all rows before it that are not yet
+    /// visible, and at the end every row below the committed offset is visible exactly once.
+    #[test]
+    fn the_commit_point_never_passes_an_unsettled_offset(steps in prop::collection::vec(step(), 1..80)) {
+        let mut ledger = Ledger::default();
+        let mut world = World::default();
+        let (mut stream, mut batch, mut next) = (0u8, 0u64, 0i64);
+        let mut pending: Vec<(BatchId, i64, i64, Option<StreamPlace>)> = Vec::new();
+        let mut committed = CommitPoint { offset: Offset(0), promise: None };
+        let mut due: Option<StreamPlace> = None;
+        ledger.assign(P, Offset(0), None);
+        ledger.recovered(P);
+        for step in steps {
+            match step {
+                Step::Open { offsets, fresh } => {
+                    if fresh { stream += 1; }
+                    let entry = world.streams.entry(stream).or_default();
+                    entry.0.extend((next..next + offsets).filter(|offset| is_row(*offset)));
+                    let total = entry.0.len() as u64;
+                    let at = (total > 0).then(|| place(stream, total));
+                    ledger.open(BatchId(batch), span(next, next + offsets), Instant::now());
+                    pending.push((BatchId(batch), next, next + offsets, at));
+                    for offset in next..next + offsets { world.settled.insert(offset, false); }
+                    batch += 1;
+                    next += offsets;
+                }
+                Step::Settle(index) => if !pending.is_empty() {
+                    let (id, first, end, at) = pending.remove(index.index(pending.len()));
+                    for offset in first..end { world.settled.insert(offset, true); }
+                    ledger.settle(id, P, at);
+                },
+                Step::Commit => if let Some(point) = ledger.commit_point(P) {
+                    prop_assert!(due.is_none(), "a commit while a flush is due");
+                    prop_assert!(point.offset > committed.offset);
+                    for offset in committed.offset.0..point.offset.0 {
+                        prop_assert!(world.settled[&offset], "{offset} is not settled");
+                    }
+                    let seen = world.visible();
+                    let promised: Vec<i64> = point.promise.iter().flat_map(|p| {
+                        world.streams[&number(&p.stream)].0[..p.rows as usize].to_vec()
+                    }).collect();
+                    for rows in world.streams.values().map(|(rows, _)| rows) {
+                        for offset in rows.iter().filter(|o| **o < point.offset.0) {
+                            prop_assert!(seen.contains(offset) || promised.contains(offset), "{offset} is lost");
+                        }
+                    }
+                    for offset in &promised {
+                        prop_assert!(*offset < point.offset.0, "{offset} is promised before its turn");
+                    }
+                    committed = point.clone();
+                    due = ledger.committed(P, point);
+                },
+                Step::Flush => if let Some(at) = due.take() {
+                    let rows = &mut world.streams.get_mut(&number(&at.stream)).expect("stream").1;
+                    *rows = (*rows).max(at.rows);
+                    ledger.flushed(P, at);
+                },
+                Step::Revoke => {
+                    ledger.release(P);
+                    prop_assert!(ledger.commit_point(P).is_none());
+                    // The next owner: flush what the metadata names, a new stream, resume.
+                    if let Some(at) = &committed.promise {
+                        let rows = &mut world.streams.get_mut(&number(&at.stream)).expect("stream").1;
+                        *rows = (*rows).max(at.rows);
+                    }
+                    due = None;
+                    stream += 1;
+                    pending.clear();
+                    next = committed.offset.0;
+                    world.settled.retain(|offset, _| *offset < next);
+                    ledger.assign(P, committed.offset, committed.promise.clone());
+                    prop_assert!(ledger.commit_point(P).is_none());
+                    ledger.recovered(P);
+                }
+            }
+            let mut seen = world.visible();
+            seen.sort_unstable();
+            prop_assert!(seen.windows(2).all(|pair| pair[0] != pair[1]), "a row is visible twice");
+        }
+    }
+}
+
+#[test]
+fn an_ignored_span_advances_the_head_without_a_promise() {
+    let mut ledger = Ledger::default();
+    ledger.assign(P, Offset(5), None);
+    ledger.recovered(P);
+    ledger.open(BatchId(1), span(5, 9), Instant::now());
+    assert_eq!(ledger.commit_point(P), None);
+    ledger.settle(BatchId(1), P, None);
+    assert_eq!(ledger.commit_point(P), Some(CommitPoint { offset: Offset(9), promise: None }));
+}
+
+#[test]
+fn nothing_is_committed_before_the_recovery() {
+    let mut ledger = Ledger::default();
+    ledger.assign(P, Offset(0), Some(place(7, 3)));
+    ledger.open(BatchId(1), span(0, 1), Instant::now());
+    ledger.settle(BatchId(1), P, Some(place(8, 1)));
+    assert_eq!(ledger.commit_point(P), None);
+    ledger.recovered(P);
+    let point = ledger.commit_point(P).expect("recovered");
+    ledger.committed(P, point);
+    assert_eq!(ledger.take_retired(P), Some(place(7, 3).stream));
+}
+
+#[test]
+fn the_head_stops_where_the_stream_changes_until_the_first_is_visible() {
+    let mut ledger = Ledger::default();
+    ledger.assign(P, Offset(0), None);
+    ledger.recovered(P);
+    for (batch, stream) in [(1, 1), (2, 2)] {
+        ledger.open(BatchId(batch), span(batch as i64 - 1, batch as i64), Instant::now());
+        ledger.settle(BatchId(batch), P, Some(place(stream, 1)));
+    }
+    let first = ledger.commit_point(P).expect("first");
+    assert_eq!(first, CommitPoint { offset: Offset(1), promise: Some(place(1, 1)) });
+    let flush = ledger.committed(P, first).expect("a flush");
+    assert_eq!(ledger.commit_point(P), None);
+    ledger.flushed(P, flush);
+    let second = ledger.commit_point(P).expect("second");
+    assert_eq!(second, CommitPoint { offset: Offset(2), promise: Some(place(2, 1)) });
+}
+
+#[test]
+fn once_all_is_visible_a_clean_commit_drops_the_promise() {
+    let mut ledger = Ledger::default();
+    ledger.assign(P, Offset(0), None);
+    ledger.recovered(P);
+    ledger.open(BatchId(1), span(0, 1), Instant::now());
+    ledger.settle(BatchId(1), P, Some(place(1, 1)));
+    let point = ledger.commit_point(P).expect("settled");
+    let flush = ledger.committed(P, point).expect("a flush");
+    assert_eq!(ledger.clean_point(P), None);
+    ledger.flushed(P, flush);
+    let clean = ledger.clean_point(P).expect("clean");
+    assert_eq!(clean, CommitPoint { offset: Offset(1), promise: None });
+    assert_eq!(ledger.committed(P, clean), None);
+    assert_eq!(ledger.clean_point(P), None);
+    assert!(ledger.is_idle(P));
+}

@@ -1,0 +1,318 @@
+//! One Kafka client's life: join, read, write, commit, leave. After a commit in doubt the session
+//! ends and the next one reads from the broker what happened; nothing is carried over.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+use super::assembler::Assembler;
+use super::ledger::Ledger;
+use super::runner::{Stop, chain};
+use super::summary::Tally;
+use super::{Batch, BatchId, DeadLetter, Flow, Span, Summary, Transcoded, Until};
+use crate::config::Guarantee;
+use crate::sink::{Command, Lane, Report, StreamName, Writer};
+use crate::source::{Committer, Offset, Partition, PollError, Polled, Source};
+
+/// How a session ended.
+pub enum Ending {
+    /// Shut down or caught up; `drained` says whether everything in flight was settled.
+    Finished { drained: bool },
+    /// A new session has to find out what was committed. `progress`: this one got somewhere.
+    Rejoin { why: String, progress: bool },
+}
+
+/// Why the loop leaves early: for a new session, or for good.
+pub(super) enum Break {
+    Rejoin(String),
+    Stop(Stop),
+}
+
+impl From<Stop> for Break {
+    fn from(stop: Stop) -> Self {
+        Self::Stop(stop)
+    }
+}
+
+/// Records taken from librdkafka between two looks at reports, commits and batch ages: at a
+/// million records a second one burst lasts a millisecond.
+const BURST: usize = 1_000;
+
+/// The longest wait for a record when nothing is under way.
+const IDLE: Duration = Duration::from_millis(100);
+
+/// The wait for a record while answers are outstanding, so that they are noticed soon.
+const BUSY: Duration = Duration::from_millis(5);
+
+/// Over the limit the thread first just waits for answers this long; pausing throws away what
+/// librdkafka has fetched ahead, so only a sink that stalls is worth it.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+pub(super) struct Session<'a> {
+    pub(super) flow: &'a mut Flow,
+    pub(super) summary: &'a mut Summary,
+    pub(super) source: Source,
+    pub(super) committer: Committer,
+    pub(super) ledger: Ledger,
+    pub(super) assembler: Assembler,
+    pub(super) lanes: HashMap<Option<Partition>, OpenLane>,
+    pub(super) in_flight: HashMap<BatchId, InFlight>,
+    pub(super) in_flight_bytes: usize,
+    pub(super) reports: Receiver<(Lane, Report)>,
+    pub(super) report_to: Sender<(Lane, Report)>,
+    pub(super) epoch: u64,
+    pub(super) last_commit: Instant,
+    pub(super) joined: bool,
+    pub(super) committed_once: bool,
+    paused: bool,
+    tally: Tally,
+    /// End of each partition as first seen, for [`Until::CaughtUp`].
+    pub(super) ends: BTreeMap<Partition, Offset>,
+    /// Partitions whose fetcher stands at the end.
+    at_end: HashSet<Partition>,
+}
+
+/// A lane's writer and the stream its rows go to.
+pub(super) struct OpenLane {
+    pub(super) lane: Lane,
+    pub(super) writer: Writer,
+    pub(super) stream: Option<StreamName>,
+}
+
+/// A batch that its writer has.
+pub(super) struct InFlight {
+    pub(super) bytes: usize,
+    pub(super) lane: Lane,
+    pub(super) spans: Vec<Span>,
+}
+
+impl<'a> Session<'a> {
+    pub fn open(
+        flow: &'a mut Flow,
+        committer: Committer,
+        summary: &'a mut Summary,
+    ) -> Result<Self, Stop> {
+        let source = Source::open(&flow.consumer, &flow.topic, flow.metrics.clone())?;
+        let (report_to, reports) = channel();
+        Ok(Self {
+            source,
+            committer,
+            ledger: Ledger::default(),
+            assembler: Assembler::new(flow.guarantee, &flow.limits),
+            lanes: HashMap::new(),
+            in_flight: HashMap::new(),
+            in_flight_bytes: 0,
+            reports,
+            report_to,
+            epoch: 0,
+            last_commit: Instant::now(),
+            joined: false,
+            committed_once: false,
+            paused: false,
+            tally: Tally::default(),
+            ends: BTreeMap::new(),
+            at_end: HashSet::new(),
+            flow,
+            summary,
+        })
+    }
+
+    /// Runs until the flow ends, a doubt needs a new session, or an error needs a person.
+    pub fn run(&mut self) -> Result<Ending, Stop> {
+        let ending = loop {
+            if self.flow.shutdown.requested() || self.is_caught_up() {
+                break self.finish();
+            }
+            if let Err(reason) = self.turn() {
+                break Err(reason);
+            }
+        };
+        self.source.abandon();
+        match ending {
+            Ok(drained) => Ok(Ending::Finished { drained }),
+            Err(Break::Rejoin(why)) => Ok(Ending::Rejoin { why, progress: self.committed_once }),
+            Err(Break::Stop(stop)) => Err(stop),
+        }
+    }
+
+    /// The chain, once around: what came back settles, what settled is committed, what was
+    /// committed is flushed, and then new records become batches.
+    fn turn(&mut self) -> Result<(), Break> {
+        self.take_reports()?;
+        self.commit_settled()?;
+        self.regulate()?;
+        self.read()?;
+        self.send_ripe();
+        self.observe();
+        Ok(())
+    }
+
+    fn read(&mut self) -> Result<(), Break> {
+        let mut patience = self.patience();
+        let now = Instant::now();
+        let ingested_at = self.flow.clock.now_micros();
+        for _ in 0..BURST {
+            // Only the first poll of a burst may wait.
+            match self.source.poll(std::mem::take(&mut patience)) {
+                Ok(Polled::Record(record)) => {
+                    let event = record.event();
+                    let partition = event.at.partition;
+                    if !self.ledger.owns(partition) {
+                        continue;
+                    }
+                    let open = self.assembler.batch_for(partition, now);
+                    match self.flow.plan.transcode(&event, ingested_at, open.rows()) {
+                        Transcoded::Row => {}
+                        Transcoded::Ignored(label) => self.tally.ignore(label),
+                        Transcoded::Rejected(rejection) => {
+                            open.reject(DeadLetter::of(&event, *rejection));
+                        }
+                    }
+                    open.cover(event.at);
+                    self.tally.read(event.value.map_or(0, <[u8]>::len));
+                    self.at_end.remove(&partition);
+                    if let Some(batch) = self.assembler.take_full(partition) {
+                        self.send(batch);
+                        if self.is_over_limit() {
+                            return Ok(());
+                        }
+                    }
+                }
+                Ok(Polled::EndOfPartition(partition)) => {
+                    self.at_end.insert(partition);
+                }
+                // A poll that served a rebalance brings no record with it.
+                Ok(Polled::Nothing) if self.source.has_rebalance() => return self.rebalance(),
+                Ok(Polled::Nothing) => return Ok(()),
+                Err(PollError::Passing(error)) => {
+                    tracing::warn!(error = %error, "reading is interrupted, librdkafka goes on");
+                }
+                Err(error @ PollError::Client(_)) => return Err(Break::Rejoin(chain(&error))),
+                Err(PollError::Refused { topic, hint, source }) => {
+                    return Err(Stop::new(format!("read topic {topic}"), hint, source).into());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// How long the next poll may wait for a record.
+    fn patience(&self) -> Duration {
+        let most = if self.in_flight.is_empty() && self.is_settled() { IDLE } else { BUSY };
+        self.assembler
+            .deadline()
+            .map_or(most, |deadline| most.min(deadline.saturating_duration_since(Instant::now())))
+    }
+
+    fn is_over_limit(&self) -> bool {
+        self.in_flight_bytes + self.assembler.bytes() > self.flow.limits.in_flight_bytes
+    }
+
+    /// Back-pressure by bytes: over the limit wait for answers, and pause where none come; go on
+    /// at half of it, because every pause throws away what was fetched ahead.
+    fn regulate(&mut self) -> Result<(), Break> {
+        let began = Instant::now();
+        while !self.paused && self.is_over_limit() {
+            if began.elapsed() > PATIENCE {
+                self.pause(true)?;
+            }
+            self.wait_for_report(BUSY)?;
+            self.commit_settled()?;
+        }
+        if self.paused && self.in_flight_bytes * 2 <= self.flow.limits.in_flight_bytes {
+            self.pause(false)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn pause(&mut self, pause: bool) -> Result<(), Break> {
+        let owned: Vec<Partition> = self.ledger.owned().collect();
+        let done = if pause { self.source.pause(&owned) } else { self.source.resume(&owned) };
+        done.map_err(|error| Break::Rejoin(format!("pause or resume partitions: {error}")))?;
+        self.paused = pause;
+        tracing::info!(paused = pause, in_flight_bytes = self.in_flight_bytes, "back-pressure");
+        Ok(())
+    }
+
+    pub(super) fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    fn send_ripe(&mut self) {
+        for batch in self.assembler.take_ripe(Some(Instant::now())) {
+            self.send(batch);
+        }
+    }
+
+    /// Opens the batch's spans in the ledger and hands it to its writer. A batch without rows and
+    /// dead letters has nothing to wait for.
+    pub(super) fn send(&mut self, batch: Batch) {
+        let now = Instant::now();
+        for span in &batch.spans {
+            self.ledger.open(batch.id, *span, now);
+        }
+        if batch.rows.is_empty() && batch.letters.is_empty() {
+            for span in &batch.spans {
+                self.ledger.settle(batch.id, span.partition, None);
+            }
+            return;
+        }
+        let key = match self.flow.guarantee {
+            Guarantee::ExactlyOnce => batch.spans.first().map(|span| span.partition),
+            Guarantee::AtLeastOnce => None,
+        };
+        let Some(open) = self.lanes.get(&key) else { return };
+        let bytes = batch.bytes();
+        self.in_flight_bytes += bytes;
+        let in_flight = InFlight { bytes, lane: open.lane, spans: batch.spans.clone() };
+        self.in_flight.insert(batch.id, in_flight);
+        open.writer.tell(Command::Append(batch));
+    }
+
+    /// Nothing waits: no batch, no commit, no flush.
+    pub(super) fn is_settled(&self) -> bool {
+        self.ledger
+            .owned()
+            .all(|partition| self.ledger.is_idle(partition) && !self.assembler.holds(partition))
+    }
+
+    /// Whether everything that was there at the start is settled, committed and visible.
+    fn is_caught_up(&self) -> bool {
+        if self.flow.until == Until::Stopped || !self.joined {
+            return false;
+        }
+        self.ledger.owned().all(|partition| {
+            let finished = self.ledger.finished(partition);
+            let end = self.ends.get(&partition);
+            let reached = matches!((finished, end), (Some(at), Some(end)) if at >= *end);
+            // Transaction markers and compaction leave offsets without a record before the end.
+            let nothing_left = self.at_end.contains(&partition)
+                && self.ledger.is_idle(partition)
+                && !self.assembler.holds(partition);
+            reached || nothing_left
+        })
+    }
+
+    /// The end: take no more in, drain, say that nothing is promised any more, leave the group.
+    fn finish(&mut self) -> Result<bool, Break> {
+        let owned: Vec<Partition> = self.ledger.owned().collect();
+        let drained = self.drain(&owned)?;
+        if drained {
+            self.commit_clean(&owned)?;
+        }
+        self.source.unsubscribe();
+        Ok(drained)
+    }
+
+    /// Publishes what the turn counted.
+    fn observe(&mut self) {
+        self.tally.publish(self.flow.plan.ignored_labels(), self.summary, &self.flow.metrics);
+        let held = self.in_flight_bytes + self.assembler.bytes();
+        let metrics = &self.flow.metrics;
+        metrics.in_flight_bytes.set(held as i64);
+        let oldest =
+            self.ledger.oldest_unsettled().map_or(0.0, |since| since.elapsed().as_secs_f64());
+        metrics.oldest_unsettled_seconds.set(oldest);
+        self.flow.health.work_pending(held > 0 || !self.is_settled());
+    }
+}

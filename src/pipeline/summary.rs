@@ -1,0 +1,115 @@
+//! What a run did, for the person who started it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use super::Reason;
+use crate::telemetry::Metrics;
+use crate::telemetry::metrics::EventType;
+
+/// Counts of one run. A record that was read again after a rejoin counts again.
+#[derive(Debug, Clone)]
+pub struct Summary {
+    began: Instant,
+    pub read: u64,
+    pub read_bytes: u64,
+    pub written: u64,
+    pub written_bytes: u64,
+    /// By event type, `tombstone` among them.
+    pub ignored: BTreeMap<String, u64>,
+    pub dead_lettered: BTreeMap<Reason, u64>,
+    /// Times the Kafka client was made anew.
+    pub rejoins: u64,
+    pub table: String,
+}
+
+impl Summary {
+    pub fn new(table: String) -> Self {
+        Self {
+            began: Instant::now(),
+            read: 0,
+            read_bytes: 0,
+            written: 0,
+            written_bytes: 0,
+            ignored: BTreeMap::new(),
+            dead_lettered: BTreeMap::new(),
+            rejoins: 0,
+            table,
+        }
+    }
+
+    pub fn elapsed(&self) -> Duration {
+        self.began.elapsed()
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.elapsed().as_secs_f64();
+        let ignored: u64 = self.ignored.values().sum();
+        let letters: u64 = self.dead_lettered.values().sum();
+        writeln!(
+            f,
+            "read           {:>10}  {} bytes in {seconds:.1} s",
+            self.read, self.read_bytes
+        )?;
+        writeln!(f, "written        {:>10}  {} bytes of rows", self.written, self.written_bytes)?;
+        writeln!(f, "ignored        {ignored:>10}")?;
+        for (event_type, count) in &self.ignored {
+            writeln!(f, "  {event_type:<32} {count:>8}")?;
+        }
+        writeln!(f, "dead-lettered  {letters:>10}")?;
+        for (reason, count) in &self.dead_lettered {
+            writeln!(f, "  {:<32} {count:>8}", reason.code())?;
+        }
+        if self.rejoins > 0 {
+            writeln!(f, "rejoined       {:>10}  (records in doubt were read again)", self.rejoins)?;
+        }
+        write!(f, "rows are in    {}", self.table)
+    }
+}
+
+/// What one turn counted, kept apart from the shared counters so that the hot path touches none.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    records: u64,
+    bytes: u64,
+    /// By the plan's label.
+    ignored: Vec<u64>,
+}
+
+impl Tally {
+    pub fn read(&mut self, bytes: usize) {
+        self.records += 1;
+        self.bytes += bytes as u64;
+    }
+
+    pub fn ignore(&mut self, label: usize) {
+        if self.ignored.len() <= label {
+            self.ignored.resize(label + 1, 0);
+        }
+        self.ignored[label] += 1;
+    }
+
+    /// Adds the counts to the summary and the metrics, and begins anew.
+    pub fn publish(&mut self, labels: &[String], summary: &mut Summary, metrics: &Metrics) {
+        if self.records == 0 {
+            return;
+        }
+        summary.read += self.records;
+        summary.read_bytes += self.bytes;
+        metrics.read.inc_by(self.records);
+        metrics.read_bytes.inc_by(self.bytes);
+        for (label, count) in self.ignored.iter_mut().enumerate().filter(|(_, count)| **count > 0) {
+            let event_type = labels.get(label).cloned().unwrap_or_default();
+            metrics
+                .ignored
+                .get_or_create(&EventType { event_type: event_type.clone() })
+                .inc_by(*count);
+            *summary.ignored.entry(event_type).or_default() += *count;
+            *count = 0;
+        }
+        (self.records, self.bytes) = (0, 0);
+    }
+}

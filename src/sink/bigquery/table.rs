@@ -1,0 +1,320 @@
+//! The table: created where it is missing, evolved additively, never anything else.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::rest::{Rest, RestError};
+use crate::config::TableId;
+use crate::retry::Backoff;
+use crate::row::{Column, ColumnType, Mode, TableSchema};
+use crate::sink::SinkError;
+
+/// What the table should be.
+pub struct Wish<'a> {
+    pub table: &'a TableId,
+    pub desired: &'a TableSchema,
+    /// Column of the day partition.
+    pub partition_by: &'a str,
+    pub cluster_by: Option<&'a str>,
+    /// Create and alter; otherwise only look.
+    pub manage: bool,
+    pub makes_datasets: bool,
+}
+
+/// How often a change that another instance overtook is worked out anew.
+const RACES: u32 = 20;
+
+/// Brings the table to the wish and answers with the columns that may be written.
+pub async fn prepare(rest: &Rest, wish: Wish<'_>) -> Result<TableSchema, SinkError> {
+    let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
+    for _ in 0..RACES {
+        let live = match rest.table(wish.table).await.map_err(RestError::stop)? {
+            Some(live) => live,
+            None if !wish.manage => return Err(missing(wish.table)),
+            None => {
+                if wish.makes_datasets {
+                    rest.insert_dataset(wish.table).await.map_err(RestError::stop)?;
+                }
+                match rest.insert_table(wish.table, &resource(&wish)).await {
+                    Ok(_) => tracing::info!(table = %wish.table, "table created"),
+                    // Another instance made it meanwhile.
+                    Err(error) if error.status == 409 => {}
+                    Err(error) => return Err(error.stop()),
+                }
+                continue;
+            }
+        };
+        let fields = live["schema"]["fields"].as_array().cloned().unwrap_or_default();
+        let mut evolution = Evolution::default();
+        let (evolved, writable) = evolution.merge(&fields, &wish.desired.columns, "", wish.manage);
+        if !evolution.conflicts.is_empty() {
+            return Err(conflict(wish.table, &evolution.conflicts));
+        }
+        if evolution.changes.is_empty() {
+            if !evolution.left_out.is_empty() {
+                let columns = evolution.left_out.join(", ");
+                tracing::warn!(table = %wish.table, columns, "columns the table lacks are not written");
+            }
+            return Ok(TableSchema { columns: writable });
+        }
+        let mut body = live.clone();
+        body["schema"]["fields"] = Value::Array(evolved);
+        let etag = live["etag"].as_str().unwrap_or("*");
+        match rest.update_table(wish.table, &body, etag).await {
+            Ok(_) => {
+                let changes = evolution.changes.join(", ");
+                tracing::info!(table = %wish.table, changes, "table altered");
+            }
+            // Someone else altered it meanwhile: look again.
+            Err(error) if error.status == 412 => tokio::time::sleep(backoff.pause()).await,
+            Err(error) => return Err(error.stop()),
+        }
+    }
+    Err(SinkError {
+        what: format!("alter table {}", wish.table),
+        hint: "others keep altering it; start again when they are done".to_owned(),
+        source: None,
+    })
+}
+
+fn missing(table: &TableId) -> SinkError {
+    SinkError {
+        what: format!("use table {table}"),
+        hint: "it does not exist and MANAGE_TABLE is false: create it, or let us".to_owned(),
+        source: None,
+    }
+}
+
+fn conflict(table: &TableId, conflicts: &[String]) -> SinkError {
+    SinkError {
+        what: format!("write to table {table}: {}", conflicts.join("; ")),
+        hint: "a column's type cannot change in place: write to a new table (BQ_TABLE), or set \
+               x-bigquery-type in the contract to the type the table has"
+            .to_owned(),
+        source: None,
+    }
+}
+
+/// The table resource as `tables.insert` takes it.
+fn resource(wish: &Wish<'_>) -> Value {
+    let fields: Vec<Value> = wish.desired.columns.iter().map(field).collect();
+    let mut resource = json!({
+        "tableReference": {
+            "projectId": wish.table.project,
+            "datasetId": wish.table.dataset,
+            "tableId": wish.table.table,
+        },
+        "schema": { "fields": fields },
+        "timePartitioning": { "type": "DAY", "field": wish.partition_by },
+        "description": "Written by generic-consumer.",
+    });
+    if let Some(column) = wish.cluster_by {
+        resource["clustering"] = json!({ "fields": [column] });
+    }
+    resource
+}
+
+fn field(column: &Column) -> Value {
+    let mode = match column.mode {
+        Mode::Nullable => "NULLABLE",
+        Mode::Required => "REQUIRED",
+        Mode::Repeated => "REPEATED",
+    };
+    let mut field = json!({ "name": column.name, "type": column.kind.name(), "mode": mode });
+    if let ColumnType::Record(fields) = &column.kind {
+        field["fields"] = fields.iter().map(self::field).collect();
+    }
+    field
+}
+
+/// What merging the wish into the live table came to.
+#[derive(Default)]
+struct Evolution {
+    changes: Vec<String>,
+    conflicts: Vec<String>,
+    left_out: Vec<String>,
+}
+
+impl Evolution {
+    /// The live fields with what they lack, and the columns that may be written, in the wish's
+    /// order. Live fields we do not know are kept as they are; live properties are never dropped.
+    fn merge(
+        &mut self,
+        live: &[Value],
+        desired: &[Column],
+        path: &str,
+        manage: bool,
+    ) -> (Vec<Value>, Vec<Column>) {
+        let mut fields = live.to_vec();
+        let mut writable = Vec::with_capacity(desired.len());
+        for column in desired {
+            let name = format!("{path}{}", column.name);
+            let found = fields.iter_mut().find(|field| {
+                field["name"].as_str().is_some_and(|live| live.eq_ignore_ascii_case(&column.name))
+            });
+            match found {
+                None if manage => {
+                    self.changes.push(format!("add {name}"));
+                    let mut added = column.clone();
+                    // Existing rows have no value, so a new column cannot be REQUIRED.
+                    if added.mode == Mode::Required {
+                        added.mode = Mode::Nullable;
+                    }
+                    fields.push(field(&added));
+                    writable.push(added);
+                }
+                None => self.left_out.push(name),
+                Some(field) => writable.extend(self.meet(field, column, &name, manage)),
+            }
+        }
+        for field in &mut fields {
+            let name = field["name"].as_str().unwrap_or_default().to_owned();
+            let known = desired.iter().any(|column| column.name.eq_ignore_ascii_case(&name));
+            if field["mode"] == "REQUIRED" && !known {
+                if manage {
+                    self.changes.push(format!("relax {path}{name}"));
+                    field["mode"] = json!("NULLABLE");
+                } else {
+                    let what = "is REQUIRED, and the contract does not have it";
+                    self.conflicts.push(format!("{path}{name} {what}"));
+                }
+            }
+        }
+        (fields, writable)
+    }
+
+    /// A column that both have.
+    fn meet(
+        &mut self,
+        field: &mut Value,
+        column: &Column,
+        name: &str,
+        manage: bool,
+    ) -> Option<Column> {
+        let live_type = canonical(field["type"].as_str().unwrap_or_default());
+        if live_type != column.kind.name() {
+            let wanted = column.kind.name();
+            self.conflicts.push(format!("{name} is {live_type}, the contract needs {wanted}"));
+            return None;
+        }
+        let live_mode = match field["mode"].as_str() {
+            Some("REPEATED") => Mode::Repeated,
+            Some("REQUIRED") => Mode::Required,
+            _ => Mode::Nullable,
+        };
+        let mut met = column.clone();
+        met.mode = live_mode;
+        // The live spelling, because a column's name keeps its case.
+        met.name = field["name"].as_str().unwrap_or(&column.name).to_owned();
+        match (live_mode, column.mode) {
+            (Mode::Repeated, Mode::Repeated) => {}
+            (Mode::Repeated, _) | (_, Mode::Repeated) => {
+                self.conflicts
+                    .push(format!("{name} is REPEATED in one of table and contract only"));
+                return None;
+            }
+            (Mode::Required, Mode::Nullable) if manage => {
+                self.changes.push(format!("relax {name}"));
+                field["mode"] = json!("NULLABLE");
+                met.mode = Mode::Nullable;
+            }
+            (Mode::Required, Mode::Nullable) => {
+                self.conflicts.push(format!("{name} is REQUIRED, the contract may leave it out"));
+            }
+            (Mode::Required | Mode::Nullable, Mode::Required | Mode::Nullable) => {}
+        }
+        if let ColumnType::Record(wanted) = &column.kind {
+            let live = field["fields"].as_array().cloned().unwrap_or_default();
+            let (fields, writable) = self.merge(&live, wanted, &format!("{name}."), manage);
+            field["fields"] = Value::Array(fields);
+            met.kind = ColumnType::Record(writable);
+        }
+        Some(met)
+    }
+}
+
+/// REST answers with legacy or standard names of the same type.
+fn canonical(name: &str) -> &str {
+    match name {
+        "INT64" => "INTEGER",
+        "FLOAT64" => "FLOAT",
+        "BOOL" => "BOOLEAN",
+        "STRUCT" => "RECORD",
+        "DECIMAL" => "NUMERIC",
+        "BIGDECIMAL" => "BIGNUMERIC",
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(fields: &[Value]) -> Vec<&str> {
+        fields.iter().filter_map(|field| field["name"].as_str()).collect()
+    }
+
+    fn live(text: &str) -> Vec<Value> {
+        serde_json::from_str(text).expect("test JSON")
+    }
+
+    #[test]
+    fn missing_columns_are_added_and_unknown_properties_kept() {
+        let live = live(
+            r#"[{"name":"A","type":"STRING","policyTags":{"names":["x"]}},
+                {"name":"r","type":"RECORD","mode":"NULLABLE","fields":[{"name":"x","type":"INT64"}]}]"#,
+        );
+        let inner =
+            vec![Column::nullable("x", ColumnType::Int64), Column::nullable("y", ColumnType::Bool)];
+        let desired = [
+            Column::nullable("a", ColumnType::String),
+            Column::nullable("r", ColumnType::Record(inner)),
+            Column::nullable("n", ColumnType::Json),
+        ];
+        let mut evolution = Evolution::default();
+        let (fields, writable) = evolution.merge(&live, &desired, "", true);
+        assert_eq!(evolution.changes, ["add r.y", "add n"]);
+        assert!(evolution.conflicts.is_empty());
+        assert_eq!(names(&fields), ["A", "r", "n"]);
+        assert_eq!(fields[0]["policyTags"]["names"][0], "x");
+        assert_eq!(writable.len(), 3);
+        assert_eq!(writable[0].name, "A");
+    }
+
+    #[test]
+    fn a_table_that_is_not_ours_is_only_looked_at() {
+        let live = live(r#"[{"name":"a","type":"STRING","mode":"NULLABLE"}]"#);
+        let desired =
+            [Column::nullable("a", ColumnType::String), Column::nullable("n", ColumnType::Json)];
+        let mut evolution = Evolution::default();
+        let (fields, writable) = evolution.merge(&live, &desired, "", false);
+        assert!(evolution.changes.is_empty());
+        assert_eq!(evolution.left_out, ["n"]);
+        assert_eq!((fields.len(), writable.len()), (1, 1));
+    }
+
+    #[test]
+    fn every_conflict_is_named_at_once() {
+        let live = live(
+            r#"[{"name":"a","type":"INTEGER"},{"name":"b","type":"STRING","mode":"REPEATED"}]"#,
+        );
+        let desired =
+            [Column::nullable("a", ColumnType::String), Column::nullable("b", ColumnType::String)];
+        let mut evolution = Evolution::default();
+        evolution.merge(&live, &desired, "", true);
+        assert_eq!(evolution.conflicts.len(), 2);
+    }
+
+    #[test]
+    fn required_columns_are_relaxed() {
+        let live = live(
+            r#"[{"name":"a","type":"STRING","mode":"REQUIRED"},{"name":"old","type":"STRING","mode":"REQUIRED"}]"#,
+        );
+        let mut evolution = Evolution::default();
+        let desired = [Column::nullable("a", ColumnType::String)];
+        let (fields, _) = evolution.merge(&live, &desired, "", true);
+        assert_eq!(evolution.changes, ["relax a", "relax old"]);
+        assert!(fields.iter().all(|field| field["mode"] == "NULLABLE"));
+    }
+}
