@@ -1,3 +1,32 @@
 //! Arguments → settings → run → flush telemetry.
 
-fn main() {}
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use generic_consumer::cli::{self, Args, Exit, Failure};
+use tokio::runtime::Builder;
+
+/// How long a blocking call may hold up the end of the process once everything is settled.
+const LINGER: Duration = Duration::from_secs(2);
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let done = Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("generic-consumer")
+        .build()
+        .map_err(|error| Failure::new(Exit::Stopped, "start the runtime").source(error))
+        .and_then(|runtime| {
+            let done = runtime.block_on(cli::dispatch(args));
+            runtime.shutdown_timeout(LINGER);
+            done
+        });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{failure}");
+            failure.code()
+        }
+    }
+}

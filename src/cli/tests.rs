@@ -1,0 +1,100 @@
+//! Tests of the command line.
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
+
+use super::args::{Command, LocalCommand};
+use super::{Args, version};
+
+fn parse(line: &str) -> Result<Command, ErrorKind> {
+    let words = line.split_whitespace();
+    Args::try_parse_from(words).map(Args::into_command).map_err(|error| error.kind())
+}
+
+#[test]
+fn the_definition_holds() {
+    Args::command().debug_assert();
+}
+
+#[test]
+fn a_bare_domain_runs() {
+    let Ok(Command::Run(run)) = parse("generic-consumer DELIVERY") else { panic!("not run") };
+    assert!(!run.flags.disable && !run.flags.until_caught_up);
+    for line in [
+        "generic-consumer DELIVERY -x --until-caught-up --env-file e --config a --config b",
+        "generic-consumer run DELIVERY -x --until-caught-up --env-file e --config a --config b",
+        "generic-consumer --config a -x --env-file e --until-caught-up --config b DELIVERY",
+    ] {
+        let Ok(Command::Run(run)) = parse(line) else { panic!("{line} does not run") };
+        assert_eq!(run.domain, "DELIVERY");
+        assert!(run.flags.disable && run.flags.until_caught_up);
+        assert_eq!(run.flags.layers.env_file.as_deref(), Some("e".as_ref()));
+        assert_eq!(run.flags.layers.config, ["a", "b"].map(std::path::PathBuf::from));
+    }
+}
+
+#[test]
+fn subcommands_stand_beside_a_bare_domain() {
+    let Ok(Command::Produce(produce)) =
+        parse("generic-consumer produce DELIVERY - --envelope --no-validate --to prod")
+    else {
+        panic!("no produce")
+    };
+    assert_eq!((produce.domain.as_str(), produce.file.to_str()), ("DELIVERY", Some("-")));
+    assert!(produce.envelope && produce.no_validate);
+    assert_eq!(produce.to.as_deref(), Some("prod"));
+
+    let Ok(Command::Config(config)) = parse("generic-consumer config DELIVERY") else {
+        panic!("no config")
+    };
+    assert_eq!(config.domain, "DELIVERY");
+
+    let line = "generic-consumer local bigquery --rest 127.0.0.1:1 --grpc [::1]:2 --store s \
+                --faults lose=0.1 --seed 7";
+    let Ok(Command::Local(local)) = parse(line) else { panic!("no local") };
+    let LocalCommand::Bigquery(bigquery) = local.command else { panic!("no bigquery") };
+    assert_eq!((bigquery.rest.port(), bigquery.grpc.port(), bigquery.seed), (1, 2, Some(7)));
+    assert_eq!(bigquery.faults.as_deref(), Some("lose=0.1"));
+
+    let Ok(Command::Local(local)) = parse("generic-consumer local rows t --limit 3") else {
+        panic!("no local")
+    };
+    let LocalCommand::Rows(rows) = local.command else { panic!("no rows") };
+    assert_eq!((rows.table.as_str(), rows.limit), ("t", Some(3)));
+    assert_eq!(rows.store, std::path::Path::new(".local/bigquery.sqlite"));
+}
+
+#[test]
+fn a_wrong_command_line_is_refused_with_code_2() {
+    for line in [
+        "generic-consumer",
+        "generic-consumer --until-caught-up",
+        "generic-consumer DELIVERY ORDERS",
+        "generic-consumer DELIVERY --nonsense",
+        "generic-consumer produce DELIVERY",
+        "generic-consumer local",
+        "generic-consumer local bigquery --rest 127.0.0.1:1",
+        "generic-consumer local bigquery --rest nowhere --grpc 127.0.0.1:2 --store s",
+        "generic-consumer local rows t --limit -1",
+    ] {
+        let error = Args::try_parse_from(line.split_whitespace()).expect_err(line);
+        assert_eq!(error.exit_code(), 2, "{line}: {error}");
+    }
+}
+
+#[test]
+fn help_documents_examples_and_exit_codes() {
+    let help = Args::command().render_help().to_string();
+    for part in ["Examples:", "Exit codes:", "produce", "config", "local", "--until-caught-up"] {
+        assert!(help.contains(part), "{part} is missing in\n{help}");
+    }
+}
+
+#[test]
+fn the_version_names_librdkafka_and_its_features() {
+    assert_eq!(version::librdkafka(), "2.12.1");
+    assert!(version::librdkafka_features().contains("ssl"));
+    let text = version::text();
+    assert!(text.starts_with(env!("CARGO_PKG_VERSION")), "{text}");
+    assert!(text.contains("librdkafka 2.12.1 (gzip"), "{text}");
+}
