@@ -31,9 +31,9 @@ pub fn convert(scalar: Scalar, kind: Kind) -> Result<Value, String> {
         (Kind::Bytes, S::Bytes(bytes)) => Ok(Value::String(STANDARD.encode(bytes))),
         (Kind::Bytes, S::Text(text)) => Ok(Value::String(STANDARD.encode(text))),
         (Kind::Integer, S::Int(number)) => Ok(json!(number)),
-        (Kind::Integer, S::Unsigned(number)) => {
-            i64::try_from(number).map(|number| json!(number)).map_err(|_| "integer out of range".to_owned())
-        }
+        (Kind::Integer, S::Unsigned(number)) => i64::try_from(number)
+            .map(|number| json!(number))
+            .map_err(|_| "integer out of range".to_owned()),
         (Kind::Integer, S::Bool(value)) => Ok(json!(i64::from(value))),
         (Kind::Float, S::Double(number)) => Ok(float(number)),
         (Kind::Float, S::Int(number)) => Ok(float(number as f64)),
@@ -48,12 +48,20 @@ pub fn convert(scalar: Scalar, kind: Kind) -> Result<Value, String> {
         (Kind::Date, S::Int(days)) => {
             let days = i32::try_from(days).map_err(|_| "DATE out of range".to_owned())?;
             let date = civil::date(1970, 1, 1)
-                .checked_add(jiff::Span::new().try_days(days).map_err(|_| "DATE out of range".to_owned())?)
+                .checked_add(
+                    jiff::Span::new().try_days(days).map_err(|_| "DATE out of range".to_owned())?,
+                )
                 .map_err(|_| "DATE out of range".to_owned())?;
-            if date.year() < 1 { Err("DATE out of range".to_owned()) } else { Ok(json!(date.to_string())) }
+            if date.year() < 1 {
+                Err("DATE out of range".to_owned())
+            } else {
+                Ok(json!(date.to_string()))
+            }
         }
         (Kind::Date, S::Text(text)) => parsed::<civil::Date>(&text, "DATE"),
-        (Kind::Datetime, S::Text(text)) => parsed::<civil::DateTime>(&text.replacen(' ', "T", 1), "DATETIME"),
+        (Kind::Datetime, S::Text(text)) => {
+            parsed::<civil::DateTime>(&text.replacen(' ', "T", 1), "DATETIME")
+        }
         (Kind::Time, S::Text(text)) => parsed::<civil::Time>(&text, "TIME"),
         (Kind::Numeric, S::Text(text)) => decimal(&text, 29, 9, "NUMERIC"),
         (Kind::BigNumeric, S::Text(text)) => decimal(&text, 39, 38, "BIGNUMERIC"),
@@ -97,7 +105,9 @@ fn timestamp(micros: i64) -> Result<Value, String> {
 }
 
 fn parsed<T: std::str::FromStr + ToString>(text: &str, what: &str) -> Result<Value, String> {
-    text.parse::<T>().map(|value| json!(value.to_string())).map_err(|_| format!("Invalid {what} value"))
+    text.parse::<T>()
+        .map(|value| json!(value.to_string()))
+        .map_err(|_| format!("Invalid {what} value"))
 }
 
 /// Decimal digits within BigQuery's precision, in plain notation.
@@ -131,7 +141,8 @@ fn numeric_bytes(bytes: &[u8]) -> Result<Value, String> {
     wide[..bytes.len()].copy_from_slice(bytes);
     let scaled = i128::from_le_bytes(wide);
     let sign = if scaled < 0 { "-" } else { "" };
-    let (whole, rest) = (scaled.unsigned_abs() / 1_000_000_000, scaled.unsigned_abs() % 1_000_000_000);
+    let (whole, rest) =
+        (scaled.unsigned_abs() / 1_000_000_000, scaled.unsigned_abs() % 1_000_000_000);
     let text = format!("{sign}{whole}.{rest:09}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
     decimal(text, 29, 9, "NUMERIC")
@@ -169,7 +180,11 @@ fn rest_single(value: &Value, column: &Column, int64_timestamps: bool) -> Value 
             if int64_timestamps {
                 json!(micros.to_string())
             } else {
-                json!(format!("{}.{:06}E0", micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000)))
+                json!(format!(
+                    "{}.{:06}E0",
+                    micros.div_euclid(1_000_000),
+                    micros.rem_euclid(1_000_000)
+                ))
             }
         }
         (_, Value::String(text)) => json!(text),

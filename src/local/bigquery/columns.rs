@@ -90,7 +90,8 @@ fn parse_level(fields: &[Value], depth: usize) -> Result<Vec<Column>, String> {
             return Err(format!("Duplicate field name {name} (names are case-insensitive)."));
         }
         let kind = field["type"].as_str().and_then(Kind::parse);
-        let kind = kind.ok_or_else(|| format!("Invalid type of field {name}: {}", field["type"]))?;
+        let kind =
+            kind.ok_or_else(|| format!("Invalid type of field {name}: {}", field["type"]))?;
         let mode = match field["mode"].as_str().unwrap_or("NULLABLE") {
             "NULLABLE" => Mode::Nullable,
             "REQUIRED" => Mode::Required,
@@ -120,7 +121,9 @@ fn check_name(name: &str) -> Result<(), String> {
     }
     let upper = name.to_ascii_uppercase();
     match RESERVED.iter().find(|reserved| upper.starts_with(*reserved)) {
-        Some(reserved) => Err(format!("Invalid field name \"{name}\": prefix {reserved} is reserved.")),
+        Some(reserved) => {
+            Err(format!("Invalid field name \"{name}\": prefix {reserved} is reserved."))
+        }
         None => Ok(()),
     }
 }
@@ -131,22 +134,34 @@ pub fn refuse_change(before: &[Column], after: &[Column], path: &str) -> Option<
         let name = format!("{path}{}", old.name);
         let found = after.iter().find(|new| new.name.eq_ignore_ascii_case(&old.name));
         let Some(new) = found else {
-            return Some(format!("Provided Schema does not match Table. Field {name} is missing in new schema"));
+            return Some(format!(
+                "Provided Schema does not match Table. Field {name} is missing in new schema"
+            ));
         };
         if new.kind != old.kind {
-            return Some(format!("Provided Schema does not match Table. Field {name} has changed type from {:?} to {:?}", old.kind, new.kind));
+            return Some(format!(
+                "Provided Schema does not match Table. Field {name} has changed type from {:?} to {:?}",
+                old.kind, new.kind
+            ));
         }
         let relaxed = old.mode == Mode::Required && new.mode == Mode::Nullable;
         if new.mode != old.mode && !relaxed {
-            return Some(format!("Provided Schema does not match Table. Field {name} has changed mode from {:?} to {:?}", old.mode, new.mode));
+            return Some(format!(
+                "Provided Schema does not match Table. Field {name} has changed mode from {:?} to {:?}",
+                old.mode, new.mode
+            ));
         }
         if let Some(wrong) = refuse_change(&old.fields, &new.fields, &format!("{name}.")) {
             return Some(wrong);
         }
     }
-    let added = after.iter().filter(|new| !before.iter().any(|old| old.name.eq_ignore_ascii_case(&new.name)));
-    added
-        .into_iter()
-        .find(|new| new.mode == Mode::Required)
-        .map(|new| format!("Provided Schema does not match Table. Cannot add required field {path}{}", new.name))
+    let added = after
+        .iter()
+        .filter(|new| !before.iter().any(|old| old.name.eq_ignore_ascii_case(&new.name)));
+    added.into_iter().find(|new| new.mode == Mode::Required).map(|new| {
+        format!(
+            "Provided Schema does not match Table. Cannot add required field {path}{}",
+            new.name
+        )
+    })
 }

@@ -62,17 +62,24 @@ impl Reader {
             let nested = match (field.r#type(), column.kind) {
                 (Type::Message | Type::Group, Kind::Record) => {
                     let inner = find(field, scope).ok_or_else(|| {
-                        Mismatch::Invalid(format!("no message type {} for field {name}", field.type_name()))
+                        Mismatch::Invalid(format!(
+                            "no message type {} for field {name}",
+                            field.type_name()
+                        ))
                     })?;
                     let mut scope = scope.to_vec();
                     scope.push(inner);
                     Some(Self::level(inner, &column.fields, extra, &scope)?)
                 }
                 (Type::Message | Type::Group, kind) => {
-                    return Err(Mismatch::Invalid(format!("field {name}: a message for a {kind:?} column")));
+                    return Err(Mismatch::Invalid(format!(
+                        "field {name}: a message for a {kind:?} column"
+                    )));
                 }
                 (_, Kind::Record) => {
-                    return Err(Mismatch::Invalid(format!("field {name}: no message for a RECORD column")));
+                    return Err(Mismatch::Invalid(format!(
+                        "field {name}: no message for a RECORD column"
+                    )));
                 }
                 _ => None,
             };
@@ -133,7 +140,10 @@ fn find<'a>(
     scope: &[&'a DescriptorProto],
 ) -> Option<&'a DescriptorProto> {
     let last = field.type_name().rsplit('.').next()?;
-    scope.iter().rev().find_map(|message| message.nested_type.iter().find(|nested| nested.name() == last))
+    scope
+        .iter()
+        .rev()
+        .find_map(|message| message.nested_type.iter().find(|nested| nested.name() == last))
 }
 
 /// A field's bytes by wire type.
@@ -173,8 +183,10 @@ impl<'a> Wire<'a> {
     }
 
     fn take(&mut self, length: usize) -> Result<&'a [u8], String> {
-        let (taken, rest) =
-            self.bytes.split_at_checked(length).ok_or("the row is no protobuf: it ends too soon")?;
+        let (taken, rest) = self
+            .bytes
+            .split_at_checked(length)
+            .ok_or("the row is no protobuf: it ends too soon")?;
         self.bytes = rest;
         Ok(taken)
     }
@@ -193,8 +205,12 @@ fn unpack(bytes: &[u8], kind: Type) -> Result<Vec<Raw<'_>>, String> {
     let mut items = Vec::new();
     while !wire.bytes.is_empty() {
         items.push(match kind {
-            Type::Double | Type::Fixed64 | Type::Sfixed64 => Raw::Fixed64(u64::from_le_bytes(wire.array()?)),
-            Type::Float | Type::Fixed32 | Type::Sfixed32 => Raw::Fixed32(u32::from_le_bytes(wire.array()?)),
+            Type::Double | Type::Fixed64 | Type::Sfixed64 => {
+                Raw::Fixed64(u64::from_le_bytes(wire.array()?))
+            }
+            Type::Float | Type::Fixed32 | Type::Sfixed32 => {
+                Raw::Fixed32(u32::from_le_bytes(wire.array()?))
+            }
             _ => Raw::Varint(wire.varint()?),
         });
     }
@@ -218,6 +234,8 @@ fn scalar(raw: Raw<'_>, kind: Type) -> Result<Scalar, String> {
             Scalar::Text(String::from_utf8(bytes.to_vec()).map_err(|_| "not UTF-8".to_owned())?)
         }
         (Type::Bytes, Raw::Bytes(bytes)) => Scalar::Bytes(bytes.to_vec()),
-        (kind, raw) => return Err(format!("{raw:?} for a field of type {kind:?}").chars().take(80).collect()),
+        (kind, raw) => {
+            return Err(format!("{raw:?} for a field of type {kind:?}").chars().take(80).collect());
+        }
     })
 }

@@ -39,7 +39,9 @@ const NAMES: &[(&str, Fault)] = &[
 ];
 
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("fault {found:?}: give name=probability or name=probability:milliseconds, names are {names}")]
+#[error(
+    "fault {found:?}: give name=probability or name=probability:milliseconds, names are {names}"
+)]
 pub struct FaultsError {
     found: String,
     names: String,

@@ -24,8 +24,8 @@ use tokio::sync::watch;
 use tokio_stream::wrappers::TcpListenerStream;
 
 pub use faults::{Faults, FaultsError};
-pub use store::StoreError;
 use store::Store;
+pub use store::StoreError;
 
 /// How to start it.
 #[derive(Debug, Clone)]

@@ -15,11 +15,11 @@ use gcp_bigquery_client::google::cloud::bigquery::storage::v1::{TableFieldSchema
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
+use super::Row;
 use super::cell::{Scalar, convert, rest_value};
 use super::columns::{self, Column, Kind, Mode};
 use super::faults::{Fault, Faults};
 use super::store::{List, Store, StoreError};
-use super::Row;
 
 #[derive(Clone)]
 struct Shared {
@@ -37,11 +37,15 @@ pub fn router(store: Arc<Store>, faults: Arc<Faults>) -> Router {
         .route(table, get(get_table).put(update_table).patch(patch_table).delete(delete_table))
         .route(&format!("{table}/data"), get(list_rows))
         .route(&format!("{table}/insertAll"), post(insert_all))
-        .fallback(async || refuse(501, "notImplemented", "The embedded BigQuery has no such method; it lists rows, it runs no SQL."))
+        .fallback(async || {
+            refuse(
+                501,
+                "notImplemented",
+                "The embedded BigQuery has no such method; it lists rows, it runs no SQL.",
+            )
+        })
         .with_state(Shared { store, faults });
-    Router::new()
-        .nest("/bigquery/v2", api)
-        .layer(axum::extract::DefaultBodyLimit::max(32 << 20))
+    Router::new().nest("/bigquery/v2", api).layer(axum::extract::DefaultBodyLimit::max(32 << 20))
 }
 
 /// An error in Google's form.
@@ -259,13 +263,21 @@ fn check_layout(body: &Value, columns: &[Column]) -> Result<(), No> {
     if let Some(name) = body["timePartitioning"]["field"].as_str() {
         let kind = find(name).map(|column| column.kind);
         if !matches!(kind, Some(Kind::Timestamp | Kind::Date | Kind::Datetime)) {
-            let message = format!("The field specified for partitioning is no TIMESTAMP, DATE or DATETIME column: {name}");
+            let message = format!(
+                "The field specified for partitioning is no TIMESTAMP, DATE or DATETIME column: {name}"
+            );
             return Err(no(400, "invalid", message));
         }
     }
-    for name in body["clustering"]["fields"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+    for name in
+        body["clustering"]["fields"].as_array().into_iter().flatten().filter_map(Value::as_str)
+    {
         if find(name).is_none() {
-            return Err(no(400, "invalid", format!("The clustering field {name} is not in the schema")));
+            return Err(no(
+                400,
+                "invalid",
+                format!("The clustering field {name} is not in the schema"),
+            ));
         }
     }
     Ok(())
@@ -298,12 +310,15 @@ async fn list_rows(
     let number = |key: &str| query.get(key).and_then(|text| text.parse::<u64>().ok());
     let start = number("pageToken").or_else(|| number("startIndex")).unwrap_or(0);
     let limit = number("maxResults").unwrap_or(10_000).min(100_000);
-    let int64 = query.get("formatOptions.useInt64Timestamp").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    let int64 = query
+        .get("formatOptions.useInt64Timestamp")
+        .is_some_and(|value| value.eq_ignore_ascii_case("true"));
     let rows = shared.store.list_rows(&at.id(), &columns, start, limit)?;
     let total = shared.store.count_rows(&at.id())?;
     let end = start + rows.len() as u64;
     let rows: Vec<Value> = rows.iter().map(|row| rest_row(row, &columns, int64)).collect();
-    let mut body = json!({ "kind": "bigquery#tableDataList", "totalRows": total.to_string(), "rows": rows });
+    let mut body =
+        json!({ "kind": "bigquery#tableDataList", "totalRows": total.to_string(), "rows": rows });
     if end < total && !rows.is_empty() {
         body["pageToken"] = json!(end.to_string());
     }
@@ -366,13 +381,20 @@ fn from_json(value: &Value, columns: &[Column]) -> Result<Row, (String, String)>
                 .collect::<Result<Vec<_>, _>>()
                 .map(Value::Array)
                 .map_err(failed)?,
-            (Mode::Repeated, _) => return Err(failed("Array specified for non-repeated field.".to_owned())),
+            (Mode::Repeated, _) => {
+                return Err(failed("Array specified for non-repeated field.".to_owned()));
+            }
             (_, value) => cell_from_json(value, column).map_err(failed)?,
         };
         row.insert(column.name.clone(), value);
     }
-    match columns.iter().find(|column| column.mode == Mode::Required && !row.contains_key(&column.name)) {
-        Some(column) => Err((column.name.clone(), format!("Missing required field: {}.", column.name))),
+    match columns
+        .iter()
+        .find(|column| column.mode == Mode::Required && !row.contains_key(&column.name))
+    {
+        Some(column) => {
+            Err((column.name.clone(), format!("Missing required field: {}.", column.name)))
+        }
         None => Ok(row),
     }
 }
@@ -381,19 +403,31 @@ fn cell_from_json(value: &Value, column: &Column) -> Result<Value, String> {
     if column.kind == Kind::Record {
         return from_json(value, &column.fields).map(Value::Object).map_err(|(_, message)| message);
     }
-    let scalar = match (column.kind, value) {
-        (Kind::Bytes, Value::String(_)) => return Ok(value.clone()),
-        (Kind::Json, Value::String(text)) => Scalar::Text(text.clone()),
-        (Kind::Json, value) => Scalar::Text(value.to_string()),
-        (Kind::Integer, Value::String(text)) => Scalar::Int(text.parse().map_err(|_| format!("Cannot convert value to integer (bad value): {text}"))?),
-        (Kind::Float, Value::String(text)) => Scalar::Double(text.parse().map_err(|_| format!("Cannot convert value to floating point (bad value): {text}"))?),
-        (Kind::Numeric | Kind::BigNumeric, Value::Number(number)) => Scalar::Text(number.to_string()),
-        (Kind::Timestamp, Value::Number(number)) => Scalar::Int((number.as_f64().unwrap_or_default() * 1e6) as i64),
-        (_, Value::String(text)) => Scalar::Text(text.clone()),
-        (_, Value::Bool(flag)) => Scalar::Bool(*flag),
-        (_, Value::Number(number)) => number.as_i64().map_or_else(|| Scalar::Double(number.as_f64().unwrap_or_default()), Scalar::Int),
-        (_, other) => return Err(format!("cannot convert {other} to {:?}", column.kind)),
-    };
+    let scalar =
+        match (column.kind, value) {
+            (Kind::Bytes, Value::String(_)) => return Ok(value.clone()),
+            (Kind::Json, Value::String(text)) => Scalar::Text(text.clone()),
+            (Kind::Json, value) => Scalar::Text(value.to_string()),
+            (Kind::Integer, Value::String(text)) => Scalar::Int(
+                text.parse()
+                    .map_err(|_| format!("Cannot convert value to integer (bad value): {text}"))?,
+            ),
+            (Kind::Float, Value::String(text)) => Scalar::Double(text.parse().map_err(|_| {
+                format!("Cannot convert value to floating point (bad value): {text}")
+            })?),
+            (Kind::Numeric | Kind::BigNumeric, Value::Number(number)) => {
+                Scalar::Text(number.to_string())
+            }
+            (Kind::Timestamp, Value::Number(number)) => {
+                Scalar::Int((number.as_f64().unwrap_or_default() * 1e6) as i64)
+            }
+            (_, Value::String(text)) => Scalar::Text(text.clone()),
+            (_, Value::Bool(flag)) => Scalar::Bool(*flag),
+            (_, Value::Number(number)) => number
+                .as_i64()
+                .map_or_else(|| Scalar::Double(number.as_f64().unwrap_or_default()), Scalar::Int),
+            (_, other) => return Err(format!("cannot convert {other} to {:?}", column.kind)),
+        };
     convert(scalar, column.kind)
 }
 

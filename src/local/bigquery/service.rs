@@ -92,12 +92,19 @@ impl Service<http::Request<Body>> for WriteService {
                         Grpc::new(ProstCodec::default()).max_decoding_message_size(TONIC_LIMIT);
                     grpc.streaming(Append(shared), request).await
                 }
-                "CreateWriteStream" => unary(request, move |message| create(&shared, message)).await,
+                "CreateWriteStream" => {
+                    unary(request, move |message| create(&shared, message)).await
+                }
                 "GetWriteStream" => unary(request, move |message| get(&shared, &message)).await,
-                "FinalizeWriteStream" => unary(request, move |message| finalize(&shared, &message)).await,
+                "FinalizeWriteStream" => {
+                    unary(request, move |message| finalize(&shared, &message)).await
+                }
                 "FlushRows" => unary(request, move |message| flush(&shared, &message)).await,
-                "BatchCommitWriteStreams" => unary(request, move |message| commit(&shared, &message)).await,
-                _ => Status::unimplemented(format!("the embedded BigQuery has no {method}")).into_http(),
+                "BatchCommitWriteStreams" => {
+                    unary(request, move |message| commit(&shared, &message)).await
+                }
+                _ => Status::unimplemented(format!("the embedded BigQuery has no {method}"))
+                    .into_http(),
             })
         })
     }
@@ -134,8 +141,9 @@ fn create(shared: &Shared, message: CreateWriteStreamRequest) -> Result<WriteStr
     if shared.faults.strikes(Fault::Create).is_some() {
         return Err(shared.faults.status());
     }
-    let id = table_id(&message.parent)
-        .ok_or_else(|| Status::invalid_argument(format!("Invalid table path: {}", message.parent)))?;
+    let id = table_id(&message.parent).ok_or_else(|| {
+        Status::invalid_argument(format!("Invalid table path: {}", message.parent))
+    })?;
     table_columns(shared, &id, &message.parent)?;
     let mut stream = message.write_stream.unwrap_or_default();
     if matches!(stream.r#type(), Type::Unspecified) {
@@ -150,11 +158,13 @@ fn create(shared: &Shared, message: CreateWriteStreamRequest) -> Result<WriteStr
 }
 
 fn get(shared: &Shared, message: &GetWriteStreamRequest) -> Result<WriteStream, Status> {
-    let (path, name) = split(&message.name)
-        .ok_or_else(|| Status::invalid_argument(format!("Invalid stream name: {}", message.name)))?;
+    let (path, name) = split(&message.name).ok_or_else(|| {
+        Status::invalid_argument(format!("Invalid stream name: {}", message.name))
+    })?;
     let id = table_id(path).unwrap_or_default();
     let columns = table_columns(shared, &id, path)?;
-    let kind = if name == "_default" { Type::Committed } else { shared.store.stream(&message.name)?.kind };
+    let kind =
+        if name == "_default" { Type::Committed } else { shared.store.stream(&message.name)?.kind };
     Ok(WriteStream {
         name: message.name.clone(),
         r#type: kind as i32,
@@ -202,7 +212,8 @@ fn commit(
 
 fn table_columns(shared: &Shared, id: &str, path: &str) -> Result<Arc<Vec<Column>>, Refusal> {
     shared.store.columns(id)?.ok_or_else(|| {
-        let message = format!("Requested entity was not found: table {id} is not found. Entity: {path}");
+        let message =
+            format!("Requested entity was not found: table {id} is not found. Entity: {path}");
         Refusal::new(Code::NotFound, message).with(StorageErrorCode::TableNotFound, path)
     })
 }
@@ -318,12 +329,14 @@ impl Connection {
             Some(Rows::ProtoRows(data)) => data.writer_schema.clone(),
             None => return Err(Status::invalid_argument("rows must be set")),
         };
-        let unchanged = |open: &Open| named.is_none_or(|name| name == open.stream) && schema.is_none();
+        let unchanged =
+            |open: &Open| named.is_none_or(|name| name == open.stream) && schema.is_none();
         if self.open.as_ref().is_some_and(unchanged) {
             return Ok(());
         }
         let before = self.open.take();
-        let name = named.map(str::to_owned).or_else(|| before.as_ref().map(|open| open.stream.clone()));
+        let name =
+            named.map(str::to_owned).or_else(|| before.as_ref().map(|open| open.stream.clone()));
         let name = name.ok_or_else(|| {
             Status::invalid_argument("The first request of a connection must name its write_stream")
         })?;
@@ -338,14 +351,16 @@ impl Connection {
             }
         }
         let columns = table_columns(&self.shared, &table, path)?;
-        let schema = schema.or_else(|| before.filter(|open| open.stream == name).map(|open| open.schema));
+        let schema =
+            schema.or_else(|| before.filter(|open| open.stream == name).map(|open| open.schema));
         let schema = schema.ok_or_else(|| {
             Status::invalid_argument("The first request of a stream must carry its writer_schema")
         })?;
         let descriptor = schema.proto_descriptor.as_ref();
         let descriptor =
             descriptor.ok_or_else(|| Status::invalid_argument("proto_descriptor must be set"))?;
-        let reader = Reader::new(descriptor, &columns).map_err(|mismatch| refuse_schema(&name, mismatch))?;
+        let reader =
+            Reader::new(descriptor, &columns).map_err(|mismatch| refuse_schema(&name, mismatch))?;
         if !is_default {
             self.shared.store.stream(&name)?;
             let mut owners = self.shared.owners.lock().unwrap_or_else(PoisonError::into_inner);
@@ -364,22 +379,31 @@ impl Connection {
         if owners.get(&open.stream) == Some(&self.number) {
             return Ok(());
         }
-        Err(Status::aborted("Closing the connection because a newer one appends to the same stream"))
+        Err(Status::aborted(
+            "Closing the connection because a newer one appends to the same stream",
+        ))
     }
 
     /// Writes the request's rows and answers as BigQuery does: errors in band.
     fn write(&mut self, request: &AppendRowsRequest) -> AppendRowsResponse {
         let Some(open) = &self.open else { return AppendRowsResponse::default() };
         let rows = match &request.rows {
-            Some(Rows::ProtoRows(data)) => data.rows.as_ref().map(|rows| rows.serialized_rows.as_slice()),
+            Some(Rows::ProtoRows(data)) => {
+                data.rows.as_ref().map(|rows| rows.serialized_rows.as_slice())
+            }
             None => None,
         };
-        let mut response =
-            AppendRowsResponse { write_stream: open.stream.clone(), ..AppendRowsResponse::default() };
+        let mut response = AppendRowsResponse {
+            write_stream: open.stream.clone(),
+            ..AppendRowsResponse::default()
+        };
         let rows = match open.read(rows.unwrap_or_default()) {
             Ok(rows) => rows,
             Err(row_errors) => {
-                let message = format!("Errors found while processing rows. Please refer to the row_errors field for details. The list may not be complete because of the size limitations. Entity: {}", open.stream);
+                let message = format!(
+                    "Errors found while processing rows. Please refer to the row_errors field for details. The list may not be complete because of the size limitations. Entity: {}",
+                    open.stream
+                );
                 let refusal = Refusal::new(Code::InvalidArgument, message);
                 response.response = Some(Answer::Error(refusal.rpc()));
                 response.row_errors = row_errors;
@@ -389,7 +413,9 @@ impl Connection {
         let store = &self.shared.store;
         let written = if open.is_default {
             match request.offset {
-                Some(_) => Err(Refusal::new(Code::InvalidArgument, "The default stream takes no offset")),
+                Some(_) => {
+                    Err(Refusal::new(Code::InvalidArgument, "The default stream takes no offset"))
+                }
                 None => store.append_default(&open.table, &open.columns, &rows).map(|()| None),
             }
         } else {
@@ -424,17 +450,21 @@ impl Open {
     /// BigQuery streams into day partitions from 1,825 days back to 366 ahead.
     fn in_partition_range(&self, row: Row) -> Result<Row, String> {
         let Some(name) = &self.partition else { return Ok(row) };
-        let kind = self.columns.iter().find(|column| &column.name == name).map(|column| column.kind);
+        let kind =
+            self.columns.iter().find(|column| &column.name == name).map(|column| column.kind);
         let text = row.get(name).and_then(serde_json::Value::as_str);
         let (Some(kind), Some(text)) = (kind, text) else { return Ok(row) };
-        let day = if kind == Kind::Timestamp { text.split('T').next().unwrap_or(text) } else { text };
+        let day =
+            if kind == Kind::Timestamp { text.split('T').next().unwrap_or(text) } else { text };
         let Ok(day) = day.parse::<jiff::civil::Date>() else { return Ok(row) };
         let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
         let ahead = today.until(day).map_or(0, |span| span.get_days());
         if (-1825..=366).contains(&ahead) {
             Ok(row)
         } else {
-            Err(format!("Value {day} of field {name} is outside the allowed bounds: 1825 days in the past and 366 days in the future"))
+            Err(format!(
+                "Value {day} of field {name} is outside the allowed bounds: 1825 days in the past and 366 days in the future"
+            ))
         }
     }
 }

@@ -90,8 +90,12 @@ impl Store {
     pub fn list(&self, what: List, prefix: &str) -> Result<Vec<Value>, StoreError> {
         let connection = self.lock();
         let sql = match what {
-            List::Datasets => "SELECT resource FROM __datasets WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id",
-            List::Tables => "SELECT resource FROM __tables WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id",
+            List::Datasets => {
+                "SELECT resource FROM __datasets WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id"
+            }
+            List::Tables => {
+                "SELECT resource FROM __tables WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id"
+            }
         };
         let mut statement = connection.prepare_cached(sql)?;
         let texts = statement.query_map([prefix], |row| row.get::<_, String>(0))?;

@@ -50,7 +50,8 @@ impl Refusal {
             error_message: self.message.clone(),
         });
         let details = detail.map(|error| prost_types::Any {
-            type_url: "type.googleapis.com/google.cloud.bigquery.storage.v1.StorageError".to_owned(),
+            type_url: "type.googleapis.com/google.cloud.bigquery.storage.v1.StorageError"
+                .to_owned(),
             value: error.encode_to_vec(),
         });
         rpc::Status {
@@ -93,7 +94,8 @@ pub fn table_id(path: &str) -> Option<String> {
 
 /// Table path and stream of a stream's name; `T/_default` is short for `T/streams/_default`.
 pub fn split(name: &str) -> Option<(&str, &str)> {
-    name.rsplit_once("/streams/").or_else(|| name.strip_suffix("/_default").map(|t| (t, "_default")))
+    name.rsplit_once("/streams/")
+        .or_else(|| name.strip_suffix("/_default").map(|t| (t, "_default")))
 }
 
 fn no_stream(name: &str) -> Refusal {
@@ -124,7 +126,8 @@ impl Store {
         let transaction = connection.transaction()?;
         let stream = load(&transaction, name)?;
         if stream.finalized {
-            let message = format!("Stream has been finalized and cannot be appended. Entity: {name}");
+            let message =
+                format!("Stream has been finalized and cannot be appended. Entity: {name}");
             return Err(Refusal::new(Code::InvalidArgument, message)
                 .with(StorageErrorCode::StreamFinalized, name));
         }
@@ -227,22 +230,25 @@ impl Store {
                 |row| row.get(0),
             )?;
             let wrong = match stream {
-                Stream { kind, .. } if kind != Type::Pending => {
-                    Some((StorageErrorCode::InvalidStreamType, "Only PENDING streams are committed"))
-                }
+                Stream { kind, .. } if kind != Type::Pending => Some((
+                    StorageErrorCode::InvalidStreamType,
+                    "Only PENDING streams are committed",
+                )),
                 Stream { finalized: false, .. } => {
                     Some((StorageErrorCode::InvalidStreamState, "The stream is not finalized"))
                 }
-                _ if committed => {
-                    Some((StorageErrorCode::StreamAlreadyCommitted, "The stream is committed already"))
-                }
+                _ if committed => Some((
+                    StorageErrorCode::StreamAlreadyCommitted,
+                    "The stream is committed already",
+                )),
                 _ => None,
             };
             if let Some((code, message)) = wrong {
                 refused.push(Refusal::new(Code::InvalidArgument, message).with(code, name));
                 continue;
             }
-            let sql = format!("UPDATE {} SET __visible = 1 WHERE __stream = ?1", quoted(&stream.table));
+            let sql =
+                format!("UPDATE {} SET __visible = 1 WHERE __stream = ?1", quoted(&stream.table));
             transaction.execute(&sql, [name])?;
             transaction.execute("UPDATE __streams SET committed = 1 WHERE name = ?1", [name])?;
         }

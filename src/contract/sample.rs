@@ -1,0 +1,243 @@
+//! Events made up from a contract: for the first run, for tests and for benchmarks. Seeded, so
+//! that the same seed gives the same events.
+
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
+use serde_json::{Map, Value, json};
+
+use super::{Contract, Discriminator, EventSchema};
+use crate::pipeline::Reason;
+
+/// One made-up event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sample {
+    pub event_type: String,
+    pub value: Vec<u8>,
+    /// The header that carries the event type, where the contract has it there.
+    pub header: Option<(String, String)>,
+}
+
+/// How far into references a sample goes; recursive contracts end here.
+const DEEPEST: usize = 12;
+
+/// Makes events of a contract up, all types in equal shares.
+pub struct Samples<'a> {
+    contract: &'a Contract,
+    dice: StdRng,
+    /// Milliseconds since the epoch near which all times lie.
+    around_ms: i64,
+}
+
+impl<'a> Samples<'a> {
+    pub fn new(contract: &'a Contract, seed: u64, around_ms: i64) -> Self {
+        Self { contract, dice: StdRng::seed_from_u64(seed), around_ms }
+    }
+
+    /// The next valid event, of any of the contract's types.
+    pub fn event(&mut self) -> Option<Sample> {
+        let event = self.contract.events.choose(&mut self.dice)?;
+        Some(self.event_of(event))
+    }
+
+    /// A valid event of this type.
+    pub fn event_of(&mut self, event: &EventSchema) -> Sample {
+        let root = &event.json_schema;
+        let mut value = self.value("", root, root, 0);
+        let mut header = None;
+        match &self.contract.discriminator {
+            Discriminator::Payload(keys) => put(&mut value, keys, json!(event.name)),
+            Discriminator::Header(name) => header = Some((name.clone(), event.name.clone())),
+        }
+        Sample { event_type: event.name.clone(), value: value.to_string().into_bytes(), header }
+    }
+
+    /// A handful of bad events, each for another reason.
+    pub fn bad_events(&mut self) -> Vec<(Reason, Sample)> {
+        let Some(event) = self.contract.events.last().cloned() else { return Vec::new() };
+        let good = self.event_of(&event);
+        let with = |value: Vec<u8>| Sample { value, ..good.clone() };
+        let text = String::from_utf8_lossy(&good.value).into_owned();
+        let mut bad = vec![
+            (Reason::Empty, with(Vec::new())),
+            (Reason::InvalidJson, with(good.value[..good.value.len() / 2].to_vec())),
+            (Reason::InvalidJson, with(text.replacen('{', "{\"nan\":NaN,", 1).into_bytes())),
+            (Reason::NotUtf8, with([b"{\"a\":\"", &[0xff][..], b"\"}"].concat())),
+            (Reason::RegistryFramed, with([&[0, 0, 0, 0, 7][..], &good.value].concat())),
+        ];
+        if let (Discriminator::Payload(keys), Ok(value)) =
+            (&self.contract.discriminator, serde_json::from_slice::<Value>(&good.value))
+        {
+            let mut unknown = value.clone();
+            put(&mut unknown, keys, json!("NobodyKnowsThisEvent"));
+            bad.push((Reason::UnknownEventType, with(unknown.to_string().into_bytes())));
+            let required = event_required(&event);
+            let own = required.iter().find(|name| !keys.contains(name));
+            if let (Some(name), Value::Object(mut object)) = (own, value) {
+                object.remove(name);
+                bad.push((
+                    Reason::MissingField,
+                    with(Value::Object(object).to_string().into_bytes()),
+                ));
+            }
+        }
+        bad
+    }
+
+    fn value(&mut self, name: &str, schema: &Value, root: &Value, depth: usize) -> Value {
+        if let Some(reference) = schema["$ref"].as_str() {
+            let target = root.pointer(reference.trim_start_matches('#')).cloned();
+            if depth < DEEPEST {
+                return self.value(name, &target.unwrap_or_default(), root, depth + 1);
+            }
+            return Value::Null;
+        }
+        for choice in ["enum", "examples"] {
+            if let Some(chosen) =
+                schema[choice].as_array().and_then(|all| all.choose(&mut self.dice))
+            {
+                return self.vary(chosen, choice == "examples");
+            }
+        }
+        if let Some(fixed) = schema.get("const") {
+            return fixed.clone();
+        }
+        if let Some(parts) = schema["allOf"].as_array() {
+            let mut merged = self.typed(name, schema, root, depth);
+            for part in parts {
+                if let (Some(merged), Value::Object(part)) =
+                    (merged.as_object_mut(), self.value(name, part, root, depth + 1))
+                {
+                    merged.extend(part);
+                }
+            }
+            return merged;
+        }
+        for keyword in ["oneOf", "anyOf"] {
+            if let Some(part) = schema[keyword].as_array().and_then(|parts| parts.first()) {
+                return self.value(name, part, root, depth + 1);
+            }
+        }
+        self.typed(name, schema, root, depth)
+    }
+
+    fn typed(&mut self, name: &str, schema: &Value, root: &Value, depth: usize) -> Value {
+        let nullable =
+            schema["type"].as_array().is_some_and(|types| types.contains(&json!("null")));
+        if nullable && self.dice.random_bool(0.3) {
+            return Value::Null;
+        }
+        let kind = match &schema["type"] {
+            Value::String(one) => one.as_str(),
+            Value::Array(several) => several
+                .iter()
+                .filter_map(Value::as_str)
+                .find(|one| *one != "null")
+                .unwrap_or("null"),
+            _ => "object",
+        };
+        match kind {
+            "object" => self.object(schema, root, depth),
+            "array" => {
+                let least = schema["minItems"].as_u64().unwrap_or(0).max(1);
+                let count = self.dice.random_range(least..=least + 1);
+                (0..count).map(|_| self.value(name, &schema["items"], root, depth + 1)).collect()
+            }
+            "string" => self.text(name, schema),
+            "boolean" => json!(self.dice.random_bool(0.8)),
+            "integer" => json!(self.between(schema, 1, 100)),
+            "number" if schema["format"] == "decimal" => {
+                json!(f64::from(self.dice.random_range(0..100_000)) / 100.0)
+            }
+            "number" => {
+                let whole = self.between(schema, 0, 90) as f64;
+                json!(whole + f64::from(self.dice.random_range(0..10_000)) / 10_000.0)
+            }
+            _ => Value::Null,
+        }
+    }
+
+    fn object(&mut self, schema: &Value, root: &Value, depth: usize) -> Value {
+        let required: Vec<&str> =
+            schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let mut object = Map::new();
+        for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+            let wanted = required.contains(&name.as_str());
+            if wanted || (depth < DEEPEST && self.dice.random_bool(0.7)) {
+                object.insert(name.clone(), self.value(name, property, root, depth + 1));
+            }
+        }
+        Value::Object(object)
+    }
+
+    fn text(&mut self, name: &str, schema: &Value) -> Value {
+        // Within a day of the given time, to the millisecond.
+        let at = self.around_ms - self.dice.random_range(0..86_400_000);
+        let time = jiff::Timestamp::from_millisecond(at).unwrap_or_default();
+        if schema["contentEncoding"] == "base64" {
+            use base64::Engine;
+            let bytes: [u8; 12] = self.dice.random();
+            return json!(base64::engine::general_purpose::STANDARD.encode(bytes));
+        }
+        match schema["format"].as_str() {
+            Some("date-time") => json!(format!("{time:.3}")),
+            Some("date") => json!(time.to_zoned(jiff::tz::TimeZone::UTC).date().to_string()),
+            Some("decimal") => json!(format!(
+                "{}.{:02}",
+                self.dice.random_range(0..500),
+                self.dice.random_range(0..100)
+            )),
+            Some("uuid") => {
+                let n: u128 = self.dice.random();
+                let hex = format!("{n:032x}");
+                json!(format!(
+                    "{}-{}-4{}-8{}-{}",
+                    &hex[..8],
+                    &hex[8..12],
+                    &hex[13..16],
+                    &hex[17..20],
+                    &hex[20..]
+                ))
+            }
+            _ => json!(format!("{name}-{}", self.dice.random_range(1..1000))),
+        }
+    }
+
+    /// An example with its trailing number rolled anew, so that keys differ.
+    fn vary(&mut self, example: &Value, vary: bool) -> Value {
+        let Some(text) = example.as_str().filter(|_| vary) else { return example.clone() };
+        let digits = text.len() - text.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+        if !(3..=9).contains(&digits) {
+            return example.clone();
+        }
+        let number = self.dice.random_range(0..10u64.pow(digits as u32));
+        json!(format!("{}{number:0digits$}", &text[..text.len() - digits]))
+    }
+
+    fn between(&mut self, schema: &Value, low: i64, high: i64) -> i64 {
+        let low = schema["minimum"].as_i64().unwrap_or(low);
+        let high = schema["maximum"].as_i64().unwrap_or(high).max(low);
+        self.dice.random_range(low..=high)
+    }
+}
+
+fn event_required(event: &EventSchema) -> Vec<String> {
+    match &event.schema.kind {
+        super::SchemaKind::Object(fields) => {
+            fields.iter().filter(|field| field.required).map(|field| field.name.clone()).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Sets the value at the end of a path of keys, making objects on the way.
+fn put(value: &mut Value, keys: &[String], what: Value) {
+    let mut place = value;
+    for key in keys {
+        if !place.is_object() {
+            *place = json!({});
+        }
+        place = &mut place[key.as_str()];
+    }
+    *place = what;
+}

@@ -1,0 +1,245 @@
+//! Contracts as others write them: files, references, combinators, recursion, size.
+
+use std::fmt::Write as _;
+use std::time::Instant;
+
+use super::*;
+use crate::config::RowLayout;
+use crate::row::{ColumnType, Mode};
+
+/// A contracts folder with one document a file.
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    for (name, text) in files {
+        let path = dir.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("parent")).expect("folder");
+        std::fs::write(path, text).expect("written");
+    }
+    dir
+}
+
+/// A document of one channel `C` with one message `M` of this payload.
+fn document(payload: &str) -> String {
+    format!(
+        r#"{{"asyncapi":"3.0.0","info":{{"version":"1"}},"channels":{{"C":{{"address":"t",
+            "messages":{{"M":{{"payload":{payload}}}}}}}}}}}"#
+    )
+}
+
+fn one(payload: &str) -> Contract {
+    let dir = folder(&[("c.json", &document(payload))]);
+    load(dir.path(), "contracts.c", "C").expect("loads")
+}
+
+fn kind(contract: &Contract, name: &str) -> (ColumnType, Mode) {
+    let schema = contract.table_schema(RowLayout::Columns, "_ingested_at").expect("columns");
+    let column = schema.column(name).unwrap_or_else(|| panic!("no column {name}"));
+    (column.kind.clone(), column.mode)
+}
+
+#[test]
+fn types_follow_the_schema() {
+    let contract = one(r#"{"type":"object","properties":{
+            "s":{"type":"string"},"i":{"type":"integer"},"n":{"type":"number"},"b":{"type":"boolean"},
+            "ts":{"type":"string","format":"date-time"},"d":{"type":"string","format":"date"},
+            "by":{"type":"string","contentEncoding":"base64"},"dec":{"type":"string","format":"decimal"},
+            "o":{"type":"object"},"any":{},"two":{"type":["string","integer"]},
+            "l":{"type":"array","items":{"type":"string"}},
+            "ln":{"type":"array","items":{"type":["string","null"]}},
+            "ll":{"type":"array","items":{"type":"array","items":{"type":"string"}}},
+            "r":{"type":"object","properties":{"x":{"type":"integer"}}},
+            "lr":{"type":"array","items":{"type":"object","properties":{"x":{"type":"integer"}}}},
+            "over":{"type":"string","x-bigquery-type":"BIGNUMERIC"},
+            "overl":{"type":"array","items":{"type":"string"},"x-bigquery-type":"JSON"}}}"#);
+    use ColumnType as T;
+    let record = || T::Record(vec![crate::row::Column::nullable("x", T::Int64)]);
+    for (name, expected) in [
+        ("s", (T::String, Mode::Nullable)),
+        ("i", (T::Int64, Mode::Nullable)),
+        ("n", (T::Float64, Mode::Nullable)),
+        ("b", (T::Bool, Mode::Nullable)),
+        ("ts", (T::Timestamp, Mode::Nullable)),
+        ("d", (T::Date, Mode::Nullable)),
+        ("by", (T::Bytes, Mode::Nullable)),
+        ("dec", (T::Numeric, Mode::Nullable)),
+        ("o", (T::Json, Mode::Nullable)),
+        ("any", (T::Json, Mode::Nullable)),
+        ("two", (T::Json, Mode::Nullable)),
+        ("l", (T::String, Mode::Repeated)),
+        ("ln", (T::Json, Mode::Nullable)),
+        ("ll", (T::Json, Mode::Nullable)),
+        ("r", (record(), Mode::Nullable)),
+        ("lr", (record(), Mode::Repeated)),
+        ("over", (T::BigNumeric, Mode::Nullable)),
+        ("overl", (T::Json, Mode::Nullable)),
+        ("_extra", (T::Json, Mode::Nullable)),
+    ] {
+        assert_eq!(kind(&contract, name), expected, "{name}");
+    }
+}
+
+#[test]
+fn references_lead_within_and_across_files() {
+    let dir = folder(&[
+        (
+            "a/main.yaml",
+            "asyncapi: 3.0.0\nchannels:\n  C:\n    address: t\n    messages:\n      M: {$ref: '../shared.yaml#/messages/M'}\n",
+        ),
+        (
+            "shared.yaml",
+            "messages:\n  M:\n    name: Named\n    payload: {$ref: 'types.json#/a~1b'}\n",
+        ),
+        (
+            "types.json",
+            r##"{"a/b":{"type":"object","properties":{"x":{"$ref":"#/x"}}},"x":{"type":"integer"}}"##,
+        ),
+    ]);
+    let contract = load(dir.path(), "contracts.a.main", "C").expect("loads");
+    assert_eq!(contract.events[0].name, "Named");
+    assert_eq!(kind(&contract, "x").0, ColumnType::Int64);
+}
+
+#[test]
+fn no_reference_leads_out_of_the_folder() {
+    for reference in ["../../etc/passwd", "/etc/passwd#/x", "https://example.org/x.json"] {
+        let payload =
+            format!(r#"{{"type":"object","properties":{{"x":{{"$ref":"{reference}"}}}}}}"#);
+        let dir = folder(&[("c.json", &document(&payload))]);
+        let error = load(dir.path(), "contracts.c", "C").expect_err("refused");
+        assert_eq!(error.mistakes.len(), 1, "{error}");
+    }
+}
+
+#[test]
+fn all_of_requires_any_of_does_not() {
+    let contract = one(
+        r#"{"allOf":[{"type":"object","required":["a"],"properties":{"a":{"type":"string"}}},
+                     {"anyOf":[{"type":"object","required":["b"],"properties":{"b":{"type":"integer"}}},
+                               {"type":"object","properties":{"c":{"type":"integer"}}}]}]}"#,
+    );
+    let SchemaKind::Object(fields) = &contract.events[0].schema.kind else { panic!("an object") };
+    let required =
+        |name: &str| fields.iter().find(|field| field.name == name).map(|field| field.required);
+    assert_eq!(required("a"), Some(true));
+    assert_eq!((required("b"), required("c")), (Some(false), Some(false)));
+    assert!(contract.events[0].needs_full_validation);
+}
+
+#[test]
+fn an_alternative_null_makes_nullable() {
+    let contract = one(
+        r#"{"type":"object","required":["a"],"properties":{"a":{"anyOf":[{"type":"string"},{"type":"null"}]}}}"#,
+    );
+    assert_eq!(kind(&contract, "a").0, ColumnType::String);
+    let SchemaKind::Object(fields) = &contract.events[0].schema.kind else { panic!("an object") };
+    assert!(fields[0].schema.nullable);
+}
+
+#[test]
+fn two_events_that_disagree_make_json() {
+    let text = r#"{"asyncapi":"3.0.0","channels":{"C":{"address":"t","messages":{
+        "A":{"payload":{"type":"object","properties":{"x":{"type":"string"},"r":{"type":"object","properties":{"a":{"type":"string"}}}}}},
+        "B":{"payload":{"type":"object","properties":{"x":{"type":"integer"},"r":{"type":"object","properties":{"b":{"type":"string"}}}}}}}}}}"#;
+    let dir = folder(&[("c.json", text)]);
+    let contract = load(dir.path(), "contracts.c", "C").expect("loads");
+    assert_eq!(kind(&contract, "x"), (ColumnType::Json, Mode::Nullable));
+    let (ColumnType::Record(fields), _) = kind(&contract, "r") else { panic!("a record") };
+    assert_eq!(fields.len(), 2);
+}
+
+#[test]
+fn recursion_ends_in_json() {
+    let text = r##"{"asyncapi":"3.0.0","channels":{"C":{"address":"t","messages":{"M":{"payload":{"$ref":"#/s/Tree"}}}}},
+        "s":{"Tree":{"type":"object","properties":{"name":{"type":"string"},"children":{"type":"array","items":{"$ref":"#/s/Tree"}},"peer":{"$ref":"#/s/Peer"}}},
+             "Peer":{"type":"object","properties":{"tree":{"$ref":"#/s/Tree"}}}}}"##;
+    let dir = folder(&[("c.json", text)]);
+    let contract = load(dir.path(), "contracts.c", "C");
+    let contract = contract.expect("a payload may be recursive itself");
+    assert_eq!(kind(&contract, "name").0, ColumnType::String);
+    assert_eq!(kind(&contract, "children"), (ColumnType::Json, Mode::Nullable));
+    assert_eq!(kind(&contract, "peer").0, ColumnType::Json);
+    jsonschema::validator_for(&contract.events[0].json_schema).expect("compiles");
+}
+
+#[test]
+fn a_payload_that_is_only_itself_is_a_mistake() {
+    let text = r##"{"asyncapi":"3.0.0","channels":{"C":{"address":"t","messages":{"M":{"payload":{"$ref":"#/s/A"}}}}},"s":{"A":{"$ref":"#/s/A"}}}"##;
+    let dir = folder(&[("c.json", text)]);
+    let error = load(dir.path(), "contracts.c", "C").expect_err("refused").to_string();
+    assert!(error.contains("circle"), "{error}");
+}
+
+#[test]
+fn large_contracts_load_fast_and_doubling_ones_end() {
+    let mut schemas = String::new();
+    let mut messages = String::new();
+    for event in 0..60 {
+        let mut fields = String::new();
+        for field in 0..60 {
+            let text = r#""type":"string","description":"a field that somebody described at some length, as people do""#;
+            write!(fields, r#""field_{event}_{field}":{{{text}}},"#).expect("text");
+        }
+        let next = (event + 1) % 60;
+        write!(schemas, r##""S{event}":{{"type":"object","properties":{{{fields}"next":{{"$ref":"#/s/S{next}"}}}}}},"##).expect("text");
+        write!(messages, r##""E{event}":{{"payload":{{"type":"object","properties":{{"s":{{"$ref":"#/s/S{event}"}},"id":{{"type":"string"}}}}}}}},"##).expect("text");
+    }
+    let text = format!(
+        r#"{{"asyncapi":"3.0.0","channels":{{"C":{{"address":"t","messages":{{{}}}}}}},"s":{{{}}}}}"#,
+        messages.trim_end_matches(','),
+        schemas.trim_end_matches(',')
+    );
+    assert!(text.len() > 400_000, "{} bytes", text.len());
+    let dir = folder(&[("big.json", &text)]);
+    let began = Instant::now();
+    let contract = load(dir.path(), "contracts.big", "C").expect("loads");
+    assert_eq!(contract.events.len(), 60);
+    contract.table_schema(RowLayout::Columns, "_ingested_at").expect("columns");
+    assert!(began.elapsed().as_secs() < 20, "took {:?}", began.elapsed());
+
+    let mut doubling = String::new();
+    for level in 0..40 {
+        let next = level + 1;
+        write!(
+            doubling,
+            r##""L{level}":{{"allOf":[{{"$ref":"#/s/L{next}"}},{{"$ref":"#/s/L{next}"}}]}},"##
+        )
+        .expect("text");
+    }
+    let text = format!(
+        r##"{{"asyncapi":"3.0.0","channels":{{"C":{{"address":"t","messages":{{"M":{{"payload":{{"$ref":"#/s/L0"}}}}}}}}}},"s":{{{doubling}"L40":{{"type":"object"}}}}}}"##
+    );
+    let dir = folder(&[("doubling.json", &text)]);
+    let error = load(dir.path(), "contracts.doubling", "C").expect_err("ends");
+    assert!(error.to_string().contains("places"), "{error}");
+}
+
+#[test]
+fn every_mistake_is_told_at_once_with_its_place() {
+    let text = r##"{"asyncapi":"3.0.0","channels":{"C":{"x-event-type":"$message.body","messages":{
+        "A":{"payload":{"$ref":"#/nowhere"}},"B":{},"D":{"payload":{"type":"string"}}}}}}"##;
+    let dir = folder(&[("c.json", text)]);
+    let error = load(dir.path(), "contracts.c", "C").expect_err("refused");
+    let told = error.to_string();
+    for part in ["address", "x-event-type", "/nowhere", "no `payload`", "has to be an object"] {
+        assert!(told.contains(part), "{part} in {told}");
+    }
+}
+
+#[test]
+fn collisions_and_a_bad_partition_column_are_mistakes() {
+    let contract = one(
+        r#"{"type":"object","properties":{"Id":{"type":"string"},"id":{"type":"string"},"_kafka_offset":{"type":"integer"}}}"#,
+    );
+    let error = contract.table_schema(RowLayout::Columns, "nothing").expect_err("refused");
+    assert_eq!(error.mistakes.len(), 3, "{error}");
+    assert!(contract.table_schema(RowLayout::Envelope, "_ingested_at").is_ok());
+}
+
+#[test]
+fn a_wrong_path_or_channel_says_what_there_is() {
+    let dir = folder(&[("c.json", &document(r#"{"type":"object"}"#))]);
+    let error = load(dir.path(), "contracts.missing", "C").expect_err("refused").to_string();
+    assert!(error.contains("missing.yaml") && error.contains("missing.json"), "{error}");
+    let error = load(dir.path(), "contracts.c", "X").expect_err("refused").to_string();
+    assert!(error.contains("it has C"), "{error}");
+}
