@@ -3,6 +3,8 @@
 
 mod buffer;
 mod schema;
+#[cfg(test)]
+mod tests;
 
 pub use buffer::RowBuffer;
 pub use schema::{Column, ColumnType, Mode, TableSchema};

@@ -1,13 +1,178 @@
-//! stub
-use crate::pipeline::Transcoded;
+//! From a record's bytes to a row's bytes, or to the reason why it is no row.
+//!
+//! A contract and a table are compiled into a [`Plan`] once; then one pass over each value checks
+//! it and writes the row's wire format, without a tree between and without allocating. The plain
+//! way (parse, validate, encode) lives in the tests, and the two must agree.
+//!
+//! ```text
+//! compile: contract × table ─► plan
+//! kind:    which event type? ─► ignored, or
+//! walk:    scan ─► convert ─► wire        a fault ─► distinct ─► walk once more ─► rejected
+//! ```
+
+mod compile;
+mod convert;
+mod distinct;
+mod extra;
+mod fault;
+mod headers;
+mod kind;
+mod names;
+mod number;
+mod plan;
+mod position;
+mod rules;
+mod scan;
+mod seen;
+mod time;
+mod walk;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+pub use compile::{PlanError, PlanOptions};
+
+use self::convert::Window;
+use self::fault::{Fault, Walked};
+use self::kind::{Fate, Kinds};
+use self::plan::{Node, Object};
+use self::position::PositionColumns;
+use self::rules::Rules;
+use self::walk::{Scratch, Walk};
+use self::wire::Tag;
+use crate::clock::Clock;
+use crate::pipeline::{Reason, Rejection, Transcoded};
 use crate::row::RowBuffer;
 use crate::source::Event;
-pub struct Plan;
+
+/// A contract compiled for a table: decides about every record and writes the rows.
+#[derive(Debug)]
+pub struct Plan {
+    kinds: Kinds,
+    ignored_labels: Vec<String>,
+    events: Vec<EventPlan>,
+    objects: Vec<Object>,
+    position: PositionColumns,
+    /// `_extra`, where the table has it and the layout uses it.
+    extra: Option<Tag>,
+    /// The table's day partition goes by `_kafka_timestamp`.
+    partition_by_timestamp: bool,
+    clock: Clock,
+    max_row_bytes: usize,
+    scratch: Scratch,
+}
+
+/// One event type of the contract.
+#[derive(Debug)]
+struct EventPlan {
+    root: Node,
+    /// Columns that are the same in all its rows.
+    constants: Box<[u8]>,
+    /// What the contract asks for beyond what the walk checks.
+    rules: Option<Rules>,
+}
+
 impl Plan {
+    /// Metric labels of [`Transcoded::Ignored`]: the ignored event types, then `tombstone`.
     pub fn ignored_labels(&self) -> &[String] {
-        &[]
+        &self.ignored_labels
     }
-    pub fn transcode(&mut self, _e: &Event<'_>, _n: i64, _r: &mut RowBuffer) -> Transcoded {
-        Transcoded::Row
+
+    /// Writes the record's row behind `rows`, or answers why there is none.
+    pub fn transcode(
+        &mut self,
+        event: &Event<'_>,
+        ingested_at_micros: i64,
+        rows: &mut RowBuffer,
+    ) -> Transcoded {
+        let Some(value) = event.value else {
+            return Transcoded::Ignored(self.ignored_labels.len() - 1);
+        };
+        self.attempt(event, value, false, ingested_at_micros, rows)
+            .or_else(|_| self.second_look(event, value, ingested_at_micros, rows))
+            .unwrap_or_else(|fault| self.rejection(*fault))
     }
+
+    /// A fault of the quick pass may lie in a value that does not count, because its key comes
+    /// again; and of several faults those of the text itself come first. So the text is read again
+    /// without repeated keys, and what is found then is final.
+    #[cold]
+    fn second_look(
+        &mut self,
+        event: &Event<'_>,
+        value: &[u8],
+        ingested_at_micros: i64,
+        rows: &mut RowBuffer,
+    ) -> Walked<Transcoded> {
+        readable(value, self.max_row_bytes)?;
+        let distinct = distinct::without_repeated(value)?;
+        self.attempt(event, &distinct, true, ingested_at_micros, rows)
+    }
+
+    fn attempt(
+        &mut self,
+        event: &Event<'_>,
+        value: &[u8],
+        distinct: bool,
+        ingested_at_micros: i64,
+        rows: &mut RowBuffer,
+    ) -> Walked<Transcoded> {
+        let index = match self.kinds.fate(event, value)? {
+            Fate::Ignored(label) => return Ok(Transcoded::Ignored(label)),
+            Fate::Event(index) => index,
+        };
+        readable(value, self.max_row_bytes)?;
+        let plan = &self.events[index];
+        let window = Window { clock: self.clock };
+        rows.push(event.at, |row| {
+            let start = row.len();
+            if self.partition_by_timestamp {
+                position::check_timestamp(event, window)?;
+            }
+            row.extend_from_slice(&plan.constants);
+            self.position.write(event, ingested_at_micros, row);
+            Walk::new(&self.objects, window, value, distinct, &mut self.scratch)
+                .run(&plan.root, self.extra, row)?;
+            if let Some(rules) = &plan.rules {
+                rules.check(value, &plan.root, &self.objects)?;
+            }
+            within(row.len() - start, self.max_row_bytes, "row")
+        })?;
+        Ok(Transcoded::Row)
+    }
+
+    fn rejection(&self, fault: Fault) -> Transcoded {
+        let (reason, detail) = fault.report();
+        Transcoded::Rejected(Box::new(Rejection { reason, detail, event_type: self.kinds.found() }))
+    }
+}
+
+/// The ways in which a value is no JSON text of a size that can be appended.
+fn readable(value: &[u8], max_bytes: usize) -> Walked<()> {
+    match value {
+        [] => return Err(Fault::new(Reason::Empty, "the value has no bytes")),
+        // The registry's frame: magic byte, four bytes of schema id, then the payload.
+        [0, _, _, _, _, ..] => {
+            let detail = "the value begins with a schema registry's magic byte";
+            return Err(Fault::new(Reason::RegistryFramed, detail));
+        }
+        _ => {}
+    }
+    within(value.len(), max_bytes, "value")?;
+    match std::str::from_utf8(value) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let detail = format!("byte {}: not UTF-8", error.valid_up_to());
+            Err(Fault::new(Reason::NotUtf8, detail))
+        }
+    }
+}
+
+fn within(bytes: usize, max_bytes: usize, what: &str) -> Walked<()> {
+    if bytes <= max_bytes {
+        return Ok(());
+    }
+    let detail = format!("the {what} has {bytes} bytes, an append takes {max_bytes}");
+    Err(Fault::new(Reason::TooLarge, detail))
 }

@@ -1,0 +1,314 @@
+//! Contract × table → plan.
+
+use super::kind::{Discriminator, Fate, Kinds, Path};
+use super::names::Names;
+use super::plan::{Field, Kind, Node, NumberAs, Object, Rest, StringAs};
+use super::position::PositionColumns;
+use super::rules::Rules;
+use super::walk::Scratch;
+use super::wire::{Tag, WireType};
+use super::{EventPlan, Plan};
+use crate::clock::Clock;
+use crate::config::RowLayout;
+use crate::contract::{self, Contract, EventSchema, Property, Schema, SchemaKind};
+use crate::row::{Column, ColumnType, Mode, TableSchema};
+
+/// What a plan needs to know beside the contract and the table.
+#[derive(Debug, Clone)]
+pub struct PlanOptions {
+    /// The topic the records come from, for `_kafka_topic`.
+    pub topic: String,
+    /// Event types to leave out; they need not be in the contract.
+    pub ignore: Vec<String>,
+    pub layout: RowLayout,
+    /// Name of the column that the table's day partition goes by.
+    pub partition_by: String,
+    pub clock: Clock,
+    /// The largest row, and the largest value, that fits an append (20 MB with what frames it).
+    pub max_row_bytes: usize,
+}
+
+/// Why a contract does not fit a table.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum PlanError {
+    #[error("event type {event}, field {field}: {found} cannot be written to a {column} column")]
+    Column { event: String, field: String, found: &'static str, column: &'static str },
+    #[error("event type {event}: its JSON Schema does not compile: {problem}")]
+    Schema { event: String, problem: String },
+}
+
+impl Plan {
+    /// Compiles a contract for a table. `table` is what can be written: of a column that it lacks
+    /// the values are checked and left out.
+    pub fn compile(
+        contract: &Contract,
+        table: &TableSchema,
+        options: PlanOptions,
+    ) -> Result<Self, PlanError> {
+        let position = PositionColumns::of(table);
+        let mut events = Vec::new();
+        let mut objects = Vec::new();
+        for event in &contract.events {
+            let mut compiler = Compiler { objects, options: &options, event, path: Vec::new() };
+            let root = match options.layout {
+                RowLayout::Columns => compiler.columns(table)?,
+                RowLayout::Envelope => compiler.envelope(table)?,
+            };
+            objects = compiler.objects;
+            let constants = position.constants(&options.topic, &event.name, &contract.id);
+            events.push(EventPlan { root, constants, rules: rules(event)? });
+        }
+        let (kinds, ignored_labels) = kinds(contract, &options.ignore);
+        let extra = (options.layout == RowLayout::Columns)
+            .then(|| top_level(table, "_extra", &ColumnType::Json))
+            .flatten();
+        Ok(Self {
+            kinds,
+            ignored_labels,
+            events,
+            objects,
+            position,
+            extra,
+            partition_by_timestamp: options.partition_by.eq_ignore_ascii_case("_kafka_timestamp"),
+            clock: options.clock,
+            max_row_bytes: options.max_row_bytes,
+            scratch: Scratch::default(),
+        })
+    }
+}
+
+/// The ignore list goes before the contract: a type in both is ignored.
+fn kinds(contract: &Contract, ignore: &[String]) -> (Kinds, Vec<String>) {
+    let mut labels: Vec<String> = ignore.to_vec();
+    labels.sort_unstable();
+    labels.dedup();
+    let ignored = labels.iter().enumerate().map(|(i, name)| (name.as_str(), Fate::Ignored(i)));
+    let declared = contract
+        .events
+        .iter()
+        .enumerate()
+        .map(|(index, event)| (event.name.as_str(), Fate::Event(index)))
+        .filter(|(name, _)| labels.iter().all(|label| label != name));
+    let known: Vec<(&str, Fate)> = ignored.chain(declared).collect();
+    let discriminator = match &contract.discriminator {
+        contract::Discriminator::Payload(keys) => Discriminator::Payload(Path::new(keys)),
+        contract::Discriminator::Header(name) => Discriminator::Header(name.as_str().into()),
+    };
+    let kinds = Kinds::new(discriminator, &known);
+    labels.push("tombstone".to_owned());
+    (kinds, labels)
+}
+
+fn rules(event: &EventSchema) -> Result<Option<Rules>, PlanError> {
+    if !event.needs_full_validation {
+        return Ok(None);
+    }
+    Rules::compile(&event.json_schema)
+        .map(Some)
+        .map_err(|problem| PlanError::Schema { event: event.name.clone(), problem })
+}
+
+fn top_level(table: &TableSchema, name: &str, kind: &ColumnType) -> Option<Tag> {
+    let found = |column: &Column| column.name.eq_ignore_ascii_case(name) && column.kind == *kind;
+    table.columns.iter().position(found).map(|index| Tag::new(index, wire_type(kind)))
+}
+
+fn wire_type(kind: &ColumnType) -> WireType {
+    match kind {
+        ColumnType::Int64 | ColumnType::Bool | ColumnType::Timestamp | ColumnType::Date => {
+            WireType::Varint
+        }
+        ColumnType::Float64 => WireType::Fixed64,
+        ColumnType::String
+        | ColumnType::Bytes
+        | ColumnType::Datetime
+        | ColumnType::Time
+        | ColumnType::Numeric
+        | ColumnType::BigNumeric
+        | ColumnType::Json
+        | ColumnType::Record(_) => WireType::Bytes,
+    }
+}
+
+/// One event type on its way into the plan.
+struct Compiler<'c> {
+    objects: Vec<Object>,
+    options: &'c PlanOptions,
+    event: &'c EventSchema,
+    /// Names of the fields being compiled, for errors.
+    path: Vec<&'c str>,
+}
+
+impl<'c> Compiler<'c> {
+    fn columns(&mut self, table: &TableSchema) -> Result<Node, PlanError> {
+        // A payload field never reaches the columns that are ours, whatever its name.
+        let own = TableSchema::position_columns();
+        let payload: Vec<(usize, &Column)> = table
+            .columns
+            .iter()
+            .enumerate()
+            .filter(|(_, column)| {
+                column.name != "_extra" && own.iter().all(|own| own.name != column.name)
+            })
+            .collect();
+        let properties: &[Property] = match &self.event.schema.kind {
+            SchemaKind::Object(properties) => properties,
+            // Whatever the contract leaves open goes into `_extra`.
+            _ => &[],
+        };
+        let object = self.object(properties, Rest::Extra, &payload)?;
+        Ok(Node { nullable: false, tag: None, kind: Kind::Object(object) })
+    }
+
+    fn envelope(&mut self, table: &TableSchema) -> Result<Node, PlanError> {
+        let checked = self.checked(&self.event.schema, true)?;
+        let tag = top_level(table, "payload", &ColumnType::Json);
+        Ok(Node { nullable: false, tag, kind: Kind::Text(Box::new(checked)) })
+    }
+
+    fn object(
+        &mut self,
+        properties: &'c [Property],
+        rest: Rest,
+        columns: &[(usize, &Column)],
+    ) -> Result<usize, PlanError> {
+        let mut required = vec![0; properties.len().div_ceil(64)].into_boxed_slice();
+        let mut fields = Vec::with_capacity(properties.len());
+        for (at, property) in properties.iter().enumerate() {
+            required[at / 64] |= u64::from(property.required) << (at % 64);
+            let column = columns.iter().find(|(_, column)| column.source == property.name);
+            let node = match column {
+                Some((index, column)) => {
+                    self.path.push(&property.name);
+                    let node = self.column(&property.schema, property.required, *index, column)?;
+                    self.path.pop();
+                    node
+                }
+                None => self.checked(&property.schema, property.required)?,
+            };
+            fields.push(Field { name: property.name.as_str().into(), node });
+        }
+        let names = Names::new(properties.iter().map(|property| property.name.as_str()));
+        self.objects.push(Object { names, fields: fields.into_boxed_slice(), required, rest });
+        Ok(self.objects.len() - 1)
+    }
+
+    /// A value that goes into a typed column.
+    fn column(
+        &mut self,
+        schema: &'c Schema,
+        required: bool,
+        index: usize,
+        column: &Column,
+    ) -> Result<Node, PlanError> {
+        let nullable = schema.nullable || !required;
+        let mut tag = Some(Tag::new(index, wire_type(&column.kind)));
+        let repeated = column.mode == Mode::Repeated;
+        let kind = match (&schema.kind, &column.kind) {
+            (SchemaKind::Array(items), kind) if repeated && *kind != ColumnType::Json => {
+                let single = Column { mode: Mode::Nullable, ..column.clone() };
+                tag = None;
+                Kind::Array(Box::new(self.column(items, true, index, &single)?))
+            }
+            _ if repeated => return Err(self.unfit(schema, column)),
+            (SchemaKind::Any, ColumnType::Json) => Kind::Any,
+            (SchemaKind::String, ColumnType::String) => Kind::String(StringAs::Text),
+            (_, ColumnType::Json | ColumnType::String) => {
+                Kind::Text(Box::new(self.checked(schema, true)?))
+            }
+            (SchemaKind::Object(properties), ColumnType::Record(fields)) => {
+                let fields: Vec<(usize, &Column)> = fields.iter().enumerate().collect();
+                Kind::Object(self.object(properties, Rest::Extra, &fields)?)
+            }
+            (SchemaKind::Boolean, ColumnType::Bool) => Kind::Boolean,
+            (SchemaKind::Integer, kind) => match number_as(kind) {
+                Some(to) => Kind::Number { to, whole: true },
+                None => return Err(self.unfit(schema, column)),
+            },
+            (SchemaKind::Number, kind) => match number_as(kind) {
+                Some(to) => Kind::Number { to, whole: to == NumberAs::Int64 },
+                None => return Err(self.unfit(schema, column)),
+            },
+            (SchemaKind::String, kind) => match self.string_as(kind, column) {
+                Some(to) => Kind::String(to),
+                None => return Err(self.unfit(schema, column)),
+            },
+            (
+                SchemaKind::Any
+                | SchemaKind::Boolean
+                | SchemaKind::Object(_)
+                | SchemaKind::Array(_),
+                _,
+            ) => return Err(self.unfit(schema, column)),
+        };
+        Ok(Node { nullable, tag, kind })
+    }
+
+    fn string_as(&self, kind: &ColumnType, column: &Column) -> Option<StringAs> {
+        let partition =
+            self.path.len() == 1 && column.name.eq_ignore_ascii_case(&self.options.partition_by);
+        match kind {
+            ColumnType::Bytes => Some(StringAs::Base64),
+            ColumnType::Timestamp if partition => Some(StringAs::PartitionTimestamp),
+            ColumnType::Timestamp => Some(StringAs::Timestamp),
+            ColumnType::Date if partition => Some(StringAs::PartitionDate),
+            ColumnType::Date => Some(StringAs::Date),
+            ColumnType::Datetime => Some(StringAs::Datetime),
+            ColumnType::Time => Some(StringAs::Time),
+            kind => number_as(kind).map(StringAs::Number),
+        }
+    }
+
+    /// A value that is only checked, because it has no column or one of JSON text. Formats are
+    /// not asserted: nothing is converted by them.
+    fn checked(&mut self, schema: &'c Schema, required: bool) -> Result<Node, PlanError> {
+        let kind = match &schema.kind {
+            SchemaKind::Any => Kind::Any,
+            SchemaKind::Boolean => Kind::Boolean,
+            SchemaKind::Integer => Kind::Number { to: NumberAs::Float64, whole: true },
+            SchemaKind::Number => Kind::Number { to: NumberAs::Float64, whole: false },
+            SchemaKind::String => Kind::String(StringAs::Text),
+            SchemaKind::Array(items) => Kind::Array(Box::new(self.checked(items, true)?)),
+            SchemaKind::Object(properties) => {
+                Kind::Object(self.object(properties, Rest::Pass, &[])?)
+            }
+        };
+        Ok(Node { nullable: schema.nullable || !required, tag: None, kind })
+    }
+
+    fn unfit(&self, schema: &Schema, column: &Column) -> PlanError {
+        let found = match &schema.kind {
+            SchemaKind::Any => "any value",
+            SchemaKind::Boolean => "a boolean",
+            SchemaKind::Integer => "an integer",
+            SchemaKind::Number => "a number",
+            SchemaKind::String => "a string",
+            SchemaKind::Object(_) => "an object",
+            SchemaKind::Array(_) => "an array",
+        };
+        PlanError::Column {
+            event: self.event.name.clone(),
+            field: self.path.join("."),
+            found,
+            column: column.kind.name(),
+        }
+    }
+}
+
+fn number_as(kind: &ColumnType) -> Option<NumberAs> {
+    match kind {
+        ColumnType::Int64 => Some(NumberAs::Int64),
+        ColumnType::Float64 => Some(NumberAs::Float64),
+        ColumnType::Numeric => Some(NumberAs::Numeric),
+        ColumnType::BigNumeric => Some(NumberAs::BigNumeric),
+        ColumnType::String
+        | ColumnType::Bytes
+        | ColumnType::Bool
+        | ColumnType::Timestamp
+        | ColumnType::Date
+        | ColumnType::Datetime
+        | ColumnType::Time
+        | ColumnType::Json
+        | ColumnType::Record(_) => None,
+    }
+}

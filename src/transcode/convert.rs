@@ -1,0 +1,193 @@
+//! Scalars: from a number or string of the payload to a column's wire format.
+
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+use super::fault::{Fault, Walked};
+use super::number::{self, Decimal, Integer};
+use super::plan::{NumberAs, StringAs};
+use super::scan::Text;
+use super::time::{self, MICROS_PER_DAY, TimeFault};
+use super::wire::Tag;
+use crate::clock::Clock;
+use crate::pipeline::Reason;
+
+/// RFC 4648's standard alphabet; padding may be left out, since nothing is lost by it.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// BigQuery streams into day partitions from this many days back to this many ahead.
+const DAYS_BACK: i64 = 1_825;
+const DAYS_AHEAD: i64 = 366;
+
+/// The present, as far as the table's day partitions reach around it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Window {
+    pub(super) clock: Clock,
+}
+
+impl Window {
+    pub(super) fn check_micros(self, micros: i64) -> Walked<()> {
+        let now = self.clock.now_micros();
+        let (back, ahead) = (DAYS_BACK * MICROS_PER_DAY, DAYS_AHEAD * MICROS_PER_DAY);
+        self.answer((now - back..=now + ahead).contains(&micros))
+    }
+
+    fn check_day(self, day: i32) -> Walked<()> {
+        let today = self.clock.now_micros().div_euclid(MICROS_PER_DAY);
+        self.answer((today - DAYS_BACK..=today + DAYS_AHEAD).contains(&i64::from(day)))
+    }
+
+    fn answer(self, inside: bool) -> Walked<()> {
+        if inside {
+            return Ok(());
+        }
+        let detail = format!(
+            "the table's day partition takes {DAYS_BACK} days back to {DAYS_AHEAD} days ahead"
+        );
+        Err(Fault::new(Reason::OutOfRange, detail))
+    }
+}
+
+/// Writes a number; without a tag it is only checked, and stands in JSON text.
+pub(super) fn number(
+    to: NumberAs,
+    whole: bool,
+    token: &[u8],
+    tag: Option<Tag>,
+    row: &mut Vec<u8>,
+) -> Walked<()> {
+    // INT64 finds fractions itself.
+    if whole && to != NumberAs::Int64 && number::integer(token) == Integer::Fraction {
+        return Err(fraction());
+    }
+    match (tag, to) {
+        (None, _) if number::is_float(token) => Ok(()),
+        (None, _) => Err(beyond("FLOAT64")),
+        (Some(tag), NumberAs::Int64) => match number::integer(token) {
+            Integer::Fits(value) => {
+                tag.int64(value, row);
+                Ok(())
+            }
+            Integer::Beyond => Err(beyond("INT64")),
+            Integer::Fraction => Err(fraction()),
+        },
+        (Some(tag), NumberAs::Float64) => match number::float(token) {
+            Some(value) => {
+                tag.double(value, row);
+                Ok(())
+            }
+            None => Err(beyond("FLOAT64")),
+        },
+        (Some(tag), NumberAs::Numeric) => decimal(token, "NUMERIC", (29, 9), tag, row),
+        // BigQuery holds a little more than 38 digits before the point, and promises 38.
+        (Some(tag), NumberAs::BigNumeric) => decimal(token, "BIGNUMERIC", (38, 38), tag, row),
+    }
+}
+
+fn decimal(
+    token: &[u8],
+    column: &str,
+    (before, after): (i64, i64),
+    tag: Tag,
+    row: &mut Vec<u8>,
+) -> Walked<()> {
+    let Some(decimal) = Decimal::parse(token) else { return Err(bad_format("a decimal")) };
+    if !decimal.fits(before, after) {
+        let detail = format!("{column} holds {before} digits before and {after} after the point");
+        return Err(Fault::new(Reason::OutOfRange, detail));
+    }
+    tag.delimited(row, |row| decimal.write(row));
+    Ok(())
+}
+
+/// Writes a string; without a tag there is nothing to do: formats are asserted only where they
+/// are converted by.
+pub(super) fn string(
+    to: StringAs,
+    text: Text<'_>,
+    tag: Option<Tag>,
+    window: Window,
+    scratch: &mut Vec<u8>,
+    row: &mut Vec<u8>,
+) -> Walked<()> {
+    let Some(tag) = tag else { return Ok(()) };
+    if to == StringAs::Text && text.escaped {
+        tag.delimited(row, |row| text.unescape(row));
+        return Ok(());
+    }
+    let text = text.resolve(scratch);
+    match to {
+        StringAs::Text => {
+            tag.bytes(text, row);
+            Ok(())
+        }
+        StringAs::Base64 => tag.delimited(row, |row| base64(text, row)),
+        StringAs::Timestamp | StringAs::PartitionTimestamp => {
+            let micros = time::date_time(text).map_err(|f| moment(f, "a date-time of RFC 3339"))?;
+            if to == StringAs::PartitionTimestamp {
+                window.check_micros(micros)?;
+            }
+            tag.int64(micros, row);
+            Ok(())
+        }
+        StringAs::Date | StringAs::PartitionDate => {
+            let day = time::date(text).map_err(|f| moment(f, "a date"))?;
+            if to == StringAs::PartitionDate {
+                window.check_day(day)?;
+            }
+            tag.int64(i64::from(day), row);
+            Ok(())
+        }
+        StringAs::Datetime => tag.delimited(row, |row| {
+            time::datetime_text(text, row)
+                .map_err(|f| moment(f, "a date and time of day without zone"))
+        }),
+        StringAs::Time => tag.delimited(row, |row| {
+            time::time_text(text, row).map_err(|f| moment(f, "a time of day without zone"))
+        }),
+        StringAs::Number(to) => {
+            if Decimal::parse(text).is_none() {
+                return Err(bad_format("a decimal"));
+            }
+            if to == NumberAs::Int64 && number::integer(text) == Integer::Fraction {
+                return Err(bad_format("an integer"));
+            }
+            number(to, false, text, Some(tag), row)
+        }
+    }
+}
+
+fn base64(text: &[u8], row: &mut Vec<u8>) -> Walked<()> {
+    let start = row.len();
+    row.resize(start + base64::decoded_len_estimate(text.len()), 0);
+    let used = BASE64
+        .decode_slice(text, &mut row[start..])
+        .map_err(|_| bad_format("base64 of RFC 4648"))?;
+    row.truncate(start + used);
+    Ok(())
+}
+
+fn moment(fault: TimeFault, expected: &str) -> Box<Fault> {
+    match fault {
+        TimeFault::Format => bad_format(expected),
+        TimeFault::Range => {
+            Fault::new(Reason::OutOfRange, "BigQuery's dates and times are of the years 1 to 9999")
+        }
+    }
+}
+
+fn bad_format(expected: &str) -> Box<Fault> {
+    Fault::new(Reason::BadFormat, format!("found a string that is not {expected}"))
+}
+
+fn beyond(column: &str) -> Box<Fault> {
+    Fault::new(Reason::OutOfRange, format!("a number beyond {column}"))
+}
+
+fn fraction() -> Box<Fault> {
+    Fault::new(Reason::WrongType, "found a number with a fraction, expected integer")
+}

@@ -1,0 +1,79 @@
+//! Headers of a record as the JSON object in `_kafka_headers`.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::source::HeaderList;
+
+/// Writes `{"name": value, …}` in the order in which names first come. A value is text where it is
+/// UTF-8, `{"base64": "…"}` where it is not, and `null` where the header has none. A name that
+/// comes more than once has all its values, in order, in an array.
+pub(super) fn write(headers: &dyn HeaderList, text: &mut Vec<u8>) {
+    text.push(b'{');
+    let mut first_name = true;
+    for index in 0..headers.len() {
+        let (name, header) = headers.get(index);
+        if (0..index).any(|earlier| headers.get(earlier).0 == name) {
+            continue;
+        }
+        if !first_name {
+            text.push(b',');
+        }
+        first_name = false;
+        string(name, text);
+        text.push(b':');
+        let repeats = (index + 1..headers.len()).any(|later| headers.get(later).0 == name);
+        if !repeats {
+            value(header, text);
+            continue;
+        }
+        text.push(b'[');
+        value(header, text);
+        for later in index + 1..headers.len() {
+            let (other, header) = headers.get(later);
+            if other == name {
+                text.push(b',');
+                value(header, text);
+            }
+        }
+        text.push(b']');
+    }
+    text.push(b'}');
+}
+
+fn value(header: Option<&[u8]>, text: &mut Vec<u8>) {
+    let Some(bytes) = header else {
+        text.extend_from_slice(b"null");
+        return;
+    };
+    match std::str::from_utf8(bytes) {
+        Ok(plain) => string(plain, text),
+        Err(_) => {
+            text.extend_from_slice(b"{\"base64\":\"");
+            // Four characters for three bytes, the last group filled up.
+            let start = text.len();
+            text.resize(start + bytes.len().div_ceil(3) * 4, 0);
+            // The room is exact, so encoding into it cannot fail.
+            let _ = STANDARD.encode_slice(bytes, &mut text[start..]);
+            text.extend_from_slice(b"\"}");
+        }
+    }
+}
+
+/// Writes a JSON string with its quotes.
+pub(super) fn string(plain: &str, text: &mut Vec<u8>) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    text.push(b'"');
+    for byte in plain.bytes() {
+        match byte {
+            b'"' | b'\\' => text.extend_from_slice(&[b'\\', byte]),
+            0..0x20 => {
+                let digits = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
+                text.extend_from_slice(b"\\u00");
+                text.extend_from_slice(&digits);
+            }
+            _ => text.push(byte),
+        }
+    }
+    text.push(b'"');
+}

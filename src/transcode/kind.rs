@@ -1,0 +1,229 @@
+//! The event type: where it stands in a record, and what is done with such events.
+
+use super::fault::{Fault, Walked, json_type};
+use super::names::Names;
+use super::scan::{Scanner, Text};
+use crate::pipeline::Reason;
+use crate::source::{Event, HeaderList};
+
+/// What is done with an event of a known type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// Index into the ignored labels.
+    Ignored(usize),
+    /// Index into the plan's event types.
+    Event(usize),
+}
+
+#[derive(Debug)]
+pub(super) enum Discriminator {
+    Payload(Path),
+    Header(Box<str>),
+}
+
+/// Every event type known by name, of the ignore list or of the contract.
+#[derive(Debug)]
+pub(super) struct Kinds {
+    discriminator: Discriminator,
+    known: Known,
+    /// The type of the record looked at last; empty where none was found.
+    found: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Known {
+    names: Names,
+    /// In the order of `names`.
+    fates: Vec<Fate>,
+}
+
+impl Kinds {
+    /// `known` are distinct names.
+    pub(super) fn new(discriminator: Discriminator, known: &[(&str, Fate)]) -> Self {
+        let names = Names::new(known.iter().map(|(name, _)| *name));
+        let fates = known.iter().map(|(_, fate)| *fate).collect();
+        Self { discriminator, known: Known { names, fates }, found: Vec::new() }
+    }
+
+    /// The type of the record looked at last, where one was found.
+    pub(super) fn found(&self) -> Option<String> {
+        // Names of types are short; a long one is a payload gone astray.
+        const SHOWN: usize = 200;
+        let shown = &self.found[..self.found.len().min(SHOWN)];
+        (!shown.is_empty()).then(|| String::from_utf8_lossy(shown).into_owned())
+    }
+
+    /// What the contract and the ignore list say about the record's event type. The value is read
+    /// no further than needed, so that nothing behind the type keeps a record from being ignored.
+    pub(super) fn fate(&mut self, event: &Event<'_>, value: &[u8]) -> Walked<Fate> {
+        let Self { discriminator, known, found } = self;
+        found.clear();
+        match discriminator {
+            Discriminator::Header(name) => {
+                let Some(kind) = in_headers(event.headers, name) else {
+                    return Err(Fault::new(Reason::NoEventType, format!("no header `{name}`")));
+                };
+                found.extend_from_slice(kind);
+                known.fate(found)
+            }
+            Discriminator::Payload(path) => {
+                let (first, rest) = path.first(value, found)?;
+                let fate = known.named(first, found);
+                // Another type behind it is found by the walk, which an ignored event never sees.
+                if matches!(fate, Ok(Fate::Ignored(_)))
+                    && path.may_repeat(rest)
+                    && let Ok(last) = path.last(value, found)
+                {
+                    return known.named(last, found);
+                }
+                fate
+            }
+        }
+    }
+}
+
+impl Known {
+    fn named(&self, stands: Found<'_>, found: &mut Vec<u8>) -> Walked<Fate> {
+        found.clear();
+        match stands {
+            Found::Type(kind) => {
+                kind.unescape(found);
+                self.fate(found)
+            }
+            Found::NoText(first) => {
+                let detail = format!("the event type is no string but {}", json_type(first));
+                Err(Fault::new(Reason::NoEventType, detail))
+            }
+            Found::Missing => Err(Fault::new(Reason::NoEventType, "the event type is missing")),
+            Found::NoObject => Err(Fault::new(Reason::InvalidJson, "the value is no JSON object")),
+        }
+    }
+
+    fn fate(&self, kind: &[u8]) -> Walked<Fate> {
+        match self.names.find(kind) {
+            Some(index) => Ok(self.fates[index]),
+            None => Err(Fault::new(
+                Reason::UnknownEventType,
+                "neither the contract nor the ignore list names this event type",
+            )),
+        }
+    }
+}
+
+/// What stands where the event type should.
+#[derive(Debug)]
+pub(super) enum Found<'a> {
+    Type(Text<'a>),
+    /// Another JSON value, by its first byte.
+    NoText(u8),
+    Missing,
+    /// The whole value is JSON, but no object.
+    NoObject,
+}
+
+/// The keys that lead to the event type, from the outside in, and the same keys in quotes.
+#[derive(Debug, Clone)]
+pub(super) struct Path {
+    keys: Box<[Box<str>]>,
+    quoted: Box<[Box<[u8]>]>,
+}
+
+impl Path {
+    pub(super) fn new(keys: &[String]) -> Self {
+        let quoted = |key: &String| format!("\"{key}\"").into_bytes().into();
+        Self {
+            keys: keys.iter().map(|key| key.as_str().into()).collect(),
+            quoted: keys.iter().map(quoted).collect(),
+        }
+    }
+
+    /// The event type that `text` names first, and what follows it unread.
+    pub(super) fn first<'a>(
+        &self,
+        text: &'a [u8],
+        scratch: &mut Vec<u8>,
+    ) -> Walked<(Found<'a>, &'a [u8])> {
+        let mut scanner = Scanner::new(text);
+        let mut found = Found::NoObject;
+        for wanted in &self.keys {
+            if scanner.peek()? != b'{' {
+                return Ok((found, &[]));
+            }
+            found = Found::Missing;
+            scanner.open()?;
+            let mut first = true;
+            loop {
+                let Some(key) = scanner.key(first)? else { return Ok((found, &[])) };
+                first = false;
+                if key.resolve(scratch) == wanted.as_bytes() {
+                    break;
+                }
+                scanner.skip()?;
+            }
+        }
+        let found = leaf(&mut scanner)?;
+        Ok((found, scanner.rest()))
+    }
+
+    /// Whether one of the keys may come once more in `rest`: then the later one counts. Escapes
+    /// could spell it in other letters.
+    pub(super) fn may_repeat(&self, rest: &[u8]) -> bool {
+        memchr::memchr(b'\\', rest).is_some()
+            || self.quoted.iter().any(|key| memchr::memmem::find(rest, key).is_some())
+    }
+
+    /// The event type of the whole text: of repeated keys the last counts.
+    pub(super) fn last<'a>(&self, text: &'a [u8], scratch: &mut Vec<u8>) -> Walked<Found<'a>> {
+        let mut scanner = Scanner::new(text);
+        if scanner.peek()? != b'{' {
+            scanner.skip()?;
+            scanner.end()?;
+            return Ok(Found::NoObject);
+        }
+        let found = last(&mut scanner, &self.keys, scratch)?;
+        scanner.end()?;
+        Ok(found)
+    }
+}
+
+fn last<'a>(
+    scanner: &mut Scanner<'a>,
+    keys: &[Box<str>],
+    scratch: &mut Vec<u8>,
+) -> Walked<Found<'a>> {
+    let Some((wanted, inner)) = keys.split_first() else { return leaf(scanner) };
+    let mut found = Found::Missing;
+    if scanner.peek()? != b'{' {
+        scanner.skip()?;
+        return Ok(found);
+    }
+    scanner.open()?;
+    let mut first = true;
+    while let Some(key) = scanner.key(first)? {
+        first = false;
+        if key.resolve(scratch) == wanted.as_bytes() {
+            found = last(scanner, inner, scratch)?;
+        } else {
+            scanner.skip()?;
+        }
+    }
+    Ok(found)
+}
+
+fn leaf<'a>(scanner: &mut Scanner<'a>) -> Walked<Found<'a>> {
+    match scanner.peek()? {
+        b'"' => Ok(Found::Type(scanner.string()?)),
+        first => {
+            scanner.skip()?;
+            Ok(Found::NoText(first))
+        }
+    }
+}
+
+/// The value of the last header of this name that has one.
+pub(super) fn in_headers<'a>(headers: &'a dyn HeaderList, name: &str) -> Option<&'a [u8]> {
+    (0..headers.len()).rev().find_map(|index| match headers.get(index) {
+        (found, Some(value)) if found == name => Some(value),
+        _ => None,
+    })
+}

@@ -1,0 +1,106 @@
+//! The compiled form of a contract over a table: what the walk is led by.
+
+use super::names::Names;
+use super::wire::Tag;
+
+/// An object that the contract declares.
+#[derive(Debug)]
+pub(super) struct Object {
+    pub(super) names: Names,
+    /// In the order of `names`.
+    pub(super) fields: Box<[Field]>,
+    /// One bit a field: those that must come.
+    pub(super) required: Box<[u64]>,
+    pub(super) rest: Rest,
+}
+
+impl Object {
+    pub(super) fn requires(&self, field: usize) -> bool {
+        self.required[field / 64] >> (field % 64) & 1 == 1
+    }
+}
+
+/// What becomes of a member that the contract does not declare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rest {
+    /// It goes whole into `_extra`.
+    Extra,
+    /// It is passed over: it stands in a JSON column's text anyway, or no column would hold it.
+    Pass,
+}
+
+#[derive(Debug)]
+pub(super) struct Field {
+    pub(super) name: Box<str>,
+    pub(super) node: Node,
+}
+
+/// What is expected in one place, and what is written for it.
+#[derive(Debug)]
+pub(super) struct Node {
+    /// `null` counts as absent here.
+    pub(super) nullable: bool,
+    /// The column's key in the row; `None`: the value is checked and not written.
+    pub(super) tag: Option<Tag>,
+    pub(super) kind: Kind,
+}
+
+/// What is expected, by its JSON type.
+#[derive(Debug)]
+pub(super) enum Kind {
+    /// Any JSON; written as its text.
+    Any,
+    Boolean,
+    /// `whole`: only an integer is one, though not all columns of whole numbers are INT64.
+    Number {
+        to: NumberAs,
+        whole: bool,
+    },
+    String(StringAs),
+    /// Index into the plan's objects.
+    Object(usize),
+    /// With a tag on its items.
+    Array(Box<Node>),
+    /// Checked by the inner node, which writes nothing; written as JSON text.
+    Text(Box<Node>),
+}
+
+/// What a number becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NumberAs {
+    Int64,
+    Float64,
+    Numeric,
+    BigNumeric,
+}
+
+/// What a string becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StringAs {
+    Text,
+    Base64,
+    Timestamp,
+    Date,
+    Datetime,
+    Time,
+    Number(NumberAs),
+    /// The column of the table's day partition, which takes only days near today.
+    PartitionTimestamp,
+    PartitionDate,
+}
+
+impl Kind {
+    /// What people call it in a rejection.
+    pub(super) fn expected(&self) -> &'static str {
+        match self {
+            Self::Any => "any value",
+            Self::Boolean => "boolean",
+            Self::Number { whole: true, .. } => "integer",
+            Self::Number { whole: false, .. } => "number",
+            Self::String(_) => "string",
+            Self::Object(_) => "object",
+            Self::Array(_) => "array",
+            Self::Text(inner) => inner.kind.expected(),
+        }
+    }
+}

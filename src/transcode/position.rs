@@ -1,0 +1,96 @@
+//! The columns that say where a row came from.
+
+use super::convert::Window;
+use super::fault::Walked;
+use super::headers;
+use super::time;
+use super::wire::{Tag, WireType};
+use crate::row::{ColumnType, TableSchema};
+use crate::source::Event;
+
+/// The position columns that the table has.
+#[derive(Debug)]
+pub(super) struct PositionColumns {
+    topic: Option<Tag>,
+    partition: Option<Tag>,
+    offset: Option<Tag>,
+    timestamp: Option<Tag>,
+    key: Option<Tag>,
+    headers: Option<Tag>,
+    event_type: Option<Tag>,
+    ingested_at: Option<Tag>,
+    contract: Option<Tag>,
+}
+
+impl PositionColumns {
+    pub(super) fn of(table: &TableSchema) -> Self {
+        let tag = |name: &str, kind: &ColumnType, wire: WireType| {
+            let found = |column: &crate::row::Column| {
+                column.name.eq_ignore_ascii_case(name) && column.kind == *kind
+            };
+            table.columns.iter().position(found).map(|index| Tag::new(index, wire))
+        };
+        Self {
+            topic: tag("_kafka_topic", &ColumnType::String, WireType::Bytes),
+            partition: tag("_kafka_partition", &ColumnType::Int64, WireType::Varint),
+            offset: tag("_kafka_offset", &ColumnType::Int64, WireType::Varint),
+            timestamp: tag("_kafka_timestamp", &ColumnType::Timestamp, WireType::Varint),
+            key: tag("_kafka_key", &ColumnType::Bytes, WireType::Bytes),
+            headers: tag("_kafka_headers", &ColumnType::Json, WireType::Bytes),
+            event_type: tag("_event_type", &ColumnType::String, WireType::Bytes),
+            ingested_at: tag("_ingested_at", &ColumnType::Timestamp, WireType::Varint),
+            contract: tag("_contract", &ColumnType::String, WireType::Bytes),
+        }
+    }
+
+    /// The columns that are the same in every row of an event type.
+    pub(super) fn constants(&self, topic: &str, event_type: &str, contract: &str) -> Box<[u8]> {
+        let mut row = Vec::new();
+        for (tag, value) in
+            [(self.topic, topic), (self.event_type, event_type), (self.contract, contract)]
+        {
+            if let Some(tag) = tag {
+                tag.bytes(value.as_bytes(), &mut row);
+            }
+        }
+        row.into_boxed_slice()
+    }
+
+    /// The columns that differ from record to record. A timestamp beyond BigQuery's years is no
+    /// time that a broker set, and is left out; so are no headers.
+    pub(super) fn write(&self, event: &Event<'_>, ingested_at_micros: i64, row: &mut Vec<u8>) {
+        if let Some(tag) = self.partition {
+            tag.int64(i64::from(event.at.partition.0), row);
+        }
+        if let Some(tag) = self.offset {
+            tag.int64(event.at.offset.0, row);
+        }
+        if let (Some(tag), Some(micros)) = (self.timestamp, micros(event)) {
+            tag.int64(micros, row);
+        }
+        if let (Some(tag), Some(key)) = (self.key, event.key) {
+            tag.bytes(key, row);
+        }
+        if let Some(tag) = self.headers.filter(|_| !event.headers.is_empty()) {
+            tag.delimited(row, |row| headers::write(event.headers, row));
+        }
+        if let Some(tag) = self.ingested_at {
+            tag.int64(ingested_at_micros, row);
+        }
+    }
+}
+
+/// For a table partitioned by `_kafka_timestamp`.
+pub(super) fn check_timestamp(event: &Event<'_>, window: Window) -> Walked<()> {
+    match micros(event) {
+        Some(micros) => {
+            window.check_micros(micros).map_err(|fault| fault.under_key("_kafka_timestamp"))
+        }
+        None => Ok(()),
+    }
+}
+
+fn micros(event: &Event<'_>) -> Option<i64> {
+    let micros = event.timestamp_ms?.checked_mul(1_000)?;
+    time::in_micros_range(micros).is_ok().then_some(micros)
+}

@@ -1,0 +1,409 @@
+//! The scanner: JSON's grammar (RFC 8259) over bytes, a token at a time, without a tree.
+//!
+//! It checks everything it passes, also what is only skipped: a row never carries text that is
+//! not JSON. The text must be UTF-8; that is checked before, in one go.
+
+use super::fault::{Fault, Walked};
+use super::names::digest;
+use super::number;
+use crate::pipeline::Reason;
+
+/// Arrays and objects may nest this deep; the next level is one too many. serde_json has the same
+/// limit, so whatever one of the two reads the other reads too.
+pub(super) const MAX_DEPTH: usize = 127;
+
+pub(super) struct Scanner<'a> {
+    text: &'a [u8],
+    at: usize,
+    depth: usize,
+}
+
+/// A string or key as it stands in the text, without its quotes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Text<'a> {
+    pub(super) raw: &'a [u8],
+    /// Whether it has escapes, which are known to be valid.
+    pub(super) escaped: bool,
+}
+
+/// Keys of the objects being skipped, to find one that repeats. Kept between events so that
+/// nothing is allocated.
+#[derive(Debug, Default)]
+pub(super) struct Keys {
+    digests: Vec<u64>,
+    text: Vec<u8>,
+    /// The text is known to have no repeated key: do not look.
+    pub(super) distinct: bool,
+}
+
+impl Keys {
+    /// Ready for the next event, whatever the last one left behind.
+    pub(super) fn reset(&mut self, distinct: bool) {
+        self.digests.clear();
+        self.distinct = distinct;
+    }
+
+    /// A new object begins; the answer is for [`Self::close`].
+    pub(super) fn open(&self) -> usize {
+        self.digests.len()
+    }
+
+    #[inline]
+    pub(super) fn add(&mut self, key: Text<'_>) {
+        if !self.distinct {
+            let digest = digest(key.resolve(&mut self.text));
+            self.digests.push(digest);
+        }
+    }
+
+    /// The object ends. Two equal digests are nearly always one key twice.
+    pub(super) fn close(&mut self, opened: usize) -> Walked<()> {
+        let own = &mut self.digests[opened..];
+        let repeated = match own {
+            [] | [_] => false,
+            own => {
+                own.sort_unstable();
+                own.windows(2).any(|pair| pair[0] == pair[1])
+            }
+        };
+        self.digests.truncate(opened);
+        if repeated { Err(Fault::repeated()) } else { Ok(()) }
+    }
+}
+
+impl<'a> Scanner<'a> {
+    pub(super) fn new(text: &'a [u8]) -> Self {
+        Self { text, at: 0, depth: 0 }
+    }
+
+    /// What has not been read yet.
+    pub(super) fn rest(&self) -> &'a [u8] {
+        &self.text[self.at..]
+    }
+
+    /// The first byte of the next token, which is left where it is.
+    #[inline]
+    pub(super) fn peek(&mut self) -> Walked<u8> {
+        while let Some(byte) = self.text.get(self.at) {
+            match byte {
+                b' ' | b'\n' | b'\r' | b'\t' => self.at += 1,
+                byte => return Ok(*byte),
+            }
+        }
+        Err(Fault::syntax(self.at, "more, the text ends"))
+    }
+
+    /// Nothing but white space may follow.
+    pub(super) fn end(&mut self) -> Walked<()> {
+        match self.rest().iter().position(|b| !matches!(b, b' ' | b'\n' | b'\r' | b'\t')) {
+            None => Ok(()),
+            Some(more) => Err(Fault::syntax(self.at + more, "the end of the text")),
+        }
+    }
+
+    /// Enters the array or object whose first byte was just peeked.
+    #[inline]
+    pub(super) fn open(&mut self) -> Walked<()> {
+        self.at += 1;
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            let detail = format!("byte {}: more than {MAX_DEPTH} levels deep", self.at - 1);
+            return Err(Fault::new(Reason::TooDeep, detail));
+        }
+        Ok(())
+    }
+
+    /// In an object: the next key, its colon read too; `None` where the object ends.
+    #[inline]
+    pub(super) fn key(&mut self, first: bool) -> Walked<Option<Text<'a>>> {
+        if !self.more(first, b'}')? {
+            return Ok(None);
+        }
+        if self.peek()? != b'"' {
+            return Err(Fault::syntax(self.at, "a key"));
+        }
+        let key = self.string()?;
+        if self.peek()? != b':' {
+            return Err(Fault::syntax(self.at, "`:`"));
+        }
+        self.at += 1;
+        Ok(Some(key))
+    }
+
+    /// In an array: whether another item follows.
+    #[inline]
+    pub(super) fn item(&mut self, first: bool) -> Walked<bool> {
+        self.more(first, b']')
+    }
+
+    #[inline]
+    fn more(&mut self, first: bool, close: u8) -> Walked<bool> {
+        let byte = self.peek()?;
+        if byte == close {
+            self.at += 1;
+            self.depth -= 1;
+            return Ok(false);
+        }
+        if first {
+            return Ok(true);
+        }
+        if byte != b',' {
+            let expected = if close == b'}' { "`,` or `}`" } else { "`,` or `]`" };
+            return Err(Fault::syntax(self.at, expected));
+        }
+        self.at += 1;
+        Ok(true)
+    }
+
+    /// Reads the string whose quote was just peeked.
+    #[inline]
+    pub(super) fn string(&mut self) -> Walked<Text<'a>> {
+        let start = self.at + 1;
+        self.at = start;
+        let mut escaped = false;
+        loop {
+            self.at += plain_length(&self.text[self.at..]);
+            match self.text.get(self.at) {
+                Some(b'"') => break,
+                Some(b'\\') => {
+                    escaped = true;
+                    self.escape()?;
+                }
+                Some(_) => return Err(Fault::syntax(self.at, "no raw control character")),
+                None => return Err(Fault::syntax(self.at, "the end of a string")),
+            }
+        }
+        let raw = &self.text[start..self.at];
+        self.at += 1;
+        Ok(Text { raw, escaped })
+    }
+
+    /// Checks one escape, a surrogate pair as one: half a pair is no character.
+    fn escape(&mut self) -> Walked<()> {
+        let fault = |at| Err(Fault::syntax(at, "a valid escape"));
+        match self.text.get(self.at + 1) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
+            Some(b'u') => match unicode_escape(&self.text[self.at..]) {
+                Some((_, used)) => self.at += used,
+                None => return fault(self.at),
+            },
+            _ => return fault(self.at),
+        }
+        Ok(())
+    }
+
+    /// Reads the number whose first byte was just peeked, which may turn out to be none.
+    #[inline]
+    pub(super) fn number(&mut self) -> Walked<&'a [u8]> {
+        let start = self.at;
+        if self.text.get(self.at) == Some(&b'-') {
+            self.at += 1;
+        }
+        match self.text.get(self.at) {
+            Some(b'0') => self.at += 1,
+            _ => self.digits()?,
+        }
+        if self.text.get(self.at) == Some(&b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if let Some(b'e' | b'E') = self.text.get(self.at) {
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.text.get(self.at) {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Ok(&self.text[start..self.at])
+    }
+
+    #[inline]
+    fn digits(&mut self) -> Walked<()> {
+        let start = self.at;
+        while self.text.get(self.at).is_some_and(u8::is_ascii_digit) {
+            self.at += 1;
+        }
+        if self.at == start { Err(Fault::syntax(start, "a value")) } else { Ok(()) }
+    }
+
+    /// Reads `true`, `false` or `null`, of which the first byte was just peeked.
+    #[inline]
+    pub(super) fn literal(&mut self, word: &'static str) -> Walked<()> {
+        if !self.text[self.at..].starts_with(word.as_bytes()) {
+            return Err(Fault::syntax(self.at, "a value"));
+        }
+        self.at += word.len();
+        Ok(())
+    }
+
+    /// Passes over one value that is neither array nor object, its first byte just peeked.
+    pub(super) fn scalar(&mut self, first: u8) -> Walked<()> {
+        match first {
+            b'"' => self.string().map(drop),
+            b't' => self.literal("true"),
+            b'f' => self.literal("false"),
+            b'n' => self.literal("null"),
+            _ => self.number().map(drop),
+        }
+    }
+
+    /// Passes over one value of which nothing is kept; only the grammar matters.
+    pub(super) fn skip(&mut self) -> Walked<()> {
+        match self.peek()? {
+            b'{' => {
+                self.open()?;
+                let mut first = true;
+                while self.key(first)?.is_some() {
+                    first = false;
+                    self.skip()?;
+                }
+                Ok(())
+            }
+            b'[' => {
+                self.open()?;
+                let mut first = true;
+                while self.item(first)? {
+                    first = false;
+                    self.skip()?;
+                }
+                Ok(())
+            }
+            first => self.scalar(first),
+        }
+    }
+
+    /// Passes over one value that goes into a JSON column, and answers with its text.
+    pub(super) fn json(&mut self, keys: &mut Keys) -> Walked<&'a [u8]> {
+        let first = self.peek()?;
+        let start = self.at;
+        match first {
+            b'{' => {
+                self.open()?;
+                let opened = keys.open();
+                let mut first = true;
+                while let Some(key) = self.key(first)? {
+                    first = false;
+                    keys.add(key);
+                    self.json(keys)?;
+                }
+                keys.close(opened)?;
+            }
+            b'[' => {
+                self.open()?;
+                let mut first = true;
+                while self.item(first)? {
+                    first = false;
+                    self.json(keys)?;
+                }
+            }
+            b'-' | b'0'..=b'9' => self.json_number()?,
+            first => self.scalar(first)?,
+        }
+        Ok(&self.text[start..self.at])
+    }
+
+    /// A number in JSON text: BigQuery's JSON holds what FLOAT64 holds.
+    fn json_number(&mut self) -> Walked<()> {
+        if !number::is_float(self.number()?) {
+            return Err(Fault::new(Reason::OutOfRange, "a number beyond FLOAT64"));
+        }
+        Ok(())
+    }
+
+    pub(super) fn text(&self) -> &'a [u8] {
+        self.text
+    }
+
+    /// Where a key or string that this scanner read stands in the text, behind its quote.
+    pub(super) fn start_of(&self, text: Text<'a>) -> usize {
+        text.raw.as_ptr() as usize - self.text.as_ptr() as usize
+    }
+}
+
+impl<'a> Text<'a> {
+    /// The string itself: borrowed where it has no escapes, written to `scratch` otherwise.
+    #[inline]
+    pub(super) fn resolve<'b>(&self, scratch: &'b mut Vec<u8>) -> &'b [u8]
+    where
+        'a: 'b,
+    {
+        if !self.escaped {
+            return self.raw;
+        }
+        scratch.clear();
+        self.unescape(scratch);
+        scratch
+    }
+
+    /// Appends the string with its escapes resolved.
+    pub(super) fn unescape(&self, into: &mut Vec<u8>) {
+        let mut rest = self.raw;
+        while let Some(at) = memchr::memchr(b'\\', rest) {
+            into.extend_from_slice(&rest[..at]);
+            let escape = &rest[at..];
+            let (byte, used) = match escape.get(1) {
+                Some(b'b') => (0x08, 2),
+                Some(b'f') => (0x0c, 2),
+                Some(b'n') => (b'\n', 2),
+                Some(b'r') => (b'\r', 2),
+                Some(b't') => (b'\t', 2),
+                Some(b'u') => {
+                    // Scanned strings have valid escapes only, so the replacement never shows.
+                    let (char, used) =
+                        unicode_escape(escape).unwrap_or((char::REPLACEMENT_CHARACTER, 2));
+                    into.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes());
+                    rest = &escape[used..];
+                    continue;
+                }
+                Some(same) => (*same, 2),
+                None => break,
+            };
+            into.push(byte);
+            rest = &escape[used..];
+        }
+        into.extend_from_slice(rest);
+    }
+}
+
+/// The character of the `\uXXXX` (or the pair of them) that `text` begins with, and its length.
+fn unicode_escape(text: &[u8]) -> Option<(char, usize)> {
+    let unit = |at: usize| {
+        let [b'\\', b'u', digits @ ..] = text.get(at..at + 6)? else { return None };
+        digits.iter().try_fold(0, |unit, digit| Some(unit << 4 | (*digit as char).to_digit(16)?))
+    };
+    match unit(0)? {
+        high @ 0xD800..=0xDBFF => match unit(6)? {
+            low @ 0xDC00..=0xDFFF => {
+                let code = 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00);
+                Some((char::from_u32(code)?, 12))
+            }
+            _ => None,
+        },
+        code => Some((char::from_u32(code)?, 6)),
+    }
+}
+
+/// Bytes before the first quote, backslash or control character: eight at a time, by the classic
+/// test for a zero (or small) byte in a word. A false hit is possible only above a true one, and
+/// the lowest counts.
+#[inline]
+fn plain_length(text: &[u8]) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let mut length = 0;
+    while let Some(chunk) = text[length..].first_chunk::<8>() {
+        let word = u64::from_le_bytes(*chunk);
+        let quote = word ^ (ONES * b'"' as u64);
+        let backslash = word ^ (ONES * b'\\' as u64);
+        let found = ((quote.wrapping_sub(ONES) & !quote)
+            | (backslash.wrapping_sub(ONES) & !backslash)
+            | (word.wrapping_sub(ONES * 0x20) & !word))
+            & HIGH;
+        if found != 0 {
+            return length + (found.trailing_zeros() / 8) as usize;
+        }
+        length += 8;
+    }
+    let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
+    length + text[length..].iter().position(special).unwrap_or(text.len() - length)
+}

@@ -1,0 +1,1 @@
+//! Every named input and its outcome: the table in docs/reference/outcomes.md names these tests.

@@ -1,0 +1,186 @@
+//! One pass over a value, led by the plan: what is declared is checked and written to the row in
+//! wire format, what is not declared is collected for `_extra`.
+//!
+//! Columns stand in the row in the order of the payload; protobuf allows any.
+
+use super::convert::{self, Window};
+use super::extra::{Extra, Step};
+use super::fault::{Fault, Walked};
+use super::plan::{Kind, Node, Object, Rest};
+use super::scan::{Keys, Scanner, Text};
+use super::seen::Seen;
+use super::wire::Tag;
+use crate::pipeline::Reason;
+
+/// Memory that a walk needs, kept from event to event so that none is allocated.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    keys: Keys,
+    seen: Seen,
+    /// A string or key with its escapes resolved.
+    text: Vec<u8>,
+    extra: Extra,
+}
+
+pub(super) struct Walk<'p, 'a> {
+    objects: &'p [Object],
+    window: Window,
+    scanner: Scanner<'a>,
+    scratch: &'p mut Scratch,
+}
+
+impl<'p, 'a> Walk<'p, 'a> {
+    /// `distinct`: the text is known to have no repeated key.
+    pub(super) fn new(
+        objects: &'p [Object],
+        window: Window,
+        text: &'a [u8],
+        distinct: bool,
+        scratch: &'p mut Scratch,
+    ) -> Self {
+        scratch.keys.reset(distinct);
+        scratch.seen.reset();
+        scratch.extra.reset();
+        Self { objects, window, scanner: Scanner::new(text), scratch }
+    }
+
+    /// Writes the columns of the whole text, then what the contract does not declare.
+    pub(super) fn run(mut self, root: &Node, extra: Option<Tag>, row: &mut Vec<u8>) -> Walked<()> {
+        if self.scanner.peek()? != b'{' {
+            return Err(Fault::new(Reason::InvalidJson, "the value is no JSON object"));
+        }
+        self.value(root, row)?;
+        self.scanner.end()?;
+        if let (Some(tag), Some(members)) = (extra, self.scratch.extra.members()) {
+            tag.delimited(row, |row| {
+                row.push(b'{');
+                row.extend_from_slice(members);
+                row.push(b'}');
+            });
+        }
+        Ok(())
+    }
+
+    fn value(&mut self, node: &Node, row: &mut Vec<u8>) -> Walked<()> {
+        let first = self.scanner.peek()?;
+        let wrong_type = || Err(Fault::wrong_type(first, node.kind.expected()));
+        if first == b'n' {
+            self.scanner.literal("null")?;
+            return if node.nullable { Ok(()) } else { wrong_type() };
+        }
+        match &node.kind {
+            Kind::Any => {
+                let text = self.scanner.json(&mut self.scratch.keys)?;
+                if let Some(tag) = node.tag {
+                    tag.bytes(text, row);
+                }
+                Ok(())
+            }
+            Kind::Text(inner) => {
+                let start = self.scanner.rest();
+                self.value(inner, row)?;
+                let used = start.len() - self.scanner.rest().len();
+                if let Some(tag) = node.tag {
+                    tag.bytes(&start[..used], row);
+                }
+                Ok(())
+            }
+            Kind::Boolean => {
+                let value = match first {
+                    b't' => self.scanner.literal("true").map(|()| 1)?,
+                    b'f' => self.scanner.literal("false").map(|()| 0)?,
+                    _ => return wrong_type(),
+                };
+                if let Some(tag) = node.tag {
+                    tag.varint(value, row);
+                }
+                Ok(())
+            }
+            Kind::Number { to, whole } => match first {
+                b'-' | b'0'..=b'9' => {
+                    let token = self.scanner.number()?;
+                    convert::number(*to, *whole, token, node.tag, row)
+                }
+                _ => wrong_type(),
+            },
+            Kind::String(to) => match first {
+                b'"' => {
+                    let text = self.scanner.string()?;
+                    let scratch = &mut self.scratch.text;
+                    convert::string(*to, text, node.tag, self.window, scratch, row)
+                }
+                _ => wrong_type(),
+            },
+            Kind::Object(object) => match (first, node.tag) {
+                (b'{', Some(tag)) => tag.delimited(row, |row| self.object(*object, row)),
+                (b'{', None) => self.object(*object, row),
+                _ => wrong_type(),
+            },
+            Kind::Array(items) => match first {
+                b'[' => self.array(items, row),
+                _ => wrong_type(),
+            },
+        }
+    }
+
+    fn array(&mut self, items: &Node, row: &mut Vec<u8>) -> Walked<()> {
+        self.scanner.open()?;
+        let mut index = 0;
+        while self.scanner.item(index == 0)? {
+            if !items.nullable && self.scanner.peek()? == b'n' {
+                self.scanner.literal("null")?;
+                let detail = format!("found null, expected {}", items.kind.expected());
+                return Err(Fault::new(Reason::NullInArray, detail).under_index(index));
+            }
+            self.scratch.extra.enter(Step::Item(index), false);
+            self.value(items, row).map_err(|fault| fault.under_index(index))?;
+            self.scratch.extra.leave();
+            index += 1;
+        }
+        Ok(())
+    }
+
+    fn object(&mut self, object: usize, row: &mut Vec<u8>) -> Walked<()> {
+        let object = &self.objects[object];
+        self.scanner.open()?;
+        let seen = self.scratch.seen.open(object.required.len());
+        let keys = self.scratch.keys.open();
+        let mut first = true;
+        while let Some(key) = self.scanner.key(first)? {
+            first = false;
+            let name = key.resolve(&mut self.scratch.text);
+            let Some(index) = object.names.find(name) else {
+                self.undeclared(object.rest, key)?;
+                continue;
+            };
+            if !self.scratch.seen.mark(seen, index) {
+                return Err(Fault::repeated());
+            }
+            let field = &object.fields[index];
+            let is_array = matches!(field.node.kind, Kind::Array(_));
+            if is_array || matches!(field.node.kind, Kind::Object(_)) {
+                let step = Step::Key { start: self.scanner.start_of(key), length: key.raw.len() };
+                self.scratch.extra.enter(step, is_array);
+                self.value(&field.node, row).map_err(|fault| fault.under_key(&field.name))?;
+                self.scratch.extra.leave();
+            } else {
+                self.value(&field.node, row).map_err(|fault| fault.under_key(&field.name))?;
+            }
+        }
+        self.scratch.keys.close(keys)?;
+        match self.scratch.seen.close(seen, &object.required) {
+            None => Ok(()),
+            Some(missing) => Err(Fault::new(Reason::MissingField, "required, and not there")
+                .under_key(&object.fields[missing].name)),
+        }
+    }
+
+    fn undeclared(&mut self, rest: Rest, key: Text<'a>) -> Walked<()> {
+        self.scratch.keys.add(key);
+        let value = self.scanner.json(&mut self.scratch.keys)?;
+        if rest == Rest::Extra {
+            self.scratch.extra.member(key.raw, value, self.scanner.text());
+        }
+        Ok(())
+    }
+}

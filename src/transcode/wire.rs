@@ -1,0 +1,106 @@
+//! The few pieces of protobuf's wire format that a row needs.
+
+/// What follows a field's key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum WireType {
+    Varint = 0,
+    Fixed64 = 1,
+    Bytes = 2,
+}
+
+/// A field's key, encoded once when the plan is compiled.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tag {
+    // A column's index is below 2^24 (BigQuery allows 10,000 columns), so four bytes hold it.
+    bytes: [u8; 4],
+    used: u8,
+}
+
+impl Tag {
+    /// `column` counts from 0; protobuf's field number is one more.
+    pub(super) fn new(column: usize, wire: WireType) -> Self {
+        let mut bytes = [0; 4];
+        let mut used = 0;
+        let mut key = ((column as u32 + 1) << 3) | wire as u32;
+        while key >= 0x80 && used < 3 {
+            bytes[used] = key as u8 | 0x80;
+            key >>= 7;
+            used += 1;
+        }
+        bytes[used] = key as u8 & 0x7f;
+        Self { bytes, used: used as u8 + 1 }
+    }
+
+    #[inline]
+    pub(super) fn write(self, row: &mut Vec<u8>) {
+        match self.used {
+            1 => row.push(self.bytes[0]),
+            used => row.extend_from_slice(&self.bytes[..usize::from(used)]),
+        }
+    }
+
+    pub(super) fn varint(self, value: u64, row: &mut Vec<u8>) {
+        self.write(row);
+        varint(value, row);
+    }
+
+    pub(super) fn int64(self, value: i64, row: &mut Vec<u8>) {
+        self.varint(value as u64, row);
+    }
+
+    pub(super) fn double(self, value: f64, row: &mut Vec<u8>) {
+        self.write(row);
+        row.extend_from_slice(&value.to_le_bytes());
+    }
+
+    pub(super) fn bytes(self, value: &[u8], row: &mut Vec<u8>) {
+        self.write(row);
+        varint(value.len() as u64, row);
+        row.extend_from_slice(value);
+    }
+
+    /// Writes a field whose length is known only once `body` has written it. One byte is kept free
+    /// for the length, enough below 128; a longer body is moved up once. Answers as `body` does:
+    /// on an error the field is left unfinished, and the row is given up.
+    pub(super) fn delimited<T>(self, row: &mut Vec<u8>, body: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+        self.write(row);
+        let length_at = row.len();
+        row.push(0);
+        let answer = body(row);
+        close(row, length_at);
+        answer
+    }
+}
+
+/// Puts the length of what follows the byte at `length_at` before it.
+fn close(row: &mut Vec<u8>, length_at: usize) {
+    let start = length_at + 1;
+    let end = row.len();
+    let length = (end - start) as u64;
+    if length < 0x80 {
+        row[length_at] = length as u8;
+        return;
+    }
+    let extra = varint_len(length) - 1;
+    row.resize(end + extra, 0);
+    row.copy_within(start..end, start + extra);
+    let mut rest = length;
+    for byte in &mut row[length_at..start + extra] {
+        *byte = rest as u8 | 0x80;
+        rest >>= 7;
+    }
+    row[length_at + extra] &= 0x7f;
+}
+
+#[inline]
+pub(super) fn varint(mut value: u64, row: &mut Vec<u8>) {
+    while value >= 0x80 {
+        row.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    row.push(value as u8);
+}
+
+fn varint_len(value: u64) -> usize {
+    (64 - (value | 1).leading_zeros() as usize).div_ceil(7)
+}
