@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use generic_consumer::cli::{self, Args, Exit, Failure};
+use generic_consumer::telemetry;
 use tokio::runtime::Builder;
 
 /// How long a blocking call may hold up the end of the process once everything is settled.
@@ -12,6 +13,7 @@ const LINGER: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    telemetry::logs::init();
     let done = Builder::new_multi_thread()
         .enable_all()
         .thread_name("generic-consumer")

@@ -53,7 +53,7 @@ Exit codes:
 )]
 pub struct Args {
     /// Domain to run: the name behind the keys of its configuration (BQ_TABLE_DELIVERY)
-    #[arg(value_name = "DELIVERY", required = true)]
+    #[arg(value_name = "DELIVERY", required = true, value_parser = keys::domain)]
     domain: Option<String>,
     #[command(flatten)]
     flags: RunFlags,
@@ -88,7 +88,7 @@ pub struct LayerArgs {
 #[derive(Debug, Clone, clap::Args)]
 pub struct RunArgs {
     /// Domain to run: the name behind the keys of its configuration (BQ_TABLE_DELIVERY)
-    #[arg(value_name = "DELIVERY")]
+    #[arg(value_name = "DELIVERY", value_parser = keys::domain)]
     pub domain: String,
     #[command(flatten)]
     pub flags: RunFlags,
@@ -115,7 +115,7 @@ Examples:
   generic-consumer produce DELIVERY letters.ndjson --envelope --no-validate --to uat")]
 pub struct ProduceArgs {
     /// Domain whose topic the events go to
-    #[arg(value_name = "DELIVERY")]
+    #[arg(value_name = "DELIVERY", value_parser = keys::domain)]
     pub domain: String,
     /// One event a line; `-` reads standard input
     #[arg(value_name = "FILE|-")]
@@ -136,7 +136,7 @@ pub struct ProduceArgs {
 #[derive(Debug, Clone, clap::Args)]
 pub struct ConfigArgs {
     /// Domain whose settings are shown
-    #[arg(value_name = "DELIVERY")]
+    #[arg(value_name = "DELIVERY", value_parser = keys::domain)]
     pub domain: String,
     #[command(flatten)]
     pub layers: LayerArgs,

@@ -1,9 +1,9 @@
 //! The `.env` file: `dotenvy` parses it, and the line of each key is kept beside.
 //!
 //! The dialect is dotenvy's: `KEY=value`, `export KEY=value`, `# comment`; `'…'` is taken as it
-//! stands; in `"…"` and outside quotes `\n`, `\\`, `\"`, `\'`, `\$` and `\ ` are escapes and
-//! `$NAME`, `${NAME}` are replaced (by the process environment, then by a key further up);
-//! quoted values may go over several lines.
+//! stands (but ends in no backslash); in `"…"` and outside quotes `\n`, `\\`, `\"`, `\'`, `\$` and
+//! `\ ` are escapes and `${NAME}` is replaced (by the process environment, then by a key further
+//! up); quoted values may go over several lines.
 
 use std::io::{self, Read};
 

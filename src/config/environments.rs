@@ -1,7 +1,7 @@
 //! Keys of environments: `[consume.<env>]` and `[write.<env>]` in files, `CONSUME__PROD__…` and
 //! `WRITE__PROD__…` elsewhere.
 
-use super::keys::closest;
+use super::keys::{closest, perhaps};
 
 const CONSUME: &[&str] = &["bootstrap_servers", "protected", "properties"];
 const WRITE: &[&str] = &["project", "dataset", "location", "endpoint"];
@@ -14,10 +14,14 @@ pub struct Unknown {
     pub accepted: String,
 }
 
-/// Splits a variable's name on its double underscores; `None`: it names no environment's key.
-pub fn split_variable(name: &str) -> Option<Vec<String>> {
-    let parts: Vec<String> = name.to_ascii_lowercase().split("__").map(str::to_owned).collect();
-    (parts.len() > 1 && is_section(&parts[0])).then_some(parts)
+/// Splits a name on its double underscores, or on its dots (which a `.env` takes); `None`: it
+/// names no environment's key.
+pub fn split(name: &str) -> Option<Vec<String>> {
+    let lower = name.to_ascii_lowercase();
+    ["__", "."].iter().find_map(|between| {
+        let parts: Vec<String> = lower.split(between).map(str::to_owned).collect();
+        (parts.len() > 1 && is_section(&parts[0])).then_some(parts)
+    })
 }
 
 pub fn is_section(name: &str) -> bool {
@@ -58,10 +62,10 @@ pub fn path(parts: &[String]) -> Result<String, Unknown> {
 }
 
 fn unknown(leaf: &str, known: &[&str]) -> Unknown {
-    let nearest = closest(leaf, known.iter().copied()).unwrap_or_default();
+    let perhaps = perhaps(closest(leaf, known.iter().copied()));
     Unknown {
-        found: format!("`{leaf}`, which no environment has"),
-        accepted: format!("one of {}; perhaps `{nearest}` is meant", known.join(", ")),
+        found: format!("`{leaf}`, which is no key of an environment"),
+        accepted: format!("{}{perhaps}", known.join(", ")),
     }
 }
 

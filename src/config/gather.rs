@@ -1,7 +1,7 @@
 //! Sources become layers: the `.env`, the files, the process environment, the command line. Here
 //! a name meets the domain; what is misspelt is said, what is another domain's is left alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::Path;
 
@@ -10,13 +10,15 @@ use super::environments;
 use super::inputs::Override;
 use super::keys::{self, Meaning};
 use super::layer::{Entry, Layer, LayerKind, Place};
-use super::mistake::Mistake;
+use super::mistake::{Mistake, is_secret};
 
 /// Layers under construction with the mistakes met on the way.
 pub struct Gather<'a> {
-    domain: &'a str,
+    pub domain: &'a str,
     pub layers: Vec<Layer>,
     pub mistakes: Vec<Mistake>,
+    /// `consume.prod`, `write.uat`: environments that some layer says anything about, be it wrong.
+    pub environments: BTreeSet<String>,
     /// A source could not be read as a whole, so that a key may seem to be missing.
     pub incomplete: bool,
 }
@@ -28,11 +30,18 @@ impl<'a> Gather<'a> {
         for key in keys::ALL {
             if let Some(text) = key.default {
                 let written = key.base.to_owned();
-                let entry = Entry { written, text: text.to_owned(), place: Place::BuiltIn };
+                let entry =
+                    Entry { written, text: text.to_owned(), secret: false, place: Place::BuiltIn };
                 defaults.entries.insert(key.base.to_owned(), entry);
             }
         }
-        Self { domain, layers: vec![defaults], mistakes: Vec::new(), incomplete: false }
+        Self {
+            domain,
+            layers: vec![defaults],
+            mistakes: Vec::new(),
+            environments: BTreeSet::new(),
+            incomplete: false,
+        }
     }
 
     pub fn env_file(&mut self, file: &Path, text: &str) {
@@ -43,7 +52,7 @@ impl<'a> Gather<'a> {
                 LayerKind::EnvFile,
                 Place::File { file: file.to_owned(), line: Some(line.line) },
                 "a line that is no assignment".to_owned(),
-                "KEY=value, KEY='value' or KEY=\"value\", quotes closed; a `#` begins a comment",
+                "KEY=value, KEY='value' or KEY=\"value\", quotes closed, and quotes around a value with spaces; a `#` begins a comment",
             );
         }
         for given in assignments {
@@ -71,13 +80,12 @@ impl<'a> Gather<'a> {
                     self.tables(&mut layer, file, &[item.key], inner);
                 }
                 Node::Table(_) | Node::Other(_) => {
-                    let nearest = keys::closest(&item.key, ["consume", "write"]);
+                    let perhaps = keys::perhaps(keys::closest(&item.key, ["consume", "write"]));
                     self.mistakes.push(Mistake {
                         found: "a table, or a list of more than texts, that no key takes"
                             .to_owned(),
                         accepted: format!(
-                            "[consume.<env>], [write.<env>] or a key with a text; perhaps `{}`",
-                            nearest.unwrap_or_default()
+                            "[consume.<env>], [write.<env>] or a key with a text{perhaps}"
                         ),
                         key: item.key,
                         at: Some((LayerKind::File, place)),
@@ -97,6 +105,9 @@ impl<'a> Gather<'a> {
             // Only the environment's name is made lower case: the other keys are so in a file.
             parts.push(if outer.len() == 1 { item.key.to_ascii_lowercase() } else { item.key });
             let written = parts.join(".");
+            if parts.len() == 2 {
+                self.environments.insert(written.clone());
+            }
             match item.node {
                 Node::Table(inner) => self.tables(layer, file, &parts, inner),
                 Node::Text(text) => self.part(layer, &parts, written, text, place),
@@ -117,7 +128,7 @@ impl<'a> Gather<'a> {
         for (name, value) in variables {
             let Some(name) = name.to_str() else { continue };
             let place = Place::Variable(name.to_owned());
-            let relevant = environments::split_variable(name).is_some()
+            let relevant = environments::split(name).is_some()
                 || matches!(
                     keys::meaning(name, self.domain),
                     Meaning::Ours | Meaning::NoDomainForm(_)
@@ -141,8 +152,12 @@ impl<'a> Gather<'a> {
         let mut layer = Layer::new(LayerKind::CommandLine);
         for Override { flag, key, value } in overrides {
             let name = key.name_in(self.domain);
-            let entry =
-                Entry { written: name.clone(), text: value.clone(), place: Place::Flag(flag) };
+            let entry = Entry {
+                written: name.clone(),
+                text: value.clone(),
+                secret: false,
+                place: Place::Flag(flag),
+            };
             layer.entries.insert(name, entry);
         }
         self.layers.push(layer);
@@ -150,13 +165,13 @@ impl<'a> Gather<'a> {
 
     /// A text under a name: a domain's key, an environment's, or none of ours.
     fn text(&mut self, layer: &mut Layer, name: &str, text: String, place: Place) {
-        if let Some(parts) = environments::split_variable(name) {
+        if let Some(parts) = environments::split(name) {
             return self.part(layer, &parts, name.to_owned(), text, place);
         }
         let (found, accepted) = match keys::meaning(name, self.domain) {
             Meaning::Foreign => return,
             Meaning::Ours => {
-                let entry = Entry { written: name.to_owned(), text, place };
+                let entry = Entry { written: name.to_owned(), text, secret: false, place };
                 return self.insert(layer, name.to_owned(), entry);
             }
             Meaning::NoDomainForm(key) => (
@@ -164,8 +179,12 @@ impl<'a> Gather<'a> {
                 format!("{} alone: the cluster sets it, and no domain can turn it", key.base),
             ),
             Meaning::Misspelt => (
-                format!("a name that ends in {} and begins with no known key", self.domain),
-                format!("perhaps {}", keys::nearest(name, self.domain)),
+                "a name that no key has".to_owned(),
+                format!(
+                    "a key in upper case, _{} behind it where it is this domain's{}",
+                    self.domain,
+                    keys::perhaps(keys::meant(name, self.domain))
+                ),
             ),
         };
         let at = Some((layer.kind, place));
@@ -180,8 +199,15 @@ impl<'a> Gather<'a> {
         text: String,
         place: Place,
     ) {
+        if let [section, env, ..] = parts {
+            self.environments.insert(format!("{section}.{env}"));
+        }
         match environments::path(parts) {
-            Ok(path) => self.insert(layer, path, Entry { written, text, place }),
+            Ok(path) => {
+                // Judged by what stands behind the environment's name: that may be `keycloak`.
+                let secret = parts.iter().skip(2).any(|part| is_secret(part));
+                self.insert(layer, path, Entry { written, text, secret, place });
+            }
             Err(unknown) => self.mistakes.push(Mistake {
                 key: written,
                 at: Some((layer.kind, place)),

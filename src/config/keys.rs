@@ -98,16 +98,29 @@ pub fn meaning(name: &str, domain: &str) -> Meaning {
     if misspelt { Meaning::Misspelt } else { Meaning::Foreign }
 }
 
-/// The known name nearest to a misspelt one of this domain.
-pub fn nearest(name: &str, domain: &str) -> String {
+/// The key that a misspelt name of this domain probably means, under the name it would have.
+pub fn meant(name: &str, domain: &str) -> Option<String> {
     let upper = name.to_ascii_uppercase();
-    let names: Vec<String> = ALL.iter().map(|key| key.name_in(domain)).collect();
-    closest(&upper, names.iter().map(String::as_str)).unwrap_or_default().to_owned()
+    let head = upper.strip_suffix(domain).map_or(upper.as_str(), |head| head.trim_end_matches('_'));
+    let base = closest(head, ALL.iter().map(|key| key.base))?;
+    ALL.iter().find(|key| key.base == base).map(|key| key.name_in(domain))
 }
 
-/// Of `names` the one most like `name`.
+/// Of `names` the one most like `name`, unless none is like it.
 pub fn closest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    names.into_iter().max_by(|a, b| strsim::jaro(name, a).total_cmp(&strsim::jaro(name, b)))
+    // Two letters exchanged, one missing, one too many: 0.9 and more. Unrelated words: under 0.7.
+    const ALIKE: f64 = 0.75;
+    names
+        .into_iter()
+        .map(|known| (strsim::jaro_winkler(name, known), known))
+        .filter(|(likeness, _)| *likeness >= ALIKE)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .map(|(_, known)| known)
+}
+
+/// `; perhaps … is meant`, where something is like it.
+pub fn perhaps(name: Option<impl std::fmt::Display>) -> String {
+    name.map_or(String::new(), |name| format!("; perhaps `{name}` is meant"))
 }
 
 /// `delivery` → `DELIVERY`; an error says what a domain name may look like.

@@ -57,6 +57,8 @@ pub struct Entry {
     /// The key as it is written there.
     pub written: String,
     pub text: String,
+    /// Never to be printed, judged by the key.
+    pub secret: bool,
     pub place: Place,
 }
 

@@ -47,30 +47,38 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// Whether a value under this key must not be printed. `credentials` is the path of a file, and
-/// shown; what lies in `sasl.oauthbearer.config` may hold a token's text.
-pub fn is_secret(key: &str) -> bool {
-    let key = key.to_ascii_lowercase().replace('_', ".");
+/// Whether a value under this name must not be printed. `sasl.oauthbearer.config` may hold what a
+/// token is made from.
+pub fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase().replace('_', ".");
     ["password", "passwd", "secret", "key", "token", "sasl.oauthbearer.config", "sasl.jaas"]
         .iter()
-        .any(|word| key.contains(word))
+        .any(|word| name.contains(word))
 }
 
-/// A value as a message may show it: quoted, cut, and not at all where the key is secret.
-pub fn shown(key: &str, text: &str) -> String {
+/// A value as it may be shown: on one line, cut, and not at all where it is secret.
+pub fn printable(secret: bool, text: &str) -> String {
     // Long enough for any table, server list or topic; a pasted document is cut.
-    const LONGEST: usize = 120;
-    if is_secret(key) || looks_secret(text) {
+    const LONGEST: usize = 160;
+    if secret || looks_secret(text) {
         return "[redacted]".to_owned();
     }
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{:?} and more", &text[..end]),
-        None => format!("{text:?}"),
+    let mut shown: String = text.chars().take(LONGEST).flat_map(on_one_line).collect();
+    if text.chars().nth(LONGEST).is_some() {
+        shown.push('…');
     }
+    shown
 }
 
-/// A pasted key or an URL with a password in it.
-pub fn looks_secret(text: &str) -> bool {
+/// Control characters escaped: a value cannot forge lines of a report.
+fn on_one_line(c: char) -> impl Iterator<Item = char> {
+    let escaped = c.is_control().then(|| c.escape_default());
+    let plain = (!c.is_control()).then_some(c);
+    escaped.into_iter().flatten().chain(plain)
+}
+
+/// A pasted key, or an URL with a password in it.
+fn looks_secret(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     lower.contains("-----begin")
         || lower.contains("private_key")

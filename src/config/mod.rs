@@ -50,7 +50,7 @@ pub fn load(domain: &str, inputs: &Inputs) -> Result<Loaded, Mistakes> {
     let name = keys::domain(domain).map_err(|accepted| Mistakes {
         domain: format!("{domain:?}"),
         list: vec![Mistake {
-            key: "DOMAIN".to_owned(),
+            key: "the domain".to_owned(),
             at: Some((LayerKind::CommandLine, Place::Flag("first argument"))),
             found: format!("{domain:?}"),
             accepted,
@@ -58,14 +58,25 @@ pub fn load(domain: &str, inputs: &Inputs) -> Result<Loaded, Mistakes> {
     })?;
     let mut gather = Gather::new(&name);
     inputs.read(&mut gather);
-    let Gather { layers, mistakes, incomplete, .. } = gather;
+    resolve(gather)
+}
+
+/// No I/O from here on.
+fn resolve(gather: Gather<'_>) -> Result<Loaded, Mistakes> {
+    let Gather { domain, layers, mistakes, environments, incomplete } = gather;
     let layers = Layers::new(layers);
-    let mut reader =
-        Reader { domain: &name, layers: &layers, mistakes, resolved: Vec::new(), incomplete };
+    let mut reader = Reader {
+        domain,
+        layers: &layers,
+        environments,
+        mistakes,
+        resolved: Vec::new(),
+        incomplete,
+    };
     let settings = section::read(&mut reader);
     let Reader { mistakes, resolved, .. } = reader;
     match settings {
         Some(settings) if mistakes.is_empty() => Ok(Loaded { settings, resolved }),
-        _ => Err(Mistakes { domain: name, list: mistakes }),
+        _ => Err(Mistakes { domain: domain.to_owned(), list: mistakes }),
     }
 }

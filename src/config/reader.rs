@@ -1,11 +1,12 @@
 //! Looks values up, has them parsed, and keeps both the mistakes and where each value came from.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use super::keys::Key;
 use super::layer::{Entry, LayerKind, Place};
 use super::layers::Layers;
-use super::mistake::{Mistake, is_secret, looks_secret, shown};
+use super::mistake::{Mistake, printable};
 
 /// One resolved value, ready to be printed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +28,7 @@ pub struct Found {
 pub struct Reader<'a> {
     pub domain: &'a str,
     pub layers: &'a Layers,
+    pub environments: BTreeSet<String>,
     pub mistakes: Vec<Mistake>,
     pub resolved: Vec<Resolved>,
     /// A source could not be read as a whole: nothing is called missing.
@@ -93,9 +95,9 @@ impl Reader<'_> {
     /// Notes a value for the table of `config`.
     pub fn show(&mut self, found: &Found, value: &str) {
         let key = found.entry.written.clone();
-        let value = if is_secret(&key) || looks_secret(value) { "[redacted]" } else { value };
+        let value = printable(found.entry.secret, value);
         let (layer, place) = (found.layer, found.entry.place.clone());
-        self.resolved.push(Resolved { key, value: value.to_owned(), layer, place });
+        self.resolved.push(Resolved { key, value, layer, place });
     }
 
     pub fn wrong(&mut self, found: &Found, accepted: String) {
@@ -103,7 +105,7 @@ impl Reader<'_> {
         let at = Some((found.layer, found.entry.place.clone()));
         let found = match found.entry.text.trim() {
             "" => "an empty value".to_owned(),
-            _ => shown(&key, &found.entry.text),
+            text => format!("`{}`", printable(found.entry.secret, text)),
         };
         self.mistakes.push(Mistake { key, at, found, accepted });
     }

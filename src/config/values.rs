@@ -59,6 +59,10 @@ pub fn event_types(text: &str) -> Result<Vec<String>, Wrong> {
                 .map_err(|error| Wrong::because(format!("no JSON string ({})", brief(&error))))?;
             json_list(&inner)?
         }
+        // A list that lost its first bracket or quote is no list of names.
+        Some(_) if text.contains(['"', '\'', '[', ']', '{', '}']) => {
+            return Err(Wrong::because("names with commas between have no quotes and brackets"));
+        }
         Some(_) => text.split(',').map(|name| name.trim().to_owned()).collect(),
     };
     let mut kept: Vec<String> = Vec::with_capacity(names.len());

@@ -8,13 +8,14 @@ use super::{Item, Node, Syntax};
 pub fn parse(text: &str) -> (Vec<Item>, Vec<Syntax>) {
     let lines = Lines::of(text);
     let (table, errors) = DeTable::parse_recoverable(text);
-    let errors = errors
+    let mut errors: Vec<Syntax> = errors
         .into_iter()
         .map(|error| Syntax {
             line: error.span().map(|span| lines.at(span.start)),
             message: format!("no TOML: {}", error.message()),
         })
         .collect();
+    errors.sort_by_key(|error| error.line);
     (items(table.get_ref(), text, &lines), errors)
 }
 

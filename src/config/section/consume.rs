@@ -1,7 +1,7 @@
 //! Where events come from: the environment, its brokers, the group.
 
 use super::properties;
-use crate::config::keys::{CONSUME_ENV, GROUP_ID, Key, START_FROM, closest};
+use crate::config::keys::{CONSUME_ENV, GROUP_ID, Key, START_FROM, closest, perhaps};
 use crate::config::reader::{Reader, Wrong};
 use crate::config::settings::{Broker, ConsumeSettings, StartFrom};
 use crate::config::values;
@@ -38,7 +38,9 @@ pub fn read(reader: &mut Reader<'_>) -> Option<ConsumeSettings> {
 
 /// The environment that a key names; it has to be configured.
 pub fn environment(reader: &mut Reader<'_>, key: &Key, section: &str) -> Option<String> {
-    let known = reader.layers.names(section);
+    let names = reader.environments.iter().filter_map(|name| name.strip_prefix(section));
+    let known: Vec<String> =
+        names.filter_map(|name| name.strip_prefix('.')).map(str::to_owned).collect();
     let incomplete = reader.incomplete;
     reader.required(key, |text| {
         let name = text.to_ascii_lowercase();
@@ -47,8 +49,7 @@ pub fn environment(reader: &mut Reader<'_>, key: &Key, section: &str) -> Option<
             return Ok(name);
         }
         let there = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        let nearest = closest(&name, known.iter().map(String::as_str));
-        let perhaps = nearest.map_or(String::new(), |env| format!("; perhaps `{env}` is meant"));
+        let perhaps = perhaps(closest(&name, known.iter().map(String::as_str)));
         Err(Wrong::because(format!("configured are: {there}{perhaps}")))
     })
 }

@@ -7,6 +7,9 @@ mod process;
 mod properties;
 mod write;
 
+#[cfg(test)]
+pub use properties::refused as refused_properties;
+
 use super::reader::Reader;
 use super::settings::Settings;
 

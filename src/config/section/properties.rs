@@ -45,6 +45,8 @@ const REFUSED: &[(&str, &str)] = &[
     ("transactional.id", TRANSACTION),
     ("enable.idempotence", TRANSACTION),
     ("transaction.timeout.ms", TRANSACTION),
+    ("acks", ACKS),
+    ("request.required.acks", ACKS),
     ("enabled_events", "the events that the client delivers are the program's own choice"),
     ("plugin.library.paths", "code is not loaded from a configuration"),
     ("test.mock.num.brokers", "the broker in this process is `bootstrap_servers = \"embedded\"`"),
@@ -54,7 +56,14 @@ const AUTO_COMMIT: &str =
 const OFFSET_STORE: &str = "offsets are kept in Kafka, beside the place of their rows";
 const PROTOCOL: &str =
     "the exactly-once protocol is proven for cooperative-sticky assignment in a classic group";
-const TRANSACTION: &str = "the consumer's commits are fenced by the group, in a way of its own";
+const ACKS: &str = "a dead letter counts once every replica has it";
+const TRANSACTION: &str = "offsets are committed in transactions whose terms are the program's own";
+
+/// The names of those that are ours, for the reference.
+#[cfg(test)]
+pub fn refused() -> impl Iterator<Item = &'static str> {
+    REFUSED.iter().map(|(name, _)| *name)
+}
 
 /// The properties under a path, by their dotted names; `None` where one is wrong.
 pub fn read(reader: &mut Reader<'_>, path: &str) -> Option<BTreeMap<String, Secret>> {
@@ -64,13 +73,15 @@ pub fn read(reader: &mut Reader<'_>, path: &str) -> Option<BTreeMap<String, Secr
         let Some((layer, entry)) = reader.layers.find(&format!("{path}.{underscored}")) else {
             continue;
         };
-        let found = Found { layer, entry: entry.clone() };
-        match check(&underscored, &found.entry.text) {
+        let mut found = Found { layer, entry: entry.clone() };
+        // A misspelt name may be that of a secret.
+        found.entry.secret |= !is_known(&underscored);
+        // A mounted secret often ends in a line break that nobody meant.
+        let value = found.entry.text.trim_end_matches(['\n', '\r']);
+        match check(&underscored, value) {
             Ok(name) => {
-                // By the property's own name too: the layer's may hide what it is about.
-                let value = if is_secret(&name) { "[redacted]" } else { &found.entry.text };
                 reader.show(&found, value);
-                properties.insert(name, Secret::new(found.entry.text));
+                properties.insert(name, Secret::new(value));
             }
             Err(accepted) => {
                 reader.wrong(&found, accepted);
@@ -98,6 +109,11 @@ fn check(underscored: &str, value: &str) -> Result<String, String> {
             Tried::Unknown => Err(format!("a property of librdkafka; it knows no `{dotted}`")),
         },
     }
+}
+
+fn is_known(underscored: &str) -> bool {
+    let dotted = underscored.replace('_', ".");
+    [dotted.as_str(), underscored].iter().any(|name| !matches!(tried(name, ""), Tried::Unknown))
 }
 
 enum Tried {

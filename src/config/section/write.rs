@@ -38,7 +38,7 @@ pub fn read(reader: &mut Reader<'_>) -> Option<WriteSettings> {
     let name = reader.required(&BQ_TABLE, table_name);
     let environment = environment(reader, &WRITE_ENV, "write")?;
     let at = format!("write.{environment}");
-    let table = name.and_then(|name| table(reader, &at, name));
+    let table = table(reader, &at, name);
     let location = location(reader, &format!("{at}.location"));
     let endpoint = endpoint(reader, &format!("{at}.endpoint"));
     Some(WriteSettings {
@@ -95,17 +95,19 @@ fn project(text: &str) -> Result<String, Wrong> {
 }
 
 /// Completes the table's name from the environment.
-fn table(reader: &mut Reader<'_>, at: &str, name: TableName) -> Option<TableId> {
+fn table(reader: &mut Reader<'_>, at: &str, name: Option<TableName>) -> Option<TableId> {
     let project_path = format!("{at}.project");
     let dataset_path = format!("{at}.dataset");
     let default_project = reader.at_path(&project_path, PROJECT, project);
     let default_dataset = reader.at_path(&dataset_path, DATASET, dataset);
-    if name.project.is_none() && reader.layers.find(&project_path).is_none() {
+    let has = |part: fn(&TableName) -> bool| name.as_ref().is_some_and(part);
+    if !has(|name| name.project.is_some()) && reader.layers.find(&project_path).is_none() {
         reader.missing(&project_path, PROJECT);
     }
-    if name.dataset.is_none() && reader.layers.find(&dataset_path).is_none() {
+    if !has(|name| name.dataset.is_some()) && reader.layers.find(&dataset_path).is_none() {
         reader.missing(&dataset_path, &format!("{DATASET}, here or in BQ_TABLE"));
     }
+    let name = name?;
     Some(TableId {
         project: name.project.or(default_project)?,
         dataset: name.dataset.or(default_dataset)?,

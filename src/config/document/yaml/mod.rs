@@ -2,12 +2,15 @@
 //! written (`0123` and `1.50` stay what they are). Lines come from a scan of our own, because the
 //! parser keeps none.
 
+mod shape;
+
 use std::collections::HashMap;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_norway::Value;
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_norway::Deserializer as Yaml;
 
+use self::shape::Shape;
 use super::{Item, Node, Syntax};
 
 pub fn parse(text: &str) -> (Vec<Item>, Vec<Syntax>) {
@@ -18,28 +21,23 @@ pub fn parse(text: &str) -> (Vec<Item>, Vec<Syntax>) {
 }
 
 fn read(text: &str) -> Result<Vec<Item>, Syntax> {
-    let shape: Value = serde_norway::from_str(text).map_err(syntax)?;
-    match &shape {
-        Value::Null => return Ok(Vec::new()),
-        Value::Mapping(_) => {}
-        Value::Bool(_)
-        | Value::Number(_)
-        | Value::String(_)
-        | Value::Sequence(_)
-        | Value::Tagged(_) => {
+    let shape = match serde_norway::from_str(text).map_err(syntax)? {
+        Shape::Null => return Ok(Vec::new()),
+        shape @ Shape::Table(_) => shape,
+        Shape::Scalar | Shape::List(_) | Shape::Tagged => {
             return Err(Syntax { line: Some(1), message: "no table of keys".to_owned() });
         }
-    }
+    };
     let lines = lines_of(text);
     let guide = Guide { shape: &shape, path: "", lines: &lines };
-    match guide.deserialize(serde_norway::Deserializer::from_str(text)).map_err(syntax)? {
+    match guide.deserialize(Yaml::from_str(text)).map_err(syntax)? {
         Node::Table(items) => Ok(items),
         Node::Text(_) | Node::List(_) | Node::Other(_) => Ok(Vec::new()),
     }
 }
 
-/// The parser's message names keys and types, never a value we would have to hide: a value shows
-/// up only where a text stands in the place of a table.
+/// The parser's words and ours name keys, never a value: no type is asked for that the text might
+/// not have, so no value is repeated as the wrong one.
 fn syntax(error: serde_norway::Error) -> Syntax {
     let line = error.location().map(|location| location.line());
     let message = error.to_string();
@@ -49,7 +47,7 @@ fn syntax(error: serde_norway::Error) -> Syntax {
 
 /// Reads one value whose shape is known.
 struct Guide<'a> {
-    shape: &'a Value,
+    shape: &'a Shape,
     path: &'a str,
     lines: &'a HashMap<String, usize>,
 }
@@ -59,16 +57,14 @@ impl<'de> DeserializeSeed<'de> for Guide<'_> {
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
         match self.shape {
-            Value::Mapping(_) => deserializer.deserialize_map(self),
-            Value::Sequence(_) => deserializer.deserialize_seq(self),
-            Value::Bool(_) | Value::Number(_) | Value::String(_) => {
-                deserializer.deserialize_str(self)
-            }
-            Value::Null => {
+            Shape::Table(_) => deserializer.deserialize_map(self),
+            Shape::List(_) => deserializer.deserialize_seq(self),
+            Shape::Scalar => deserializer.deserialize_str(self),
+            Shape::Null => {
                 deserializer.deserialize_ignored_any(IgnoredAny)?;
                 Ok(Node::Text(String::new()))
             }
-            Value::Tagged(_) => {
+            Shape::Tagged => {
                 deserializer.deserialize_ignored_any(IgnoredAny)?;
                 Ok(Node::Other("a value with a tag"))
             }
@@ -88,11 +84,9 @@ impl<'de> Visitor<'de> for Guide<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Node, A::Error> {
-        let shapes = self.shape.as_sequence().map(Vec::as_slice).unwrap_or_default();
         let mut texts = Some(Vec::new());
-        for shape in shapes {
-            let item = access.next_element_seed(Guide { shape, ..self })?;
-            match (item, &mut texts) {
+        for shape in self.shape.inner() {
+            match (access.next_element_seed(Guide { shape, ..self })?, &mut texts) {
                 (Some(Node::Text(text)), Some(texts)) => texts.push(text),
                 _ => texts = None,
             }
@@ -101,10 +95,13 @@ impl<'de> Visitor<'de> for Guide<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Node, A::Error> {
-        let mut items = Vec::new();
-        let mut shapes = self.shape.as_mapping().into_iter().flat_map(|mapping| mapping.values());
+        let mut items: Vec<Item> = Vec::new();
+        let mut shapes = self.shape.inner().iter();
         while let Some(key) = access.next_key::<String>()? {
-            let shape = shapes.next().unwrap_or(&Value::Null);
+            if items.iter().any(|item| item.key == key) {
+                return Err(A::Error::custom(format_args!("the key `{key}` a second time")));
+            }
+            let shape = shapes.next().unwrap_or(&Shape::Null);
             let path =
                 if self.path.is_empty() { key.clone() } else { format!("{}\n{key}", self.path) };
             let node = access.next_value_seed(Guide { shape, path: &path, lines: self.lines })?;

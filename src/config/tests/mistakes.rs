@@ -1,0 +1,203 @@
+//! All mistakes at once, each with key, layer, place, what was found and what is accepted; and
+//! nothing secret in any of it.
+
+use proptest::prelude::*;
+
+use super::*;
+
+#[test]
+fn every_mistake_is_in_one_report() {
+    let sources = Sources {
+        env_file: "BQ_TABEL_DELIVERY='t'\n\
+                   IMPORT_PATH_DELIVERY='a/b'\n\
+                   CONSUME_ENV_DELIVERY='prd'\n\
+                   WRITE_ENV_DELIVERY='prod'\n\
+                   GROUP_ID_DELIVERY='g'\n\
+                   GROUP_ID_DELIVERY='h'\n"
+            .to_owned(),
+        ..Sources::default()
+    }
+    .file(
+        "x.toml",
+        "BATCH_ROWS = 0\n[consume.prod]\nbootstrap_server = \"a:1\"\n[consumer]\nx = 1\n",
+    )
+    .file("y.yaml", "write:\n  uat-2:\n    project: p\n  uat:\n    project: p\n")
+    .variable("WRITE_ENV", "uat")
+    .variable("DRAIN_SECONDS", "90");
+    let mistakes = sources.load().expect_err("mistakes");
+    let report = mistakes.to_string();
+    let places: Vec<(&str, String)> = mistakes
+        .list
+        .iter()
+        .map(|m| (m.key.as_str(), m.at.as_ref().map_or(String::new(), |(_, at)| at.to_string())))
+        .collect();
+    let expected = [
+        ("BQ_TABEL_DELIVERY", ".env:1"),
+        ("WRITE_ENV_DELIVERY", ".env:4"),
+        ("GROUP_ID_DELIVERY", ".env:6"),
+        ("consume.prod.bootstrap_server", "x.toml:3"),
+        ("consumer", "x.toml:4"),
+        ("write.uat-2.project", "y.yaml:3"),
+        ("IMPORT_PATH_DELIVERY", ".env:2"),
+        ("IMPORT_OBJECT_DELIVERY", ""),
+        ("CONSUME_ENV_DELIVERY", ".env:3"),
+        ("BQ_TABLE_DELIVERY", ""),
+        ("write.uat.dataset", ""),
+        ("BATCH_ROWS", "x.toml:1"),
+        ("DRAIN_SECONDS", "variable DRAIN_SECONDS"),
+    ];
+    let expected = expected.map(|(key, place)| (key, place.to_owned()));
+    assert_eq!(places, expected, "{report}");
+    for part in [
+        "the configuration of DELIVERY has 13 mistakes",
+        "perhaps `BQ_TABLE_DELIVERY` is meant",
+        "the cluster sets it",
+        "the first is at .env:5",
+        "perhaps `bootstrap_servers` is meant",
+        "perhaps `consume` is meant",
+        "configured are: prod; perhaps `prod` is meant",
+        "\"uat-2\" as the name of an environment",
+        "variable DRAIN_SECONDS (environment)",
+        "found     `90`",
+        "accepted  seconds: a whole number from 1 to 25",
+        "where     in no layer",
+    ] {
+        assert!(report.contains(part), "{part:?} is missing in\n{report}");
+    }
+}
+
+#[test]
+fn a_misspelt_name_of_this_domain_is_said_with_a_suggestion() {
+    for (name, meant) in [
+        ("BQ_TABEL_DELIVERY", "`BQ_TABLE_DELIVERY`"),
+        ("BATCH_AGE_DELIVERY", "`BATCH_AGE_MS_DELIVERY`"),
+        ("BQ_TABLES_DELIVERY", "`BQ_TABLE_DELIVERY`"),
+        ("WRITE_ENVIRONMENT_DELIVERY", "`WRITE_ENV`"),
+        ("IGNORE_EVENT_DELIVERY", "`IGNORE_EVENTS_DELIVERY`"),
+        ("bq_table_delivery", "`BQ_TABLE_DELIVERY`"),
+        ("batch_rows", "`BATCH_ROWS_DELIVERY`"),
+    ] {
+        let in_env = Sources::right().env(&format!("{name}=hunter2")).mistake();
+        let in_file = Sources::right().file("x.toml", &format!("{name} = 'hunter2'")).mistake();
+        for mistake in [in_env, in_file] {
+            assert_eq!(mistake.key, name);
+            assert!(mistake.accepted.contains(meant), "{mistake}");
+            assert!(!mistake.to_string().contains("hunter2"), "{mistake}");
+        }
+        // The process environment is shared with the whole machine.
+        assert!(Sources::right().variable(name, "x").load().is_ok());
+    }
+    let far = Sources::right().env("ZZZZ_DELIVERY=1").mistake();
+    assert!(!far.accepted.contains("perhaps"), "{far}");
+}
+
+#[test]
+fn what_belongs_to_others_is_left_alone() {
+    let sources = Sources::right()
+        .env("BQ_TABLE_ORDERS=''\nGROUP_ID_EVENTS_DELIVERY=' '\nWRITE_ENV_ORDERS=x\nRUST_LOG=info")
+        .env("SOMETHING=else\nMYDELIVERY=1");
+    assert!(sources.load().is_ok());
+}
+
+#[test]
+fn the_cluster_s_keys_have_no_form_for_one_domain() {
+    for name in ["WRITE_ENV_DELIVERY", "GOOGLE_APPLICATION_CREDENTIALS_DELIVERY"] {
+        for sources in [
+            Sources::right().env(&format!("{name}=prod")),
+            Sources::right().file("x.yaml", &format!("{name}: prod")),
+            Sources::right().variable(name, "prod"),
+        ] {
+            let mistake = sources.mistake();
+            assert_eq!(mistake.key, name);
+            assert!(mistake.accepted.contains("the cluster sets it"), "{mistake}");
+        }
+    }
+}
+
+#[test]
+fn nothing_is_called_missing_beside_a_source_that_cannot_be_read() {
+    let mistake = Sources::default().file("x.toml", "= broken").mistakes();
+    assert!(mistake.iter().all(|mistake| mistake.at.is_some()), "{mistake:#?}");
+    let mut sources = Sources::right();
+    sources.env_file = sources.env_file.replace("GROUP_ID_DELIVERY=", "GROUP_ID_DELIVERY ");
+    let mistake = sources.mistake();
+    assert_eq!(
+        mistake.at,
+        Some((LayerKind::EnvFile, Place::File { file: ".env".into(), line: Some(5) }))
+    );
+}
+
+#[test]
+fn a_report_stays_on_its_lines() {
+    let mistake = Sources::right().variable("ROW_LAYOUT", "a\n\n  FORGED\u{1b}[31m").mistake();
+    assert_eq!(mistake.found, "`a\\n\\n  FORGED\\u{1b}[31m`");
+    let long = Sources::right().variable("ROW_LAYOUT", &"ä".repeat(1_000)).mistake();
+    assert!(long.found.chars().count() < 200, "{long}");
+}
+
+#[test]
+#[cfg(unix)]
+fn bytes_that_are_no_text_are_a_mistake() {
+    use std::os::unix::ffi::OsStringExt;
+    let mut sources = Sources::right();
+    sources.variables.insert("GROUP_ID".into(), OsString::from_vec(vec![0xff, 0xfe]));
+    sources.variables.insert("UNRELATED".into(), OsString::from_vec(vec![0xff]));
+    assert_eq!(sources.mistake().key, "GROUP_ID");
+}
+
+#[test]
+fn an_environment_whose_name_sounds_secret_is_shown() {
+    let sources = Sources {
+        env_file: RIGHT
+            .replace("prod'\nGROUP", "keycloak'\nGROUP")
+            .replace("__PROD__B", "__KEYCLOAK__B"),
+        ..Sources::default()
+    }
+    .variable("CONSUME__KEYCLOAK__PROPERTIES__SSL_KEY_PASSWORD", "x");
+    let loaded = sources.load().unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    assert!(loaded.shown("CONSUME__KEYCLOAK__BOOTSTRAP_SERVERS").0.starts_with("prod1"));
+    assert_eq!(loaded.shown("CONSUME__KEYCLOAK__PROPERTIES__SSL_KEY_PASSWORD").0, "[redacted]");
+}
+
+/// Names under which a secret may stand, right ones and misspelt ones.
+const SECRET: &[&str] = &[
+    "SASL_PASSWORD",
+    "SSL_KEY_PASSWORD",
+    "SSL_KEYSTORE_PASSWORD",
+    "SASL_OAUTHBEARER_CLIENT_SECRET",
+    "SASL_OAUTHBEARER_CONFIG",
+    "SSL_KEY_PEM",
+    "SASL_PASWORD",
+    "PASSWORT",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// A secret shows up nowhere: not in the settings' debug text, not in the table, not in a
+    /// mistake, whatever else is wrong with the source that holds it.
+    #[test]
+    fn a_secret_is_never_printed(
+        secret in "[a-zA-Z0-9]{16,24}",
+        property in proptest::sample::select(SECRET.to_vec()),
+        source in 0..4usize,
+        breakage in proptest::sample::select(vec!["", "'", "\"", "\n= x", "\n  - y", "\nBATCH_ROWS: z", "\nBATCH_ROWS = 0"]),
+        wrong in any::<bool>(),
+    ) {
+        let key = format!("CONSUME__PROD__PROPERTIES__{property}");
+        let mut sources = match source {
+            0 => Sources::right().env(&format!("{key}='{secret}'{breakage}")),
+            1 => Sources::right().file("x.toml", &format!("{key} = \"{secret}\"{breakage}")),
+            2 => Sources::right().file("x.yaml", &format!("{key}: {secret}{breakage}")),
+            _ => Sources::right().variable(&key, &secret),
+        };
+        if wrong {
+            sources = sources.variable("ROW_LAYOUT", "rows");
+        }
+        let printed = match sources.load() {
+            Ok(loaded) => format!("{:?} {:?}", loaded.settings, loaded.resolved),
+            Err(mistakes) => format!("{mistakes} {mistakes:?}"),
+        };
+        prop_assert!(!printed.contains(&secret), "{printed}");
+    }
+}

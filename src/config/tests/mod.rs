@@ -1,0 +1,101 @@
+//! Tests of the layers and of every rule about a key. Sources are texts: no test needs a file, a
+//! variable of its own process or a network.
+
+mod documents;
+mod layering;
+mod mistakes;
+mod reference;
+mod rules;
+mod sources;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::Path;
+
+use super::gather::Gather;
+use super::*;
+
+/// Where the texts of a test come from, the weakest first.
+#[derive(Clone, Default)]
+struct Sources {
+    env_file: String,
+    /// Name (its ending counts) and text.
+    files: Vec<(&'static str, String)>,
+    variables: BTreeMap<OsString, OsString>,
+    flags: Vec<Override>,
+}
+
+/// A configuration of DELIVERY that is right, all of it in the `.env`.
+const RIGHT: &str = "\
+BQ_TABLE_DELIVERY='delivery_events_temp'
+IMPORT_PATH_DELIVERY='contracts.delivery.delivery_events_v10'
+IMPORT_OBJECT_DELIVERY='DeliveryEventsV10Topic'
+CONSUME_ENV_DELIVERY='prod'
+GROUP_ID_DELIVERY='test-new-uat-ip'
+WRITE_ENV='prod'
+CONSUME__PROD__BOOTSTRAP_SERVERS='prod1:9092,prod2:9092,prod3:9092'
+WRITE__PROD__PROJECT='a-project'
+WRITE__PROD__DATASET='a_dataset'
+";
+
+impl Sources {
+    fn right() -> Self {
+        Self { env_file: RIGHT.to_owned(), ..Self::default() }
+    }
+
+    fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.insert(name.into(), value.into());
+        self
+    }
+
+    fn env(mut self, line: &str) -> Self {
+        self.env_file.push_str(line);
+        self.env_file.push('\n');
+        self
+    }
+
+    fn file(mut self, name: &'static str, text: &str) -> Self {
+        self.files.push((name, text.to_owned()));
+        self
+    }
+
+    fn load(&self) -> Result<Loaded, Mistakes> {
+        let mut gather = Gather::new("DELIVERY");
+        gather.env_file(Path::new(".env"), &self.env_file);
+        for (name, text) in &self.files {
+            gather.file(Path::new(name), text);
+        }
+        gather.environment(&self.variables);
+        gather.command_line(&self.flags);
+        resolve(gather)
+    }
+
+    /// The settings; a mistake fails the test.
+    fn settings(&self) -> Settings {
+        self.load().unwrap_or_else(|mistakes| panic!("{mistakes}")).settings
+    }
+
+    /// The mistakes; there have to be some.
+    fn mistakes(&self) -> Vec<Mistake> {
+        match self.load() {
+            Ok(loaded) => panic!("no mistake was found in {:#?}", loaded.resolved),
+            Err(mistakes) => mistakes.list,
+        }
+    }
+
+    /// The one mistake there is.
+    fn mistake(&self) -> Mistake {
+        let mut list = self.mistakes();
+        assert_eq!(list.len(), 1, "{list:#?}");
+        list.remove(0)
+    }
+}
+
+impl Loaded {
+    /// Value, layer and place of a key as `config` prints them.
+    fn shown(&self, key: &str) -> (&str, LayerKind, String) {
+        let found = self.resolved.iter().find(|resolved| resolved.key == key);
+        let found = found.unwrap_or_else(|| panic!("{key} is not shown: {:#?}", self.resolved));
+        (&found.value, found.layer, found.place.to_string())
+    }
+}

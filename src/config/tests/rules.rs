@@ -1,0 +1,372 @@
+//! What each key accepts and refuses, and the forms of the ignore list.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+use crate::config::keys;
+use crate::config::values::event_types;
+
+/// For every key values that are right and values that are wrong.
+const VALUES: &[(&str, &[&str], &[&str])] = &[
+    (
+        "BQ_TABLE",
+        &["t", "d.t", "my-project.d.t", "example.com:p.d.t_1-2", " t "],
+        &["", ".", "d.", "d-d.t", "p p.d.t", "t;drop"],
+    ),
+    ("IMPORT_PATH", &["a", "contracts.delivery.v10", "a-b.c_d"], &["", "a..b", "../a", "a/b", "."]),
+    ("IMPORT_OBJECT", &["DeliveryEventsV10Topic", "x"], &["", " "]),
+    (
+        "IGNORE_EVENTS",
+        &["", "A", "A, B", r#"["A"]"#, r#""[\"A\"]""#, "[]", r#""[]""#],
+        &[
+            "A,,B",
+            "A,",
+            "[A]",
+            r#""A""#,
+            r#"["A""#,
+            "[1]",
+            r#"[""]"#,
+            r#""["A"]""#,
+            "{}[]\"[",
+            "\"",
+        ],
+    ),
+    ("CONSUME_ENV", &["prod", "PROD"], &["", "prd", "prod-eu"]),
+    ("GROUP_ID", &["test-new-uat-ip", "a.b:c/d"], &["", "a b", "a\tb"]),
+    ("START_FROM", &["earliest", "latest", "LATEST"], &["", "beginning", "0"]),
+    ("WRITE_ENV", &["prod"], &["", "uat"]),
+    ("GOOGLE_APPLICATION_CREDENTIALS", &["", "/a/b.json"], &["{\"private_key\": \"x\"}"]),
+    ("MANAGE_TABLE", &["true", "false", "1", "0", "False"], &["", "yes", "2"]),
+    ("PARTITION_BY", &["_ingested_at", "occurredAt"], &["", "a-b", "1a", "a b"]),
+    (
+        "DEAD_LETTER",
+        &["bigquery", "kafka:dead.letters-1_x"],
+        &["", "kafka", "kafka:", "kafka:a b", "kafka:..", "table", "topic:x"],
+    ),
+    ("CONTRACTS_DIR", &["contracts", "/mnt/c"], &[""]),
+    ("DELIVERY_GUARANTEE", &["exactly-once", "at-least-once"], &["", "exactly_once", "once"]),
+    ("ROW_LAYOUT", &["columns", "envelope"], &["", "column"]),
+    (
+        "IN_FLIGHT_BYTES",
+        &["67108864", "64MiB", "1 GiB", "1048576", "64gib", "2048kib", "64_000_000"],
+        &[
+            "",
+            "0",
+            "1MB",
+            "64M",
+            "-1",
+            "1.5GiB",
+            "65GiB",
+            "1048575",
+            "99999999999999999999GiB",
+            "MiB",
+        ],
+    ),
+    ("BATCH_BYTES", &["1KiB", "16MiB"], &["", "1023", "17MiB", "one"]),
+    ("BATCH_ROWS", &["1", "100000", "10_000"], &["", "0", "100001", "-5", "1.0", "+5", "0x10"]),
+    ("BATCH_AGE_MS", &["0", "60000"], &["", "60001", "20ms"]),
+    ("COMMIT_INTERVAL_MS", &["0", "60000"], &["", "60001", "0.1"]),
+    ("DRAIN_SECONDS", &["1", "25", "025"], &["", "0", "26", "20s"]),
+    ("METRICS_ADDR", &["127.0.0.1:0", "[::]:9464"], &["", ":9464", "localhost:9464", "9464"]),
+    ("DISABLE", &["true", "0"], &["", "no", "-x"]),
+];
+
+/// The right configuration without one key.
+fn without(base: &str) -> Sources {
+    let lines = RIGHT.lines().filter(|line| !line.starts_with(base));
+    let env_file = lines.map(|line| format!("{line}\n")).collect();
+    Sources { env_file, ..Sources::default() }
+}
+
+#[test]
+fn every_key_takes_what_it_says_and_refuses_the_rest() {
+    let bases: Vec<&str> = VALUES.iter().map(|(base, ..)| *base).collect();
+    assert_eq!(bases, keys::ALL.iter().map(|key| key.base).collect::<Vec<_>>());
+    for ((base, right, wrong), key) in VALUES.iter().zip(keys::ALL) {
+        let name = key.name_in("DELIVERY");
+        for value in *right {
+            let sources = without(base).variable(&name, value);
+            assert!(sources.load().is_ok(), "{name}={value:?}: {:?}", sources.load().err());
+        }
+        for value in *wrong {
+            let mistake = without(base).variable(&name, value).mistake();
+            assert_eq!(mistake.key, name, "{value:?}");
+            let place = Place::Variable(name.clone());
+            assert_eq!(mistake.at, Some((LayerKind::Environment, place)));
+            assert!(mistake.accepted.starts_with(key.accepted), "{mistake}");
+            assert!(!mistake.found.is_empty());
+        }
+    }
+}
+
+#[test]
+fn the_table_may_name_its_dataset_and_its_project() {
+    let table = |name: &str| {
+        without("BQ_TABLE").variable("BQ_TABLE", name).settings().write.table.to_string()
+    };
+    assert_eq!(table("t"), "a-project.a_dataset.t");
+    assert_eq!(table("d.t"), "a-project.d.t");
+    assert_eq!(table("p.d.t"), "p.d.t");
+    assert_eq!(table("example.com:p.d.t"), "example.com:p.d.t");
+    let bare = without("WRITE__").variable("WRITE__PROD__LOCATION", "EU");
+    let table = bare.variable("BQ_TABLE_DELIVERY", "p.d.t").settings().write.table;
+    assert_eq!(table.to_string(), "p.d.t");
+}
+
+#[test]
+fn units_and_words_become_values() {
+    let settings = Sources::right()
+        .env("IN_FLIGHT_BYTES_DELIVERY=2MiB\nBATCH_BYTES=512KiB\nBATCH_ROWS=5_000")
+        .env("DEAD_LETTER='kafka:dead'\nSTART_FROM=latest\nROW_LAYOUT=envelope")
+        .env("DELIVERY_GUARANTEE=at-least-once\nMANAGE_TABLE_DELIVERY=false")
+        .env("WRITE__PROD__LOCATION='europe-west1'\nCONSUME__PROD__PROTECTED=true")
+        .settings();
+    assert_eq!(
+        (settings.limits.in_flight_bytes, settings.limits.batch_bytes),
+        (2 << 20, 512 << 10)
+    );
+    assert_eq!(settings.limits.batch_rows, 5_000);
+    assert_eq!(settings.dead_letter, DeadLetterTarget::Kafka("dead".to_owned()));
+    assert_eq!(settings.consume.start_from, StartFrom::Latest);
+    assert_eq!(settings.write.layout, RowLayout::Envelope);
+    assert_eq!(settings.write.guarantee, Guarantee::AtLeastOnce);
+    assert_eq!(settings.write.location.as_deref(), Some("europe-west1"));
+    assert!(settings.consume.protected && !settings.write.manage_table);
+}
+
+#[test]
+fn a_batch_is_not_larger_than_what_may_be_in_flight() {
+    let sources = Sources::right().env("IN_FLIGHT_BYTES=1MiB\nBATCH_BYTES_DELIVERY=2MiB");
+    let mistake = sources.mistake();
+    assert_eq!(mistake.key, "BATCH_BYTES_DELIVERY");
+    assert!(mistake.accepted.contains("1048576"), "{mistake}");
+}
+
+#[test]
+fn an_endpoint_without_tls_is_this_machine_s() {
+    let endpoint = |rest: &str, storage: &str| {
+        Sources::right()
+            .variable("WRITE__PROD__ENDPOINT__REST", rest)
+            .variable("WRITE__PROD__ENDPOINT__STORAGE", storage)
+    };
+    for url in [
+        "https://bigquery.example.com",
+        "https://10.0.0.1:443",
+        "http://127.0.0.1:9050",
+        "http://127.8.8.8",
+        "http://localhost:9050",
+        "http://[::1]:9050/",
+    ] {
+        let expected = url.trim_end_matches('/').to_owned();
+        let custom = Endpoint::Custom { rest: expected.clone(), storage: expected };
+        assert_eq!(endpoint(url, url).settings().write.endpoint, custom);
+    }
+    for url in [
+        "http://10.0.0.1:9050",
+        "http://bigquery.example.com",
+        "http://localhost.example.com",
+        "http://127.0.0.1.example.com",
+        "ftp://localhost",
+        "localhost:9050",
+        "https://",
+        "https://user:hunter2@host",
+        "https://host/path",
+        "https://host?query",
+        "",
+    ] {
+        let mistake = endpoint(url, "https://host").mistake();
+        assert_eq!(mistake.key, "WRITE__PROD__ENDPOINT__REST", "{url}");
+        assert!(!mistake.to_string().contains("hunter2"), "{mistake}");
+    }
+    let half = Sources::right().variable("WRITE__PROD__ENDPOINT__REST", "https://host").mistake();
+    assert_eq!(half.key, "write.prod.endpoint.storage");
+    if cfg!(feature = "local") {
+        let mixed = endpoint("embedded", "https://host").mistake();
+        assert!(mixed.accepted.contains("both"), "{mixed}");
+    }
+}
+
+#[test]
+fn servers_are_hosts_with_ports() {
+    let key = "CONSUME__PROD__BOOTSTRAP_SERVERS";
+    let servers = |text: &str| without(key).variable(key, text);
+    for (text, expected) in [
+        ("uat:9092", "uat:9092"),
+        ("a:1, b:2", "a:1,b:2"),
+        ("host", "host"),
+        ("SASL_SSL://a:1", "SASL_SSL://a:1"),
+        ("[::1]:9092", "[::1]:9092"),
+    ] {
+        let broker = servers(text).settings().consume.broker;
+        assert_eq!(broker, Broker::Servers(expected.to_owned()));
+    }
+    for text in ["", ",", "a:1,", "a:0", "a:65536", "a:x", ":9092", "a b:1", "embeded:x"] {
+        assert_eq!(servers(text).mistake().key, key, "{text}");
+    }
+    let file =
+        without(key).file("x.toml", "[consume.Prod]\nbootstrap_servers = [\"a:1\", \"b:2\"]");
+    assert_eq!(file.settings().consume.broker, Broker::Servers("a:1,b:2".to_owned()));
+}
+
+#[test]
+fn properties_go_to_librdkafka_by_their_own_names() {
+    let settings = Sources::right()
+        .file("x.toml", "[consume.prod.properties]\n\"security.protocol\" = \"sasl_ssl\"\nsasl.username = \"u\"\nfetch.min.bytes = 5\nlog_level = 3")
+        .variable("CONSUME__PROD__PROPERTIES__SASL_PASSWORD", " p a$s\n")
+        .variable("CONSUME__prod__PROPERTIES__SASL_USERNAME", "v")
+        .env("consume.prod.properties.sasl.mechanism='SCRAM-SHA-512'")
+        .settings();
+    let properties: Vec<(&str, &str)> = settings
+        .consume
+        .properties
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.expose()))
+        .collect();
+    let expected = [
+        ("fetch.min.bytes", "5"),
+        ("log_level", "3"),
+        ("sasl.mechanism", "SCRAM-SHA-512"),
+        ("sasl.password", " p a$s"),
+        ("sasl.username", "v"),
+        ("security.protocol", "sasl_ssl"),
+    ];
+    assert_eq!(properties, expected);
+}
+
+#[test]
+fn properties_that_the_guarantees_rest_on_are_refused_with_the_reason() {
+    for (property, reason) in [
+        ("enable.auto.commit", "durable"),
+        ("enable.auto.offset.store", "durable"),
+        ("group.id", "GROUP_ID"),
+        ("bootstrap.servers", "bootstrap_servers"),
+        ("partition.assignment.strategy", "cooperative-sticky"),
+        ("group.protocol", "classic"),
+        ("group.instance.id", "rolling update"),
+        ("isolation.level", "committed"),
+        ("transactional.id", "transactions"),
+        ("enable.partition.eof", "--until-caught-up"),
+        ("auto.offset.reset", "START_FROM"),
+        ("plugin.library.paths", "code"),
+    ] {
+        for (written, sources) in [
+            (
+                format!("CONSUME__PROD__PROPERTIES__{}", property.to_uppercase().replace('.', "_")),
+                Sources::right(),
+            ),
+            (format!("consume.prod.properties.{property}"), Sources::right()),
+        ] {
+            let sources = if written.starts_with('C') {
+                sources.variable(&written, "true")
+            } else {
+                let line = format!("[consume.prod.properties]\n\"{property}\" = \"true\"");
+                sources.file("x.toml", &line)
+            };
+            let mistake = sources.mistake();
+            assert_eq!(mistake.key, written);
+            assert!(mistake.accepted.contains(reason), "{mistake}");
+        }
+    }
+}
+
+#[test]
+fn properties_that_librdkafka_does_not_take_are_said_at_once() {
+    let mistakes = Sources::right()
+        .variable("CONSUME__PROD__PROPERTIES__SASL_PASWORD", "hunter2")
+        .variable("CONSUME__PROD__PROPERTIES__FETCH_MIN_BYTES", "many")
+        .variable("CONSUME__PROD__PROPERTIES__REBALANCE_CB", "x")
+        .mistakes();
+    let report = Mistakes { domain: "DELIVERY".to_owned(), list: mistakes }.to_string();
+    assert!(report.contains("3 mistakes"), "{report}");
+    assert!(report.contains("knows no `sasl.pasword`"), "{report}");
+    assert!(report.contains("fetch.min.bytes"), "{report}");
+    assert!(!report.contains("hunter2"), "{report}");
+}
+
+#[test]
+fn what_is_embedded_has_its_word() {
+    let sources = Sources::right()
+        .variable("CONSUME__PROD__BOOTSTRAP_SERVERS", "embedded")
+        .variable("WRITE__PROD__ENDPOINT__REST", "embedded")
+        .variable("WRITE__PROD__ENDPOINT__STORAGE", "embedded");
+    if cfg!(feature = "local") {
+        let settings = sources.settings();
+        assert_eq!(settings.consume.broker, Broker::Embedded);
+        assert_eq!(settings.write.endpoint, Endpoint::Embedded);
+    } else {
+        let mistakes = sources.mistakes();
+        assert_eq!(mistakes.len(), 3, "{mistakes:#?}");
+        assert!(mistakes.iter().all(|mistake| mistake.accepted.contains("`local`")));
+    }
+}
+
+#[test]
+fn a_domain_is_made_of_words() {
+    for (given, name) in
+        [("delivery", "DELIVERY"), ("DELIVERY_EVENTS2", "DELIVERY_EVENTS2"), ("Run", "RUN")]
+    {
+        assert_eq!(keys::domain(given).as_deref(), Ok(name));
+    }
+    for given in ["", "a-b", "_A", "A_", "A__B", "1A", "Ä", "a b", "a.b", "../x"] {
+        let accepted = keys::domain(given).expect_err(given);
+        assert!(accepted.contains("hyphens"), "{accepted}");
+        let all = load(given, &Inputs::at(Path::new("/nowhere"))).expect_err(given);
+        assert_eq!(all.list.len(), 1);
+    }
+}
+
+fn names() -> impl Strategy<Value = Vec<String>> {
+    vec("[A-Za-z][A-Za-z0-9_.-]{0,20}", 0..8)
+}
+
+fn distinct(names: &[String]) -> Vec<String> {
+    let mut kept: Vec<String> = Vec::new();
+    for name in names {
+        if !kept.contains(name) {
+            kept.push(name.clone());
+        }
+    }
+    kept
+}
+
+proptest! {
+    /// A list is the same list in all of its forms, and from every kind of source.
+    #[test]
+    fn ignored_events_survive_every_form(names in names()) {
+        let once = serde_json::to_string(&names).expect("a list");
+        let twice = serde_json::to_string(&once).expect("a string");
+        for form in [&once, &twice, &names.join(","), &names.join(" , ")] {
+            prop_assert_eq!(event_types(form).ok(), Some(distinct(&names)), "{}", form);
+            let quoted = serde_json::to_string(form).expect("a string");
+            for sources in [
+                Sources::right().env(&format!("IGNORE_EVENTS_DELIVERY='{form}'")),
+                Sources::right().variable("IGNORE_EVENTS", form),
+                Sources::right().file("x.toml", &format!("IGNORE_EVENTS_DELIVERY = {quoted}")),
+                Sources::right().file("x.yaml", &format!("IGNORE_EVENTS: {quoted}")),
+                Sources::right().file("x.toml", &format!("IGNORE_EVENTS = {once}")),
+                Sources::right().file("x.yaml", &format!("IGNORE_EVENTS_DELIVERY: {once}")),
+            ] {
+                let settings = sources.load();
+                prop_assert!(settings.is_ok(), "{}", settings.unwrap_err());
+                prop_assert_eq!(settings.unwrap().settings.contract.ignore_events, distinct(&names));
+            }
+        }
+    }
+
+    /// Names of any letters survive the two JSON forms.
+    #[test]
+    fn names_of_any_letters_survive_json(names in vec(".{1,12}", 0..6)) {
+        let once = serde_json::to_string(&names).expect("a list");
+        let twice = serde_json::to_string(&once).expect("a string");
+        prop_assert_eq!(event_types(&once).ok(), Some(distinct(&names)));
+        prop_assert_eq!(event_types(&twice).ok(), Some(distinct(&names)));
+    }
+
+    #[test]
+    fn any_text_as_an_ignore_list_is_a_list_or_a_mistake(text in any::<String>()) {
+        if let Ok(names) = event_types(&text) {
+            prop_assert!(names.iter().all(|name| !name.is_empty()));
+        }
+    }
+}

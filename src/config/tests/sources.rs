@@ -1,0 +1,125 @@
+//! The repository's own files, the system's first `.env`, and how files are found.
+
+use super::*;
+use crate::config::keys;
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn the_repository_runs_delivery_on_the_embedded_peers() {
+    if !cfg!(feature = "local") {
+        let mistakes = load("delivery", &Inputs::at(repository())).expect_err("nothing embedded");
+        assert_eq!(mistakes.list.len(), 3, "{mistakes}");
+        assert!(mistakes.list.iter().all(|m| m.accepted.contains("without the feature `local`")));
+        return;
+    }
+    let loaded = load("delivery", &Inputs::at(repository())).unwrap_or_else(|all| panic!("{all}"));
+    let settings = loaded.settings;
+    assert_eq!(settings.domain, "DELIVERY");
+    assert_eq!(settings.contract.ignore_events, ["ShippingPricesEstimatedEvent"]);
+    assert_eq!(settings.consume.broker, Broker::Embedded);
+    assert_eq!(settings.write.endpoint, Endpoint::Embedded);
+    assert_eq!(settings.write.table.to_string(), "local.events.delivery_events_temp");
+}
+
+/// The `.env` with which the system was first described, letter by letter.
+const FIRST: &str = r#"BQ_TABLE_DELIVERY='delivery_events_temp'
+IMPORT_PATH_DELIVERY='contracts.delivery.delivery_events_v10'
+IMPORT_OBJECT_DELIVERY='DeliveryEventsV10Topic'
+IGNORE_EVENTS_DELIVERY='"[\"ShippingPricesEstimatedEvent\"]"'
+CONSUME_ENV_DELIVERY='prod'
+GROUP_ID_DELIVERY='test-new-uat-ip'
+WRITE_ENV='prod'
+"#;
+
+#[test]
+fn the_first_env_runs_with_the_repository_s_environments() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let env = folder.path().join("first.env");
+    std::fs::write(&env, FIRST).expect("written");
+    let loaded = load("DELIVERY", &Inputs::at(repository()).env_file(&env))
+        .unwrap_or_else(|all| panic!("{all}"));
+    let line = format!("{}:4", env.display());
+    let ignored = loaded.shown("IGNORE_EVENTS_DELIVERY");
+    assert_eq!(ignored, ("[ShippingPricesEstimatedEvent]", LayerKind::EnvFile, line));
+    let settings = loaded.settings;
+    assert_eq!(settings.contract.import_path, "contracts.delivery.delivery_events_v10");
+    assert_eq!(settings.contract.import_object, "DeliveryEventsV10Topic");
+    assert_eq!(settings.contract.ignore_events, ["ShippingPricesEstimatedEvent"]);
+    assert_eq!(settings.consume.environment, "prod");
+    assert_eq!(settings.consume.group_id, "test-new-uat-ip");
+    let servers = "prod1:9092,prod2:9092,prod3:9092".to_owned();
+    assert_eq!(settings.consume.broker, Broker::Servers(servers));
+    assert!(settings.consume.protected);
+    assert_eq!(settings.write.environment, "prod");
+    assert_eq!(settings.write.table.table, "delivery_events_temp");
+    assert_eq!(settings.write.endpoint, Endpoint::Google);
+}
+
+#[test]
+fn defaults_are_those_of_the_reference() {
+    let settings = Sources::right().settings();
+    let limits = settings.limits;
+    assert_eq!((limits.in_flight_bytes, limits.batch_bytes), (64 << 20, 1 << 20));
+    assert_eq!(limits.batch_rows, 10_000);
+    assert_eq!(limits.batch_age.as_millis(), 20);
+    assert_eq!((limits.commit_interval.as_millis(), limits.drain.as_secs()), (100, 20));
+    assert_eq!(settings.metrics_addr.to_string(), "0.0.0.0:9464");
+    assert_eq!(settings.dead_letter, DeadLetterTarget::BigQuery);
+    assert_eq!(settings.consume.start_from, StartFrom::Earliest);
+    assert_eq!(settings.write.guarantee, Guarantee::ExactlyOnce);
+    assert_eq!(settings.write.layout, RowLayout::Columns);
+    assert_eq!(settings.write.partition_by, "_ingested_at");
+    assert_eq!(settings.contract.dir, Path::new("contracts"));
+    assert!(settings.write.manage_table && !settings.disabled && !settings.consume.protected);
+    assert_eq!((settings.write.credentials, settings.write.location), (None, None));
+}
+
+#[test]
+fn a_file_that_somebody_named_has_to_be_there() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let inputs = Inputs::at(folder.path());
+    let missing = |mistakes: &Mistakes| {
+        mistakes.list.iter().filter(|mistake| mistake.key.contains("absent")).count()
+    };
+    let usual = load("DELIVERY", &inputs).expect_err("nothing is set");
+    assert_eq!(missing(&usual), 0, "{usual}");
+    assert_eq!(usual.list.len(), 6, "one for each key that has to be set: {usual}");
+    let named = inputs
+        .env_file(folder.path().join("absent.env"))
+        .file(folder.path().join("absent.toml"))
+        .file(folder.path());
+    let mistakes = load("DELIVERY", &named).expect_err("two files are not there, one is a folder");
+    assert_eq!(missing(&mistakes), 2, "{mistakes}");
+    assert_eq!(mistakes.list.len(), 3, "no key is called missing beside them: {mistakes}");
+}
+
+#[test]
+fn a_flag_beats_even_the_domain_s_own_key() {
+    let mut sources = Sources::right().variable("DISABLE_DELIVERY", "false");
+    assert!(!sources.settings().disabled);
+    sources.flags.push(Override { flag: "--disable", key: &keys::DISABLE, value: "true".into() });
+    let loaded = sources.load().unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    assert!(loaded.settings.disabled);
+    let shown = ("true", LayerKind::CommandLine, "--disable".to_owned());
+    assert_eq!(loaded.shown("DISABLE_DELIVERY"), shown);
+}
+
+#[test]
+fn an_empty_path_takes_the_credentials_back() {
+    let sources = Sources::right().env("GOOGLE_APPLICATION_CREDENTIALS='/etc/key.json'");
+    assert_eq!(sources.settings().write.credentials.as_deref(), Some(Path::new("/etc/key.json")));
+    let emptied = sources.variable("GOOGLE_APPLICATION_CREDENTIALS", "");
+    assert_eq!(emptied.settings().write.credentials, None);
+}
+
+#[test]
+fn no_base_is_another_s_with_a_domain_behind_it() {
+    for key in keys::ALL {
+        for other in keys::ALL {
+            assert!(!other.base.starts_with(&format!("{}_", key.base)), "{key:?} hides {other:?}");
+        }
+    }
+}

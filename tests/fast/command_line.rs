@@ -1,0 +1,114 @@
+//! The binary as a person meets it: exit codes, what goes to which stream.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+const RIGHT: &str = "\
+BQ_TABLE_DELIVERY='t'
+IMPORT_PATH_DELIVERY='contracts.delivery.delivery_events_v10'
+IMPORT_OBJECT_DELIVERY='DeliveryEventsV10Topic'
+CONSUME_ENV_DELIVERY='prod'
+GROUP_ID_DELIVERY='g'
+WRITE_ENV='prod'
+CONSUME__PROD__BOOTSTRAP_SERVERS='prod1:9092'
+CONSUME__PROD__PROPERTIES__SASL_PASSWORD='hunter2'
+WRITE__PROD__PROJECT='p-project'
+WRITE__PROD__DATASET='d'
+";
+
+/// The contracts of the repository, wherever the test's folder is.
+const CONTRACTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/contracts");
+
+fn folder(env: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join(".env"), env).expect("written");
+    folder
+}
+
+fn generic_consumer(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_generic-consumer"))
+        .args(arguments)
+        .current_dir(folder)
+        .env_clear()
+        .env("CONTRACTS_DIR", CONTRACTS)
+        .envs(variables.iter().copied())
+        .output()
+        .expect("the binary starts")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("UTF-8")
+}
+
+#[test]
+fn config_shows_every_value_with_layer_and_place() {
+    let folder = folder(RIGHT);
+    std::fs::write(folder.path().join("more.yaml"), "# more\nBATCH_ROWS: 0_7\n").expect("written");
+    let arguments = ["config", "delivery", "--config", "more.yaml"];
+    let output = generic_consumer(folder.path(), &arguments, &[("WRITE__PROD__DATASET", "e")]);
+    let (page, errors) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{errors}");
+    let row = |key: &str| -> Vec<String> {
+        let line = page.lines().find(|line| line.starts_with(&format!("{key} ")));
+        let line = line.unwrap_or_else(|| panic!("{key} is missing in\n{page}"));
+        line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).map(str::to_owned).collect()
+    };
+    assert_eq!(row("BQ_TABLE_DELIVERY"), ["BQ_TABLE_DELIVERY", "t", ".env file", ".env:1"]);
+    assert_eq!(row("BATCH_ROWS"), ["BATCH_ROWS", "0_7", "configuration file", "more.yaml:2"]);
+    assert_eq!(row("WRITE__PROD__DATASET")[1..3], ["e", "environment"]);
+    assert_eq!(row("DRAIN_SECONDS"), ["DRAIN_SECONDS", "20", "default", "built in"]);
+    assert_eq!(row("CONSUME__PROD__PROPERTIES__SASL_PASSWORD")[1], "[redacted]");
+    assert!(!page.contains("hunter2"), "{page}");
+}
+
+#[test]
+fn a_wrong_configuration_ends_with_1_and_every_mistake() {
+    let folder = folder(&RIGHT.replace("BQ_TABLE", "BQ_TABEL").replace("prod1:9092", "prod1:x"));
+    for arguments in [
+        &["config", "DELIVERY"][..],
+        &["DELIVERY"],
+        &["run", "DELIVERY"],
+        &["produce", "DELIVERY", "-"],
+    ] {
+        let output = generic_consumer(folder.path(), arguments, &[]);
+        let errors = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {errors}");
+        assert!(output.stdout.is_empty());
+        for part in [
+            "error: the configuration of DELIVERY has 3 mistakes",
+            "BQ_TABEL_DELIVERY\n    where     .env:1",
+            "BQ_TABLE_DELIVERY\n    where     in no layer",
+            "`prod1:x`",
+            "hint: ",
+        ] {
+            assert!(errors.contains(part), "{part:?} is missing in\n{errors}");
+        }
+        assert!(!errors.contains("hunter2"), "{errors}");
+    }
+}
+
+#[test]
+fn a_wrong_command_line_ends_with_2() {
+    let folder = folder(RIGHT);
+    for arguments in [&[][..], &["a-b"], &["DELIVERY", "--nonsense"], &["config"]] {
+        let output = generic_consumer(folder.path(), arguments, &[]);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+    }
+    let output = generic_consumer(folder.path(), &["a-b"], &[]);
+    assert!(text(&output.stderr).contains("hyphens"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn help_and_version_end_with_0() {
+    let folder = folder("");
+    let version = generic_consumer(folder.path(), &["--version"], &[]);
+    assert_eq!(version.status.code(), Some(0));
+    let version = text(&version.stdout);
+    assert!(version.starts_with("generic-consumer "), "{version}");
+    assert!(version.contains("\nlibrdkafka 2."), "{version}");
+    for arguments in [&["--help"][..], &["produce", "--help"], &["local", "bigquery", "--help"]] {
+        let help = generic_consumer(folder.path(), arguments, &[]);
+        assert_eq!(help.status.code(), Some(0));
+        assert!(text(&help.stdout).contains("Example"), "{arguments:?}");
+    }
+}

@@ -1,0 +1,3 @@
+//! Tests that need nothing but the binary.
+
+mod command_line;
