@@ -6,23 +6,92 @@ use comfy_table::{ContentArrangement, Table, presets};
 
 use super::args::ConfigArgs;
 use super::{Exit, Failure};
-use crate::config::Resolved;
+use crate::clock::Clock;
+use crate::config::keys::{IMPORT_PATH, Key, PARTITION_BY};
+use crate::config::{Complaint, ContractSettings, Resolved, Rows, load_and_check};
+use crate::contract::{self, Contract};
+use crate::row::TableSchema;
+use crate::transcode::{Plan, PlanOptions};
 
 const HEAD: [&str; 4] = ["key", "value", "layer", "place"];
 
-/// Prints the settings on stdout; a configuration that would not run is a failure that names every
-/// mistake.
+/// Prints the settings on stdout; a configuration that would not run, or a contract that is
+/// wrong, is a failure that names every mistake.
 pub fn config(args: &ConfigArgs) -> Result<(), Failure> {
-    let loaded = super::load(&args.domain, &args.layers.inputs())?;
+    let mut contract = None;
+    let loaded =
+        load_and_check(&args.domain, &args.layers.inputs(), &mut |settings, rows| match check(
+            settings, rows,
+        ) {
+            Ok(checked) => {
+                contract = Some(checked);
+                Vec::new()
+            }
+            Err(complaints) => complaints,
+        })
+        .map_err(Failure::configuration)?;
     let mut stdout = std::io::stdout().lock();
     let page = if stdout.is_terminal() { table(&loaded.resolved) } else { text(&loaded.resolved) };
-    writeln!(stdout, "{page}")
+    let outcome = contract.map_or(String::new(), |(contract, columns)| {
+        format!(
+            "{} reads {} ({} event types, {}) and writes {} columns to {}\n",
+            loaded.settings.domain,
+            contract.topic,
+            contract.events.len(),
+            contract.id,
+            columns.columns.len(),
+            loaded.settings.write.table,
+        )
+    });
+    write!(stdout, "{page}\n\n{outcome}")
         .or_else(|error| match error.kind() {
             // `config DELIVERY | head` is no failure.
             std::io::ErrorKind::BrokenPipe => Ok(()),
             _ => Err(error),
         })
         .map_err(|error| Failure::new(Exit::Stopped, "print the settings").source(error))
+}
+
+/// The contract and the columns that follow from it, or all that is wrong with them.
+fn check(
+    settings: &ContractSettings,
+    rows: &Rows,
+) -> Result<(Contract, TableSchema), Vec<Complaint>> {
+    let contract = contract::load(&settings.dir, &settings.import_path, &settings.import_object)
+        .map_err(complaints)?;
+    let columns = contract.table_schema(rows.layout, &rows.partition_by).map_err(complaints)?;
+    let options = PlanOptions {
+        topic: contract.topic.clone(),
+        ignore: settings.ignore_events.clone(),
+        layout: rows.layout,
+        partition_by: rows.partition_by.clone(),
+        clock: Clock::System,
+        // No record is read here.
+        max_row_bytes: usize::MAX,
+    };
+    match Plan::compile(&contract, &columns, options) {
+        Ok(_) => Ok((contract, columns)),
+        Err(error) => Err(vec![complaint(&IMPORT_PATH, error.to_string())]),
+    }
+}
+
+fn complaints(error: contract::ContractError) -> Vec<Complaint> {
+    error
+        .mistakes
+        .into_iter()
+        .map(|mistake| match mistake.place.as_str() {
+            "PARTITION_BY" => complaint(&PARTITION_BY, mistake.what),
+            place => complaint(&IMPORT_PATH, format!("{place}: {}", mistake.what)),
+        })
+        .collect()
+}
+
+fn complaint(key: &'static Key, found: String) -> Complaint {
+    let accepted = match key.base {
+        "PARTITION_BY" => "a timestamp or date column of the table",
+        _ => "an AsyncAPI 3 document whose payloads fit a BigQuery table",
+    };
+    Complaint { key, found, accepted: accepted.to_owned() }
 }
 
 fn cells(resolved: &Resolved) -> [String; 4] {
@@ -45,7 +114,7 @@ fn table(resolved: &[Resolved]) -> String {
 }
 
 /// Columns aligned by spaces, for pipes and files.
-pub(super) fn text(resolved: &[Resolved]) -> String {
+fn text(resolved: &[Resolved]) -> String {
     let rows: Vec<[String; 4]> =
         std::iter::once(HEAD.map(str::to_owned)).chain(resolved.iter().map(cells)).collect();
     let mut widths = [0; 4];

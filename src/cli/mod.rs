@@ -33,6 +33,7 @@ pub async fn dispatch(args: Args) -> Result<(), Failure> {
     }
 }
 
+/// The settings, or a failure that names every mistake.
 fn load(domain: &str, inputs: &Inputs) -> Result<Loaded, Failure> {
     crate::config::load(domain, inputs).map_err(Failure::configuration)
 }

@@ -32,6 +32,7 @@ pub use layer::{LayerKind, Place};
 pub use mistake::{Mistake, Mistakes};
 pub use reader::Resolved;
 pub use secret::Secret;
+pub use section::{Check, Complaint, Rows};
 pub use settings::*;
 
 use gather::Gather;
@@ -47,6 +48,11 @@ pub struct Loaded {
 
 /// Reads all sources and judges all values; an error holds every mistake there is.
 pub fn load(domain: &str, inputs: &Inputs) -> Result<Loaded, Mistakes> {
+    load_and_check(domain, inputs, &mut |_, _| Vec::new())
+}
+
+/// The same with a check of what the settings name, whose complaints join the mistakes.
+pub fn load_and_check(domain: &str, inputs: &Inputs, check: Check<'_>) -> Result<Loaded, Mistakes> {
     let name = keys::domain(domain).map_err(|accepted| Mistakes {
         domain: format!("{domain:?}"),
         list: vec![Mistake {
@@ -58,11 +64,11 @@ pub fn load(domain: &str, inputs: &Inputs) -> Result<Loaded, Mistakes> {
     })?;
     let mut gather = Gather::new(&name);
     inputs.read(&mut gather);
-    resolve(gather)
+    resolve(gather, check)
 }
 
-/// No I/O from here on.
-fn resolve(gather: Gather<'_>) -> Result<Loaded, Mistakes> {
+/// No I/O from here on but the check's.
+fn resolve(gather: Gather<'_>, check: Check<'_>) -> Result<Loaded, Mistakes> {
     let Gather { domain, layers, mistakes, environments, incomplete } = gather;
     let layers = Layers::new(layers);
     let mut reader = Reader {
@@ -73,7 +79,7 @@ fn resolve(gather: Gather<'_>) -> Result<Loaded, Mistakes> {
         resolved: Vec::new(),
         incomplete,
     };
-    let settings = section::read(&mut reader);
+    let settings = section::read(&mut reader, check);
     let Reader { mistakes, resolved, .. } = reader;
     match settings {
         Some(settings) if mistakes.is_empty() => Ok(Loaded { settings, resolved }),

@@ -59,6 +59,9 @@ fn config_shows_every_value_with_layer_and_place() {
     assert_eq!(row("DRAIN_SECONDS"), ["DRAIN_SECONDS", "20", "default", "built in"]);
     assert_eq!(row("CONSUME__PROD__PROPERTIES__SASL_PASSWORD")[1], "[redacted]");
     assert!(!page.contains("hunter2"), "{page}");
+    let last = page.lines().last().unwrap_or_default();
+    assert!(last.starts_with("DELIVERY reads "), "{last}");
+    assert!(last.ends_with(" columns to p-project.e.t"), "{last}");
 }
 
 #[test]
@@ -84,6 +87,24 @@ fn a_wrong_configuration_ends_with_1_and_every_mistake() {
             assert!(errors.contains(part), "{part:?} is missing in\n{errors}");
         }
         assert!(!errors.contains("hunter2"), "{errors}");
+    }
+}
+
+/// Whether the contract can be read is the `config` command's to say, beside everything else.
+#[test]
+fn config_names_the_contract_s_mistakes_beside_the_others() {
+    let folder = folder(&RIGHT.replace("GROUP_ID_DELIVERY='g'", "GROUP_ID_DELIVERY='g g'"));
+    for (variables, found) in [
+        (&[("IMPORT_PATH", "x"), ("IMPORT_PATH_DELIVERY", "contracts.absent")][..], "absent"),
+        (&[("IMPORT_OBJECT_DELIVERY", "NoSuchChannel")], "NoSuchChannel"),
+        (&[("PARTITION_BY_DELIVERY", "_kafka_offset")], "INTEGER column"),
+        (&[("PARTITION_BY_DELIVERY", "no_such_column")], "no column no_such_column"),
+    ] {
+        let output = generic_consumer(folder.path(), &["config", "DELIVERY"], variables);
+        let errors = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{errors}");
+        assert!(errors.contains("has 2 mistakes"), "{errors}");
+        assert!(errors.contains("`g g`") && errors.contains(found), "{errors}");
     }
 }
 

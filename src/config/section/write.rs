@@ -18,9 +18,14 @@ const DATASET: &str = "a dataset: letters, digits and underscores";
 const LOCATION: &str = "a BigQuery location: `EU`, `europe-west1`";
 const URL: &str = "`https://host`, `http://` for this machine only, or `embedded` for the BigQuery in this process";
 
-pub fn read(reader: &mut Reader<'_>) -> Option<WriteSettings> {
-    let credentials = credentials(reader);
-    let manage_table = reader.required(&MANAGE_TABLE, values::flag);
+/// How rows are laid out: what a contract's columns follow from.
+#[derive(Debug, Clone)]
+pub struct Rows {
+    pub layout: RowLayout,
+    pub partition_by: String,
+}
+
+pub fn rows(reader: &mut Reader<'_>) -> Option<Rows> {
     let partition_by = reader.required(&PARTITION_BY, |text| {
         values::name(text, b"_", 300)
             .ok()
@@ -30,6 +35,12 @@ pub fn read(reader: &mut Reader<'_>) -> Option<WriteSettings> {
     let layout = reader.required(&ROW_LAYOUT, |text| {
         values::word(text, &[("columns", RowLayout::Columns), ("envelope", RowLayout::Envelope)])
     });
+    Some(Rows { layout: layout?, partition_by: partition_by? })
+}
+
+pub fn read(reader: &mut Reader<'_>, rows: Option<Rows>) -> Option<WriteSettings> {
+    let credentials = credentials(reader);
+    let manage_table = reader.required(&MANAGE_TABLE, values::flag);
     let guarantee = reader.required(&DELIVERY_GUARANTEE, |text| {
         let words =
             [("exactly-once", Guarantee::ExactlyOnce), ("at-least-once", Guarantee::AtLeastOnce)];
@@ -41,6 +52,7 @@ pub fn read(reader: &mut Reader<'_>) -> Option<WriteSettings> {
     let table = table(reader, &at, name);
     let location = location(reader, &format!("{at}.location"));
     let endpoint = endpoint(reader, &format!("{at}.endpoint"));
+    let Rows { layout, partition_by } = rows?;
     Some(WriteSettings {
         environment,
         table: table?,
@@ -48,8 +60,8 @@ pub fn read(reader: &mut Reader<'_>) -> Option<WriteSettings> {
         endpoint: endpoint?,
         credentials: credentials?,
         manage_table: manage_table?,
-        partition_by: partition_by?,
-        layout: layout?,
+        partition_by,
+        layout,
         guarantee: guarantee?,
     })
 }

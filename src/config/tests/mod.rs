@@ -67,7 +67,7 @@ impl Sources {
         }
         gather.environment(&self.variables);
         gather.command_line(&self.flags);
-        resolve(gather)
+        resolve(gather, &mut |_, _| Vec::new())
     }
 
     /// The settings; a mistake fails the test.
