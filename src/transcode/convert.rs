@@ -7,7 +7,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use super::fault::{Fault, Walked};
 use super::number::{self, Decimal, Integer};
 use super::plan::{NumberAs, StringAs};
-use super::scan::Text;
+use super::text::Text;
 use super::time::{self, MICROS_PER_DAY, TimeFault};
 use super::wire::Tag;
 use crate::clock::Clock;

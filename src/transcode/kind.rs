@@ -2,7 +2,8 @@
 
 use super::fault::{Fault, Walked, json_type};
 use super::names::Names;
-use super::scan::{Scanner, Text};
+use super::scan::Scanner;
+use super::text::Text;
 use crate::pipeline::Reason;
 use crate::source::{Event, HeaderList};
 

@@ -24,6 +24,7 @@ mod position;
 mod rules;
 mod scan;
 mod seen;
+mod text;
 mod time;
 mod walk;
 mod wire;

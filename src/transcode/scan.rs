@@ -6,6 +6,7 @@
 use super::fault::{Fault, Walked};
 use super::names::digest;
 use super::number;
+use super::text::{Text, unicode_escape};
 use crate::pipeline::Reason;
 
 /// Arrays and objects may nest this deep; the next level is one too many. serde_json has the same
@@ -16,14 +17,6 @@ pub(super) struct Scanner<'a> {
     text: &'a [u8],
     at: usize,
     depth: usize,
-}
-
-/// A string or key as it stands in the text, without its quotes.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Text<'a> {
-    pub(super) raw: &'a [u8],
-    /// Whether it has escapes, which are known to be valid.
-    pub(super) escaped: bool,
 }
 
 /// Keys of the objects being skipped, to find one that repeats. Kept between events so that
@@ -317,69 +310,6 @@ impl<'a> Scanner<'a> {
     /// Where a key or string that this scanner read stands in the text, behind its quote.
     pub(super) fn start_of(&self, text: Text<'a>) -> usize {
         text.raw.as_ptr() as usize - self.text.as_ptr() as usize
-    }
-}
-
-impl<'a> Text<'a> {
-    /// The string itself: borrowed where it has no escapes, written to `scratch` otherwise.
-    #[inline]
-    pub(super) fn resolve<'b>(&self, scratch: &'b mut Vec<u8>) -> &'b [u8]
-    where
-        'a: 'b,
-    {
-        if !self.escaped {
-            return self.raw;
-        }
-        scratch.clear();
-        self.unescape(scratch);
-        scratch
-    }
-
-    /// Appends the string with its escapes resolved.
-    pub(super) fn unescape(&self, into: &mut Vec<u8>) {
-        let mut rest = self.raw;
-        while let Some(at) = memchr::memchr(b'\\', rest) {
-            into.extend_from_slice(&rest[..at]);
-            let escape = &rest[at..];
-            let (byte, used) = match escape.get(1) {
-                Some(b'b') => (0x08, 2),
-                Some(b'f') => (0x0c, 2),
-                Some(b'n') => (b'\n', 2),
-                Some(b'r') => (b'\r', 2),
-                Some(b't') => (b'\t', 2),
-                Some(b'u') => {
-                    // Scanned strings have valid escapes only, so the replacement never shows.
-                    let (char, used) =
-                        unicode_escape(escape).unwrap_or((char::REPLACEMENT_CHARACTER, 2));
-                    into.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes());
-                    rest = &escape[used..];
-                    continue;
-                }
-                Some(same) => (*same, 2),
-                None => break,
-            };
-            into.push(byte);
-            rest = &escape[used..];
-        }
-        into.extend_from_slice(rest);
-    }
-}
-
-/// The character of the `\uXXXX` (or the pair of them) that `text` begins with, and its length.
-fn unicode_escape(text: &[u8]) -> Option<(char, usize)> {
-    let unit = |at: usize| {
-        let [b'\\', b'u', digits @ ..] = text.get(at..at + 6)? else { return None };
-        digits.iter().try_fold(0, |unit, digit| Some(unit << 4 | (*digit as char).to_digit(16)?))
-    };
-    match unit(0)? {
-        high @ 0xD800..=0xDBFF => match unit(6)? {
-            low @ 0xDC00..=0xDFFF => {
-                let code = 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00);
-                Some((char::from_u32(code)?, 12))
-            }
-            _ => None,
-        },
-        code => Some((char::from_u32(code)?, 6)),
     }
 }
 

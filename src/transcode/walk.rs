@@ -7,8 +7,9 @@ use super::convert::{self, Window};
 use super::extra::{Extra, Step};
 use super::fault::{Fault, Walked};
 use super::plan::{Kind, Node, Object, Rest};
-use super::scan::{Keys, Scanner, Text};
+use super::scan::{Keys, Scanner};
 use super::seen::Seen;
+use super::text::Text;
 use super::wire::Tag;
 use crate::pipeline::Reason;
 

@@ -1,5 +1,6 @@
 //! A row read back by prost-reflect, with a descriptor made of the table's schema.
 
+use prost_reflect::prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, ReflectMessage, Value};
 use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorProto};
@@ -24,6 +25,11 @@ pub(super) enum Cell {
 pub(super) fn decode(table: &TableSchema, row: &[u8]) -> Vec<(String, Cell)> {
     let message = DynamicMessage::decode(descriptor(table), row).expect("the row is protobuf");
     assert_eq!(message.unknown_fields().count(), 0, "every field of the row is a column's");
+    assert_eq!(
+        message.encoded_len(),
+        row.len(),
+        "no column comes twice, none is longer than need be"
+    );
     cells(&table.columns, &message)
 }
 

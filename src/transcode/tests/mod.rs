@@ -4,8 +4,10 @@ mod agreement;
 mod descriptor;
 mod examples;
 mod grammar;
+mod named;
 mod oracle;
 mod plain;
+mod scalar;
 mod support;
 mod values;
 

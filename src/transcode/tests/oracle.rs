@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use base64::Engine;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use super::descriptor::Cell;
-use super::grammar::is_json;
+use super::named::{at, first};
 use super::plain::Plain;
+use super::scalar::{self, is_whole};
 use crate::config::RowLayout;
 use crate::contract::Discriminator;
 use crate::pipeline::Reason;
@@ -88,10 +88,39 @@ impl Oracle {
             self.in_window(ms * 1000)?;
         }
         let Plain::Object(members) = &plain else { return Err(Reason::InvalidJson) };
-        let mut cells = self.position(event, &kind, ingested_at);
+        let validator = jsonschema::validator_for(schema).unwrap();
+        let cells = self.cells(event, &kind, ingested_at, schema, &plain, members);
+        // Where every number is one that a double holds exactly, the two agree on what fits the
+        // declared types: a fault of those is one of the JSON Schema too.
+        if let Err(Reason::WrongType | Reason::MissingField | Reason::NullInArray) = cells
+            && plain.is_exact()
+        {
+            assert!(!validator.is_valid(&without_nulls(schema, &plain).value()), "{plain:?}");
+        }
+        let mut cells = cells?;
+        if !validator.is_valid(&without_nulls(schema, &plain).value()) {
+            return Err(Reason::ContractViolation);
+        }
+        let has = |name: &str| self.table.columns.iter().any(|column| column.name == name);
+        cells.retain(|(name, _)| has(name));
+        let place = |name: &str| self.table.columns.iter().position(|c| c.name == name);
+        cells.sort_by_key(|(name, _)| place(name));
+        Ok(Verdict::Row(cells))
+    }
+
+    fn cells(
+        &self,
+        event: &Event<'_>,
+        kind: &str,
+        ingested_at: i64,
+        schema: &Value,
+        plain: &Plain,
+        members: &[(String, Plain)],
+    ) -> Result<Vec<(String, Cell)>, Reason> {
+        let mut cells = self.position(event, kind, ingested_at);
         match self.layout {
             RowLayout::Envelope => {
-                checked(schema, &plain)?;
+                checked(schema, plain)?;
                 cells.push(("payload".to_owned(), Cell::Json(plain.clone())));
             }
             RowLayout::Columns => {
@@ -103,15 +132,7 @@ impl Oracle {
                 }
             }
         }
-        let validator = jsonschema::validator_for(schema).unwrap();
-        if !validator.is_valid(&without_nulls(schema, &plain).value()) {
-            return Err(Reason::ContractViolation);
-        }
-        let has = |name: &str| self.table.columns.iter().any(|column| column.name == name);
-        cells.retain(|(name, _)| has(name));
-        let place = |name: &str| self.table.columns.iter().position(|c| c.name == name);
-        cells.sort_by_key(|(name, _)| place(name));
-        Ok(Verdict::Row(cells))
+        Ok(cells)
     }
 
     fn position(&self, event: &Event<'_>, kind: &str, ingested_at: i64) -> Vec<(String, Cell)> {
@@ -226,54 +247,18 @@ impl Oracle {
             ("string", Plain::String(text)) => (text, true),
             _ => return Err(Reason::WrongType),
         };
-        match &column.kind {
-            ColumnType::String => Ok(Cell::Text(text.clone())),
-            ColumnType::Bytes => {
-                let text = text.trim_end_matches('=');
-                let bytes = base64::engine::general_purpose::STANDARD_NO_PAD.decode(text);
-                bytes.map(Cell::Bytes).map_err(|_| Reason::BadFormat)
-            }
-            ColumnType::Timestamp => {
-                let micros = moment(text)?;
-                if partition {
-                    self.in_window(micros)?;
-                }
-                Ok(Cell::Int(micros))
-            }
-            ColumnType::Date => {
-                let days = day(text)?;
-                if partition {
-                    let today = self.now_micros.div_euclid(86_400_000_000);
-                    if days < today - 1825 || days > today + 366 {
-                        return Err(Reason::OutOfRange);
-                    }
-                }
-                Ok(Cell::Int(days))
-            }
-            ColumnType::Int64 => match super::values::plain_decimal_of(text) {
-                None => Err(Reason::BadFormat),
-                Some((_, _, fraction)) if !fraction.is_empty() => {
-                    Err(if is_string { Reason::BadFormat } else { Reason::WrongType })
-                }
-                Some((negative, whole, _)) => {
-                    let sign = if negative { "-" } else { "" };
-                    let whole = if whole.is_empty() { "0" } else { &whole };
-                    format!("{sign}{whole}").parse().map(Cell::Int).map_err(|_| Reason::OutOfRange)
-                }
-            },
-            ColumnType::Float64 => {
-                super::values::plain_decimal_of(text).ok_or(Reason::BadFormat)?;
-                let value: f64 = text.parse().map_err(|_| Reason::BadFormat)?;
-                if value.is_finite() {
-                    Ok(Cell::Float(value.to_bits()))
-                } else {
-                    Err(Reason::OutOfRange)
+        let cell = scalar::cell(&column.kind, text, is_string)?;
+        match (&column.kind, &cell) {
+            (ColumnType::Timestamp, Cell::Int(micros)) if partition => self.in_window(*micros)?,
+            (ColumnType::Date, Cell::Int(days)) if partition => {
+                let today = self.now_micros.div_euclid(86_400_000_000);
+                if *days < today - 1825 || *days > today + 366 {
+                    return Err(Reason::OutOfRange);
                 }
             }
-            ColumnType::Numeric => decimal(text, 29, 9),
-            ColumnType::BigNumeric => decimal(text, 38, 38),
-            kind => panic!("no generated contract has a {kind:?} column"),
+            _ => {}
         }
+        Ok(cell)
     }
 
     fn in_window(&self, micros: i64) -> Result<(), Reason> {
@@ -294,51 +279,6 @@ impl Oracle {
             Discriminator::Payload(path) => first(&String::from_utf8_lossy(value), path),
         }
     }
-}
-
-fn at<'p>(plain: &'p Plain, path: &[String]) -> Option<&'p Plain> {
-    path.iter().try_fold(plain, |plain, key| plain.get(key))
-}
-
-/// The first string at `path`, by a visitor that gives up as soon as it has it.
-fn first(text: &str, path: &[String]) -> Option<String> {
-    struct Visitor<'p>(&'p [String], &'p mut Option<String>);
-    impl<'de> serde::de::DeserializeSeed<'de> for Visitor<'_> {
-        type Value = ();
-        fn deserialize<D: serde::Deserializer<'de>>(self, d: D) -> Result<(), D::Error> {
-            match self.0 {
-                [] => {
-                    *self.1 = Some(serde::Deserialize::deserialize(d)?);
-                    Err(serde::de::Error::custom("found"))
-                }
-                _ => d.deserialize_map(self),
-            }
-        }
-    }
-    impl<'de> serde::de::Visitor<'de> for Visitor<'_> {
-        type Value = ();
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("an object")
-        }
-        fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-            while let Some(key) = map.next_key::<String>()? {
-                if key == self.0[0] {
-                    map.next_value_seed(Visitor(&self.0[1..], self.1))?;
-                    // Not there: nothing behind it is looked at.
-                    return Err(serde::de::Error::custom("missing"));
-                }
-                let skipped: &RawValue = map.next_value()?;
-                if !is_json(skipped.get()) || Plain::read(skipped.get().as_bytes()).is_err() {
-                    return Err(serde::de::Error::custom("not JSON"));
-                }
-            }
-            Ok(())
-        }
-    }
-    let mut found = None;
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let _ = serde::de::DeserializeSeed::deserialize(Visitor(path, &mut found), &mut deserializer);
-    found
 }
 
 fn headers(event: &Event<'_>) -> Plain {
@@ -441,58 +381,4 @@ fn without_nulls(schema: &Value, value: &Plain) -> Plain {
 
 fn float64(value: &Plain) -> Result<(), Reason> {
     if value.is_float64() { Ok(()) } else { Err(Reason::OutOfRange) }
-}
-
-fn is_whole(text: &str) -> bool {
-    super::values::plain_decimal_of(text).is_some_and(|(_, _, fraction)| fraction.is_empty())
-}
-
-fn decimal(text: &str, before: usize, after: usize) -> Result<Cell, Reason> {
-    let (negative, whole, fraction) =
-        super::values::plain_decimal_of(text).ok_or(Reason::BadFormat)?;
-    if whole.len() > before || fraction.len() > after {
-        return Err(Reason::OutOfRange);
-    }
-    let sign = if negative { "-" } else { "" };
-    let whole = if whole.is_empty() { "0" } else { &whole };
-    let point = if fraction.is_empty() { "" } else { "." };
-    Ok(Cell::Text(format!("{sign}{whole}{point}{fraction}")))
-}
-
-fn moment(text: &str) -> Result<i64, Reason> {
-    let (civil, offset) = text.split_at_checked(19).ok_or(Reason::BadFormat)?;
-    let civil = jiff::civil::DateTime::strptime("%Y-%m-%dT%H:%M:%S", civil)
-        .map_err(|_| Reason::BadFormat)?;
-    let epoch = jiff::civil::date(1970, 1, 1).at(0, 0, 0, 0);
-    let micros = civil.duration_since(epoch).as_secs() * 1_000_000;
-    let (fraction, offset) = match offset.strip_prefix('.') {
-        Some(rest) => rest.split_at(rest.find(['Z', '+', '-']).ok_or(Reason::BadFormat)?),
-        None => ("0", offset),
-    };
-    if fraction.is_empty() || !fraction.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(Reason::BadFormat);
-    }
-    let cut: i64 = format!("{fraction:0<6}")[..6].parse().unwrap();
-    let offset = match offset {
-        "Z" => 0,
-        offset => {
-            let hours: i64 = offset.get(1..3).ok_or(Reason::BadFormat)?.parse().unwrap();
-            let minutes: i64 = offset.get(4..6).ok_or(Reason::BadFormat)?.parse().unwrap();
-            (hours * 60 + minutes) * if offset.starts_with('-') { -1 } else { 1 }
-        }
-    };
-    let micros = micros + cut - offset * 60_000_000;
-    if (-62_135_596_800_000_000..253_402_300_800_000_000).contains(&micros) {
-        Ok(micros)
-    } else {
-        Err(Reason::OutOfRange)
-    }
-}
-
-fn day(text: &str) -> Result<i64, Reason> {
-    let date: jiff::civil::Date = text.parse().map_err(|_| Reason::BadFormat)?;
-    if date.year() < 1 {
-        return Err(Reason::OutOfRange);
-    }
-    Ok(jiff::civil::date(1970, 1, 1).until(date).unwrap().get_days().into())
 }

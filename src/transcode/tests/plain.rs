@@ -78,6 +78,16 @@ impl Plain {
         }
     }
 
+    /// Whether every number in it is short enough for a double to hold it exactly.
+    pub(super) fn is_exact(&self) -> bool {
+        match self {
+            Self::Number(text) => text.len() <= 15 && !text.contains(['e', 'E']),
+            Self::Array(items) => items.iter().all(Self::is_exact),
+            Self::Object(members) => members.iter().all(|(_, value)| value.is_exact()),
+            Self::Null | Self::Bool(_) | Self::String(_) => true,
+        }
+    }
+
     /// The same as serde_json's value, numbers as it reads them.
     pub(super) fn value(&self) -> Value {
         match self {

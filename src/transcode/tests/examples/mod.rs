@@ -1,0 +1,81 @@
+//! Every named input and its outcome; docs/reference/outcomes.md names these tests one by one.
+//! Each record is judged by the plain twin too (`Fixture::event`).
+
+mod rejected;
+mod taken;
+
+use serde_json::json;
+
+use super::descriptor::Cell;
+use super::plain::Plain;
+use super::support::{Became, Fixture, Setup};
+use crate::pipeline::Reason;
+
+pub(super) fn delivery() -> Setup {
+    let booked = json!({
+        "type": "object",
+        "required": ["event_type", "id"],
+        "properties": {
+            "event_type": {"type": "string"},
+            "id": {"type": "string"},
+            "count": {"type": "integer"},
+            "weight": {"type": "number"},
+            "fragile": {"type": "boolean"},
+            "at": {"type": "string", "format": "date-time"},
+            "day": {"type": "string", "format": "date"},
+            "price": {"type": "string", "format": "decimal"},
+            "label": {"type": "string", "contentEncoding": "base64"},
+            "address": {
+                "type": "object",
+                "required": ["city"],
+                "properties": {"city": {"type": "string"}, "zip": {"type": ["string", "null"]}},
+            },
+            "tags": {"type": "array", "items": {"type": "string"}},
+            "items": {
+                "type": "array",
+                "items": {"type": "object", "properties": {"sku": {"type": "string"}}},
+            },
+            "free": {"type": "object"},
+            "holes": {"type": "array", "items": {"type": ["integer", "null"]}},
+            "either": {"type": "string"},
+        },
+    });
+    let moved = json!({
+        "type": "object",
+        "properties": {"either": {"type": "integer"}, "only_here": {"type": "string"}},
+    });
+    Setup::of(vec![("Booked", booked), ("Moved", moved)])
+}
+
+/// A `Booked` event with these members besides the required ones.
+pub(super) fn booked(members: &str) -> String {
+    let comma = if members.is_empty() { "" } else { "," };
+    format!(r#"{{"event_type":"Booked","id":"1"{comma}{members}}}"#)
+}
+
+pub(super) fn row(fixture: &mut Fixture, value: impl AsRef<[u8]>) -> Vec<(String, Cell)> {
+    match fixture.value(value) {
+        Became::Row(cells) => cells,
+        other => panic!("{other:?}"),
+    }
+}
+
+pub(super) fn cell(fixture: &mut Fixture, column: &str, members: &str) -> Option<Cell> {
+    let cells = row(fixture, booked(members));
+    cells.into_iter().find(|(name, _)| name == column).map(|(_, cell)| cell)
+}
+
+pub(super) fn rejected(fixture: &mut Fixture, value: impl AsRef<[u8]>) -> (Reason, String) {
+    match fixture.value(value) {
+        Became::Rejected(rejection) => (rejection.reason, rejection.detail),
+        other => panic!("{other:?}"),
+    }
+}
+
+pub(super) fn text(value: &str) -> Option<Cell> {
+    Some(Cell::Text(value.to_owned()))
+}
+
+pub(super) fn json(value: &str) -> Option<Cell> {
+    Some(Cell::Json(Plain::read(value.as_bytes()).unwrap()))
+}

@@ -1,0 +1,95 @@
+//! Scalars the plain way: decimals by shifting text, time by jiff, base64 by its crate.
+
+use base64::Engine;
+
+use super::descriptor::Cell;
+use super::values::plain_decimal_of;
+use crate::pipeline::Reason;
+use crate::row::ColumnType;
+
+/// What a number's or a string's text becomes in a column.
+pub(super) fn cell(kind: &ColumnType, text: &str, is_string: bool) -> Result<Cell, Reason> {
+    match kind {
+        ColumnType::String => Ok(Cell::Text(text.to_owned())),
+        ColumnType::Bytes => {
+            let text = text.trim_end_matches('=');
+            let bytes = base64::engine::general_purpose::STANDARD_NO_PAD.decode(text);
+            bytes.map(Cell::Bytes).map_err(|_| Reason::BadFormat)
+        }
+        ColumnType::Timestamp => moment(text).map(Cell::Int),
+        ColumnType::Date => day(text).map(Cell::Int),
+        ColumnType::Int64 => match plain_decimal_of(text) {
+            None => Err(Reason::BadFormat),
+            Some((_, _, fraction)) if !fraction.is_empty() => {
+                Err(if is_string { Reason::BadFormat } else { Reason::WrongType })
+            }
+            Some((negative, whole, _)) => {
+                let sign = if negative { "-" } else { "" };
+                let whole = if whole.is_empty() { "0" } else { &whole };
+                format!("{sign}{whole}").parse().map(Cell::Int).map_err(|_| Reason::OutOfRange)
+            }
+        },
+        ColumnType::Float64 => {
+            plain_decimal_of(text).ok_or(Reason::BadFormat)?;
+            let value: f64 = text.parse().map_err(|_| Reason::BadFormat)?;
+            let value = Some(value).filter(|value| value.is_finite());
+            value.map(|value| Cell::Float(value.to_bits())).ok_or(Reason::OutOfRange)
+        }
+        ColumnType::Numeric => decimal(text, 29, 9),
+        ColumnType::BigNumeric => decimal(text, 38, 38),
+        kind => panic!("no generated contract has a {kind:?} column"),
+    }
+}
+
+pub(super) fn is_whole(text: &str) -> bool {
+    plain_decimal_of(text).is_some_and(|(_, _, fraction)| fraction.is_empty())
+}
+
+fn decimal(text: &str, before: usize, after: usize) -> Result<Cell, Reason> {
+    let (negative, whole, fraction) = plain_decimal_of(text).ok_or(Reason::BadFormat)?;
+    if whole.len() > before || fraction.len() > after {
+        return Err(Reason::OutOfRange);
+    }
+    let sign = if negative { "-" } else { "" };
+    let whole = if whole.is_empty() { "0" } else { &whole };
+    let point = if fraction.is_empty() { "" } else { "." };
+    Ok(Cell::Text(format!("{sign}{whole}{point}{fraction}")))
+}
+
+fn moment(text: &str) -> Result<i64, Reason> {
+    let (civil, offset) = text.split_at_checked(19).ok_or(Reason::BadFormat)?;
+    let civil = jiff::civil::DateTime::strptime("%Y-%m-%dT%H:%M:%S", civil)
+        .map_err(|_| Reason::BadFormat)?;
+    let epoch = jiff::civil::date(1970, 1, 1).at(0, 0, 0, 0);
+    let micros = civil.duration_since(epoch).as_secs() * 1_000_000;
+    let (fraction, offset) = match offset.strip_prefix('.') {
+        Some(rest) => rest.split_at(rest.find(['Z', '+', '-']).ok_or(Reason::BadFormat)?),
+        None => ("0", offset),
+    };
+    if fraction.is_empty() || !fraction.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(Reason::BadFormat);
+    }
+    let cut: i64 = format!("{fraction:0<6}")[..6].parse().unwrap();
+    let offset = match offset {
+        "Z" => 0,
+        offset => {
+            let hours: i64 = offset.get(1..3).ok_or(Reason::BadFormat)?.parse().unwrap();
+            let minutes: i64 = offset.get(4..6).ok_or(Reason::BadFormat)?.parse().unwrap();
+            (hours * 60 + minutes) * if offset.starts_with('-') { -1 } else { 1 }
+        }
+    };
+    let micros = micros + cut - offset * 60_000_000;
+    if (-62_135_596_800_000_000..253_402_300_800_000_000).contains(&micros) {
+        Ok(micros)
+    } else {
+        Err(Reason::OutOfRange)
+    }
+}
+
+fn day(text: &str) -> Result<i64, Reason> {
+    let date: jiff::civil::Date = text.parse().map_err(|_| Reason::BadFormat)?;
+    if date.year() < 1 {
+        return Err(Reason::OutOfRange);
+    }
+    Ok(jiff::civil::date(1970, 1, 1).until(date).unwrap().get_days().into())
+}
