@@ -156,10 +156,10 @@ fn normalise(schema: &mut Map<String, Value>) {
         if let Some(Value::String(one)) = schema.get("type").cloned() {
             schema.insert("type".to_owned(), json!([one, "null"]));
         }
-        if let Some(Value::Array(allowed)) = schema.get_mut("enum") {
-            if !allowed.contains(&Value::Null) {
-                allowed.push(Value::Null);
-            }
+        if let Some(Value::Array(allowed)) = schema.get_mut("enum")
+            && !allowed.contains(&Value::Null)
+        {
+            allowed.push(Value::Null);
         }
     }
 }

@@ -348,6 +348,10 @@ impl ClientContext for Rebalancer {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        // Told as an event of the partition too; the end of a partition is no fault.
+        if matches!(error.rdkafka_error_code(), Some(RDKafkaErrorCode::PartitionEOF)) {
+            return;
+        }
         tracing::warn!(error = %error, reason, "kafka client reports an error");
     }
 

@@ -344,11 +344,11 @@ impl Connection {
         let (path, short) = split(&name).ok_or_else(invalid)?;
         let table = table_id(path).ok_or_else(invalid)?;
         let is_default = short == "_default";
-        if let Some(before) = before.as_ref().filter(|before| before.stream != name) {
-            if !(before.is_default && is_default) {
-                let message = "Only default streams may share a connection";
-                return Err(Status::invalid_argument(message));
-            }
+        if let Some(before) = before.as_ref().filter(|before| before.stream != name)
+            && !(before.is_default && is_default)
+        {
+            let message = "Only default streams may share a connection";
+            return Err(Status::invalid_argument(message));
         }
         let columns = table_columns(&self.shared, &table, path)?;
         let schema =
