@@ -52,14 +52,13 @@ pub fn parse(text: &str) -> (Vec<Assignment>, Vec<Unreadable>) {
     (assignments, unreadable)
 }
 
-/// Index of the line that assigns `key`.
+/// Index of the line that assigns `key`, which may be called `export` itself.
 fn line_of(lines: &[&str], key: &str) -> Option<usize> {
+    let assigns =
+        |line: &str| line.strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with('='));
     lines.iter().position(|line| {
         let line = line.trim_start();
-        let line = line.strip_prefix("export").map_or(line, |rest| {
-            if rest.starts_with(char::is_whitespace) { rest.trim_start() } else { line }
-        });
-        line.strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with('='))
+        assigns(line) || line.strip_prefix("export").is_some_and(|rest| assigns(rest.trim_start()))
     })
 }
 
