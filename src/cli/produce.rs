@@ -1,9 +1,334 @@
-//! `produce DELIVERY`.
+//! `produce DELIVERY FILE|-`: publish events to the domain's topic, checked by the contract first.
+//!
+//! Every line is read and checked before the first is published, so a file with a bad line
+//! publishes nothing.
+
+use std::io::{IsTerminal, Read};
+use std::path::Path;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use indicatif::{ProgressBar, ProgressStyle};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::args::ProduceArgs;
 use super::{Exit, Failure};
-use crate::config::Settings;
+use crate::clock::Clock;
+use crate::config::{Broker, RowLayout, Settings};
+use crate::contract::Contract;
+use crate::pipeline::Transcoded;
+use crate::row::RowBuffer;
+use crate::source::{Event, Position, client};
+use crate::transcode::{Plan, PlanOptions};
 
-pub async fn produce(_: ProduceArgs, _: Settings) -> Result<(), Failure> {
-    Err(Failure::new(Exit::Stopped, "`produce` is not built yet"))
+/// Bad lines that are printed; the count tells of the rest.
+const SHOWN: usize = 20;
+
+/// Deliveries under way at once: enough to fill librdkafka's batches, few enough to bound memory.
+const UNDER_WAY: usize = 10_000;
+
+/// How long one delivery may take before it counts as failed.
+const DELIVERY: Duration = Duration::from_secs(60);
+
+/// One record to publish.
+#[derive(Debug, PartialEq, Eq)]
+struct Record {
+    line: usize,
+    key: Option<Vec<u8>>,
+    headers: Vec<(String, Option<Vec<u8>>)>,
+    value: Option<Vec<u8>>,
+}
+
+/// Publishes the lines; answers once every one of them is on the broker.
+pub async fn produce(args: ProduceArgs, settings: Settings) -> Result<(), Failure> {
+    let servers = target(&args, &settings)?;
+    let contract = super::run::load(&settings)?;
+    let records = records(&read(&args.file)?, args.envelope)?;
+    if !args.no_validate {
+        check(&records, &settings, &contract)?;
+    }
+    publish(&records, &settings, &servers, &contract.topic).await?;
+    let environment = &settings.consume.environment;
+    println!("published {} events to {} ({environment})", records.len(), contract.topic);
+    Ok(())
+}
+
+/// The broker to write to, unless it is protected or not there.
+fn target(args: &ProduceArgs, settings: &Settings) -> Result<String, Failure> {
+    let consume = &settings.consume;
+    let environment = &consume.environment;
+    if let Some(named) = args.to.as_ref().filter(|named| *named != environment) {
+        let what = format!("--to {named}, but {} reads from {environment}", settings.domain);
+        let hint = format!("set CONSUME_ENV_{}={named}, or leave --to out", settings.domain);
+        return Err(Failure::new(Exit::Usage, what).hint(hint));
+    }
+    if consume.protected && args.to.is_none() {
+        let what = format!("the environment {environment} is protected");
+        let hint = format!("name it to write to it: --to {environment}");
+        return Err(Failure::new(Exit::Usage, what).hint(hint));
+    }
+    match &consume.broker {
+        Broker::Servers(servers) => Ok(servers.clone()),
+        Broker::Embedded => {
+            let what = "the embedded broker lives inside `run` alone and fills itself with samples";
+            let hint = "name an environment with a broker: CONSUME__DEV__BOOTSTRAP_SERVERS=localhost:9092 \
+                        and CONSUME_ENV_<DOMAIN>=dev";
+            Err(Failure::new(Exit::Configuration, what).hint(hint))
+        }
+    }
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    let read = if file == Path::new("-") {
+        std::io::stdin().lock().read_to_end(&mut bytes).map(drop)
+    } else {
+        std::fs::read(file).map(|read| bytes = read)
+    };
+    read.map_err(|error| {
+        Failure::new(Exit::Usage, format!("read {}", file.display())).source(error)
+    })?;
+    Ok(bytes)
+}
+
+/// A line of `--envelope`. `value` is any JSON, or `null` for a tombstone; `value_base64` is bytes.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Envelope<'a> {
+    #[serde(default)]
+    key: Option<String>,
+    #[serde(default)]
+    headers: serde_json::Map<String, Value>,
+    #[serde(borrow, default)]
+    value: Option<&'a RawValue>,
+    #[serde(default)]
+    value_base64: Option<String>,
+}
+
+fn records(text: &[u8], envelope: bool) -> Result<Vec<Record>, Failure> {
+    let mut records = Vec::new();
+    let mut wrong = Vec::new();
+    for (index, line) in text.split(|byte| *byte == b'\n').enumerate() {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if line.is_empty() {
+            continue;
+        }
+        let line_number = index + 1;
+        if envelope {
+            match unwrap(line, line_number) {
+                Ok(record) => records.push(record),
+                Err(what) => wrong.push(format!("line {line_number}: {what}")),
+            }
+        } else {
+            let value = Some(line.to_vec());
+            records.push(Record { line: line_number, key: None, headers: Vec::new(), value });
+        }
+    }
+    refuse(
+        wrong,
+        "lines are no envelopes",
+        "a line is {\"key\": …, \"headers\": {…}, \"value\": …}",
+    )?;
+    Ok(records)
+}
+
+fn unwrap(line: &[u8], number: usize) -> Result<Record, String> {
+    let envelope: Envelope = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+    let value = match (envelope.value, envelope.value_base64) {
+        (Some(_), Some(_)) => return Err("value and value_base64 exclude each other".to_owned()),
+        (Some(value), None) => Some(value.get().as_bytes().to_vec()),
+        (None, Some(text)) => Some(STANDARD.decode(text).map_err(|error| error.to_string())?),
+        (None, None) => None,
+    };
+    let headers = envelope.headers.into_iter().map(|(name, value)| match value {
+        Value::Null => (name, None),
+        Value::String(text) => (name, Some(text.into_bytes())),
+        other => (name, Some(other.to_string().into_bytes())),
+    });
+    Ok(Record {
+        line: number,
+        key: envelope.key.map(String::into_bytes),
+        headers: headers.collect(),
+        value,
+    })
+}
+
+/// Runs every record through the transcoder, as a consumer of this contract would.
+fn check(records: &[Record], settings: &Settings, contract: &Contract) -> Result<(), Failure> {
+    let configuration = |error: Box<dyn std::error::Error + Send + Sync>| {
+        Failure::new(Exit::Configuration, format!("compile the contract {}", contract.id))
+            .source(error)
+    };
+    let table = contract
+        .table_schema(RowLayout::Columns, "_ingested_at")
+        .map_err(|error| configuration(error.into()))?;
+    let options = PlanOptions {
+        topic: contract.topic.clone(),
+        ignore: settings.contract.ignore_events.clone(),
+        layout: RowLayout::Columns,
+        partition_by: "_ingested_at".to_owned(),
+        clock: Clock::System,
+        max_row_bytes: super::run::LARGEST_ROW,
+    };
+    let mut plan =
+        Plan::compile(contract, &table, options).map_err(|error| configuration(error.into()))?;
+    let now = Clock::System.now_micros();
+    let mut wrong = Vec::new();
+    for record in records {
+        let event = Event {
+            at: Position::new(0, record.line as i64),
+            timestamp_ms: Some(now / 1_000),
+            key: record.key.as_deref(),
+            value: record.value.as_deref(),
+            headers: &record.headers,
+        };
+        // The rows themselves are of no interest here.
+        if let Transcoded::Rejected(why) = plan.transcode(&event, now, &mut RowBuffer::default()) {
+            wrong.push(format!("line {}: {}: {}", record.line, why.reason.code(), why.detail));
+        }
+    }
+    refuse(
+        wrong,
+        "lines do not keep the contract, so nothing was published",
+        "--no-validate publishes them all the same",
+    )
+}
+
+fn refuse(wrong: Vec<String>, what: &str, hint: &str) -> Result<(), Failure> {
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    let mut text = format!("{} {what}", wrong.len());
+    for line in wrong.iter().take(SHOWN) {
+        text.push_str("\n  ");
+        text.push_str(line);
+    }
+    if wrong.len() > SHOWN {
+        text.push_str("\n  …");
+    }
+    Err(Failure::new(Exit::Usage, text).hint(hint))
+}
+
+async fn publish(
+    records: &[Record],
+    settings: &Settings,
+    servers: &str,
+    topic: &str,
+) -> Result<(), Failure> {
+    let failed = |error: KafkaError| {
+        Failure::new(Exit::Stopped, format!("publish to {topic}"))
+            .source(error)
+            .hint("check the consume environment's servers and properties, and WRITE on the topic")
+    };
+    let producer: FutureProducer =
+        client::producer_config(&settings.consume, servers).create().map_err(failed)?;
+    let progress = progress(records.len() as u64);
+    let mut under_way = FuturesUnordered::new();
+    let mut lost: Vec<String> = Vec::new();
+    for record in records {
+        if under_way.len() >= UNDER_WAY {
+            settle(under_way.next().await, &progress, &mut lost);
+        }
+        under_way.push(deliver(&producer, topic, record));
+    }
+    while let Some(answer) = under_way.next().await {
+        settle(Some(answer), &progress, &mut lost);
+    }
+    progress.finish_and_clear();
+    if lost.is_empty() {
+        return Ok(());
+    }
+    let published = records.len() - lost.len();
+    let first = lost.first().cloned().unwrap_or_default();
+    let what =
+        format!("{} of {} events were not published; first: {first}", lost.len(), records.len());
+    let hint = format!("{published} are on the broker: publish only the others again");
+    Err(Failure::new(Exit::Stopped, what).hint(hint))
+}
+
+type Answer = Result<(), String>;
+
+fn settle(answer: Option<Answer>, progress: &ProgressBar, lost: &mut Vec<String>) {
+    match answer {
+        Some(Ok(())) => progress.inc(1),
+        Some(Err(what)) => lost.push(what),
+        None => {}
+    }
+}
+
+async fn deliver(producer: &FutureProducer, topic: &str, record: &Record) -> Answer {
+    let mut message = FutureRecord::to(topic);
+    if let Some(key) = &record.key {
+        message = message.key(key);
+    }
+    if let Some(value) = &record.value {
+        message = message.payload(value);
+    }
+    if !record.headers.is_empty() {
+        let headers = record.headers.iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
+            headers.insert(Header { key, value: value.as_deref() })
+        });
+        message = message.headers(headers);
+    }
+    let sent = producer.send(message, DELIVERY).await;
+    sent.map(drop).map_err(|(error, _)| format!("line {}: {error}", record.line))
+}
+
+fn progress(total: u64) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{bar:32} {pos}/{len} events  {per_sec}  {eta} left");
+    let bar = ProgressBar::new(total);
+    match style {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn envelopes_carry_key_headers_and_any_value() {
+        let text = br#"{"key":"k","headers":{"h":"x","n":null},"value":{"a": 1}}
+{"value":null}
+{"value_base64":"AAE="}
+"#;
+        let read = records(text, true).expect("reads");
+        assert_eq!(read[0].key.as_deref(), Some(&b"k"[..]));
+        assert_eq!(
+            read[0].headers,
+            [("h".to_owned(), Some(b"x".to_vec())), ("n".to_owned(), None)]
+        );
+        assert_eq!(read[0].value.as_deref(), Some(&br#"{"a": 1}"#[..]));
+        assert_eq!(read[1].value, None);
+        assert_eq!(read[2].value.as_deref(), Some(&[0, 1][..]));
+    }
+
+    #[test]
+    fn every_bad_envelope_is_named_by_its_line() {
+        let error = records(b"{}\n{\"val\":1}\nnope\n", true).expect_err("refused").to_string();
+        assert!(
+            error.contains("2 lines") && error.contains("line 2") && error.contains("line 3"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn plain_lines_are_values_and_blank_lines_nothing() {
+        let read = records(b"{\"a\":1}\r\n\n{}\n", false).expect("reads");
+        assert_eq!(read.len(), 2);
+        assert_eq!((read[0].line, read[1].line), (1, 3));
+        assert_eq!(read[0].value.as_deref(), Some(&b"{\"a\":1}"[..]));
+    }
 }

@@ -23,7 +23,7 @@ mod peers;
 use peers::Peers;
 
 /// BigQuery takes 20 MB an append; what frames a row and describes it fits into the rest.
-const LARGEST_ROW: usize = 19_000_000;
+pub(super) const LARGEST_ROW: usize = 19_000_000;
 
 /// Runs the domain until it is stopped, caught up, or needs a person.
 pub async fn run(args: RunArgs, settings: Settings) -> Result<(), Failure> {
