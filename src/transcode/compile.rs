@@ -141,22 +141,13 @@ struct Compiler<'c> {
 
 impl<'c> Compiler<'c> {
     fn columns(&mut self, table: &TableSchema) -> Result<Node, PlanError> {
-        // A payload field never reaches the columns that are ours, whatever its name.
-        let own = TableSchema::position_columns();
-        let payload: Vec<(usize, &Column)> = table
-            .columns
-            .iter()
-            .enumerate()
-            .filter(|(_, column)| {
-                column.name != "_extra" && own.iter().all(|own| own.name != column.name)
-            })
-            .collect();
+        let columns: Vec<(usize, &Column)> = table.columns.iter().enumerate().collect();
         let properties: &[Property] = match &self.event.schema.kind {
             SchemaKind::Object(properties) => properties,
             // Whatever the contract leaves open goes into `_extra`.
             _ => &[],
         };
-        let object = self.object(properties, Rest::Extra, &payload)?;
+        let object = self.object(properties, Rest::Extra, &columns)?;
         Ok(Node { nullable: false, tag: None, kind: Kind::Object(object) })
     }
 
@@ -205,7 +196,7 @@ impl<'c> Compiler<'c> {
         let mut tag = Some(Tag::new(index, wire_type(&column.kind)));
         let repeated = column.mode == Mode::Repeated;
         let kind = match (&schema.kind, &column.kind) {
-            (SchemaKind::Array(items), kind) if repeated && *kind != ColumnType::Json => {
+            (SchemaKind::Array(items), _) if repeated => {
                 let single = Column { mode: Mode::Nullable, ..column.clone() };
                 tag = None;
                 Kind::Array(Box::new(self.column(items, true, index, &single)?))

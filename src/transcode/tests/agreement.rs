@@ -24,6 +24,11 @@ fn schema() -> impl Strategy<Value = Value> {
         json!({"type": "string", "x-bigquery-type": "BIGNUMERIC"}),
         json!({"type": "integer", "x-bigquery-type": "FLOAT64"}),
         json!({"type": "string", "x-bigquery-type": "INT64"}),
+        json!({"type": "integer", "x-bigquery-type": "STRING"}),
+        json!({"type": "string", "x-bigquery-type": "JSON"}),
+        json!({"type": "string", "x-bigquery-type": "DATETIME"}),
+        json!({"type": "string", "x-bigquery-type": "TIME"}),
+        json!({"type": ["string", "integer"]}),
         json!({"type": "object"}),
         json!({}),
         json!({"type": "integer", "minimum": 0}),
@@ -80,6 +85,12 @@ fn value_for(schema: &Value) -> BoxedStrategy<String> {
             (Some("decimal"), _) => quoted(prop_oneof![number(), Just("x".to_owned())].boxed()),
             (_, Some("BIGNUMERIC")) => quoted(number()),
             (_, Some("INT64")) => quoted(integer()),
+            (_, Some("DATETIME")) => quoted(
+                texts(&["2026-11-21T10:00:00.5", "0000-01-01 00:00:00", "2026-11-21", "-"]).boxed(),
+            ),
+            (_, Some("TIME")) => {
+                quoted(texts(&["10:00:00", "23:59:59.9999999", "24:00:00", "10:00"]).boxed())
+            }
             _ if schema["contentEncoding"] == "base64" => {
                 quoted(texts(&["", "AAEC", "AA==", "AA", "/+8=", "A", "AB==", "-_8="]).boxed())
             }

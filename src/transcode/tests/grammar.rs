@@ -138,7 +138,7 @@ proptest! {
     }
 
     #[test]
-    fn strings_are_unescaped_as_serde_json_does(text in "(\\PC|[\u{0}-\u{1f}\"\\\\]){0,20}", ascii: bool) {
+    fn strings_are_unescaped_as_serde_json_does(text in "(\\PC|[\u{0}-\u{1f}\"\\\\𐀀\u{10ffff}\u{d7ff}\u{e000}]){0,20}", ascii: bool) {
         let mut quoted = serde_json::to_string(&text).unwrap();
         if ascii {
             let mut units = [0; 2];

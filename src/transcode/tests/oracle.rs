@@ -83,9 +83,9 @@ impl Oracle {
         }
         let schema = self.events.get(&kind).ok_or(Reason::UnknownEventType)?;
         if self.partition_by == "_kafka_timestamp"
-            && let Some(ms) = event.timestamp_ms
+            && let Some(micros) = kafka_time(event)
         {
-            self.in_window(ms * 1000)?;
+            self.in_window(micros)?;
         }
         let Plain::Object(members) = &plain else { return Err(Reason::InvalidJson) };
         let validator = jsonschema::validator_for(schema).unwrap();
@@ -144,8 +144,8 @@ impl Oracle {
             ("_ingested_at", Cell::Int(ingested_at)),
             ("_contract", Cell::Text(self.contract.clone())),
         ];
-        if let Some(ms) = event.timestamp_ms {
-            cells.push(("_kafka_timestamp", Cell::Int(ms * 1000)));
+        if let Some(micros) = kafka_time(event) {
+            cells.push(("_kafka_timestamp", Cell::Int(micros)));
         }
         if let Some(key) = event.key {
             cells.push(("_kafka_key", Cell::Bytes(key.to_vec())));
@@ -176,7 +176,7 @@ impl Oracle {
             if *value == Plain::Null && (optional || takes_null(property)) {
                 continue;
             }
-            let column = columns.iter().find(|c| c.source == *key && !c.name.starts_with('_'));
+            let column = columns.iter().find(|c| c.source == *key);
             let Some(column) = column else {
                 checked(property, value)?;
                 continue;
@@ -281,6 +281,12 @@ impl Oracle {
     }
 }
 
+/// In BigQuery's years.
+fn kafka_time(event: &Event<'_>) -> Option<i64> {
+    let years = -62_135_596_800_000..253_402_300_800_000;
+    event.timestamp_ms.filter(|ms| years.contains(ms)).map(|ms| ms * 1000)
+}
+
 fn headers(event: &Event<'_>) -> Plain {
     let mut members: Vec<(String, Vec<Plain>)> = Vec::new();
     for (name, value) in (0..event.headers.len()).map(|index| event.headers.get(index)) {
@@ -308,7 +314,11 @@ fn json_type(schema: &Value) -> &str {
     match &schema["type"] {
         Value::String(name) => name,
         Value::Array(names) => {
-            names.iter().filter_map(Value::as_str).find(|name| *name != "null").unwrap_or("null")
+            let mut names = names.iter().filter_map(Value::as_str).filter(|name| *name != "null");
+            match (names.next(), names.next()) {
+                (Some(one), None) => one,
+                _ => "any",
+            }
         }
         _ => "any",
     }
@@ -336,6 +346,7 @@ fn all_there(schema: &Value, members: &[(String, Plain)]) -> Result<(), Reason> 
 fn checked(schema: &Value, value: &Plain) -> Result<(), Reason> {
     match (json_type(schema), value) {
         (_, Plain::Null) if takes_null(schema) => Ok(()),
+        ("any", Plain::Null) => Err(Reason::WrongType),
         ("any", value) => float64(value),
         ("boolean", Plain::Bool(_)) | ("string", Plain::String(_)) => Ok(()),
         ("integer", Plain::Number(text)) if !is_whole(text) => Err(Reason::WrongType),

@@ -37,8 +37,22 @@ pub(super) fn cell(kind: &ColumnType, text: &str, is_string: bool) -> Result<Cel
         }
         ColumnType::Numeric => decimal(text, 29, 9),
         ColumnType::BigNumeric => decimal(text, 38, 38),
+        ColumnType::Datetime => {
+            let (date, time) = text.split_once(['T', ' ']).ok_or(Reason::BadFormat)?;
+            jiff::civil::Date::strptime("%Y-%m-%d", date).map_err(|_| Reason::BadFormat)?;
+            let time = time_of_day(time)?;
+            let text = format!("{date} {time}");
+            if date.starts_with("0000") { Err(Reason::OutOfRange) } else { Ok(Cell::Text(text)) }
+        }
+        ColumnType::Time => time_of_day(text).map(Cell::Text),
         kind => panic!("no generated contract has a {kind:?} column"),
     }
+}
+
+fn time_of_day(text: &str) -> Result<String, Reason> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    jiff::civil::Time::strptime("%H:%M:%S", whole).map_err(|_| Reason::BadFormat)?;
+    Ok(format!("{whole}.{}", &format!("{fraction:0<6}")[..6]))
 }
 
 pub(super) fn is_whole(text: &str) -> bool {

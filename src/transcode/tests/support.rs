@@ -1,16 +1,14 @@
 //! A contract, its table, the plan and its twin, made of event types and their JSON Schemas.
 
-use std::collections::BTreeMap;
-
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::descriptor::{Cell, decode};
 use super::oracle::{Oracle, Verdict};
 use crate::clock::Clock;
 use crate::config::RowLayout;
-use crate::contract::{Contract, Discriminator, EventSchema, Property, Schema, SchemaKind};
+use crate::contract::{self, Contract, Discriminator};
 use crate::pipeline::{Rejection, Transcoded};
-use crate::row::{Column, ColumnType, Mode, RowBuffer, TableSchema};
+use crate::row::{RowBuffer, TableSchema};
 use crate::source::{Event, HeaderList, NoHeaders, Position};
 use crate::transcode::{Plan, PlanOptions};
 
@@ -43,13 +41,8 @@ impl Setup {
     }
 
     pub(super) fn build(self) -> Fixture {
-        let contract = Contract {
-            id: "contract@1".to_owned(),
-            topic: "topic".to_owned(),
-            discriminator: self.discriminator,
-            events: self.events.iter().map(|(name, schema)| event(name, schema)).collect(),
-        };
-        let mut table = table(&self.events, self.layout);
+        let contract = load(&self.events, &self.discriminator);
+        let mut table = contract.table_schema(self.layout, self.partition_by).unwrap();
         table.columns.retain(|column| !self.lacking.contains(&column.name.as_str()));
         let options = PlanOptions {
             topic: contract.topic.clone(),
@@ -146,106 +139,23 @@ fn last_row(mut frame: &[u8]) -> &[u8] {
     frame
 }
 
-fn event(name: &str, json_schema: &Value) -> EventSchema {
-    let text = json_schema.to_string();
-    EventSchema {
-        name: name.to_owned(),
-        schema: schema(json_schema),
-        json_schema: json_schema.clone(),
-        needs_full_validation: text.contains("minimum") || text.contains("enum"),
-    }
-}
-
-fn schema(json: &Value) -> Schema {
-    let (kind, nullable) = match &json["type"] {
-        Value::String(kind) => (kind.as_str(), false),
-        Value::Array(kinds) => (kinds[0].as_str().unwrap(), true),
-        _ => ("any", true),
+/// The document of these event types, read as any other.
+fn load(events: &[(&'static str, Value)], discriminator: &Discriminator) -> Contract {
+    let messages: serde_json::Map<_, _> = events
+        .iter()
+        .map(|(name, schema)| ((*name).to_owned(), json!({"payload": schema})))
+        .collect();
+    let event_type = match discriminator {
+        Discriminator::Payload(keys) => format!("$message.payload#/{}", keys.join("/")),
+        Discriminator::Header(name) => format!("$message.header#/{name}"),
     };
-    let kind = match kind {
-        "boolean" => SchemaKind::Boolean,
-        "integer" => SchemaKind::Integer,
-        "number" => SchemaKind::Number,
-        "string" => SchemaKind::String,
-        "array" => SchemaKind::Array(Box::new(schema(&json["items"]))),
-        "object" => {
-            let required = |name: &String| {
-                json["required"].as_array().is_some_and(|all| all.iter().any(|r| r == name))
-            };
-            let empty = serde_json::Map::new();
-            let properties = json["properties"].as_object().unwrap_or(&empty);
-            SchemaKind::Object(
-                properties
-                    .iter()
-                    .map(|(name, property)| Property {
-                        name: name.clone(),
-                        required: required(name),
-                        schema: schema(property),
-                    })
-                    .collect(),
-            )
-        }
-        _ => SchemaKind::Any,
-    };
-    Schema { nullable, kind }
-}
-
-fn table(events: &[(&'static str, Value)], layout: RowLayout) -> TableSchema {
-    let mut columns = TableSchema::position_columns();
-    if layout == RowLayout::Envelope {
-        columns.push(Column::nullable("payload", ColumnType::Json));
-        return TableSchema { columns };
-    }
-    let mut union: BTreeMap<String, Column> = BTreeMap::new();
-    for (_, schema) in events {
-        for (name, property) in schema["properties"].as_object().into_iter().flatten() {
-            let column = column(name, property);
-            union
-                .entry(name.clone())
-                .and_modify(|known| {
-                    if (&known.kind, known.mode) != (&column.kind, column.mode) {
-                        *known = Column::nullable(name, ColumnType::Json);
-                    }
-                })
-                .or_insert(column);
-        }
-    }
-    columns.extend(union.into_values());
-    columns.push(Column::nullable("_extra", ColumnType::Json));
-    TableSchema { columns }
-}
-
-fn column(name: &str, json: &Value) -> Column {
-    let Schema { kind, .. } = schema(json);
-    let mut mode = Mode::Nullable;
-    let kind = match (json["x-bigquery-type"].as_str(), kind) {
-        (Some("NUMERIC"), _) => ColumnType::Numeric,
-        (Some("BIGNUMERIC"), _) => ColumnType::BigNumeric,
-        (Some("FLOAT64"), _) => ColumnType::Float64,
-        (Some("INT64"), _) => ColumnType::Int64,
-        (_, SchemaKind::Boolean) => ColumnType::Bool,
-        (_, SchemaKind::Integer) => ColumnType::Int64,
-        (_, SchemaKind::Number) => ColumnType::Float64,
-        (_, SchemaKind::String) => match (json["format"].as_str(), &json["contentEncoding"]) {
-            (Some("date-time"), _) => ColumnType::Timestamp,
-            (Some("date"), _) => ColumnType::Date,
-            (Some("decimal"), _) => ColumnType::Numeric,
-            (_, encoding) if encoding == "base64" => ColumnType::Bytes,
-            _ => ColumnType::String,
-        },
-        (_, SchemaKind::Object(properties)) if !properties.is_empty() => ColumnType::Record(
-            properties.iter().map(|p| column(&p.name, &json["properties"][&p.name])).collect(),
-        ),
-        (_, SchemaKind::Array(items)) if !items.nullable => {
-            let item = column(name, &json["items"]);
-            if item.mode == Mode::Repeated || item.kind == ColumnType::Json {
-                ColumnType::Json
-            } else {
-                mode = Mode::Repeated;
-                item.kind
-            }
-        }
-        _ => ColumnType::Json,
-    };
-    Column { name: name.to_owned(), source: name.to_owned(), kind, mode }
+    let channel = json!({"address": "topic", "x-event-type": event_type, "messages": messages});
+    let document = json!({
+        "asyncapi": "3.0.0",
+        "info": {"title": "test", "version": "1"},
+        "channels": {"Topic": channel},
+    });
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("test.json"), document.to_string()).unwrap();
+    contract::load(folder.path(), "test", "Topic").unwrap()
 }

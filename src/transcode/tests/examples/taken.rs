@@ -6,7 +6,7 @@ use super::{booked, cell, delivery, json, rejected, row, text};
 use crate::config::RowLayout;
 use crate::contract::Discriminator;
 use crate::pipeline::Reason;
-use crate::source::NoHeaders;
+use crate::source::{Event, NoHeaders, Position};
 use crate::transcode::tests::descriptor::Cell;
 use crate::transcode::tests::support::{Became, NOW, Setup};
 
@@ -19,7 +19,7 @@ fn a_row_has_its_columns() {
     let cells = row(fixture, booked(members));
     let expected = |name: &str| cells.iter().find(|(n, _)| n == name).map(|(_, c)| c.clone());
     assert_eq!(expected("_event_type"), text("Booked"));
-    assert_eq!(expected("_contract"), text("contract@1"));
+    assert_eq!(expected("_contract"), text("test#Topic@1"));
     assert_eq!(expected("_kafka_partition"), Some(Cell::Int(3)));
     assert_eq!(expected("_kafka_offset"), Some(Cell::Int(41)));
     assert_eq!(expected("count"), Some(Cell::Int(-3)));
@@ -66,8 +66,14 @@ fn an_ignored_type_is_not_looked_at() {
     ] {
         assert!(matches!(fixture.value(value), Became::Ignored(_)));
     }
-    let value = br#"{"event_type":"Ignored","id":"1","event_type":"Booked"}"#;
-    assert!(matches!(fixture.value(value), Became::Row(_)));
+    row(fixture, r#"{"event_type":"Ignored","id":"1","event_type":"Booked"}"#);
+    row(fixture, r#"{"event_type":"Ignored","id":"1","event\u005ftype":"Booked"}"#);
+    // It goes before the contract.
+    let mut setup = delivery();
+    setup.ignore = vec!["Booked", "Booked"];
+    let fixture = &mut setup.build();
+    assert!(matches!(fixture.value(booked("")), Became::Ignored(label) if label == "Booked"));
+    assert_eq!(fixture.plan.ignored_labels(), ["Booked", "tombstone"]);
 }
 
 #[test]
@@ -78,6 +84,8 @@ fn the_type_in_a_header() {
     let header = |value: &[u8]| ("type".to_owned(), Some(value.to_vec()));
     let value = Some(&br#"{"event_type":"whatever","id":"1"}"#[..]);
     assert!(matches!(fixture.record(value, &vec![header(b"Booked")]), Became::Row(_)));
+    let no_object = fixture.record(Some(b"[1]"), &vec![header(b"Booked")]);
+    assert!(matches!(no_object, Became::Rejected(r) if r.reason == Reason::InvalidJson));
     // Of repeated headers the last with a value counts.
     let repeated = vec![header(b"Unknown"), header(b"Booked"), ("type".to_owned(), None)];
     assert!(matches!(fixture.record(value, &repeated), Became::Row(_)));
@@ -215,5 +223,30 @@ fn hundreds_of_fields_and_event_types() {
         let (reason, detail) = rejected(fixture, all(&names[..299]));
         assert_eq!(reason, Reason::MissingField);
         assert!(detail.starts_with("/field_"));
+    }
+}
+
+#[test]
+fn a_time_that_no_broker_set_is_left_out() {
+    let fixture = &mut delivery().build();
+    let value = booked("");
+    for (timestamp_ms, micros) in [
+        (Some(-1), Some(-1_000)),
+        (Some(253_402_300_799_999), Some(253_402_300_799_999_000)),
+        (Some(253_402_300_800_000), None),
+        (Some(i64::MAX), None),
+        (Some(i64::MIN), None),
+        (None, None),
+    ] {
+        let at = Position::new(0, 0);
+        let value = Some(value.as_bytes());
+        let event = Event { at, timestamp_ms, key: None, value, headers: &NoHeaders };
+        match fixture.event(&event) {
+            Became::Row(cells) => {
+                let found = cells.into_iter().find(|(name, _)| name == "_kafka_timestamp");
+                assert_eq!(found.map(|(_, cell)| cell), micros.map(Cell::Int));
+            }
+            other => panic!("{other:?}"),
+        }
     }
 }
