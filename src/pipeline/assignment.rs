@@ -161,8 +161,9 @@ impl Session<'_> {
                 Ok(answers) => {
                     return answers.into_iter().collect::<Result<_, _>>().map_err(|error| {
                         let what = format!("read the offsets of group {}", self.flow.group);
-                        let hint = "the group was last used by a later version of this program: \
-                                    run that version, or drain the group with it first";
+                        let hint = "run the version that last used this group until it is drained; where \
+                                    the metadata is damaged, look in the table for the rows before \
+                                    the committed offset, then set the offset by hand";
                         Break::Stop(Stop::new(what, hint, error))
                     });
                 }

@@ -80,6 +80,9 @@ pub fn transactional_config(consume: &ConsumeSettings, bootstrap: &str) -> Clien
     apply(&mut config, consume, CONSUMER_ONLY);
     // A dead process's transaction keeps the next owner of its partitions waiting this long.
     config.set("transaction.timeout.ms", "10000");
+    // Two commits in a row (a drain) meet while the markers of the first are still being written;
+    // measured: 105 ms with librdkafka's 100 ms between tries, 8 ms with 5.
+    config.set("retry.backoff.ms", "5");
     config.remove("message.timeout.ms");
     config.remove("delivery.timeout.ms");
     config

@@ -26,6 +26,8 @@ pub enum RecordError {
     /// Written by a later version of this program: guessing could lose rows.
     #[error("the committed metadata has version {0}, this program reads version {VERSION}")]
     Version(u32),
+    #[error("the committed metadata is damaged: {0:?}")]
+    Damaged(String),
     #[error("the stream name does not fit into {MOST_BYTES} bytes of metadata")]
     TooLong,
 }
@@ -54,12 +56,17 @@ impl CommitRecord {
         struct Version {
             v: u32,
         }
+        // Taking a damaged record of ours for a stranger's note would lose the rows it promises.
+        if !metadata.trim_start().starts_with("{\"v\":") {
+            return Ok(None);
+        }
         match serde_json::from_str::<Version>(metadata) {
             Ok(Version { v }) if v != VERSION => return Err(RecordError::Version(v)),
             Ok(_) => {}
-            Err(_) => return Ok(None),
+            Err(_) => return Err(RecordError::Damaged(metadata.to_owned())),
         }
-        let Ok(record) = serde_json::from_str::<Self>(metadata) else { return Ok(None) };
+        let record = serde_json::from_str::<Self>(metadata)
+            .map_err(|_| RecordError::Damaged(metadata.to_owned()))?;
         Ok(Some(StreamPlace {
             stream: StreamName(Arc::from(record.stream)),
             rows: record.flush_to.saturating_add(1),
@@ -97,6 +104,17 @@ mod tests {
     fn a_later_version_is_refused() {
         let text = r#"{"v":2,"stream":"s","flush_to":1}"#;
         assert_eq!(CommitRecord::read(text), Err(RecordError::Version(2)));
+    }
+
+    #[test]
+    fn a_damaged_record_is_refused() {
+        for text in [
+            "{\"v\":1,\"stream\":\"s\",\"flush_to\":4",
+            "{\"v\":1,\"stream\":\"s\",\"flush_to\":4}V",
+            "{\"v\":1}",
+        ] {
+            assert!(matches!(CommitRecord::read(text), Err(RecordError::Damaged(_))), "{text}");
+        }
     }
 
     #[test]

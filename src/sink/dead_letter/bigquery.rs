@@ -145,8 +145,16 @@ impl LetterTable {
         let mut held = self.connection.lock().await;
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(30));
         loop {
-            let Err(error) = self.once(&mut held, &rows).await else { return Ok(()) };
-            *held = None;
+            // Taken out while a request is on its way: whoever stops waiting (a lane that is given
+            // up) drops the connection with it, and nobody takes its answer for their own.
+            let connection = held.take();
+            let error = match self.once(connection, &rows).await {
+                Ok(connection) => {
+                    *held = Some(connection);
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
             match error.verdict() {
                 Verdict::Retry | Verdict::RetrySlowly => {
                     tracing::warn!(error = %error, "append dead letters again");
@@ -162,19 +170,18 @@ impl LetterTable {
         }
     }
 
+    /// One request and its answer; gives the connection back if it may be used again.
     async fn once(
         &self,
-        held: &mut Option<Connection>,
+        connection: Option<Connection>,
         rows: &Arc<RowBuffer>,
-    ) -> Result<(), CallError> {
-        let fresh = held.is_none();
-        if fresh {
-            *held = Some(self.bigquery.append(&self.channel, &self.stream).await?);
-        }
-        let operation = "append dead letters to";
-        let Some(connection) = held else {
-            return Err(CallError::no_answer(operation, &self.stream));
+    ) -> Result<Connection, CallError> {
+        let fresh = connection.is_none();
+        let mut connection = match connection {
+            Some(connection) => connection,
+            None => self.bigquery.append(&self.channel, &self.stream).await?,
         };
+        let operation = "append dead letters to";
         connection.send(Append {
             stream: fresh.then(|| Arc::from(self.stream.as_str())),
             schema: fresh.then(|| self.schema.clone()),
@@ -193,7 +200,7 @@ impl LetterTable {
                     message: response.row_errors[0].message.clone(),
                     storage: None,
                 }),
-                _ => Ok(()),
+                _ => Ok(connection),
             },
             Ok(Some(Err(status))) => Err(CallError::of_status(operation, &self.stream, &status)),
             Ok(None) | Err(_) => Err(CallError::no_answer(operation, &self.stream)),

@@ -1,0 +1,306 @@
+//! The exactly-once protocol under every fault in its budget, by the `stateright` model checker;
+//! and with each rule left out, the counterexample that shows why it is one.
+//! docs/adr/0001-exactly-once.md tells the protocol in words.
+
+mod rules;
+mod state;
+mod steps;
+
+use std::time::Instant;
+
+use rules::{Budget, Kind, PROTOCOL, Rules};
+use state::State;
+use stateright::{Checker, HasDiscoveries, Model, Property};
+use steps::World;
+
+use Kind::{Bad, Ignored, Rejected, Row};
+
+/// One run of the checker.
+#[derive(Clone)]
+struct Run {
+    rules: Rules,
+    records: Vec<Kind>,
+    procs: usize,
+    budget: Budget,
+    cooperative: bool,
+    finalized_refuses_flush: bool,
+}
+
+impl Run {
+    fn new(rules: Rules, budget: Budget) -> Self {
+        let records = vec![Row, Ignored, Row];
+        Self { rules, records, procs: 2, budget, cooperative: true, finalized_refuses_flush: true }
+    }
+
+    fn records(self, records: &[Kind]) -> Self {
+        Self { records: records.to_vec(), ..self }
+    }
+
+    fn steps(&self, state: &State) -> Vec<steps::Step> {
+        let mut world = World {
+            rules: &self.rules,
+            records: &self.records,
+            procs: self.procs,
+            finalized_refuses_flush: self.finalized_refuses_flush,
+            cooperative: self.cooperative,
+            steps: Vec::with_capacity(16),
+        };
+        world.of(state);
+        world.steps
+    }
+
+    fn is_complete(&self, state: &State) -> bool {
+        let seen = state.visible();
+        state.broker.committed.offset as usize == self.records.len()
+            && self.records.iter().enumerate().all(|(record, kind)| match kind {
+                Row => seen[record] == 1,
+                Ignored => true,
+                Rejected | Bad => state.letters & (1 << record) != 0,
+            })
+    }
+}
+
+/// A step by its number among a state's steps, with the words for the trace.
+#[derive(Debug, Clone, PartialEq)]
+struct Action {
+    index: usize,
+    words: String,
+}
+
+impl Model for Run {
+    type State = State;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<State> {
+        vec![State::new(self.procs, self.budget)]
+    }
+
+    fn actions(&self, state: &State, actions: &mut Vec<Action>) {
+        for (index, step) in self.steps(state).iter().enumerate() {
+            let fault = if step.fault { " (fault)" } else { "" };
+            let words = format!("{} {}: {}{fault}", step.who, step.proc, step.what);
+            actions.push(Action { index, words });
+        }
+    }
+
+    fn next_state(&self, state: &State, action: Action) -> Option<State> {
+        let step = self.steps(state).into_iter().nth(action.index)?;
+        Some(*step.after)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        vec![
+            Property::always("no row is visible twice", |_: &Run, state: &State| {
+                state.visible().iter().all(|times| *times <= 1)
+            }),
+            Property::always("a commit loses nothing", |run: &Run, state: &State| {
+                (0..state.broker.committed.offset)
+                    .all(|record| state.is_accounted(record, run.records[record as usize]))
+            }),
+            Property::always("the committed offset never moves back", |_: &Run, state: &State| {
+                state.broker.committed.offset == state.broker.highest
+            }),
+            Property::always("rows of a stream are in order", |_: &Run, state: &State| {
+                state.streams.iter().all(|stream| {
+                    stream.rows[..stream.flushed as usize].windows(2).all(|pair| pair[0] < pair[1])
+                })
+            }),
+            Property::always("where nothing goes on all is done", |run: &Run, state: &State| {
+                let goes_on = run.steps(state).iter().any(|step| !step.fault);
+                goes_on || run.is_complete(state)
+            }),
+            Property::sometimes("all is done", |run: &Run, state: &State| run.is_complete(state)),
+        ]
+    }
+}
+
+/// Checks the whole state space: every property holds.
+fn holds(name: &str, run: Run) {
+    let began = Instant::now();
+    let checker = run.checker().threads(2).spawn_bfs().join();
+    println!(
+        "{name}: {} states, {:.1} s",
+        checker.unique_state_count(),
+        began.elapsed().as_secs_f32()
+    );
+    checker.assert_properties();
+}
+
+/// Checks until a property fails, prints the shortest trace, and fails where none does.
+fn breaks(name: &str, run: Run) {
+    let began = Instant::now();
+    let checker =
+        run.checker().threads(2).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
+    let found = checker.discoveries().into_iter().find(|(property, _)| *property != "all is done");
+    let Some((property, path)) = found else {
+        panic!("{name}: {} states, and no counterexample", checker.unique_state_count());
+    };
+    println!(
+        "{name}: not so: {property} ({} states, {:.1} s)",
+        checker.unique_state_count(),
+        began.elapsed().as_secs_f32()
+    );
+    for action in path.into_actions() {
+        println!("    {}", action.words);
+    }
+}
+
+const CALM: Budget = Budget {
+    crash: 0,
+    kick: 0,
+    rebalance: 0,
+    lost: 0,
+    delay: 0,
+    late_join: 0,
+    leave: 0,
+    txn_timeout: 0,
+};
+/// The faults that break most mistakes.
+const ROUGH: Budget = Budget { crash: 1, kick: 1, delay: 1, ..CALM };
+
+// ---------------------------------------------------------------------- the protocol
+
+#[test]
+fn holds_under_lost_answers() {
+    holds("lost answers", Run::new(PROTOCOL, Budget { crash: 1, kick: 1, lost: 2, ..CALM }));
+}
+
+#[test]
+fn holds_under_late_requests() {
+    holds("late requests", Run::new(PROTOCOL, Budget { crash: 1, kick: 1, delay: 2, ..CALM }));
+}
+
+#[test]
+fn holds_under_rebalances_and_late_joins() {
+    let budget = Budget { rebalance: 2, late_join: 1, kick: 1, delay: 1, ..CALM };
+    holds("rebalances", Run::new(PROTOCOL, budget));
+}
+
+#[test]
+fn holds_under_crashes_and_transaction_timeouts() {
+    let budget = Budget { crash: 2, txn_timeout: 1, ..CALM };
+    holds("crashes", Run::new(PROTOCOL, budget).records(&[Row, Row]));
+}
+
+#[test]
+fn holds_when_members_leave() {
+    holds("leaving", Run::new(PROTOCOL, Budget { leave: 1, kick: 1, delay: 1, lost: 1, ..CALM }));
+}
+
+#[test]
+fn holds_with_eager_members() {
+    let budget = Budget { crash: 1, rebalance: 1, delay: 1, ..CALM };
+    holds("eager", Run { cooperative: false, ..Run::new(PROTOCOL, budget) });
+}
+
+#[test]
+fn holds_with_three_consumers() {
+    let budget = Budget { kick: 1, delay: 1, ..CALM };
+    holds("three consumers", Run { procs: 3, ..Run::new(PROTOCOL, budget) }.records(&[Row, Row]));
+}
+
+#[test]
+fn holds_with_dead_letters_and_row_errors() {
+    let budget = Budget { crash: 1, delay: 1, lost: 1, ..CALM };
+    holds("row errors", Run::new(PROTOCOL, budget).records(&[Row, Bad, Row]));
+    holds("dead letters", Run::new(PROTOCOL, budget).records(&[Rejected, Row, Rejected]));
+}
+
+// ---------------------------------------------------------------------- each rule left out
+
+#[test]
+fn flushing_before_the_commit_repeats_rows() {
+    breaks(
+        "flush before commit",
+        Run::new(Rules { commit_before_flush: false, ..PROTOCOL }, ROUGH),
+    );
+}
+
+#[test]
+fn flushing_beyond_the_commit_repeats_rows() {
+    breaks("flush all", Run::new(Rules { flush_committed_only: false, ..PROTOCOL }, ROUGH));
+}
+
+#[test]
+fn without_a_flush_on_assignment_rows_stay_invisible() {
+    breaks("no flush on assign", Run::new(Rules { flush_on_assign: false, ..PROTOCOL }, ROUGH));
+}
+
+#[test]
+fn a_queued_commit_is_stamped_with_a_later_generation() {
+    let rules = Rules { captured_membership: false, ..PROTOCOL };
+    breaks("queued commit", Run::new(rules, Budget { kick: 1, rebalance: 1, ..CALM }));
+}
+
+#[test]
+fn a_commit_after_a_loss_is_taken_by_an_empty_group() {
+    let rules = Rules { lost_check: false, ..PROTOCOL };
+    breaks("no lost check", Run::new(rules, Budget { crash: 1, kick: 2, rebalance: 1, ..CALM }));
+}
+
+#[test]
+fn committing_again_in_doubt_goes_wrong() {
+    let rules = Rules { end_session_in_doubt: false, ..PROTOCOL };
+    breaks(
+        "commit again",
+        Run::new(rules, Budget { kick: 1, late_join: 1, rebalance: 2, lost: 1, delay: 1, ..CALM }),
+    );
+}
+
+#[test]
+fn without_the_epoch_fence_a_late_request_moves_the_group_back() {
+    let rules = Rules { epoch_fence: false, stable_read: true, ..PROTOCOL };
+    breaks("no epoch fence", Run::new(rules, Budget { delay: 2, lost: 1, kick: 1, ..CALM }));
+}
+
+#[test]
+fn reading_an_unstable_offset_repeats_rows() {
+    breaks("unstable read", Run::new(Rules { stable_read: false, ..PROTOCOL }, ROUGH));
+}
+
+#[test]
+fn reading_the_offset_before_the_assignment_repeats_rows() {
+    breaks("read early", Run::new(Rules { read_after_assign: false, ..PROTOCOL }, ROUGH));
+}
+
+#[test]
+fn going_on_in_the_old_stream_goes_wrong() {
+    let rules = Rules { fresh_stream: false, exists_only_same: false, ..PROTOCOL };
+    breaks("old stream", Run::new(rules, Budget { crash: 1, ..CALM }).records(&[Row, Row, Row]));
+}
+
+#[test]
+fn taking_already_exists_for_done_loses_rows() {
+    let rules = Rules { exists_only_same: false, fresh_on_row_errors: false, ..PROTOCOL };
+    breaks("exists is done", Run::new(rules, ROUGH).records(&[Row, Bad, Row]));
+}
+
+#[test]
+fn going_on_in_the_stream_after_row_errors_goes_wrong() {
+    let rules = Rules { fresh_on_row_errors: false, exists_only_same: false, ..PROTOCOL };
+    let budget = Budget { delay: 2, ..CALM };
+    breaks("same stream", Run::new(rules, budget).records(&[Bad, Row, Row]));
+}
+
+#[test]
+fn a_commit_across_two_streams_loses_the_first() {
+    let rules = Rules { flush_before_switch: false, ..PROTOCOL };
+    breaks("two streams", Run::new(rules, ROUGH).records(&[Row, Bad, Row]));
+}
+
+#[test]
+fn committing_an_unacknowledged_append_loses_rows() {
+    breaks("no wait", Run::new(Rules { wait_for_append: false, ..PROTOCOL }, ROUGH));
+}
+
+#[test]
+fn committing_before_the_dead_letters_loses_them() {
+    let rules = Rules { letters_first: false, ..PROTOCOL };
+    breaks("letters late", Run::new(rules, ROUGH).records(&[Rejected, Row]));
+}
+
+#[test]
+fn finalizing_a_stream_that_a_commit_still_names_stops_the_next_owner() {
+    let rules = Rules { finalize_when_uncovered: false, ..PROTOCOL };
+    breaks("finalize early", Run::new(rules, ROUGH));
+}
