@@ -62,6 +62,7 @@ impl Plan {
         let extra = (options.layout == RowLayout::Columns)
             .then(|| top_level(table, "_extra", &ColumnType::Json))
             .flatten();
+        let scratch = Scratch::new(&objects);
         Ok(Self {
             kinds,
             ignored_labels,
@@ -72,7 +73,7 @@ impl Plan {
             partition_by_timestamp: options.partition_by.eq_ignore_ascii_case("_kafka_timestamp"),
             clock: options.clock,
             max_row_bytes: options.max_row_bytes,
-            scratch: Scratch::default(),
+            scratch,
         })
     }
 }
@@ -177,10 +178,13 @@ impl<'c> Compiler<'c> {
                 }
                 None => self.checked(&property.schema, property.required)?,
             };
-            fields.push(Field { name: property.name.as_str().into(), node });
+            let key = format!("\"{}\":", property.name).into_bytes().into();
+            fields.push(Field { name: property.name.as_str().into(), key, node });
         }
         let names = Names::new(properties.iter().map(|property| property.name.as_str()));
-        self.objects.push(Object { names, fields: fields.into_boxed_slice(), required, rest });
+        let order = self.objects.last().map_or(0, |last| last.order + last.fields.len() + 1);
+        let fields = fields.into_boxed_slice();
+        self.objects.push(Object { names, fields, required, rest, order });
         Ok(self.objects.len() - 1)
     }
 

@@ -12,6 +12,8 @@ pub(super) struct Object {
     /// One bit a field: those that must come.
     pub(super) required: Box<[u64]>,
     pub(super) rest: Rest,
+    /// Where its fields' usual order stands among all objects' (`Scratch::order`).
+    pub(super) order: usize,
 }
 
 impl Object {
@@ -32,6 +34,8 @@ pub(super) enum Rest {
 #[derive(Debug)]
 pub(super) struct Field {
     pub(super) name: Box<str>,
+    /// The name as key in a text: in quotes, its colon behind it.
+    pub(super) key: Box<[u8]>,
     pub(super) node: Node,
 }
 

@@ -109,9 +109,17 @@ impl<'a> Scanner<'a> {
     /// In an object: the next key, its colon read too; `None` where the object ends.
     #[inline]
     pub(super) fn key(&mut self, first: bool) -> Walked<Option<Text<'a>>> {
-        if !self.more(first, b'}')? {
-            return Ok(None);
-        }
+        if self.member(first)? { self.key_here().map(Some) } else { Ok(None) }
+    }
+
+    /// In an object: whether another member follows.
+    #[inline]
+    pub(super) fn member(&mut self, first: bool) -> Walked<bool> {
+        self.more(first, b'}')
+    }
+
+    /// Reads the key and colon of the member that follows.
+    pub(super) fn key_here(&mut self) -> Walked<Text<'a>> {
         if self.peek()? != b'"' {
             return Err(Fault::syntax(self.at, "a key"));
         }
@@ -120,7 +128,19 @@ impl<'a> Scanner<'a> {
             return Err(Fault::syntax(self.at, "`:`"));
         }
         self.at += 1;
-        Ok(Some(key))
+        Ok(key)
+    }
+
+    /// Reads the key and colon of the member that follows if they are just these bytes.
+    #[inline]
+    pub(super) fn take(&mut self, key_and_colon: &[u8]) -> Option<Text<'a>> {
+        let taken = self.text[self.at..].get(..key_and_colon.len())?;
+        if taken != key_and_colon {
+            return None;
+        }
+        self.at += taken.len();
+        // Without the quotes and the colon.
+        Some(Text { raw: taken.get(1..taken.len() - 2)?, escaped: false })
     }
 
     /// In an array: whether another item follows.
@@ -313,9 +333,11 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// Bytes before the first quote, backslash or control character: eight at a time, by the classic
-/// test for a zero (or small) byte in a word. A false hit is possible only above a true one, and
-/// the lowest counts.
+/// Bytes before the first quote, backslash or control character, eight at a time: subtracting
+/// borrows from the high bit of bytes that are small enough. Turning bit 1 over brings the quote
+/// (0x22) down beside the control characters and the space (0x20) up out of them, so that one
+/// subtraction finds both. A borrow may make the bytes above a hit look like hits; the lowest
+/// counts.
 #[inline]
 fn plain_length(text: &[u8]) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
@@ -323,12 +345,9 @@ fn plain_length(text: &[u8]) -> usize {
     let mut length = 0;
     while let Some(chunk) = text[length..].first_chunk::<8>() {
         let word = u64::from_le_bytes(*chunk);
-        let quote = word ^ (ONES * b'"' as u64);
-        let backslash = word ^ (ONES * b'\\' as u64);
-        let found = ((quote.wrapping_sub(ONES) & !quote)
-            | (backslash.wrapping_sub(ONES) & !backslash)
-            | (word.wrapping_sub(ONES * 0x20) & !word))
-            & HIGH;
+        let quote_or_control = (word ^ (ONES * 0x02)).wrapping_sub(ONES * 0x21);
+        let backslash = (word ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
+        let found = (quote_or_control | backslash) & !word & HIGH;
         if found != 0 {
             return length + (found.trailing_zeros() / 8) as usize;
         }

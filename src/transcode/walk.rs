@@ -21,6 +21,17 @@ pub(super) struct Scratch {
     /// A string or key with its escapes resolved.
     text: Vec<u8>,
     extra: Extra,
+    /// For each object, which field came first the last time, then which one after each of its
+    /// fields: producers write fields in one order, so nearly every key can be guessed.
+    order: Vec<u32>,
+}
+
+impl Scratch {
+    /// The first guess is the contract's order.
+    pub(super) fn new(objects: &[Object]) -> Self {
+        let order = objects.iter().flat_map(|object| 0..=object.fields.len() as u32).collect();
+        Self { order, ..Self::default() }
+    }
 }
 
 pub(super) struct Walk<'p, 'a> {
@@ -147,13 +158,11 @@ impl<'p, 'a> Walk<'p, 'a> {
         let seen = self.scratch.seen.open(object.required.len());
         let keys = self.scratch.keys.open();
         let mut first = true;
-        while let Some(key) = self.scanner.key(first)? {
+        let mut guess = object.order;
+        while self.scanner.member(first)? {
             first = false;
-            let name = key.resolve(&mut self.scratch.text);
-            let Some(index) = object.names.find(name) else {
-                self.undeclared(object.rest, key)?;
-                continue;
-            };
+            let Some((key, index)) = self.declared(object, guess)? else { continue };
+            guess = object.order + 1 + index;
             if !self.scratch.seen.mark(seen, index) {
                 return Err(Fault::repeated());
             }
@@ -173,6 +182,26 @@ impl<'p, 'a> Walk<'p, 'a> {
             None => Ok(()),
             Some(missing) => Err(Fault::new(Reason::MissingField, "required, and not there")
                 .under_key(&object.fields[missing].name)),
+        }
+    }
+
+    /// Reads the next member's key and finds its field; a member without one is done with here.
+    #[inline]
+    fn declared(&mut self, object: &Object, guess: usize) -> Walked<Option<(Text<'a>, usize)>> {
+        self.scanner.peek()?;
+        let guessed = self.scratch.order[guess] as usize;
+        if let Some(field) = object.fields.get(guessed)
+            && let Some(key) = self.scanner.take(&field.key)
+        {
+            return Ok(Some((key, guessed)));
+        }
+        let key = self.scanner.key_here()?;
+        match object.names.find(key.resolve(&mut self.scratch.text)) {
+            Some(index) => {
+                self.scratch.order[guess] = index as u32;
+                Ok(Some((key, index)))
+            }
+            None => self.undeclared(object.rest, key).map(|()| None),
         }
     }
 

@@ -33,9 +33,10 @@ impl Tag {
 
     #[inline]
     pub(super) fn write(self, row: &mut Vec<u8>) {
-        match self.used {
-            1 => row.push(self.bytes[0]),
-            used => row.extend_from_slice(&self.bytes[..usize::from(used)]),
+        match (self.used, self.bytes) {
+            (1, [first, ..]) => row.push(first),
+            (2, [first, second, ..]) => row.extend_from_slice(&[first, second]),
+            (used, bytes) => row.extend_from_slice(&bytes[..usize::from(used)]),
         }
     }
 

@@ -241,6 +241,10 @@ impl Oracle {
     ) -> Result<Cell, Reason> {
         // The JSON type first, then what the column makes of it.
         let (text, is_string) = match (json_type(schema), value) {
+            (_, Plain::Number(text)) if column.kind == ColumnType::String => {
+                checked(schema, value)?;
+                return Ok(Cell::Text(text.clone()));
+            }
             ("boolean", Plain::Bool(value)) => return Ok(Cell::Bool(*value)),
             ("integer", Plain::Number(text)) if is_whole(text) => (text, false),
             ("number", Plain::Number(text)) => (text, false),
