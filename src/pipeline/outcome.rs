@@ -51,7 +51,7 @@ reasons! {
     InvalidJson = "invalid_json",
     /// The value begins with the schema registry's magic byte.
     RegistryFramed = "registry_framed",
-    /// Arrays and objects nested deeper than the parser goes (128).
+    /// Arrays and objects nested more than 127 deep, as far as the parser goes.
     TooDeep = "too_deep",
     /// No event type where the contract says it stands.
     NoEventType = "no_event_type",

@@ -17,7 +17,7 @@ pub(super) fn delivery() -> Setup {
         "required": ["event_type", "id"],
         "properties": {
             "event_type": {"type": "string"},
-            "id": {"type": "string"},
+            "id": {"type": "string", "format": "uuid"},
             "count": {"type": "integer"},
             "weight": {"type": "number"},
             "fragile": {"type": "boolean"},
@@ -78,4 +78,24 @@ pub(super) fn text(value: &str) -> Option<Cell> {
 
 pub(super) fn json(value: &str) -> Option<Cell> {
     Some(Cell::Json(Plain::read(value.as_bytes()).unwrap()))
+}
+
+/// The page and the tests name each other.
+#[test]
+fn the_page_names_every_reason_and_every_test() {
+    let page = include_str!("../../../../docs/reference/outcomes.md");
+    for reason in Reason::ALL {
+        assert!(page.contains(&format!("| `{}` |", reason.code())), "{}", reason.code());
+    }
+    let tests = [include_str!("taken.rs"), include_str!("rejected.rs")].concat();
+    for test in tests.split("#[test]\nfn ").skip(1).filter_map(|test| test.split_once('(')) {
+        let named = page.contains(&format!("`{}`", test.0));
+        assert!(named || test.0 == "a_detail_never_tells_a_value", "{}", test.0);
+    }
+    let all = [&tests, include_str!("../values.rs"), include_str!("../agreement.rs")].concat();
+    for name in page.split('`').skip(1).step_by(2).filter(|name| name.matches('_').count() > 2) {
+        let known =
+            all.contains(&format!("fn {name}(")) || Reason::ALL.iter().any(|r| r.code() == name);
+        assert!(known, "{name}");
+    }
 }
