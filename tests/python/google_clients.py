@@ -1,0 +1,201 @@
+"""Google's own Python clients against the embedded BigQuery: what they do there has to work here.
+
+Every step asserts; a failure is a traceback and exit code 1.
+"""
+
+import sys
+import uuid
+
+import grpc
+from google.api_core import exceptions
+from google.api_core.client_options import ClientOptions
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import bigquery, bigquery_storage_v1
+from google.cloud.bigquery_storage_v1 import types, writer
+from google.cloud.bigquery_storage_v1.services.big_query_write import BigQueryWriteClient
+from google.cloud.bigquery_storage_v1.services.big_query_write.transports import (
+    BigQueryWriteGrpcTransport,
+)
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+PROJECT, DATASET = "p", "clients"
+
+
+def row_class(fields):
+    """A protobuf message class of these (name, type, label) fields."""
+    file = descriptor_pb2.FileDescriptorProto(name=f"{uuid.uuid4().hex}.proto", syntax="proto2")
+    message = file.message_type.add(name="Row")
+    for number, (name, kind, label) in enumerate(fields, start=1):
+        message.field.add(name=name, number=number, type=kind, label=label)
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    descriptor = pool.FindMessageTypeByName("Row")
+    return message_factory.GetMessageClass(descriptor), message
+
+
+F = descriptor_pb2.FieldDescriptorProto
+ROW, DESCRIPTOR = row_class(
+    [
+        ("id", F.TYPE_INT64, F.LABEL_REQUIRED),
+        ("name", F.TYPE_STRING, F.LABEL_OPTIONAL),
+        ("amount", F.TYPE_STRING, F.LABEL_OPTIONAL),
+        ("at", F.TYPE_INT64, F.LABEL_OPTIONAL),
+        ("tags", F.TYPE_STRING, F.LABEL_REPEATED),
+        ("extra", F.TYPE_STRING, F.LABEL_OPTIONAL),
+    ]
+)
+SCHEMA = [
+    bigquery.SchemaField("id", "INTEGER", mode="REQUIRED"),
+    bigquery.SchemaField("name", "STRING"),
+    bigquery.SchemaField("amount", "NUMERIC"),
+    bigquery.SchemaField("at", "TIMESTAMP"),
+    bigquery.SchemaField("tags", "STRING", mode="REPEATED"),
+    bigquery.SchemaField("extra", "JSON"),
+]
+
+
+def rows(*ids):
+    serialized = [
+        ROW(
+            id=n,
+            name=f"n{n}",
+            amount=f"{n}.25",
+            at=1_700_000_000_000_000 + n,
+            tags=["a", "b"],
+            extra='{"k": [1, 2]}',
+        ).SerializeToString()
+        for n in ids
+    ]
+    return types.AppendRowsRequest.ProtoData(rows=types.ProtoRows(serialized_rows=serialized))
+
+
+def open_stream(client, name):
+    """A connection whose first request names the stream and carries the schema."""
+    template = types.AppendRowsRequest(write_stream=name)
+    template.proto_rows = types.AppendRowsRequest.ProtoData(
+        writer_schema=types.ProtoSchema(proto_descriptor=DESCRIPTOR)
+    )
+    return writer.AppendRowsStream(client, template)
+
+
+def append(stream, data, offset=None):
+    request = types.AppendRowsRequest(proto_rows=data)
+    if offset is not None:
+        request.offset = offset
+    return stream.send(request).result(timeout=30)
+
+
+def main(rest, storage):
+    client = bigquery.Client(
+        project=PROJECT,
+        credentials=AnonymousCredentials(),
+        client_options=ClientOptions(api_endpoint=f"http://{rest}"),
+    )
+    channel = grpc.insecure_channel(storage)
+    write = BigQueryWriteClient(transport=BigQueryWriteGrpcTransport(channel=channel))
+
+    client.create_dataset(DATASET, exists_ok=True)
+    reference = bigquery.DatasetReference(PROJECT, DATASET).table(f"t{uuid.uuid4().hex[:8]}")
+    table = bigquery.Table(reference, schema=SCHEMA)
+    table.time_partitioning = bigquery.TimePartitioning(field="at")
+    table.clustering_fields = ["name"]
+    table = client.create_table(table)
+    try:
+        client.create_table(table)
+        raise AssertionError("a table was created twice")
+    except exceptions.Conflict:
+        pass
+    parent = write.table_path(PROJECT, DATASET, reference.table_id)
+
+    def listed():
+        return sorted(row["id"] for row in client.list_rows(table))
+
+    # default stream: visible at once, no offsets
+    stream = open_stream(write, f"{parent}/_default")
+    append(stream, rows(1, 2))
+    append(stream, rows(3))
+    stream.close()
+    assert listed() == [1, 2, 3], listed()
+    first = next(row for row in client.list_rows(table) if row["id"] == 1)
+    assert str(first["amount"]) == "1.25", first
+    assert first["at"].year == 2023 and first["tags"] == ["a", "b"], first
+    assert first["extra"] == {"k": [1, 2]}, first["extra"]
+
+    # committed stream with offsets
+    created = write.create_write_stream(
+        parent=parent, write_stream=types.WriteStream(type_=types.WriteStream.Type.COMMITTED)
+    )
+    stream = open_stream(write, created.name)
+    assert append(stream, rows(10, 11), 0).append_result.offset == 0
+    assert append(stream, rows(12), 2).append_result.offset == 2
+    for offset, wanted in ((0, exceptions.AlreadyExists), (9, exceptions.OutOfRange)):
+        try:
+            append(stream, rows(13), offset)
+            raise AssertionError(f"offset {offset} was taken")
+        except wanted:
+            pass
+    stream.close()
+    assert listed() == [1, 2, 3, 10, 11, 12], listed()
+    assert write.finalize_write_stream(name=created.name).row_count == 3
+
+    # buffered stream: invisible until flushed, flush again is no change
+    created = write.create_write_stream(
+        parent=parent, write_stream=types.WriteStream(type_=types.WriteStream.Type.BUFFERED)
+    )
+    assert write.get_write_stream(name=created.name).type_ == types.WriteStream.Type.BUFFERED
+    stream = open_stream(write, created.name)
+
+    def flush(offset):
+        request = types.FlushRowsRequest(write_stream=created.name, offset=offset)
+        return write.flush_rows(request).offset
+
+    append(stream, rows(20, 21, 22), 0)
+    assert 20 not in listed()
+    assert flush(1) == 1
+    assert listed()[-2:] == [20, 21], listed()
+    flush(1)
+    flush(2)
+    assert listed()[-3:] == [20, 21, 22], listed()
+    try:
+        flush(7)
+        raise AssertionError("rows that do not exist were flushed")
+    except exceptions.OutOfRange:
+        pass
+    stream.close()
+    assert write.finalize_write_stream(name=created.name).row_count == 3
+    stream = open_stream(write, created.name)
+    try:
+        append(stream, rows(23), 3)
+        raise AssertionError("a finalized stream took rows")
+    except exceptions.InvalidArgument:
+        pass
+    stream.close()
+
+    # pending stream: visible once committed
+    created = write.create_write_stream(
+        parent=parent, write_stream=types.WriteStream(type_=types.WriteStream.Type.PENDING)
+    )
+    stream = open_stream(write, created.name)
+    append(stream, rows(30), 0)
+    stream.close()
+    write.finalize_write_stream(name=created.name)
+    assert 30 not in listed()
+    answer = write.batch_commit_write_streams(
+        types.BatchCommitWriteStreamsRequest(parent=parent, write_streams=[created.name])
+    )
+    assert not answer.stream_errors and listed()[-1] == 30
+
+    # schema evolution and legacy inserts
+    table.schema = [*table.schema, bigquery.SchemaField("added", "FLOAT")]
+    table = client.update_table(table, ["schema"])
+    assert [field.name for field in client.get_table(table).schema][-1] == "added"
+    assert client.insert_rows_json(table, [{"id": 40, "added": 1.5}]) == []
+    errors = client.insert_rows_json(table, [{"id": "x"}, {"id": 41, "unknown": 1}])
+    assert {error["index"] for error in errors} == {0, 1}, errors
+    assert listed()[-1] == 40
+    print("google clients: all steps passed")
+
+
+if __name__ == "__main__":
+    assert bigquery_storage_v1
+    main(sys.argv[1], sys.argv[2])
