@@ -246,7 +246,8 @@ impl<'a> Session<'a> {
 
     /// Opens the batch's spans in the ledger and hands it to its writer. A batch without rows and
     /// dead letters has nothing to wait for.
-    pub(super) fn send(&mut self, batch: Batch) {
+    pub(super) fn send(&mut self, mut batch: Batch) {
+        batch.rows.shrink();
         let now = Instant::now();
         for span in &batch.spans {
             self.ledger.open(batch.id, *span, now);

@@ -65,6 +65,13 @@ impl RowBuffer {
         self.frames.len()
     }
 
+    /// Gives back what growing by doubling took beyond the rows, so that bytes counted are bytes held.
+    pub fn shrink(&mut self) {
+        self.frames.shrink_to_fit();
+        self.ends.shrink_to_fit();
+        self.positions.shrink_to_fit();
+    }
+
     pub fn positions(&self) -> &[Position] {
         &self.positions
     }
