@@ -1,0 +1,8 @@
+//! What the live tests stand on: real peers as processes of their own, started on free loopback
+//! ports, their logs shown when a test fails.
+
+pub mod folder;
+pub mod kafka;
+pub mod ports;
+pub mod process;
+pub mod until;
