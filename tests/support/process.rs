@@ -97,10 +97,10 @@ impl Process {
         until(&what, patience, || self.ended())
     }
 
-    /// Resident memory in bytes; `None` once it has ended.
-    pub fn resident(&self) -> Option<u64> {
+    /// The most resident memory it ever had, in bytes; `None` once it has ended.
+    pub fn peak_resident(&self) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).ok()?;
-        let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+        let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
         let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
         Some(kib * 1024)
     }

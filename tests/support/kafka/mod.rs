@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
-use rdkafka::ClientConfig;
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -17,6 +17,7 @@ use super::{folder, ports};
 
 /// A cold JVM on two busy cores; it takes three seconds on an idle one.
 const STARTS_WITHIN: Duration = Duration::from_secs(120);
+const ANSWERS_WITHIN: Duration = Duration::from_secs(60);
 const STOPS_WITHIN: Duration = Duration::from_secs(60);
 
 /// A broker of its own; its data outlives restarts and goes with the run's folder.
@@ -85,6 +86,40 @@ impl Kafka {
                 answer.topics()[0].partitions().iter().filter(|p| p.leader() == 1).count() == wanted
             })
         });
+    }
+
+    /// The offset behind the last record of each partition.
+    pub fn ends(&self, topic: &str, partitions: i32) -> Vec<i64> {
+        let client: BaseConsumer = self.client().create().expect("a client");
+        let end = |partition| {
+            client.fetch_watermarks(topic, partition, ANSWERS_WITHIN).expect("watermarks").1
+        };
+        (0..partitions).map(end).collect()
+    }
+
+    /// The group's stable offset of each partition, −1 where it has none.
+    pub fn committed(&self, group: &str, topic: &str, partitions: i32) -> Vec<i64> {
+        let client: BaseConsumer = self
+            .client()
+            .set("group.id", group)
+            .set("isolation.level", "read_committed")
+            .create()
+            .expect("a client");
+        let mut list = TopicPartitionList::new();
+        for partition in 0..partitions {
+            list.add_partition(topic, partition);
+        }
+        let answer = client.committed_offsets(list, ANSWERS_WITHIN).expect("offsets");
+        let offset = |partition: &Offset| partition.to_raw().filter(|raw| *raw >= 0).unwrap_or(-1);
+        answer.elements().iter().map(|element| offset(&element.offset())).collect()
+    }
+
+    /// Members of the group; `None` where the broker knows no such group.
+    pub fn members(&self, group: &str) -> Option<usize> {
+        let client: BaseConsumer = self.client().create().expect("a client");
+        let list = client.fetch_group_list(Some(group), ANSWERS_WITHIN).expect("groups");
+        let found = list.groups().iter().find(|found| found.name() == group)?;
+        (found.state() != "Dead").then(|| found.members().len())
     }
 
     /// A client's configuration; quick to see that the broker is back.
