@@ -39,7 +39,10 @@ fn until_caught_up_ends_with_a_summary() {
     for reason in ["invalid_json", "unknown_event_type", "missing_field"] {
         assert_eq!(number(reason), count(&sent, |fate| *fate == Fate::Letter(reason)));
     }
-    assert_eq!(kafka.committed(&domain.group, &domain.topic, PARTITIONS), kafka.ends(&domain.topic, PARTITIONS));
+    assert_eq!(
+        kafka.committed(&domain.group, &domain.topic, PARTITIONS),
+        kafka.ends(&domain.topic, PARTITIONS)
+    );
     // Nothing new: a second run has nothing to do and does nothing.
     let mut again = domain.run(&["DELIVERY", "--until-caught-up"], &[]);
     assert_eq!(again.wait(WITHIN).code(), Some(0));
@@ -51,7 +54,8 @@ fn a_topic_of_ignored_events_advances() {
     let kafka = shared();
     let bigquery = EmbeddedBigQuery::start("all-ignored", "", 1);
     let domain = Domain::new("all-ignored", kafka, &bigquery.urls());
-    let all: Vec<String> = domain.contract().events.iter().map(|event| event.name.clone()).collect();
+    let all: Vec<String> =
+        domain.contract().events.iter().map(|event| event.name.clone()).collect();
     domain.set("IGNORE_EVENTS_DELIVERY", &all.join(","));
     let mut publisher = Publisher::new(kafka, &domain, 2);
     publisher.publish(500);
@@ -102,7 +106,9 @@ fn disabled_touches_nothing() {
     let kafka = shared();
     let bigquery = EmbeddedBigQuery::start("disabled", "", 1);
     let domain = Domain::new("disabled", kafka, &bigquery.urls());
-    Publisher::new(kafka, &domain, 4).publish(10);
+    let mut publisher = Publisher::new(kafka, &domain, 4);
+    publisher.publish(10);
+    publisher.flush();
     domain.set("DISABLE", "true");
     let mut instance = domain.start_ready();
     assert_eq!(instance.get("/livez").map(|(status, _)| status), Some(200));

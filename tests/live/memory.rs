@@ -10,13 +10,14 @@ use crate::support::proof::{Guarantee, prove, wait_progress};
 use crate::support::until::until_true;
 
 const MIB: u64 = 1 << 20;
-const IN_FLIGHT: u64 = 32 * MIB;
+/// The default.
+const IN_FLIGHT: u64 = 64 * MIB;
 /// What the process may take beyond what is in flight.
 const BESIDES: u64 = 64 * MIB;
 const WITHIN: Duration = Duration::from_secs(180);
 
-/// Four kilobytes an event: 160 MiB in the topic, five times what may be in flight.
-const EVENTS: usize = 40_000;
+/// Four kilobytes an event: 240 MiB in the topic, four times what may be in flight.
+const EVENTS: usize = 60_000;
 const PADDING: usize = 4_000;
 
 #[test]
@@ -41,7 +42,11 @@ fn a_stalled_sink_holds_the_bound() {
     // Long enough for a reader without a bound to take in everything.
     std::thread::sleep(Duration::from_secs(10));
     let read = instance.metric("generic_consumer_read_records_total").expect("metrics");
-    assert!((read as usize) < sent.len() / 2, "{read} of {} read while nothing is written", sent.len());
+    assert!(
+        (read as usize) < sent.len() / 2,
+        "{read} of {} read while nothing is written",
+        sent.len()
+    );
     let peak = instance.process.peak_resident().expect("it is running");
     println!("peak resident memory {} MiB with {} MiB in flight", peak / MIB, IN_FLIGHT / MIB);
     assert!(peak < IN_FLIGHT + BESIDES, "{} MiB resident", peak / MIB);
@@ -52,4 +57,3 @@ fn a_stalled_sink_holds_the_bound() {
     assert!(peak < IN_FLIGHT + BESIDES, "{} MiB resident while catching up", peak / MIB);
     instance.stop();
 }
-

@@ -57,7 +57,11 @@ fn the_broker_away_and_back() {
     let mut instance = domain.start();
     for killed in [true, false] {
         wait_progress(&bigquery, "before the outage", WITHIN);
-        if killed { kafka.kill() } else { kafka.stop() }
+        if killed {
+            kafka.kill()
+        } else {
+            kafka.stop()
+        }
         std::thread::sleep(AWAY);
         instance.assert_running();
         kafka.start_again();

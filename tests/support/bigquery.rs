@@ -93,7 +93,9 @@ impl EmbeddedBigQuery {
         });
         until_true("the embedded BigQuery listens", STARTS_WITHIN, || {
             assert!(process.ended().is_none(), "it has ended:\n{}", process.output());
-            [self.rest, self.grpc].iter().all(|port| TcpStream::connect(("127.0.0.1", *port)).is_ok())
+            [self.rest, self.grpc]
+                .iter()
+                .all(|port| TcpStream::connect(("127.0.0.1", *port)).is_ok())
         });
         self.process = Some(process);
     }

@@ -125,7 +125,8 @@ storage = "{storage}"
         self.started.set(number);
         let name = format!("{}-{number}", self.group);
         let anywhere = [("METRICS_ADDR", "127.0.0.1:0"), ("NO_COLOR", "1")];
-        let variables = anywhere.iter().chain(variables);
+        let extra: Vec<(&str,&str)> = std::env::var("XARENA").is_ok().then(|| ("MALLOC_MMAP_THRESHOLD_", "131072")).into_iter().collect();
+        let variables = anywhere.iter().chain(variables).chain(extra.iter());
         Process::start(&Start {
             name: &name,
             log: &self.folder.join(format!("{name}.log")),

@@ -28,7 +28,9 @@ const AROUND_MS: i64 = 1_794_000_000_000;
 /// What an event has to become.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
-    Row { event_id: String },
+    Row {
+        event_id: String,
+    },
     Ignored,
     /// A dead letter with this reason code.
     Letter(&'static str),
