@@ -1,0 +1,54 @@
+# What a person or a build server calls. `make help` lists it.
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+
+CARGO ?= cargo
+# What tests/setup/install.sh puts there is found by the steps behind it.
+export PATH := $(HOME)/.cargo/bin:/usr/local/go/bin:$(PATH)
+# One target folder for every step and every fetched peer.
+export CARGO_TARGET_DIR ?= $(CURDIR)/target
+# The crate is built once or twice here, so nothing reads what an incremental build would keep.
+export CARGO_INCREMENTAL ?= 0
+export CARGO_TERM_COLOR ?= auto
+
+.PHONY: help
+help: ## This list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+
+.PHONY: test
+test: setup fmt lint doc fast live ## Everything: what is missing is installed (Debian), then every check and test
+
+.PHONY: setup
+setup: ## Install what the tests need and this machine lacks (Debian), or say what it is
+	@tests/setup/install.sh
+
+.PHONY: fmt
+fmt: ## Formatting, checked
+	$(CARGO) fmt --check
+
+.PHONY: lint
+lint: ## clippy over every target, warnings are errors
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --test live -- -D warnings
+
+.PHONY: doc
+doc: ## rustdoc, warnings are errors
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
+
+.PHONY: fast
+fast: ## cargo test: needs Rust, a C compiler, make and perl
+	$(CARGO) test --locked
+
+.PHONY: live
+live: ## Real peers: Apache Kafka, BigQuery emulators, Google's clients; 5 kills (CHAOS_KILLS, CHAOS_SEED)
+	$(CARGO) test --locked --test live
+
+.PHONY: chaos
+chaos: ## The exactly-once and at-least-once tests with 50 kills each (CHAOS_KILLS, CHAOS_SEED)
+	CHAOS_KILLS=$${CHAOS_KILLS:-50} $(CARGO) test --locked --test live -- --nocapture --test-threads=1 chaos::
+
+.PHONY: audit
+audit: ## cargo-deny: licences, bans, sources; advisories where they can be reached
+	@tests/setup/audit.sh

@@ -1,0 +1,102 @@
+//! Dead letters in a Kafka topic: the record as it was, the facts as headers.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::{Headers, Message};
+use rdkafka::{Offset, TopicPartitionList};
+
+use crate::support::bigquery::{At, EmbeddedBigQuery};
+use crate::support::domain::{Domain, TABLE};
+use crate::support::events::{Fate, Publisher, Sent};
+use crate::support::kafka::{Kafka, shared};
+
+const WITHIN: Duration = Duration::from_secs(120);
+
+#[test]
+fn a_topic_takes_dead_letters_with_their_facts() {
+    let kafka = shared();
+    let bigquery = EmbeddedBigQuery::start("letters", "", 1);
+    let domain = Domain::new("letters", kafka, &bigquery.urls());
+    let letters = "letters-dead";
+    kafka.create_topic(letters, 1);
+    domain.set("DEAD_LETTER_DELIVERY", &format!("kafka:{letters}"));
+    let mut publisher = Publisher::new(kafka, &domain, 11);
+    publisher.publish(1_000);
+    let sent = publisher.flush();
+    let mut run = domain.run(&["DELIVERY", "--until-caught-up"], &[]);
+    assert_eq!(run.wait(WITHIN).code(), Some(0));
+
+    let bad: Sent = sent.into_iter().filter(|(_, fate)| matches!(fate, Fate::Letter(_))).collect();
+    assert!(!bad.is_empty());
+    let originals = records(kafka, &domain.topic, 4);
+    let mut found = BTreeMap::new();
+    for letter in records(kafka, letters, 1).into_values() {
+        let header = |name: &str| letter.headers.get(name).cloned().unwrap_or_default();
+        let number = |name: &str| header(name).parse::<i64>().unwrap();
+        assert_eq!(header("dead_letter.topic"), domain.topic);
+        assert_eq!(header("dead_letter.consumer_group"), domain.group);
+        assert!(header("dead_letter.contract").contains("delivery_events_v10"));
+        let at = (number("dead_letter.partition") as i32, number("dead_letter.offset"));
+        let original = &originals[&at];
+        assert_eq!((&letter.key, &letter.value), (&original.key, &original.value), "{at:?}");
+        let bytes = original.value.as_ref().map_or(0, Vec::len);
+        assert_eq!(number("dead_letter.value_bytes"), bytes as i64);
+        assert_eq!(number("dead_letter.timestamp_ms"), original.timestamp_ms);
+        assert_eq!(header("dead_letter.value_sha256").len(), 64);
+        found.insert(at, header("dead_letter.reason"));
+    }
+    let expected: BTreeMap<At, String> = bad
+        .into_iter()
+        .filter_map(|(at, fate)| match fate {
+            Fate::Letter(reason) => Some((at, reason.to_owned())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(found, expected);
+    assert!(!bigquery.has_table(&format!("{TABLE}_dead_letters")));
+}
+
+struct Read {
+    key: Option<Vec<u8>>,
+    value: Option<Vec<u8>>,
+    timestamp_ms: i64,
+    headers: BTreeMap<String, String>,
+}
+
+/// Every record of a topic.
+fn records(kafka: &Kafka, topic: &str, partitions: i32) -> BTreeMap<At, Read> {
+    let ends = kafka.ends(topic, partitions);
+    let total: i64 = ends.iter().sum();
+    let reader: BaseConsumer = kafka.client().set("group.id", "reader").create().unwrap();
+    let mut list = TopicPartitionList::new();
+    for partition in 0..partitions {
+        list.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
+    }
+    reader.assign(&list).unwrap();
+    let began = Instant::now();
+    let mut records = BTreeMap::new();
+    while (records.len() as i64) < total {
+        assert!(began.elapsed() < WITHIN, "{} of {total} records of {topic}", records.len());
+        let Some(message) = reader.poll(Duration::from_millis(100)) else { continue };
+        let message = message.unwrap();
+        let headers = message.headers().map_or_else(BTreeMap::new, |headers| {
+            headers
+                .iter()
+                .map(|header| {
+                    let value = String::from_utf8_lossy(header.value.unwrap_or_default());
+                    (header.key.to_owned(), value.into_owned())
+                })
+                .collect()
+        });
+        let read = Read {
+            key: message.key().map(<[u8]>::to_vec),
+            value: message.payload().map(<[u8]>::to_vec),
+            timestamp_ms: message.timestamp().to_millis().unwrap_or(-1),
+            headers,
+        };
+        records.insert((message.partition(), message.offset()), read);
+    }
+    records
+}

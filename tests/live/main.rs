@@ -1,0 +1,12 @@
+//! Tests on real peers: `cargo test --test live`. A peer that cannot be had fails its tests.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod chaos;
+mod dead_letters;
+mod kafka_facts;
+mod lifecycle;
+mod memory;
+mod outage;
+mod rebalance;

@@ -1,0 +1,59 @@
+//! Memory stays within its bound when BigQuery stalls and Kafka is full.
+
+use std::time::Duration;
+
+use crate::support::bigquery::EmbeddedBigQuery;
+use crate::support::domain::Domain;
+use crate::support::events::Publisher;
+use crate::support::kafka::shared;
+use crate::support::proof::{Guarantee, prove, wait_progress};
+use crate::support::until::until_true;
+
+const MIB: u64 = 1 << 20;
+/// The default.
+const IN_FLIGHT: u64 = 64 * MIB;
+/// What the process may take beyond what is in flight.
+const BESIDES: u64 = 64 * MIB;
+const WITHIN: Duration = Duration::from_secs(180);
+
+/// Four kilobytes an event: 240 MiB in the topic, four times what may be in flight.
+const EVENTS: usize = 60_000;
+const PADDING: usize = 4_000;
+
+#[test]
+fn a_stalled_sink_holds_the_bound() {
+    let kafka = shared();
+    let bigquery = EmbeddedBigQuery::start("memory", "", 1);
+    let domain = Domain::new("memory", kafka, &bigquery.urls());
+    domain.set("IN_FLIGHT_BYTES", &format!("{}MiB", IN_FLIGHT / MIB));
+    let mut publisher = Publisher::new(kafka, &domain, 10).padded(PADDING);
+    publisher.publish(100);
+    publisher.flush();
+    let mut instance = domain.start();
+    wait_progress(&bigquery, "before the stall", WITHIN);
+    bigquery.freeze();
+    publisher.publish(EVENTS);
+    let sent = publisher.flush();
+    // Full: it has stopped reading well before the topic's end.
+    until_true("the limit is reached", WITHIN, || {
+        instance.assert_running();
+        instance.metric("generic_consumer_in_flight_bytes").unwrap_or(0.0) >= IN_FLIGHT as f64 * 0.9
+    });
+    // Long enough for a reader without a bound to take in everything.
+    std::thread::sleep(Duration::from_secs(10));
+    let read = instance.metric("generic_consumer_read_records_total").expect("metrics");
+    assert!(
+        (read as usize) < sent.len() / 2,
+        "{read} of {} read while nothing is written",
+        sent.len()
+    );
+    let peak = instance.process.peak_resident().expect("it is running");
+    println!("peak resident memory {} MiB with {} MiB in flight", peak / MIB, IN_FLIGHT / MIB);
+    assert!(peak < IN_FLIGHT + BESIDES, "{} MiB resident", peak / MIB);
+    bigquery.thaw();
+    prove(&bigquery, &sent, Guarantee::ExactlyOnce, WITHIN);
+    let peak = instance.process.peak_resident().expect("it is running");
+    println!("peak resident memory {} MiB after catching up", peak / MIB);
+    assert!(peak < IN_FLIGHT + BESIDES, "{} MiB resident while catching up", peak / MIB);
+    instance.stop();
+}

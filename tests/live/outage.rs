@@ -1,0 +1,74 @@
+//! A peer is away for a while: nobody steps in, the instance goes on by itself.
+
+use std::time::Duration;
+
+use crate::support::bigquery::EmbeddedBigQuery;
+use crate::support::domain::Domain;
+use crate::support::events::{Feed, Publisher};
+use crate::support::kafka::{Kafka, shared};
+use crate::support::proof::{Guarantee, compare, prove, wait_progress};
+
+const WITHIN: Duration = Duration::from_secs(180);
+
+/// Longer than a session (6 s) and a transaction (10 s): everything that can time out does.
+const AWAY: Duration = Duration::from_secs(20);
+
+#[test]
+fn bigquery_away_and_back() {
+    let kafka = shared();
+    let mut bigquery = EmbeddedBigQuery::start("bigquery-away", "", 1);
+    let domain = Domain::new("bigquery-away", kafka, &bigquery.urls());
+    let feed = Feed::start(Publisher::new(kafka, &domain, 7), 300);
+    let mut instance = domain.start();
+    wait_progress(&bigquery, "before the outage", WITHIN);
+    bigquery.kill();
+    std::thread::sleep(AWAY);
+    instance.assert_running();
+    bigquery.start_again();
+    wait_progress(&bigquery, "after the outage", WITHIN);
+    let arrived = prove(&bigquery, &feed.stop(), Guarantee::ExactlyOnce, WITHIN);
+    instance.stop();
+    assert!(arrived.visible > 0);
+}
+
+#[test]
+fn bigquery_away_at_the_start() {
+    let kafka = shared();
+    let mut bigquery = EmbeddedBigQuery::start("bigquery-late", "", 1);
+    let domain = Domain::new("bigquery-late", kafka, &bigquery.urls());
+    let mut publisher = Publisher::new(kafka, &domain, 8);
+    publisher.publish(200);
+    let sent = publisher.flush();
+    bigquery.kill();
+    let mut instance = domain.start();
+    std::thread::sleep(Duration::from_secs(5));
+    instance.assert_running();
+    bigquery.start_again();
+    prove(&bigquery, &sent, Guarantee::ExactlyOnce, WITHIN);
+    instance.stop();
+}
+
+#[test]
+fn the_broker_away_and_back() {
+    let mut kafka = Kafka::start("broker-away");
+    let bigquery = EmbeddedBigQuery::start("broker-away", "", 1);
+    let domain = Domain::new("broker-away", &kafka, &bigquery.urls());
+    let feed = Feed::start(Publisher::new(&kafka, &domain, 9), 300);
+    let mut instance = domain.start();
+    for killed in [true, false] {
+        wait_progress(&bigquery, "before the outage", WITHIN);
+        if killed {
+            kafka.kill()
+        } else {
+            kafka.stop()
+        }
+        std::thread::sleep(AWAY);
+        instance.assert_running();
+        kafka.start_again();
+        wait_progress(&bigquery, "after the outage", WITHIN);
+    }
+    let sent = feed.stop();
+    prove(&bigquery, &sent, Guarantee::ExactlyOnce, WITHIN);
+    instance.stop();
+    compare(&bigquery, &sent, Guarantee::ExactlyOnce);
+}

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Installs what `make test` needs and this machine lacks, on Debian; elsewhere says what is missing.
+# On a machine that has everything it does nothing.
+set -euo pipefail
+
+rust_needed=90      # 1.90, rust-version in Cargo.toml
+java_needed=17      # Kafka 4
+packages=()         # Debian's names
+missing=()          # in words, for everywhere else
+
+has() { command -v "$1" >/dev/null 2>&1; }
+want() { missing+=("$1"); shift; packages+=("$@"); }
+
+java_version() { java -version 2>&1 | sed -nE '1s/.*"([0-9]+)[."].*/\1/p'; }
+
+if ! has cc && ! has gcc && ! has clang; then want "a C compiler" gcc libc6-dev; fi
+has c++ || want "a C++ compiler" g++
+has make || want "make" make
+has perl || want "perl" perl
+has git || want "git" git
+has java && [ "$(java_version)" -ge "$java_needed" ] || want "Java $java_needed or later" java
+has mvn || want "Maven (mvn)" maven
+has go || want "Go 1.21 or later" golang-go ca-certificates
+has setpriv || want "setpriv (util-linux)" util-linux
+if ! has python3 || ! python3 -c 'import venv, ensurepip' 2>/dev/null; then
+  want "Python 3 with venv" python3 python3-venv
+fi
+
+apt() {
+  if [ "$(id -u)" = 0 ]; then env DEBIAN_FRONTEND=noninteractive apt-get "$@"
+  else sudo env DEBIAN_FRONTEND=noninteractive apt-get "$@"; fi
+}
+
+if [ ${#packages[@]} -gt 0 ]; then
+  if [ ! -e /etc/debian_version ] || ! has apt-get; then
+    printf 'make test needs, and this machine lacks:\n' >&2
+    printf '  - %s\n' "${missing[@]}" >&2
+    exit 1
+  fi
+  echo "installing: ${missing[*]}"
+  apt update -qq
+  # Debian 12 has Java 17, its successors later ones.
+  for index in "${!packages[@]}"; do
+    [ "${packages[$index]}" = java ] || continue
+    packages[index]=default-jre-headless
+    for version in 17 21 25; do
+      if apt-cache show "openjdk-$version-jre-headless" >/dev/null 2>&1; then
+        packages[index]="openjdk-$version-jre-headless"
+        break
+      fi
+    done
+  done
+  apt install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+fi
+
+# Rust last: Debian's own rustc is too old more often than not, its rustup is not.
+rust_minor() { cargo --version 2>/dev/null | sed -nE 's/^cargo 1\.([0-9]+).*/\1/p'; }
+if ! has cargo && [ -e /etc/debian_version ] && ! has rustup; then
+  apt update -qq && apt install -y -qq --no-install-recommends rustup >/dev/null 2>&1 || true
+fi
+if has rustup && [ "$(rust_minor || echo 0)" -lt "$rust_needed" ] 2>/dev/null; then
+  rustup toolchain install stable --profile minimal --component clippy,rustfmt
+fi
+minor=$(rust_minor || true)
+if [ -z "$minor" ] || [ "$minor" -lt "$rust_needed" ]; then
+  echo "make test needs Rust 1.$rust_needed or later: install it with rustup (https://rustup.rs)" >&2
+  exit 1
+fi
+for tool in rustfmt cargo-clippy; do
+  has "$tool" || { echo "make test needs $tool: rustup component add rustfmt clippy" >&2; exit 1; }
+done

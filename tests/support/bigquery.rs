@@ -1,0 +1,192 @@
+//! The embedded BigQuery as a process of its own, and a look into its store.
+
+use std::collections::BTreeMap;
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::process::{Process, Start};
+use super::until::until_true;
+use super::{folder, ports};
+
+const STARTS_WITHIN: Duration = Duration::from_secs(60);
+
+/// Project and dataset of every test.
+pub const PROJECT: &str = "p-live";
+pub const DATASET: &str = "live";
+
+/// The URLs under which a BigQuery is reached.
+pub struct Urls {
+    pub rest: String,
+    pub storage: String,
+}
+
+/// Its rows outlive its restarts.
+pub struct EmbeddedBigQuery {
+    folder: PathBuf,
+    rest: u16,
+    grpc: u16,
+    faults: String,
+    seed: u64,
+    process: Option<Process>,
+}
+
+/// A row as the store has it, visible or not.
+#[derive(Debug, Clone)]
+pub struct StoredRow {
+    pub partition: i32,
+    pub offset: i64,
+    pub stream: String,
+    pub visible: bool,
+    pub event_id: String,
+}
+
+/// A position in the topic: partition, offset.
+pub type At = (i32, i64);
+
+impl EmbeddedBigQuery {
+    /// `faults` as `local bigquery --faults` takes them.
+    pub fn start(name: &str, faults: &str, seed: u64) -> Self {
+        let mut bigquery = Self {
+            folder: folder::fresh(&format!("bigquery-{name}")),
+            rest: ports::free(),
+            grpc: ports::free(),
+            faults: faults.to_owned(),
+            seed,
+            process: None,
+        };
+        bigquery.start_again();
+        bigquery
+    }
+
+    pub fn urls(&self) -> Urls {
+        let url = |port| format!("http://127.0.0.1:{port}");
+        Urls { rest: url(self.rest), storage: url(self.grpc) }
+    }
+
+    pub fn start_again(&mut self) {
+        assert!(self.process.is_none(), "the embedded BigQuery is running");
+        let text = |text: &str| text.into();
+        let mut arguments = vec![text("local"), text("bigquery")];
+        let values = [
+            ("--rest", format!("127.0.0.1:{}", self.rest)),
+            ("--grpc", format!("127.0.0.1:{}", self.grpc)),
+            ("--store", self.store().display().to_string()),
+            ("--faults", self.faults.clone()),
+            // Another course of faults after a restart, and still a repeatable one.
+            ("--seed", self.seed.to_string()),
+        ];
+        self.seed = self.seed.wrapping_add(1);
+        for (name, value) in values {
+            arguments.extend([text(name), value.into()]);
+        }
+        let log = self.folder.join("bigquery.log");
+        let mut process = Process::start(&Start {
+            name: "the embedded BigQuery",
+            log: &log,
+            program: env!("CARGO_BIN_EXE_generic-consumer").as_ref(),
+            arguments,
+            variables: Vec::new(),
+            folder: Some(&self.folder),
+        });
+        until_true("the embedded BigQuery listens", STARTS_WITHIN, || {
+            assert!(process.ended().is_none(), "it has ended:\n{}", process.output());
+            [self.rest, self.grpc]
+                .iter()
+                .all(|port| TcpStream::connect(("127.0.0.1", *port)).is_ok())
+        });
+        self.process = Some(process);
+    }
+
+    /// SIGKILL; what it acknowledged is in the store.
+    pub fn kill(&mut self) {
+        self.process.take().expect("the embedded BigQuery is running").kill();
+    }
+
+    /// SIGSTOP: connections stay open and nothing is answered.
+    pub fn freeze(&self) {
+        self.process.as_ref().expect("running").signal("STOP");
+    }
+
+    pub fn thaw(&self) {
+        self.process.as_ref().expect("running").signal("CONT");
+    }
+
+    /// Rows of a table in the order of their streams; none where there is no such table yet.
+    pub fn rows(&self, table: &str) -> Vec<StoredRow> {
+        let columns = "_kafka_partition, _kafka_offset, __stream, __visible, event_id";
+        self.query(table, columns, "ORDER BY __stream, __row", |row| {
+            Ok(StoredRow {
+                partition: row.get(0)?,
+                offset: row.get(1)?,
+                stream: row.get(2)?,
+                visible: row.get(3)?,
+                event_id: row.get(4)?,
+            })
+        })
+    }
+
+    /// Reasons of the visible dead letters by position; a letter may repeat.
+    pub fn letters(&self, table: &str) -> BTreeMap<At, String> {
+        let columns = "_kafka_partition, _kafka_offset, reason";
+        let letters =
+            self.query(&format!("{table}_dead_letters"), columns, "AND __visible = 1", |row| {
+                Ok(((row.get(0)?, row.get(1)?), row.get(2)?))
+            });
+        letters.into_iter().collect()
+    }
+
+    /// How many rows are visible beyond the `known` first ones, and how many there are in all: cheap
+    /// to ask again and again.
+    pub fn fresh_rows(&self, table: &str, known: i64) -> (i64, i64) {
+        let counts = self.query(
+            table,
+            "ifnull(sum(__visible), 0), ifnull(max(rowid), 0)",
+            &format!("AND rowid > {known}"),
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        );
+        counts.into_iter().next().unwrap_or_default()
+    }
+
+    pub fn has_table(&self, table: &str) -> bool {
+        let id = format!("{PROJECT}.{DATASET}.{table}");
+        let asked = self.open().query_row("SELECT 1 FROM __tables WHERE id = ?1", [id], |_| Ok(()));
+        asked.is_ok()
+    }
+
+    pub fn store(&self) -> PathBuf {
+        self.folder.join("store.sqlite")
+    }
+
+    fn query<T>(
+        &self,
+        table: &str,
+        columns: &str,
+        rest: &str,
+        read: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+    ) -> Vec<T> {
+        if !self.has_table(table) {
+            return Vec::new();
+        }
+        let sql =
+            format!(r#"SELECT {columns} FROM "{PROJECT}.{DATASET}.{table}" WHERE true {rest}"#);
+        let connection = self.open();
+        let mut statement = connection.prepare(&sql).expect("the store can be asked");
+        let rows = statement.query_map([], read).expect("rows");
+        rows.collect::<Result<_, _>>().expect("rows")
+    }
+
+    fn open(&self) -> Connection {
+        open(&self.store())
+    }
+}
+
+fn open(store: &Path) -> Connection {
+    // Reading a write-ahead log takes write access to the file beside it.
+    let connection = Connection::open_with_flags(store, OpenFlags::SQLITE_OPEN_READ_WRITE);
+    let connection = connection.expect("the store opens");
+    connection.busy_timeout(Duration::from_secs(30)).expect("set");
+    connection
+}

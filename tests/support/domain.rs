@@ -1,0 +1,189 @@
+//! A domain in a folder of its own: contract, `.env`, environments; and instances that run it.
+
+use std::cell::{Cell, RefCell};
+use std::ffi::OsString;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use generic_consumer::contract::{self, Contract};
+
+use super::bigquery::{DATASET, PROJECT, Urls};
+use super::kafka::Kafka;
+use super::process::{Process, Start};
+use super::until::until_true;
+use super::{folder, http, ports};
+
+pub const PARTITIONS: i32 = 4;
+pub const TABLE: &str = "delivery_events";
+pub const IGNORED: &str = "ShippingPricesEstimatedEvent";
+
+const DOCUMENT: &str = "delivery_events_v10";
+const CHANNEL: &str = "DeliveryEventsV10Topic";
+
+/// From a process's start to its first partition: the group waits for a killed member's session
+/// (6 s), the committed offsets for its transaction (10 s and the broker's interval of 1 s).
+const READY_WITHIN: Duration = Duration::from_secs(90);
+
+/// DELIVERY as one test runs it. Topic and group are called like the test.
+pub struct Domain {
+    pub topic: String,
+    pub group: String,
+    folder: PathBuf,
+    keys: RefCell<Vec<(String, String)>>,
+    started: Cell<u32>,
+}
+
+/// A running `generic-consumer DELIVERY`.
+pub struct Instance {
+    pub process: Process,
+    metrics: u16,
+}
+
+impl Domain {
+    /// Makes the topic and the folder.
+    pub fn new(name: &str, kafka: &Kafka, bigquery: &Urls) -> Self {
+        kafka.create_topic(name, PARTITIONS);
+        let folder = folder::fresh(&format!("domain-{name}"));
+        copy_contract(&folder.join("contracts/delivery"), name);
+        std::fs::create_dir(folder.join("config")).expect("a folder");
+        let environments = format!(
+            r#"
+[consume.live]
+bootstrap_servers = "{bootstrap}"
+[consume.live.properties]
+# A killed member is missed after six seconds.
+"session.timeout.ms" = "6000"
+"heartbeat.interval.ms" = "1000"
+[write.live]
+project = "{PROJECT}"
+dataset = "{DATASET}"
+[write.live.endpoint]
+rest = "{rest}"
+storage = "{storage}"
+"#,
+            bootstrap = kafka.bootstrap(),
+            rest = bigquery.rest,
+            storage = bigquery.storage,
+        );
+        std::fs::write(folder.join("config/environments.toml"), environments).expect("written");
+        let keys = [
+            ("BQ_TABLE_DELIVERY", TABLE.to_owned()),
+            ("IMPORT_PATH_DELIVERY", format!("contracts.delivery.{DOCUMENT}")),
+            ("IMPORT_OBJECT_DELIVERY", CHANNEL.to_owned()),
+            ("IGNORE_EVENTS_DELIVERY", format!(r#""[\"{IGNORED}\"]""#)),
+            ("CONSUME_ENV_DELIVERY", "live".to_owned()),
+            ("GROUP_ID_DELIVERY", name.to_owned()),
+            ("WRITE_ENV", "live".to_owned()),
+        ];
+        let keys = keys.map(|(name, value)| (name.to_owned(), value)).to_vec();
+        let name = name.to_owned();
+        let (keys, started) = (RefCell::new(keys), Cell::new(0));
+        Self { topic: name.clone(), group: name, folder, keys, started }
+    }
+
+    /// Sets a key of the `.env` for the instances started from here on.
+    pub fn set(&self, key: &str, value: &str) -> &Self {
+        let mut keys = self.keys.borrow_mut();
+        keys.retain(|(name, _)| name != key);
+        keys.push((key.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub fn contract(&self) -> Contract {
+        let path = format!("contracts.delivery.{DOCUMENT}");
+        contract::load(&self.folder.join("contracts"), &path, CHANNEL)
+            .unwrap_or_else(|error| panic!("the contract loads: {error:?}"))
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Starts an instance and does not wait for anything.
+    pub fn start(&self) -> Instance {
+        let metrics = ports::free();
+        let process = self.run(&["DELIVERY"], &[("METRICS_ADDR", &format!("127.0.0.1:{metrics}"))]);
+        Instance { process, metrics }
+    }
+
+    /// Starts an instance and waits until it is ready.
+    pub fn start_ready(&self) -> Instance {
+        let mut instance = self.start();
+        instance.wait_ready();
+        instance
+    }
+
+    /// Starts the binary with these arguments in the domain's folder.
+    pub fn run(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Process {
+        let mut env = String::new();
+        for (name, value) in self.keys.borrow().iter() {
+            writeln!(env, "{name}='{value}'").expect("a string");
+        }
+        std::fs::write(self.folder.join(".env"), env).expect("written");
+        let number = self.started.get() + 1;
+        self.started.set(number);
+        let name = format!("{}-{number}", self.group);
+        let anywhere = [("METRICS_ADDR", "127.0.0.1:0"), ("NO_COLOR", "1")];
+        let extra: Vec<(&str,&str)> = std::env::var("XARENA").is_ok().then(|| ("MALLOC_MMAP_THRESHOLD_", "131072")).into_iter().collect();
+        let variables = anywhere.iter().chain(variables).chain(extra.iter());
+        Process::start(&Start {
+            name: &name,
+            log: &self.folder.join(format!("{name}.log")),
+            program: env!("CARGO_BIN_EXE_generic-consumer").as_ref(),
+            arguments: arguments.iter().map(OsString::from).collect(),
+            variables: variables.map(|(name, value)| (name.into(), value.into())).collect(),
+            folder: Some(&self.folder),
+        })
+    }
+}
+
+impl Instance {
+    pub fn wait_ready(&mut self) {
+        let what = format!("{} is ready", self.process.name());
+        let (process, metrics) = (&mut self.process, self.metrics);
+        until_true(&what, READY_WITHIN, || {
+            assert!(process.ended().is_none(), "it has ended");
+            http::get(metrics, "/readyz").is_some_and(|(status, _)| status == 200)
+        });
+    }
+
+    /// Fails the test if it has ended by itself.
+    pub fn assert_running(&mut self) {
+        let status = self.process.ended();
+        assert!(status.is_none(), "{} has ended: {status:?}", self.process.name());
+    }
+
+    /// SIGTERM has to end it with 0 within 30 s.
+    pub fn stop(&mut self) {
+        let (status, took) = self.process.stop(Duration::from_secs(60));
+        assert_eq!(status.code(), Some(0), "{} after SIGTERM", self.process.name());
+        assert!(took < Duration::from_secs(30), "SIGTERM took {took:?}");
+    }
+
+    pub fn get(&self, path: &str) -> Option<(u16, String)> {
+        http::get(self.metrics, path)
+    }
+
+    /// Sum of a metric over its labels; `None` while nobody answers.
+    pub fn metric(&self, name: &str) -> Option<f64> {
+        let (_, page) = self.get("/metrics")?;
+        let values = page.lines().filter_map(|line| {
+            let rest = line.strip_prefix(name)?;
+            let at_end = rest.starts_with([' ', '{']);
+            at_end.then(|| rest.rsplit(' ').next()?.parse::<f64>().ok()).flatten()
+        });
+        Some(values.sum())
+    }
+}
+
+/// The repository's delivery contract, its topic called anew.
+fn copy_contract(into: &Path, topic: &str) {
+    std::fs::create_dir_all(into).expect("a folder");
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("contracts/delivery");
+    for file in [format!("{DOCUMENT}.yaml"), "delivery_types.yaml".to_owned()] {
+        let text = std::fs::read_to_string(from.join(&file)).expect("the contract");
+        let renamed = text.replace("address: delivery.events.v10", &format!("address: {topic}"));
+        std::fs::write(into.join(file), renamed).expect("written");
+    }
+}

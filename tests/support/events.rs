@@ -1,0 +1,189 @@
+//! Events on a topic, and what has to become of each.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use generic_consumer::contract::Contract;
+use generic_consumer::contract::sample::{Sample, Samples};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use rdkafka::ClientContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, Message};
+use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
+
+use super::bigquery::At;
+use super::domain::{Domain, IGNORED};
+use super::kafka::Kafka;
+
+/// Long enough for a broker that restarts meanwhile.
+const DELIVERED_WITHIN: Duration = Duration::from_secs(180);
+
+/// November 2026; the samples' times lie around it.
+const AROUND_MS: i64 = 1_794_000_000_000;
+
+/// What an event has to become.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    Row {
+        event_id: String,
+    },
+    Ignored,
+    /// A dead letter with this reason code.
+    Letter(&'static str),
+}
+
+/// Every event that the broker has acknowledged, by position.
+pub type Sent = BTreeMap<At, Fate>;
+
+/// Positions whose fate is this.
+pub fn count(sent: &Sent, fate: impl Fn(&Fate) -> bool) -> usize {
+    sent.values().filter(|each| fate(each)).count()
+}
+
+struct Deliveries(Arc<Mutex<Sent>>);
+
+impl ClientContext for Deliveries {}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = Box<Fate>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, fate: Box<Fate>) {
+        match result {
+            Ok(message) => {
+                let at = (message.partition(), message.offset());
+                let before = self.0.lock().expect("no panics").insert(at, *fate);
+                assert_eq!(before, None, "two events at {at:?}");
+            }
+            Err((error, _)) => panic!("an event was not delivered: {error}"),
+        }
+    }
+}
+
+/// A producer of made-up events: one in seven ignored, one in fifty a tombstone (ignored), one in
+/// thirty bad.
+pub struct Publisher {
+    producer: ThreadedProducer<Deliveries>,
+    sent: Arc<Mutex<Sent>>,
+    topic: String,
+    contract: Contract,
+    dice: StdRng,
+    /// Bytes of filling that each good event carries in a field nobody declared.
+    padding: usize,
+}
+
+impl Publisher {
+    pub fn new(kafka: &Kafka, domain: &Domain, seed: u64) -> Self {
+        let sent = Arc::new(Mutex::new(Sent::new()));
+        let producer = kafka
+            .client()
+            .set("enable.idempotence", "true")
+            .set("linger.ms", "5")
+            .set("message.timeout.ms", DELIVERED_WITHIN.as_millis().to_string())
+            .create_with_context(Deliveries(Arc::clone(&sent)))
+            .expect("a producer");
+        Self {
+            producer,
+            sent,
+            topic: domain.topic.clone(),
+            contract: domain.contract(),
+            dice: StdRng::seed_from_u64(seed),
+            padding: 0,
+        }
+    }
+
+    /// Fills good events up with so many bytes.
+    pub fn padded(self, padding: usize) -> Self {
+        Self { padding, ..self }
+    }
+
+    pub fn publish(&mut self, count: usize) {
+        let (contract, seed) = (self.contract.clone(), self.dice.random());
+        let mut samples = Samples::new(&contract, seed, AROUND_MS);
+        let bad = samples.bad_events();
+        for _ in 0..count {
+            let key = format!("key-{}", self.dice.random_range(0..1_000));
+            let draw = self.dice.random_range(0..150);
+            if draw < 3 {
+                self.send(&key, None, Fate::Ignored);
+            } else if draw < 8 {
+                let (reason, sample) = &bad[self.dice.random_range(0..bad.len())];
+                self.send(&key, Some(&sample.value), Fate::Letter(reason.code()));
+            } else {
+                let sample = samples.event().expect("the contract has events");
+                let (value, fate) = self.good(&sample);
+                self.send(&key, Some(&value), fate);
+            }
+        }
+    }
+
+    /// Waits until the broker has everything, and answers with all that was ever sent.
+    pub fn flush(&self) -> Sent {
+        self.producer.flush(DELIVERED_WITHIN).expect("everything is delivered");
+        self.sent.lock().expect("no panics").clone()
+    }
+
+    fn good(&self, sample: &Sample) -> (Vec<u8>, Fate) {
+        let mut event: serde_json::Value =
+            serde_json::from_slice(&sample.value).expect("samples are JSON");
+        let event_id = event["event_id"].as_str().expect("an id").to_owned();
+        if self.padding > 0 {
+            event["padding"] = "x".repeat(self.padding).into();
+        }
+        let ignored = sample.event_type == IGNORED;
+        let fate = if ignored { Fate::Ignored } else { Fate::Row { event_id } };
+        (event.to_string().into_bytes(), fate)
+    }
+
+    fn send(&self, key: &str, value: Option<&[u8]>, fate: Fate) {
+        let mut record = BaseRecord::with_opaque_to(&self.topic, Box::new(fate)).key(key);
+        record.payload = value;
+        while let Err((error, back)) = self.producer.send(record) {
+            let full = KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull);
+            assert_eq!(error, full, "publish an event");
+            std::thread::sleep(Duration::from_millis(10));
+            record = back;
+        }
+    }
+}
+
+/// Events at a pace, from a thread of their own, until stopped.
+pub struct Feed {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<Sent>>,
+}
+
+impl Feed {
+    pub fn start(mut publisher: Publisher, per_second: usize) -> Self {
+        const TICK: Duration = Duration::from_millis(20);
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || {
+            let began = Instant::now();
+            let mut published = 0;
+            while !stopped.load(Ordering::Relaxed) {
+                let due = (began.elapsed().as_secs_f64() * per_second as f64) as usize;
+                publisher.publish(due.saturating_sub(published));
+                published = due;
+                std::thread::sleep(TICK);
+            }
+            publisher.flush()
+        });
+        Self { stop, thread: Some(thread) }
+    }
+
+    /// Publishes no more; answers with all that was sent.
+    pub fn stop(mut self) -> Sent {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.take().expect("stopped once").join().expect("every event was delivered")
+    }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Fetches Apache Kafka's jars, as pom.xml pins them, into the folder given.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+into=${1:?usage: fetch.sh FOLDER}
+command -v mvn >/dev/null || { echo "fetch.sh: mvn (Apache Maven) is missing" >&2; exit 1; }
+# Into a folder of its own first: one that is there is whole.
+new="$into.new.$$"
+trap 'rm -rf "$new"' EXIT
+mvn -q -B -f "$here/pom.xml" dependency:copy-dependencies "-DoutputDirectory=$new" >&2
+rm -rf "$into"
+mv "$new" "$into"
