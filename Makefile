@@ -49,6 +49,10 @@ live: ## Real peers: Apache Kafka, BigQuery emulators, Google's clients; 5 kills
 chaos: ## The exactly-once and at-least-once tests with 50 kills each (CHAOS_KILLS, CHAOS_SEED)
 	CHAOS_KILLS=$${CHAOS_KILLS:-50} $(CARGO) test --locked --test live -- --nocapture --test-threads=1 chaos::
 
+.PHONY: model
+model: ## The exactly-once protocol under many faults at once: minutes and gigabytes
+	$(CARGO) test --locked --test model -- --ignored --nocapture
+
 .PHONY: audit
 audit: ## cargo-deny: licences, bans, sources; advisories where they can be reached
 	@tests/setup/audit.sh

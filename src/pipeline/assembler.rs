@@ -15,6 +15,9 @@ pub struct Assembler {
     age: Duration,
     /// Indexed by partition in exactly-once, index 0 alone in at-least-once.
     lanes: Vec<Option<OpenBatch>>,
+    /// Bytes of each lane's last batch: the next one begins with as much room, so that a steady
+    /// flow neither copies while it grows nor leaves holes of every size behind.
+    sizes: Vec<usize>,
     next: u64,
 }
 
@@ -38,6 +41,7 @@ impl Assembler {
             rows: limits.batch_rows,
             age: limits.batch_age,
             lanes: Vec::new(),
+            sizes: Vec::new(),
             next: 0,
         }
     }
@@ -47,14 +51,16 @@ impl Assembler {
         let index = self.index(partition);
         if self.lanes.len() <= index {
             self.lanes.resize_with(index + 1, || None);
+            self.sizes.resize(index + 1, 0);
         }
+        let room = self.sizes[index] + self.sizes[index] / 8;
         self.lanes[index].get_or_insert_with(|| {
             self.next += 1;
             OpenBatch {
                 batch: Batch {
                     id: BatchId(self.next),
                     spans: Vec::new(),
-                    rows: RowBuffer::default(),
+                    rows: RowBuffer::with_capacity(room),
                     letters: Vec::new(),
                 },
                 opened: now,
@@ -72,7 +78,12 @@ impl Assembler {
         let full = lane.as_ref().is_some_and(|open| {
             open.bytes() >= bytes || open.batch.rows.len() + open.batch.letters.len() >= rows
         });
-        if full { lane.take().map(|open| open.batch) } else { None }
+        if !full {
+            return None;
+        }
+        let batch = lane.take()?.batch;
+        self.sizes[index] = batch.rows.bytes();
+        Some(batch)
     }
 
     /// Takes every batch out that is older than the limit; all of them with `now` absent.
@@ -81,9 +92,13 @@ impl Assembler {
         let ripe = |open: &OpenBatch| now.is_none_or(|now| now - open.opened >= age);
         self.lanes
             .iter_mut()
-            .filter(|lane| lane.as_ref().is_some_and(ripe))
-            .filter_map(Option::take)
-            .map(|open| open.batch)
+            .zip(&mut self.sizes)
+            .filter(|(lane, _)| lane.as_ref().is_some_and(ripe))
+            .filter_map(|(lane, size)| {
+                let batch = lane.take()?.batch;
+                *size = batch.rows.bytes();
+                Some(batch)
+            })
             .collect()
     }
 

@@ -27,8 +27,10 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Bytes it holds in memory until it is settled.
+    /// Bytes it takes in memory until it is settled. Rows count half as much again: the transport
+    /// copies what it sends, and an allocator keeps some of what is given back (measured with a
+    /// stalled peer: 142 MiB resident where rows alone were held to 64 MiB).
     pub fn bytes(&self) -> usize {
-        self.rows.bytes() + self.letters.iter().map(DeadLetter::bytes).sum::<usize>()
+        self.rows.bytes() * 3 / 2 + self.letters.iter().map(DeadLetter::bytes).sum::<usize>()
     }
 }

@@ -67,6 +67,10 @@ impl RowBuffer {
 
     /// Gives back what growing by doubling took beyond the rows, so that bytes counted are bytes held.
     pub fn shrink(&mut self) {
+        // A quarter too much is not worth a hole in the heap.
+        if self.frames.capacity() <= self.frames.len() + self.frames.len() / 4 {
+            return;
+        }
         self.frames.shrink_to_fit();
         self.ends.shrink_to_fit();
         self.positions.shrink_to_fit();

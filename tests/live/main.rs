@@ -4,6 +4,7 @@
 mod support;
 
 mod chaos;
+mod clients;
 mod dead_letters;
 mod kafka_facts;
 mod lifecycle;

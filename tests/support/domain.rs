@@ -96,10 +96,6 @@ storage = "{storage}"
             .unwrap_or_else(|error| panic!("the contract loads: {error:?}"))
     }
 
-    pub fn folder(&self) -> &Path {
-        &self.folder
-    }
-
     /// Starts an instance and does not wait for anything.
     pub fn start(&self) -> Instance {
         let metrics = ports::free();
@@ -125,8 +121,7 @@ storage = "{storage}"
         self.started.set(number);
         let name = format!("{}-{number}", self.group);
         let anywhere = [("METRICS_ADDR", "127.0.0.1:0"), ("NO_COLOR", "1")];
-        let extra: Vec<(&str,&str)> = std::env::var("XARENA").is_ok().then(|| ("MALLOC_MMAP_THRESHOLD_", "131072")).into_iter().collect();
-        let variables = anywhere.iter().chain(variables).chain(extra.iter());
+        let variables = anywhere.iter().chain(variables);
         Process::start(&Start {
             name: &name,
             log: &self.folder.join(format!("{name}.log")),

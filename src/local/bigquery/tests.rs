@@ -119,7 +119,7 @@ impl Bench {
 
 enum Answers {
     Coming(tokio::task::JoinHandle<Result<Streaming<AppendRowsResponse>, Status>>),
-    Here(Streaming<AppendRowsResponse>),
+    Here(Box<Streaming<AppendRowsResponse>>),
 }
 
 struct Appending {
@@ -179,7 +179,7 @@ impl Appending {
     async fn exchange(&mut self, request: AppendRowsRequest) -> Result<AppendRowsResponse, Status> {
         let _ = self.requests.send(request);
         if let Answers::Coming(coming) = &mut self.answers {
-            self.answers = Answers::Here(coming.await.expect("joined")?);
+            self.answers = Answers::Here(Box::new(coming.await.expect("joined")?));
         }
         let Answers::Here(answers) = &mut self.answers else { unreachable!("just opened") };
         answers.message().await?.ok_or_else(|| Status::unavailable("closed"))

@@ -11,7 +11,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
-use super::process::{Process, Start, show};
+use super::process::{Process, Start};
 use super::until::until_true;
 use super::{folder, ports};
 
@@ -130,10 +130,6 @@ impl Kafka {
             .set("reconnect.backoff.max.ms", "500")
             .set("log_level", "3");
         config
-    }
-
-    pub fn show_log(&self) {
-        show("kafka", &self.path("kafka.log"));
     }
 
     fn format(&self) {
