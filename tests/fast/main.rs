@@ -1,3 +1,4 @@
 //! Tests that need nothing but the binary.
 
+mod allocations;
 mod command_line;
