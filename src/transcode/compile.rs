@@ -2,7 +2,7 @@
 
 use super::kind::{Discriminator, Fate, Kinds, Path};
 use super::names::Names;
-use super::plan::{Field, Kind, Node, NumberAs, Object, Rest, StringAs};
+use super::plan::{Converted, Field, Kind, Node, NumberAs, Object, Rest};
 use super::position::PositionColumns;
 use super::rules::Rules;
 use super::walk::Scratch;
@@ -178,7 +178,7 @@ impl<'c> Compiler<'c> {
                 }
                 None => self.checked(&property.schema, property.required)?,
             };
-            let key = format!("\"{}\":", property.name).into_bytes().into();
+            let key = format!(",\"{}\":", property.name).into_bytes().into();
             fields.push(Field { name: property.name.as_str().into(), key, node });
         }
         let names = Names::new(properties.iter().map(|property| property.name.as_str()));
@@ -207,7 +207,7 @@ impl<'c> Compiler<'c> {
             }
             _ if repeated => return Err(self.unfit(schema, column)),
             (SchemaKind::Any, ColumnType::Json) => Kind::Any,
-            (SchemaKind::String, ColumnType::String) => Kind::String(StringAs::Text),
+            (SchemaKind::String, ColumnType::String) => Kind::String,
             (_, ColumnType::Json | ColumnType::String) => {
                 Kind::Text(Box::new(self.checked(schema, true)?))
             }
@@ -225,7 +225,7 @@ impl<'c> Compiler<'c> {
                 None => return Err(self.unfit(schema, column)),
             },
             (SchemaKind::String, kind) => match self.string_as(kind, column) {
-                Some(to) => Kind::String(to),
+                Some(to) => Kind::Converted(to),
                 None => return Err(self.unfit(schema, column)),
             },
             (
@@ -239,18 +239,18 @@ impl<'c> Compiler<'c> {
         Ok(Node { nullable, tag, kind })
     }
 
-    fn string_as(&self, kind: &ColumnType, column: &Column) -> Option<StringAs> {
+    fn string_as(&self, kind: &ColumnType, column: &Column) -> Option<Converted> {
         let partition =
             self.path.len() == 1 && column.name.eq_ignore_ascii_case(&self.options.partition_by);
         match kind {
-            ColumnType::Bytes => Some(StringAs::Base64),
-            ColumnType::Timestamp if partition => Some(StringAs::PartitionTimestamp),
-            ColumnType::Timestamp => Some(StringAs::Timestamp),
-            ColumnType::Date if partition => Some(StringAs::PartitionDate),
-            ColumnType::Date => Some(StringAs::Date),
-            ColumnType::Datetime => Some(StringAs::Datetime),
-            ColumnType::Time => Some(StringAs::Time),
-            kind => number_as(kind).map(StringAs::Number),
+            ColumnType::Bytes => Some(Converted::Base64),
+            ColumnType::Timestamp if partition => Some(Converted::PartitionTimestamp),
+            ColumnType::Timestamp => Some(Converted::Timestamp),
+            ColumnType::Date if partition => Some(Converted::PartitionDate),
+            ColumnType::Date => Some(Converted::Date),
+            ColumnType::Datetime => Some(Converted::Datetime),
+            ColumnType::Time => Some(Converted::Time),
+            kind => number_as(kind).map(Converted::Number),
         }
     }
 
@@ -262,7 +262,7 @@ impl<'c> Compiler<'c> {
             SchemaKind::Boolean => Kind::Boolean,
             SchemaKind::Integer => Kind::Number { to: NumberAs::Float64, whole: true },
             SchemaKind::Number => Kind::Number { to: NumberAs::Float64, whole: false },
-            SchemaKind::String => Kind::String(StringAs::Text),
+            SchemaKind::String => Kind::String,
             SchemaKind::Array(items) => Kind::Array(Box::new(self.checked(items, true)?)),
             SchemaKind::Object(properties) => {
                 Kind::Object(self.object(properties, Rest::Pass, &[])?)

@@ -6,8 +6,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::fault::{Fault, Walked};
 use super::number::{self, Decimal, Integer};
-use super::plan::{NumberAs, StringAs};
-use super::text::Text;
+use super::plan::{Converted, NumberAs};
 use super::time::{self, MICROS_PER_DAY, TimeFault};
 use super::wire::Tag;
 use crate::clock::Clock;
@@ -104,52 +103,40 @@ fn decimal(
     Ok(())
 }
 
-/// Writes a string; without a tag there is nothing to do: formats are asserted only where they
-/// are converted by.
+/// Writes a string that becomes something else than itself.
 pub(super) fn string(
-    to: StringAs,
-    text: Text<'_>,
-    tag: Option<Tag>,
+    to: Converted,
+    text: &[u8],
+    tag: Tag,
     window: Window,
-    scratch: &mut Vec<u8>,
     row: &mut Vec<u8>,
 ) -> Walked<()> {
-    let Some(tag) = tag else { return Ok(()) };
-    if to == StringAs::Text && text.escaped {
-        tag.delimited(row, |row| text.unescape(row));
-        return Ok(());
-    }
-    let text = text.resolve(scratch);
     match to {
-        StringAs::Text => {
-            tag.bytes(text, row);
-            Ok(())
-        }
-        StringAs::Base64 => tag.delimited(row, |row| base64(text, row)),
-        StringAs::Timestamp | StringAs::PartitionTimestamp => {
+        Converted::Base64 => tag.delimited(row, |row| base64(text, row)),
+        Converted::Timestamp | Converted::PartitionTimestamp => {
             let micros = time::date_time(text).map_err(|f| moment(f, "a date-time of RFC 3339"))?;
-            if to == StringAs::PartitionTimestamp {
+            if to == Converted::PartitionTimestamp {
                 window.check_micros(micros)?;
             }
             tag.int64(micros, row);
             Ok(())
         }
-        StringAs::Date | StringAs::PartitionDate => {
+        Converted::Date | Converted::PartitionDate => {
             let day = time::date(text).map_err(|f| moment(f, "a date"))?;
-            if to == StringAs::PartitionDate {
+            if to == Converted::PartitionDate {
                 window.check_day(day)?;
             }
             tag.int64(i64::from(day), row);
             Ok(())
         }
-        StringAs::Datetime => tag.delimited(row, |row| {
+        Converted::Datetime => tag.delimited(row, |row| {
             time::datetime_text(text, row)
                 .map_err(|f| moment(f, "a date and time of day without zone"))
         }),
-        StringAs::Time => tag.delimited(row, |row| {
+        Converted::Time => tag.delimited(row, |row| {
             time::time_text(text, row).map_err(|f| moment(f, "a time of day without zone"))
         }),
-        StringAs::Number(to) => {
+        Converted::Number(to) => {
             if Decimal::parse(text).is_none() {
                 return Err(bad_format("a decimal"));
             }

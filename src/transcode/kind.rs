@@ -1,5 +1,7 @@
 //! The event type: where it stands in a record, and what is done with such events.
 
+use memchr::memmem::Finder;
+
 use super::fault::{Fault, Walked, json_type};
 use super::names::Names;
 use super::scan::Scanner;
@@ -27,8 +29,8 @@ pub(super) enum Discriminator {
 pub(super) struct Kinds {
     discriminator: Discriminator,
     known: Known,
-    /// The type of the record looked at last; empty where none was found.
-    found: Vec<u8>,
+    /// A key or an event type with its escapes resolved.
+    scratch: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -43,54 +45,56 @@ impl Kinds {
     pub(super) fn new(discriminator: Discriminator, known: &[(&str, Fate)]) -> Self {
         let names = Names::new(known.iter().map(|(name, _)| *name));
         let fates = known.iter().map(|(_, fate)| *fate).collect();
-        Self { discriminator, known: Known { names, fates }, found: Vec::new() }
-    }
-
-    /// The type of the record looked at last, where one was found.
-    pub(super) fn found(&self) -> Option<String> {
-        // Names of types are short; a long one is a payload gone astray.
-        const SHOWN: usize = 200;
-        let shown = &self.found[..self.found.len().min(SHOWN)];
-        (!shown.is_empty()).then(|| String::from_utf8_lossy(shown).into_owned())
+        Self { discriminator, known: Known { names, fates }, scratch: Vec::new() }
     }
 
     /// What the contract and the ignore list say about the record's event type. The value is read
     /// no further than needed, so that nothing behind the type keeps a record from being ignored.
     pub(super) fn fate(&mut self, event: &Event<'_>, value: &[u8]) -> Walked<Fate> {
-        let Self { discriminator, known, found } = self;
-        found.clear();
+        let Self { discriminator, known, scratch } = self;
         match discriminator {
-            Discriminator::Header(name) => {
-                let Some(kind) = in_headers(event.headers, name) else {
-                    return Err(Fault::new(Reason::NoEventType, format!("no header `{name}`")));
-                };
-                found.extend_from_slice(kind);
-                known.fate(found)
-            }
+            Discriminator::Header(name) => match in_headers(event.headers, name) {
+                Some(kind) => known.fate(kind),
+                None => Err(Fault::new(Reason::NoEventType, format!("no header `{name}`"))),
+            },
             Discriminator::Payload(path) => {
-                let (first, rest) = path.first(value, found)?;
-                let fate = known.named(first, found);
+                let (first, rest) = path.first(value, scratch)?;
+                let fate = known.named(first, scratch);
                 // Another type behind it is found by the walk, which an ignored event never sees.
                 if matches!(fate, Ok(Fate::Ignored(_)))
                     && path.may_repeat(rest)
-                    && let Ok(last) = path.last(value, found)
+                    && let Ok(last) = path.last(value, scratch)
                 {
-                    return known.named(last, found);
+                    return known.named(last, scratch);
                 }
                 fate
             }
         }
     }
+
+    /// The name of the record's event type for people, where there is one.
+    pub(super) fn name(&mut self, event: &Event<'_>, value: &[u8]) -> Option<String> {
+        // Names of types are short; a long one is a payload gone astray.
+        const SHOWN: usize = 200;
+        let found = match &self.discriminator {
+            Discriminator::Header(name) => in_headers(event.headers, name)?,
+            Discriminator::Payload(path) => {
+                let scratch = &mut self.scratch;
+                let last = path.last(value, scratch);
+                match last.or_else(|_| path.first(value, scratch).map(|(first, _)| first)) {
+                    Ok(Found::Type(kind)) => kind.resolve(scratch),
+                    _ => return None,
+                }
+            }
+        };
+        Some(String::from_utf8_lossy(&found[..found.len().min(SHOWN)]).into_owned())
+    }
 }
 
 impl Known {
-    fn named(&self, stands: Found<'_>, found: &mut Vec<u8>) -> Walked<Fate> {
-        found.clear();
-        match stands {
-            Found::Type(kind) => {
-                kind.unescape(found);
-                self.fate(found)
-            }
+    fn named(&self, found: Found<'_>, scratch: &mut Vec<u8>) -> Walked<Fate> {
+        match found {
+            Found::Type(kind) => self.fate(kind.resolve(scratch)),
             Found::NoText(first) => {
                 let detail = format!("the event type is no string but {}", json_type(first));
                 Err(Fault::new(Reason::NoEventType, detail))
@@ -126,12 +130,12 @@ pub(super) enum Found<'a> {
 #[derive(Debug, Clone)]
 pub(super) struct Path {
     keys: Box<[Box<str>]>,
-    quoted: Box<[Box<[u8]>]>,
+    quoted: Box<[Finder<'static>]>,
 }
 
 impl Path {
     pub(super) fn new(keys: &[String]) -> Self {
-        let quoted = |key: &String| format!("\"{key}\"").into_bytes().into();
+        let quoted = |key: &String| Finder::new(&format!("\"{key}\"")).into_owned();
         Self {
             keys: keys.iter().map(|key| key.as_str().into()).collect(),
             quoted: keys.iter().map(quoted).collect(),
@@ -170,7 +174,7 @@ impl Path {
     /// could spell it in other letters.
     pub(super) fn may_repeat(&self, rest: &[u8]) -> bool {
         memchr::memchr(b'\\', rest).is_some()
-            || self.quoted.iter().any(|key| memchr::memmem::find(rest, key).is_some())
+            || self.quoted.iter().any(|key| key.find(rest).is_some())
     }
 
     /// The event type of the whole text: of repeated keys the last counts.

@@ -92,7 +92,11 @@ impl Plan {
         };
         self.attempt(event, value, false, ingested_at_micros, rows)
             .or_else(|_| self.second_look(event, value, ingested_at_micros, rows))
-            .unwrap_or_else(|fault| self.rejection(*fault))
+            .unwrap_or_else(|fault| {
+                let (reason, detail) = fault.report();
+                let event_type = self.kinds.name(event, value);
+                Transcoded::Rejected(Box::new(Rejection { reason, detail, event_type }))
+            })
     }
 
     /// A fault of the quick pass may lie in a value that does not count, because its key comes
@@ -123,7 +127,7 @@ impl Plan {
             Fate::Ignored(label) => return Ok(Transcoded::Ignored(label)),
             Fate::Event(index) => index,
         };
-        readable(value, self.max_row_bytes)?;
+        within(value.len(), self.max_row_bytes, "value")?;
         let plan = &self.events[index];
         let window = Window { clock: self.clock };
         rows.push(event.at, |row| {
@@ -142,11 +146,6 @@ impl Plan {
         })?;
         Ok(Transcoded::Row)
     }
-
-    fn rejection(&self, fault: Fault) -> Transcoded {
-        let (reason, detail) = fault.report();
-        Transcoded::Rejected(Box::new(Rejection { reason, detail, event_type: self.kinds.found() }))
-    }
 }
 
 /// The ways in which a value is no JSON text of a size that can be appended.
@@ -161,13 +160,7 @@ fn readable(value: &[u8], max_bytes: usize) -> Walked<()> {
         _ => {}
     }
     within(value.len(), max_bytes, "value")?;
-    match std::str::from_utf8(value) {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            let detail = format!("byte {}: not UTF-8", error.valid_up_to());
-            Err(Fault::new(Reason::NotUtf8, detail))
-        }
-    }
+    scan::utf8(value)
 }
 
 fn within(bytes: usize, max_bytes: usize, what: &str) -> Walked<()> {

@@ -175,8 +175,41 @@ fn exponent(text: &[u8]) -> Option<i64> {
 
 /// The number as a FLOAT64; `None` where it is beyond (rounding to infinity).
 pub(super) fn float(token: &[u8]) -> Option<f64> {
+    if let Some(value) = short_float(token) {
+        return Some(value);
+    }
     let value: f64 = std::str::from_utf8(token).ok()?.parse().ok()?;
     value.is_finite().then_some(value)
+}
+
+/// A number of at most 15 digits and no exponent, which is one division of two numbers that
+/// FLOAT64 holds exactly, so the quotient is rounded once, correctly (Clinger's quick way).
+fn short_float(token: &[u8]) -> Option<f64> {
+    const TENS: [f64; 16] =
+        [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
+    let (negative, digits) = match token {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    // 15 digits and a point.
+    if digits.len() > 16 {
+        return None;
+    }
+    let mut mantissa = 0u64;
+    let mut point = None;
+    for (at, byte) in digits.iter().enumerate() {
+        match byte {
+            b'0'..=b'9' => mantissa = mantissa * 10 + u64::from(byte - b'0'),
+            b'.' if point.is_none() => point = Some(at),
+            _ => return None,
+        }
+    }
+    let fraction = point.map_or(0, |at| digits.len() - at - 1);
+    if digits.len() - usize::from(point.is_some()) > 15 {
+        return None;
+    }
+    let value = mantissa as f64 / TENS[fraction];
+    Some(if negative { -value } else { value })
 }
 
 /// Whether the number is one of FLOAT64, without reading it where that is plain.

@@ -34,7 +34,7 @@ pub(super) enum Rest {
 #[derive(Debug)]
 pub(super) struct Field {
     pub(super) name: Box<str>,
-    /// The name as key in a text: in quotes, its colon behind it.
+    /// The name as a member's key in a text: a comma, the key in quotes, a colon.
     pub(super) key: Box<[u8]>,
     pub(super) node: Node,
 }
@@ -60,7 +60,10 @@ pub(super) enum Kind {
         to: NumberAs,
         whole: bool,
     },
-    String(StringAs),
+    String,
+    /// A string that its column turns into something else. Without a column it is a `String`:
+    /// formats are asserted only where they are converted by.
+    Converted(Converted),
     /// Index into the plan's objects.
     Object(usize),
     /// With a tag on its items.
@@ -80,8 +83,7 @@ pub(super) enum NumberAs {
 
 /// What a string becomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum StringAs {
-    Text,
+pub(super) enum Converted {
     Base64,
     Timestamp,
     Date,
@@ -101,7 +103,7 @@ impl Kind {
             Self::Boolean => "boolean",
             Self::Number { whole: true, .. } => "integer",
             Self::Number { whole: false, .. } => "number",
-            Self::String(_) => "string",
+            Self::String | Self::Converted(_) => "string",
             Self::Object(_) => "object",
             Self::Array(_) => "array",
             Self::Text(inner) => inner.kind.expected(),

@@ -61,7 +61,8 @@ fn forget_nulls(value: &mut Value, node: &Node, objects: &[Object]) {
             Kind::Any
             | Kind::Boolean
             | Kind::Number { .. }
-            | Kind::String(_)
+            | Kind::String
+            | Kind::Converted(_)
             | Kind::Object(_)
             | Kind::Array(_),
             _,

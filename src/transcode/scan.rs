@@ -1,7 +1,7 @@
 //! The scanner: JSON's grammar (RFC 8259) over bytes, a token at a time, without a tree.
 //!
 //! It checks everything it passes, also what is only skipped: a row never carries text that is
-//! not JSON. The text must be UTF-8; that is checked before, in one go.
+//! not JSON. Whether it is UTF-8 is asked at the end, once ([`Scanner::utf8`]).
 
 use super::fault::{Fault, Walked};
 use super::names::digest;
@@ -17,6 +17,8 @@ pub(super) struct Scanner<'a> {
     text: &'a [u8],
     at: usize,
     depth: usize,
+    /// All that strings have been made of, or-ed together: whether a byte was beyond ASCII.
+    letters: u64,
 }
 
 /// Keys of the objects being skipped, to find one that repeats. Kept between events so that
@@ -27,6 +29,19 @@ pub(super) struct Keys {
     text: Vec<u8>,
     /// The text is known to have no repeated key: do not look.
     pub(super) distinct: bool,
+}
+
+/// The high bit of each byte of a word: set in bytes beyond ASCII.
+const HIGH: u64 = 0x8080_8080_8080_8080;
+
+pub(super) fn utf8(text: &[u8]) -> Walked<()> {
+    match std::str::from_utf8(text) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let detail = format!("byte {}: not UTF-8", error.valid_up_to());
+            Err(Fault::new(Reason::NotUtf8, detail))
+        }
+    }
 }
 
 impl Keys {
@@ -66,7 +81,7 @@ impl Keys {
 
 impl<'a> Scanner<'a> {
     pub(super) fn new(text: &'a [u8]) -> Self {
-        Self { text, at: 0, depth: 0 }
+        Self { text, at: 0, depth: 0, letters: 0 }
     }
 
     /// What has not been read yet.
@@ -92,6 +107,12 @@ impl<'a> Scanner<'a> {
             None => Ok(()),
             Some(more) => Err(Fault::syntax(self.at + more, "the end of the text")),
         }
+    }
+
+    /// Whether what was read is UTF-8; to be asked at the end. Only strings can have bytes beyond
+    /// ASCII, and most texts have none at all.
+    pub(super) fn utf8(&self) -> Walked<()> {
+        if self.letters & HIGH == 0 { Ok(()) } else { utf8(self.text) }
     }
 
     /// Enters the array or object whose first byte was just peeked.
@@ -131,16 +152,19 @@ impl<'a> Scanner<'a> {
         Ok(key)
     }
 
-    /// Reads the key and colon of the member that follows if they are just these bytes.
+    /// Reads a key and its colon if the text goes on with just these bytes, `"key":` after a
+    /// comma or without one. Most texts have no white space there.
     #[inline]
-    pub(super) fn take(&mut self, key_and_colon: &[u8]) -> Option<Text<'a>> {
-        let taken = self.text[self.at..].get(..key_and_colon.len())?;
-        if taken != key_and_colon {
+    pub(super) fn take(&mut self, comma_key_colon: &[u8], comma: bool) -> Option<Text<'a>> {
+        let wanted = &comma_key_colon[usize::from(!comma)..];
+        let end = self.at + wanted.len();
+        if self.text.get(self.at..end)? != wanted {
             return None;
         }
-        self.at += taken.len();
-        // Without the quotes and the colon.
-        Some(Text { raw: taken.get(1..taken.len() - 2)?, escaped: false })
+        self.at = end;
+        // The key without its quotes and the colon.
+        let raw = self.text.get(end + 2 - comma_key_colon.len()..end - 2)?;
+        Some(Text { raw, escaped: false })
     }
 
     /// In an array: whether another item follows.
@@ -173,22 +197,65 @@ impl<'a> Scanner<'a> {
     pub(super) fn string(&mut self) -> Walked<Text<'a>> {
         let start = self.at + 1;
         self.at = start;
-        let mut escaped = false;
-        loop {
-            self.at += plain_length(&self.text[self.at..]);
-            match self.text.get(self.at) {
-                Some(b'"') => break,
-                Some(b'\\') => {
-                    escaped = true;
-                    self.escape()?;
-                }
-                Some(_) => return Err(Fault::syntax(self.at, "no raw control character")),
-                None => return Err(Fault::syntax(self.at, "the end of a string")),
-            }
+        self.plain();
+        if self.text.get(self.at) != Some(&b'"') {
+            return self.escaped_string(start);
         }
         let raw = &self.text[start..self.at];
         self.at += 1;
-        Ok(Text { raw, escaped })
+        Ok(Text { raw, escaped: false })
+    }
+
+    /// Goes on with a string at what its plain beginning ended with.
+    #[inline(never)]
+    fn escaped_string(&mut self, start: usize) -> Walked<Text<'a>> {
+        loop {
+            match self.text.get(self.at) {
+                Some(b'"') => break,
+                Some(b'\\') => self.escape()?,
+                Some(_) => return Err(Fault::syntax(self.at, "no raw control character")),
+                None => return Err(Fault::syntax(self.at, "the end of a string")),
+            }
+            self.plain();
+        }
+        let raw = &self.text[start..self.at];
+        self.at += 1;
+        Ok(Text { raw, escaped: true })
+    }
+
+    /// Moves to the next quote, backslash or control character, eight bytes at a time: subtracting
+    /// borrows from the high bit of bytes that are small enough. Turning bit 1 over brings the
+    /// quote (0x22) down beside the control characters and the space (0x20) up out of them, so
+    /// that one subtraction finds both. A borrow may make the bytes above a hit look like hits;
+    /// the lowest counts.
+    #[inline]
+    fn plain(&mut self) {
+        const ONES: u64 = 0x0101_0101_0101_0101;
+        let mut at = self.at;
+        let mut letters = self.letters;
+        while let Some(Ok(chunk)) = self.text.get(at..at + 8).map(<[u8; 8]>::try_from) {
+            let word = u64::from_le_bytes(chunk);
+            let quote_or_control = (word ^ (ONES * 0x02)).wrapping_sub(ONES * 0x21);
+            let backslash = (word ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
+            let found = (quote_or_control | backslash) & !word & HIGH;
+            letters |= word;
+            if found != 0 {
+                self.at = at + (found.trailing_zeros() / 8) as usize;
+                self.letters = letters;
+                return;
+            }
+            at += 8;
+        }
+        // Fewer than eight bytes before the end of the text.
+        while let Some(byte) = self.text.get(at) {
+            if matches!(byte, b'"' | b'\\' | 0..0x20) {
+                break;
+            }
+            letters |= u64::from(*byte);
+            at += 1;
+        }
+        self.at = at;
+        self.letters = letters;
     }
 
     /// Checks one escape, a surrogate pair as one: half a pair is no character.
@@ -331,28 +398,4 @@ impl<'a> Scanner<'a> {
     pub(super) fn start_of(&self, text: Text<'a>) -> usize {
         text.raw.as_ptr() as usize - self.text.as_ptr() as usize
     }
-}
-
-/// Bytes before the first quote, backslash or control character, eight at a time: subtracting
-/// borrows from the high bit of bytes that are small enough. Turning bit 1 over brings the quote
-/// (0x22) down beside the control characters and the space (0x20) up out of them, so that one
-/// subtraction finds both. A borrow may make the bytes above a hit look like hits; the lowest
-/// counts.
-#[inline]
-fn plain_length(text: &[u8]) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    let mut length = 0;
-    while let Some(chunk) = text[length..].first_chunk::<8>() {
-        let word = u64::from_le_bytes(*chunk);
-        let quote_or_control = (word ^ (ONES * 0x02)).wrapping_sub(ONES * 0x21);
-        let backslash = (word ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
-        let found = (quote_or_control | backslash) & !word & HIGH;
-        if found != 0 {
-            return length + (found.trailing_zeros() / 8) as usize;
-        }
-        length += 8;
-    }
-    let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
-    length + text[length..].iter().position(special).unwrap_or(text.len() - length)
 }

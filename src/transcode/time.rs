@@ -120,13 +120,16 @@ fn partial_time(text: &[u8]) -> Result<(PartialTime, &[u8]), TimeFault> {
     }
     let mut micros = 0;
     if let [b'.', fraction @ ..] = rest {
-        let count = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let mut unit = 100_000;
+        let mut count = 0;
+        while let Some(digit @ b'0'..=b'9') = fraction.get(count) {
+            micros += u32::from(digit - b'0') * unit;
+            // Finer than a microsecond: cut.
+            unit /= 10;
+            count += 1;
+        }
         if count == 0 {
             return Err(TimeFault::Format);
-        }
-        let digits = fraction[..count].iter().map(|digit| digit - b'0');
-        for digit in digits.chain(std::iter::repeat(0)).take(6) {
-            micros = micros * 10 + u32::from(digit);
         }
         rest = &fraction[count..];
     }

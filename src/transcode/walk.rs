@@ -63,6 +63,7 @@ impl<'p, 'a> Walk<'p, 'a> {
         }
         self.value(root, row)?;
         self.scanner.end()?;
+        self.scanner.utf8()?;
         if let (Some(tag), Some(members)) = (extra, self.scratch.extra.members()) {
             tag.delimited(row, |row| {
                 row.push(b'{');
@@ -115,14 +116,27 @@ impl<'p, 'a> Walk<'p, 'a> {
                 }
                 _ => wrong_type(),
             },
-            Kind::String(to) => match first {
-                b'"' => {
-                    let text = self.scanner.string()?;
-                    let scratch = &mut self.scratch.text;
-                    convert::string(*to, text, node.tag, self.window, scratch, row)
+            Kind::String => {
+                if first != b'"' {
+                    return wrong_type();
                 }
-                _ => wrong_type(),
-            },
+                let text = self.scanner.string()?;
+                match node.tag {
+                    Some(tag) if text.escaped => tag.delimited(row, |row| text.unescape(row)),
+                    Some(tag) => tag.bytes(text.raw, row),
+                    None => {}
+                }
+                Ok(())
+            }
+            Kind::Converted(to) => {
+                if first != b'"' {
+                    return wrong_type();
+                }
+                let text = self.scanner.string()?;
+                let Some(tag) = node.tag else { return Ok(()) };
+                let text = text.resolve(&mut self.scratch.text);
+                convert::string(*to, text, tag, self.window, row)
+            }
             Kind::Object(object) => match (first, node.tag) {
                 (b'{', Some(tag)) => tag.delimited(row, |row| self.object(*object, row)),
                 (b'{', None) => self.object(*object, row),
@@ -159,9 +173,19 @@ impl<'p, 'a> Walk<'p, 'a> {
         let keys = self.scratch.keys.open();
         let mut first = true;
         let mut guess = object.order;
-        while self.scanner.member(first)? {
+        loop {
+            let (key, index) = match self.guessed(object, guess, first) {
+                Some(found) => found,
+                None if !self.scanner.member(first)? => break,
+                None => match self.declared(object, guess)? {
+                    Some(found) => found,
+                    None => {
+                        first = false;
+                        continue;
+                    }
+                },
+            };
             first = false;
-            let Some((key, index)) = self.declared(object, guess)? else { continue };
             guess = object.order + 1 + index;
             if !self.scratch.seen.mark(seen, index) {
                 return Err(Fault::repeated());
@@ -185,16 +209,16 @@ impl<'p, 'a> Walk<'p, 'a> {
         }
     }
 
-    /// Reads the next member's key and finds its field; a member without one is done with here.
+    /// Reads the next member's key if it is the one that came here the last time.
     #[inline]
+    fn guessed(&mut self, object: &Object, guess: usize, first: bool) -> Option<(Text<'a>, usize)> {
+        let index = self.scratch.order[guess] as usize;
+        let key = self.scanner.take(&object.fields.get(index)?.key, !first)?;
+        Some((key, index))
+    }
+
+    /// Reads the next member's key and finds its field; a member without one is done with here.
     fn declared(&mut self, object: &Object, guess: usize) -> Walked<Option<(Text<'a>, usize)>> {
-        self.scanner.peek()?;
-        let guessed = self.scratch.order[guess] as usize;
-        if let Some(field) = object.fields.get(guessed)
-            && let Some(key) = self.scanner.take(&field.key)
-        {
-            return Ok(Some((key, guessed)));
-        }
         let key = self.scanner.key_here()?;
         match object.names.find(key.resolve(&mut self.scratch.text)) {
             Some(index) => {

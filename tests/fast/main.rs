@@ -1,4 +1,5 @@
 //! Tests that need nothing but the binary.
 
+mod allocations;
 mod command_line;
 mod contracts;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use proptest::prelude::*;
 
 use crate::transcode::names::Names;
-use crate::transcode::number::{Decimal, Integer, integer};
+use crate::transcode::number::{Decimal, Integer, float, integer};
 use crate::transcode::time::{self, TimeFault};
 use crate::transcode::wire;
 
@@ -72,6 +72,13 @@ proptest! {
         let whole = if whole.is_empty() { "0" } else { &whole };
         let point = if fraction.is_empty() { "" } else { "." };
         prop_assert_eq!(String::from_utf8(text).unwrap(), format!("{sign}{whole}{point}{fraction}"));
+    }
+
+    #[test]
+    fn floats_are_those_of_rust(token in "-?(0|[1-9][0-9]{0,17})(\\.[0-9]{1,18})?([eE][+-]?[0-9]{1,3})?") {
+        let plain = token.parse::<f64>().unwrap();
+        let expected = plain.is_finite().then_some(plain.to_bits());
+        prop_assert_eq!(float(token.as_bytes()).map(f64::to_bits), expected);
     }
 
     #[test]
