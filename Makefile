@@ -42,7 +42,7 @@ fast: ## cargo test: needs Rust, a C compiler, make and perl
 	$(CARGO) test --locked
 
 .PHONY: live
-live: ## Real peers: Apache Kafka, BigQuery emulators, Google's clients; 5 kills (CHAOS_KILLS, CHAOS_SEED)
+live: ## Real peers: Apache Kafka, the embedded BigQuery with faults, Google's clients; 5 kills (CHAOS_KILLS, CHAOS_SEED)
 	$(CARGO) test --locked --test live
 
 .PHONY: chaos

@@ -1,6 +1,6 @@
 //! The chain from records to visible rows, and the ledger that says how far it has come.
 //!
-//! [`run`] opens sessions until one ends well; a [`session`] is one Kafka client's life, and its
+//! [`run`] opens sessions until one ends well; a `session` is one Kafka client's life, and its
 //! `turn` is the whole chain on one screen.
 
 mod assembler;
