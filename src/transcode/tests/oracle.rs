@@ -98,7 +98,8 @@ impl Oracle {
             assert!(!validator.is_valid(&without_nulls(schema, &plain).value()), "{plain:?}");
         }
         let mut cells = cells?;
-        if !validator.is_valid(&without_nulls(schema, &plain).value()) {
+        let as_it_is = validator.is_valid(&plain.value());
+        if !as_it_is && !validator.is_valid(&without_nulls(schema, &plain).value()) {
             return Err(Reason::ContractViolation);
         }
         let has = |name: &str| self.table.columns.iter().any(|column| column.name == name);

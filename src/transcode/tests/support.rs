@@ -88,6 +88,14 @@ impl Fixture {
         self.record(Some(value.as_ref()), &NoHeaders)
     }
 
+    /// The plan's answer without the twin's.
+    pub(super) fn alone(&mut self, value: &str) -> Transcoded {
+        let value = Some(value.as_bytes());
+        let at = Position::new(3, 41);
+        let event = Event { at, timestamp_ms: None, key: None, value, headers: &NoHeaders };
+        self.plan.transcode(&event, INGESTED, &mut RowBuffer::default())
+    }
+
     /// Transcodes a record, and holds the twin's verdict against it.
     pub(super) fn record(&mut self, value: Option<&[u8]>, headers: &dyn HeaderList) -> Became {
         let at = Position::new(3, 41);

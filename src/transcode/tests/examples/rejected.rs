@@ -289,6 +289,20 @@ fn rules_beyond_types_are_the_json_schemas() {
     let (reason, detail) = rejected(fixture, r#"{"event_type":"A","count":0}"#);
     assert_eq!(reason, Reason::ContractViolation);
     assert_eq!(detail, "/count: value is less than the minimum of 1");
+
+    // A null that a rule asks for is no absence. (The twin reads no `oneOf`.)
+    let schema = schema!({
+        "type": "object",
+        "oneOf": [
+            {"properties": {"gone": {"type": "null"}}, "required": ["gone"]},
+            {"properties": {"there": {"type": "string"}}, "required": ["there"]},
+        ],
+    });
+    let fixture = &mut Setup::of(vec![("A", schema)]).build();
+    for members in [r#""gone":null"#, r#""there":"x""#] {
+        let value = format!(r#"{{"event_type":"A",{members}}}"#);
+        assert_eq!(fixture.alone(&value), Transcoded::Row, "{value}");
+    }
 }
 
 #[test]
