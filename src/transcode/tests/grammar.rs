@@ -118,7 +118,9 @@ proptest! {
 
     #[test]
     fn repeated_keys_are_found_and_taken_out(text in json_like()) {
-        prop_assume!(is_json(&text));
+        if !is_json(&text) {
+            return Ok(());
+        }
         let raw: &RawValue = serde_json::from_str(&text).unwrap();
         let repeated = has_repeated_key(raw.get());
 

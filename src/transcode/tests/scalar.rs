@@ -39,6 +39,7 @@ pub(super) fn cell(kind: &ColumnType, text: &str, is_string: bool) -> Result<Cel
         ColumnType::BigNumeric => decimal(text, 38, 38),
         ColumnType::Datetime => {
             let (date, time) = text.split_once(['T', ' ']).ok_or(Reason::BadFormat)?;
+            shaped(date, "0000-00-00")?;
             jiff::civil::Date::strptime("%Y-%m-%d", date).map_err(|_| Reason::BadFormat)?;
             let time = time_of_day(time)?;
             let text = format!("{date} {time}");
@@ -49,8 +50,22 @@ pub(super) fn cell(kind: &ColumnType, text: &str, is_string: bool) -> Result<Cel
     }
 }
 
+/// jiff reads more than RFC 3339: fields without leading zeros, signs, no separators.
+fn shaped(text: &str, shape: &str) -> Result<(), Reason> {
+    let same = |(byte, shape): (u8, u8)| match shape {
+        b'0' => byte.is_ascii_digit(),
+        shape => byte == shape,
+    };
+    let fits = text.len() == shape.len() && text.bytes().zip(shape.bytes()).all(same);
+    if fits { Ok(()) } else { Err(Reason::BadFormat) }
+}
+
 fn time_of_day(text: &str) -> Result<String, Reason> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    shaped(whole, "00:00:00")?;
+    if fraction.is_empty() || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Reason::BadFormat);
+    }
     jiff::civil::Time::strptime("%H:%M:%S", whole).map_err(|_| Reason::BadFormat)?;
     Ok(format!("{whole}.{}", &format!("{fraction:0<6}")[..6]))
 }
@@ -71,36 +86,47 @@ fn decimal(text: &str, before: usize, after: usize) -> Result<Cell, Reason> {
 }
 
 fn moment(text: &str) -> Result<i64, Reason> {
-    let (civil, offset) = text.split_at_checked(19).ok_or(Reason::BadFormat)?;
-    let civil = jiff::civil::DateTime::strptime("%Y-%m-%dT%H:%M:%S", civil)
-        .map_err(|_| Reason::BadFormat)?;
+    let text = text.to_ascii_uppercase();
+    let (civil, rest) = text.split_at_checked(19).ok_or(Reason::BadFormat)?;
+    shaped(civil, "0000-00-00T00:00:00")?;
+    // jiff takes 60 for 59: the second that is missing then is added again.
+    let leap = civil.ends_with(":60");
+    let civil = civil.parse::<jiff::civil::DateTime>().map_err(|_| Reason::BadFormat)?;
     let epoch = jiff::civil::date(1970, 1, 1).at(0, 0, 0, 0);
-    let micros = civil.duration_since(epoch).as_secs() * 1_000_000;
-    let (fraction, offset) = match offset.strip_prefix('.') {
+    let seconds = civil.duration_since(epoch).as_secs() + i64::from(leap);
+    let (fraction, offset) = match rest.strip_prefix('.') {
         Some(rest) => rest.split_at(rest.find(['Z', '+', '-']).ok_or(Reason::BadFormat)?),
-        None => ("0", offset),
+        None => ("0", rest),
     };
-    if fraction.is_empty() || !fraction.bytes().all(|b| b.is_ascii_digit()) {
+    if fraction.is_empty() || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(Reason::BadFormat);
     }
     let cut: i64 = format!("{fraction:0<6}")[..6].parse().unwrap();
-    let offset = match offset {
-        "Z" => 0,
-        offset => {
-            let hours: i64 = offset.get(1..3).ok_or(Reason::BadFormat)?.parse().unwrap();
-            let minutes: i64 = offset.get(4..6).ok_or(Reason::BadFormat)?.parse().unwrap();
+    let minutes = match offset.strip_prefix(['+', '-']) {
+        None if offset == "Z" => 0,
+        None => return Err(Reason::BadFormat),
+        Some(east) => {
+            shaped(east, "00:00")?;
+            let (hours, minutes): (i64, i64) =
+                (east[..2].parse().unwrap(), east[3..].parse().unwrap());
+            if hours > 23 || minutes > 59 {
+                return Err(Reason::BadFormat);
+            }
             (hours * 60 + minutes) * if offset.starts_with('-') { -1 } else { 1 }
         }
     };
-    let micros = micros + cut - offset * 60_000_000;
-    if (-62_135_596_800_000_000..253_402_300_800_000_000).contains(&micros) {
-        Ok(micros)
-    } else {
-        Err(Reason::OutOfRange)
+    let seconds = seconds - minutes * 60;
+    // The second after a leap second is the first of a UTC day.
+    if leap && seconds % 86_400 != 0 {
+        return Err(Reason::BadFormat);
     }
+    let micros = seconds * 1_000_000 + cut;
+    let years = -62_135_596_800_000_000..253_402_300_800_000_000;
+    if years.contains(&micros) { Ok(micros) } else { Err(Reason::OutOfRange) }
 }
 
 fn day(text: &str) -> Result<i64, Reason> {
+    shaped(text, "0000-00-00")?;
     let date: jiff::civil::Date = text.parse().map_err(|_| Reason::BadFormat)?;
     if date.year() < 1 {
         return Err(Reason::OutOfRange);
