@@ -160,25 +160,39 @@ pub enum LocalCommand {
 pub const LOCAL_STORE: &str = ".local/bigquery.sqlite";
 
 #[derive(Debug, Clone, clap::Args)]
-#[command(after_help = "\
-Example:
-  generic-consumer local bigquery --rest 127.0.0.1:9050 --grpc 127.0.0.1:9060 --store rows.sqlite")]
+#[command(after_help = local_bigquery_help())]
 pub struct LocalBigquery {
-    /// Address of the REST interface
+    /// Address of the REST interface; port 0 takes any free one
     #[arg(long, value_name = "ADDR")]
     pub rest: SocketAddr,
-    /// Address of the Storage Write interface
+    /// Address of the Storage Write interface; port 0 takes any free one
     #[arg(long, value_name = "ADDR")]
     pub grpc: SocketAddr,
     /// SQLite file that holds tables, streams and rows; made where it is missing
     #[arg(long, value_name = "FILE")]
     pub store: PathBuf,
-    /// Faults to inject
+    /// Faults to inject: NAME=PROBABILITY or NAME=PROBABILITY:MILLISECONDS, separated by commas
     #[arg(long, value_name = "SPEC")]
     pub faults: Option<String>,
     /// Seed of the faults' random choices; drawn and printed where none is given
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
+}
+
+fn local_bigquery_help() -> String {
+    #[cfg(feature = "local")]
+    let faults = crate::local::bigquery::Faults::grammar();
+    #[cfg(not(feature = "local"))]
+    let faults = "  (this program has no embedded BigQuery)\n";
+    format!(
+        "Faults:
+{faults}
+Prints the addresses and the seed in one line once it listens. Rows stay in the store between runs.
+
+Example:
+  generic-consumer local bigquery --rest 127.0.0.1:9050 --grpc 127.0.0.1:9060 \\
+    --store rows.sqlite --faults append=0.05,append_lost=0.05,append_late=0.02:300 --seed 7"
+    )
 }
 
 #[derive(Debug, Clone, clap::Args)]

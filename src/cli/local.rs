@@ -57,8 +57,10 @@ mod embedded {
         })
         .await
         .map_err(failed)?;
+        // Whoever started us reads the addresses here; the seed repeats this course of faults.
         println!("rest {} grpc {} seed {seed}", running.rest, running.grpc);
         shutdown.wait().await;
+        running.shutdown().await;
         Ok(())
     }
 

@@ -51,6 +51,9 @@ const RESERVED: &[&str] = &[
 /// RECORDs in RECORDs at most.
 const DEEPEST: usize = 15;
 
+/// SQLite's tables have 2,000 columns at most and three of them are ours; BigQuery's have 10,000.
+const MOST: usize = 1_990;
+
 impl Kind {
     fn parse(name: &str) -> Option<Self> {
         Some(match name.to_ascii_uppercase().as_str() {
@@ -71,38 +74,94 @@ impl Kind {
             _ => return None,
         })
     }
+
+    /// As REST's schemas and BigQuery's messages say it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::String => "STRING",
+            Self::Bytes => "BYTES",
+            Self::Integer => "INTEGER",
+            Self::Float => "FLOAT",
+            Self::Boolean => "BOOLEAN",
+            Self::Timestamp => "TIMESTAMP",
+            Self::Date => "DATE",
+            Self::Datetime => "DATETIME",
+            Self::Time => "TIME",
+            Self::Numeric => "NUMERIC",
+            Self::BigNumeric => "BIGNUMERIC",
+            Self::Json => "JSON",
+            Self::Geography => "GEOGRAPHY",
+            Self::Record => "RECORD",
+        }
+    }
+}
+
+impl Mode {
+    fn parse(name: &str) -> Option<Self> {
+        Some(match name.to_ascii_uppercase().as_str() {
+            "NULLABLE" | "" => Self::Nullable,
+            "REQUIRED" => Self::Required,
+            "REPEATED" => Self::Repeated,
+            _ => return None,
+        })
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Nullable => "NULLABLE",
+            Self::Required => "REQUIRED",
+            Self::Repeated => "REPEATED",
+        }
+    }
+}
+
+/// The column of this name; names know no case.
+pub fn find<'a>(columns: &'a [Column], name: &str) -> Option<&'a Column> {
+    columns.iter().find(|column| column.name.eq_ignore_ascii_case(name))
 }
 
 /// Reads and checks `schema.fields`.
 pub fn parse(fields: &[Value]) -> Result<Vec<Column>, String> {
+    if fields.len() > MOST {
+        return Err(format!(
+            "The embedded BigQuery keeps {MOST} top-level columns at most, not {}.",
+            fields.len()
+        ));
+    }
     parse_level(fields, 0)
 }
 
 fn parse_level(fields: &[Value], depth: usize) -> Result<Vec<Column>, String> {
-    if depth > DEEPEST {
+    if depth > DEEPEST && !fields.is_empty() {
         return Err(format!("Schema is nested deeper than {DEEPEST} levels."));
     }
     let mut columns: Vec<Column> = Vec::with_capacity(fields.len());
     for field in fields {
         let name = field["name"].as_str().unwrap_or_default();
         check_name(name)?;
-        if columns.iter().any(|column| column.name.eq_ignore_ascii_case(name)) {
+        if find(&columns, name).is_some() {
             return Err(format!("Duplicate field name {name} (names are case-insensitive)."));
         }
-        let kind = field["type"].as_str().and_then(Kind::parse);
-        let kind =
-            kind.ok_or_else(|| format!("Invalid type of field {name}: {}", field["type"]))?;
-        let mode = match field["mode"].as_str().unwrap_or("NULLABLE") {
-            "NULLABLE" => Mode::Nullable,
-            "REQUIRED" => Mode::Required,
-            "REPEATED" => Mode::Repeated,
-            other => return Err(format!("Invalid mode of field {name}: {other}")),
-        };
-        let inner = field["fields"].as_array().cloned().unwrap_or_default();
-        if (kind == Kind::Record) == inner.is_empty() {
-            return Err(format!("Field {name} is of type RECORD or has fields, not both."));
+        let kind = field["type"].as_str().and_then(Kind::parse).ok_or_else(|| {
+            format!("Invalid value for type: {} is not a valid value (field {name})", field["type"])
+        })?;
+        let mode = Mode::parse(field["mode"].as_str().unwrap_or_default()).ok_or_else(|| {
+            format!("Invalid value for mode: {} is not a valid value (field {name})", field["mode"])
+        })?;
+        let inner = field["fields"].as_array().map(Vec::as_slice).unwrap_or_default();
+        match (kind, inner.is_empty()) {
+            (Kind::Record, true) => {
+                return Err(format!("Field {name} is type RECORD but has no schema"));
+            }
+            (Kind::Record, false) | (_, true) => {}
+            (kind, false) => {
+                return Err(format!(
+                    "Field {name} is type {} but has nested fields; only RECORD has them",
+                    kind.name()
+                ));
+            }
         }
-        let fields = parse_level(&inner, depth + 1)?;
+        let fields = parse_level(inner, depth + 1)?;
         columns.push(Column { name: name.to_owned(), kind, mode, fields });
     }
     Ok(columns)
@@ -121,47 +180,47 @@ fn check_name(name: &str) -> Result<(), String> {
     }
     let upper = name.to_ascii_uppercase();
     match RESERVED.iter().find(|reserved| upper.starts_with(*reserved)) {
-        Some(reserved) => {
-            Err(format!("Invalid field name \"{name}\": prefix {reserved} is reserved."))
-        }
+        Some(reserved) => Err(format!(
+            "Invalid field name \"{name}\". Field names are not allowed to start with the \
+             (case-insensitive) prefix {reserved}."
+        )),
         None => Ok(()),
     }
 }
 
-/// Why `after` is no evolution of `before` that BigQuery takes, if it is not.
+/// Why `after` is no evolution of `before` that BigQuery takes, if it is not. A RECORD that is new
+/// may have required fields; what is there already may not get any.
 pub fn refuse_change(before: &[Column], after: &[Column], path: &str) -> Option<String> {
     for old in before {
         let name = format!("{path}{}", old.name);
-        let found = after.iter().find(|new| new.name.eq_ignore_ascii_case(&old.name));
-        let Some(new) = found else {
-            return Some(format!(
-                "Provided Schema does not match Table. Field {name} is missing in new schema"
-            ));
+        let Some(new) = find(after, &old.name) else {
+            return Some(format!("Field {name} is missing in new schema"));
         };
         if new.kind != old.kind {
             return Some(format!(
-                "Provided Schema does not match Table. Field {name} has changed type from {:?} to {:?}",
-                old.kind, new.kind
+                "Field {name} has changed type from {} to {}",
+                old.kind.name(),
+                new.kind.name()
             ));
         }
         let relaxed = old.mode == Mode::Required && new.mode == Mode::Nullable;
         if new.mode != old.mode && !relaxed {
             return Some(format!(
-                "Provided Schema does not match Table. Field {name} has changed mode from {:?} to {:?}",
-                old.mode, new.mode
+                "Field {name} has changed mode from {} to {}",
+                old.mode.name(),
+                new.mode.name()
             ));
         }
         if let Some(wrong) = refuse_change(&old.fields, &new.fields, &format!("{name}.")) {
             return Some(wrong);
         }
     }
-    let added = after
-        .iter()
-        .filter(|new| !before.iter().any(|old| old.name.eq_ignore_ascii_case(&new.name)));
-    added.into_iter().find(|new| new.mode == Mode::Required).map(|new| {
-        format!(
-            "Provided Schema does not match Table. Cannot add required field {path}{}",
-            new.name
-        )
+    let mut added = after.iter().filter(|new| find(before, &new.name).is_none());
+    added.find(|new| new.mode == Mode::Required).map(|new| {
+        format!("Cannot add required fields to an existing schema. (field: {path}{})", new.name)
     })
 }
+
+#[cfg(test)]
+#[path = "columns_tests.rs"]
+mod tests;

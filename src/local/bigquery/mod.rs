@@ -3,24 +3,27 @@
 //!
 //! It refuses what BigQuery refuses, in the same words where clients read them: offsets, stream
 //! types and their visibility, finalize, flush, request size, schema mismatches, `row_errors`,
-//! required columns, values out of range, one connection a created stream. What SQL can do, it
-//! cannot: rows are listed, not queried.
+//! required columns, values out of range, one connection a created stream. Rows are listed, not
+//! queried: it runs no SQL. JSON nests 127 deep here where BigQuery takes 500.
 
 mod cell;
 mod columns;
 mod decode;
 mod faults;
+mod refusal;
 mod rest;
-mod service;
+mod storage;
 mod store;
-mod streams;
+mod wire;
 
+use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio_stream::wrappers::TcpListenerStream;
 
 pub use faults::{Faults, FaultsError};
@@ -44,12 +47,23 @@ pub struct Running {
     pub rest: SocketAddr,
     pub grpc: SocketAddr,
     stop: watch::Sender<bool>,
+    servers: Vec<JoinHandle<()>>,
+    /// Held while we run: two servers on one store would not know of each other's streams.
+    _lock: File,
 }
 
 impl Running {
     /// `http://…` of REST and of the Storage API.
     pub fn urls(&self) -> (String, String) {
         (format!("http://{}", self.rest), format!("http://{}", self.grpc))
+    }
+
+    /// Ends both servers and waits until they have.
+    pub async fn shutdown(mut self) {
+        let _ = self.stop.send(true);
+        for server in std::mem::take(&mut self.servers) {
+            let _ = server.await;
+        }
     }
 }
 
@@ -67,6 +81,10 @@ pub enum StartError {
     NotLoopback(SocketAddr),
     #[error("make the folder {}", .folder.display())]
     Folder { folder: PathBuf, source: std::io::Error },
+    #[error("lock the store {}", .store.display())]
+    Lock { store: PathBuf, source: std::io::Error },
+    #[error("another embedded BigQuery is using the store {}", .0.display())]
+    InUse(PathBuf),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -82,36 +100,43 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         std::fs::create_dir_all(folder)
             .map_err(|source| StartError::Folder { folder: folder.to_owned(), source })?;
     }
+    let lock = lock(&options.store)?;
     if options.fresh {
         remove(&options.store);
     }
     let store = Arc::new(Store::open(&options.store)?);
     let faults = Arc::new(options.faults);
     let (stop, stopped) = watch::channel(false);
-    let (rest, listener) = listen(options.rest).await?;
+    let (rest, rest_listener) = listen(options.rest).await?;
+    let (grpc, grpc_listener) = listen(options.grpc).await?;
     let router = rest::router(store.clone(), faults.clone());
-    let mut told = stopped.clone();
-    tokio::spawn(async move {
-        let ended = async move { drop(told.wait_for(|stop| *stop).await) };
-        if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(ended).await {
+    let ended = end(stopped.clone());
+    let rest_server = tokio::spawn(async move {
+        let served = axum::serve(rest_listener, router).with_graceful_shutdown(ended);
+        if let Err(error) = served.await {
             tracing::error!(error = %error, "the embedded rest server ended");
         }
     });
-    let (grpc, listener) = listen(options.grpc).await?;
-    let mut told = stopped;
-    tokio::spawn(async move {
-        let server = tonic::transport::Server::builder()
-            .add_service(service::WriteService::new(store, faults))
-            .serve_with_incoming(TcpListenerStream::new(listener));
-        tokio::select! {
-            ended = server => if let Err(error) = ended {
-                tracing::error!(error = %error, "the embedded storage server ended");
-            },
-            // Open append connections do not end by themselves, so they are cut.
-            _ = told.wait_for(|stop| *stop) => {}
+    let service = storage::WriteService::new(store, faults, stopped.clone());
+    let ended = end(stopped);
+    let grpc_server = tokio::spawn(async move {
+        let incoming = TcpListenerStream::new(grpc_listener);
+        let served = tonic::transport::Server::builder()
+            .tcp_nodelay(true)
+            // Room for several large requests on their way.
+            .initial_connection_window_size(32 << 20)
+            .initial_stream_window_size(32 << 20)
+            .add_service(service)
+            .serve_with_incoming_shutdown(incoming, ended);
+        if let Err(error) = served.await {
+            tracing::error!(error = %error, "the embedded storage server ended");
         }
     });
-    Ok(Running { rest, grpc, stop })
+    Ok(Running { rest, grpc, stop, servers: vec![rest_server, grpc_server], _lock: lock })
+}
+
+async fn end(mut stopped: watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
 async fn listen(address: SocketAddr) -> Result<(SocketAddr, TcpListener), StartError> {
@@ -120,13 +145,28 @@ async fn listen(address: SocketAddr) -> Result<(SocketAddr, TcpListener), StartE
     Ok((listener.local_addr().map_err(failed)?, listener))
 }
 
+/// The lock dies with the process, however it dies.
+fn lock(store: &Path) -> Result<File, StartError> {
+    let failed = |source| StartError::Lock { store: store.to_owned(), source };
+    let file = File::create(beside(store, ".lock")).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StartError::InUse(store.to_owned())),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
 /// A SQLite file and what stands beside it.
 fn remove(store: &Path) {
     for suffix in ["", "-wal", "-shm"] {
-        let mut name = store.as_os_str().to_owned();
-        name.push(suffix);
-        let _ = std::fs::remove_file(name);
+        let _ = std::fs::remove_file(beside(store, suffix));
     }
+}
+
+fn beside(store: &Path, suffix: &str) -> PathBuf {
+    let mut name = store.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
 }
 
 /// A row as a JSON object, columns in the table's order.
@@ -137,7 +177,3 @@ pub type Row = serde_json::Map<String, serde_json::Value>;
 pub fn rows(store: &Path, table: &str, limit: Option<usize>) -> Result<Vec<Row>, StoreError> {
     Store::open_existing(store)?.rows(table, limit)
 }
-
-#[cfg(test)]
-#[path = "tests.rs"]
-mod tests;

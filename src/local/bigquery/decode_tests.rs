@@ -1,0 +1,311 @@
+//! Rows read by a descriptor, held against what prost-reflect writes by the same descriptor.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use prost::Message;
+use prost_reflect::{
+    DescriptorPool, DynamicMessage, Kind as WrittenKind, MessageDescriptor, Value as Written,
+};
+use prost_types::{EnumDescriptorProto, EnumValueDescriptorProto, FileDescriptorProto};
+use serde_json::json;
+
+use super::super::columns;
+use super::*;
+
+fn field(name: &str, number: i32, kind: Type, label: Label) -> FieldDescriptorProto {
+    FieldDescriptorProto {
+        name: Some(name.to_owned()),
+        number: Some(number),
+        label: Some(label as i32),
+        r#type: Some(kind as i32),
+        ..Default::default()
+    }
+}
+
+fn optional(name: &str, number: i32, kind: Type) -> FieldDescriptorProto {
+    field(name, number, kind, Label::Optional)
+}
+
+fn of_type(name: &str, number: i32, kind: Type, type_name: &str) -> FieldDescriptorProto {
+    FieldDescriptorProto { type_name: Some(type_name.to_owned()), ..optional(name, number, kind) }
+}
+
+fn message(name: &str, field: Vec<FieldDescriptorProto>) -> DescriptorProto {
+    DescriptorProto { name: Some(name.to_owned()), field, ..Default::default() }
+}
+
+fn table(fields: &Value) -> Vec<Column> {
+    columns::parse(fields.as_array().expect("an array")).expect("a schema")
+}
+
+/// Bytes of a message given as JSON, written by prost-reflect.
+fn written(descriptor: &DescriptorProto, value: Value) -> Vec<u8> {
+    let mut top = descriptor.clone();
+    // As a file has it, types are named from its root.
+    fn qualify(message: &mut DescriptorProto, path: &str) {
+        let path = format!("{path}.{}", message.name());
+        for field in &mut message.field {
+            if let Some(name) = &mut field.type_name {
+                *name = format!("{path}.{name}");
+            }
+        }
+        message.nested_type.iter_mut().for_each(|nested| qualify(nested, &path));
+    }
+    qualify(&mut top, "");
+    let file = FileDescriptorProto {
+        name: Some("row.proto".to_owned()),
+        message_type: vec![top],
+        ..Default::default()
+    };
+    let mut pool = DescriptorPool::new();
+    pool.add_file_descriptor_proto(file).expect("a valid file");
+    let kind = pool.get_message_by_name(descriptor.name()).expect("the row's type");
+    filled(kind, &value).encode_to_vec()
+}
+
+fn filled(kind: MessageDescriptor, value: &Value) -> DynamicMessage {
+    let mut message = DynamicMessage::new(kind.clone());
+    for (name, value) in value.as_object().expect("an object") {
+        let field = kind.get_field_by_name(name).expect("a field");
+        let value = match value {
+            Value::Array(items) => {
+                Written::List(items.iter().map(|item| single(&field.kind(), item)).collect())
+            }
+            value => single(&field.kind(), value),
+        };
+        message.set_field(&field, value);
+    }
+    message
+}
+
+fn single(kind: &WrittenKind, value: &Value) -> Written {
+    let text = || value.as_str().expect("text");
+    let int = || value.as_i64().expect("an integer");
+    let float = || value.as_f64().expect("a float");
+    match kind {
+        WrittenKind::Double => Written::F64(float()),
+        WrittenKind::Float => Written::F32(float() as f32),
+        WrittenKind::Int64 | WrittenKind::Sint64 | WrittenKind::Sfixed64 => Written::I64(int()),
+        WrittenKind::Int32 | WrittenKind::Sint32 | WrittenKind::Sfixed32 => {
+            Written::I32(int() as i32)
+        }
+        WrittenKind::Uint32 | WrittenKind::Fixed32 => Written::U32(int() as u32),
+        WrittenKind::Uint64 | WrittenKind::Fixed64 => {
+            Written::U64(text().parse().expect("a number"))
+        }
+        WrittenKind::Bool => Written::Bool(value.as_bool().expect("a flag")),
+        WrittenKind::String => Written::String(text().to_owned()),
+        WrittenKind::Bytes => Written::Bytes(STANDARD.decode(text()).expect("base64").into()),
+        WrittenKind::Message(kind) => Written::Message(filled(kind.clone(), value)),
+        WrittenKind::Enum(kind) => {
+            Written::EnumNumber(kind.get_value_by_name(text()).expect("a value").number())
+        }
+    }
+}
+
+#[test]
+fn every_scalar_type_is_read() {
+    let kinds = [
+        ("double", Type::Double, "FLOAT", json!(1.5)),
+        ("float", Type::Float, "FLOAT", json!(-0.25)),
+        ("int64", Type::Int64, "INTEGER", json!(-9_007_199_254_740_993_i64)),
+        ("int32", Type::Int32, "INTEGER", json!(-7)),
+        ("uint32", Type::Uint32, "INTEGER", json!(4_294_967_295_u32)),
+        ("sint64", Type::Sint64, "INTEGER", json!(-3)),
+        ("sint32", Type::Sint32, "INTEGER", json!(3)),
+        ("sfixed64", Type::Sfixed64, "INTEGER", json!(-5)),
+        ("sfixed32", Type::Sfixed32, "INTEGER", json!(-6)),
+        ("fixed32", Type::Fixed32, "INTEGER", json!(8)),
+        ("fixed64", Type::Fixed64, "NUMERIC", json!("18446744073709551615")),
+        ("bool", Type::Bool, "BOOLEAN", json!(true)),
+        ("string", Type::String, "STRING", json!("größe")),
+        ("bytes", Type::Bytes, "BYTES", json!("AP8=")),
+    ];
+    let numbered = kinds.iter().zip(1..);
+    let fields = numbered.map(|((name, kind, ..), number)| optional(name, number, *kind)).collect();
+    let descriptor = message("Row", fields);
+    let schema: Vec<Value> =
+        kinds.iter().map(|(name, _, kind, _)| json!({ "name": name, "type": kind })).collect();
+    let values: Map<String, Value> =
+        kinds.iter().map(|(name, .., value)| ((*name).to_owned(), value.clone())).collect();
+    let reader = Reader::new(&descriptor, &table(&json!(schema))).expect("matches");
+    let row = reader.read(&written(&descriptor, Value::Object(values))).expect("a row");
+    for ((name, .., expected), cell) in kinds.iter().zip(row) {
+        assert_eq!(cell.as_ref(), Some(expected), "{name}");
+    }
+}
+
+fn order() -> (DescriptorProto, Vec<Column>) {
+    let mut line = message(
+        "Line",
+        vec![optional("sku", 1, Type::String), field("tags", 2, Type::String, Label::Repeated)],
+    );
+    line.nested_type.push(message("Unused", vec![]));
+    let lines = FieldDescriptorProto {
+        type_name: Some("Line".to_owned()),
+        ..field("lines", 3, Type::Message, Label::Repeated)
+    };
+    let mut row = message(
+        "Row",
+        vec![
+            optional("id", 1, Type::String),
+            field("counts", 2, Type::Int64, Label::Repeated),
+            lines,
+        ],
+    );
+    row.nested_type.push(line);
+    let columns = table(&json!([
+        { "name": "id", "type": "STRING", "mode": "REQUIRED" },
+        { "name": "absent", "type": "JSON" },
+        { "name": "Counts", "type": "INTEGER", "mode": "REPEATED" },
+        { "name": "lines", "type": "RECORD", "mode": "REPEATED", "fields": [
+            { "name": "sku", "type": "STRING" },
+            { "name": "tags", "type": "STRING", "mode": "REPEATED" },
+            { "name": "price", "type": "NUMERIC" },
+        ]},
+    ]));
+    (row, columns)
+}
+
+#[test]
+fn records_and_repeated_fields_nest_and_absent_fields_are_null() {
+    let (descriptor, columns) = order();
+    let reader = Reader::new(&descriptor, &columns).expect("matches, names know no case");
+    let row = json!({
+        "id": "a", "counts": [1, 2, -3],
+        "lines": [{ "sku": "x", "tags": ["p", "q"] }, {}],
+    });
+    let cells = reader.read(&written(&descriptor, row)).expect("a row");
+    assert_eq!(
+        cells,
+        [
+            Some(json!("a")),
+            None,
+            Some(json!([1, 2, -3])),
+            Some(json!([{ "sku": "x", "tags": ["p", "q"] }, {}])),
+        ]
+    );
+    // The same numbers, packed into one field: 0x12 is field 2, length-delimited.
+    let packed = [&[0x0a, 1, b'a'][..], &[0x12, 3, 1, 2, 3]].concat();
+    assert_eq!(reader.read(&packed).expect("a row")[2], Some(json!([1, 2, 3])));
+}
+
+#[test]
+fn a_required_column_must_have_a_value() {
+    let (descriptor, columns) = order();
+    let reader = Reader::new(&descriptor, &columns).expect("matches");
+    let error = reader.read(&[]).expect_err("refused");
+    assert_eq!(error, "Field value of id cannot be empty.");
+    let without = message("Row", vec![optional("absent", 1, Type::String)]);
+    let reader = Reader::new(&without, &columns).expect("missing columns are no mismatch");
+    assert!(reader.read(&[]).expect_err("refused").contains("id cannot be empty"));
+}
+
+#[test]
+fn descriptors_that_do_not_fit_are_told_by_field() {
+    let columns = table(&json!([
+        { "name": "n", "type": "INTEGER" },
+        { "name": "at", "type": "TIMESTAMP" },
+        { "name": "r", "type": "RECORD", "fields": [{ "name": "x", "type": "STRING" }] },
+    ]));
+    let refused = |field| Reader::new(&message("Row", vec![field]), &columns).expect_err("refused");
+    assert_eq!(
+        refused(optional("more", 1, Type::String)),
+        Mismatch::Extra(vec!["more".to_owned()])
+    );
+    let Mismatch::Invalid(said) = refused(optional("at", 1, Type::String)) else {
+        panic!("no extra field")
+    };
+    assert_eq!(
+        said,
+        "The proto field mismatched with BigQuery field at Row.at, the proto field type string, \
+         BigQuery field type TIMESTAMP"
+    );
+    for wrong in [
+        optional("n", 1, Type::Uint64),
+        field("n", 1, Type::Int64, Label::Repeated),
+        optional("r", 1, Type::String),
+        of_type("r", 1, Type::Message, "Nowhere"),
+    ] {
+        assert!(matches!(refused(wrong), Mismatch::Invalid(_)));
+    }
+    let mut nested = message("Row", vec![of_type("r", 1, Type::Message, "R")]);
+    nested.nested_type.push(message("R", vec![optional("y", 1, Type::String)]));
+    let extra = Reader::new(&nested, &columns).expect_err("refused");
+    assert_eq!(extra, Mismatch::Extra(vec!["y".to_owned()]));
+}
+
+#[test]
+fn enums_and_wrappers_are_taken_as_documented() {
+    let columns = table(&json!([
+        { "name": "state", "type": "STRING" },
+        { "name": "code", "type": "INTEGER" },
+        { "name": "amount", "type": "INTEGER" },
+        { "name": "at", "type": "TIMESTAMP" },
+    ]));
+    let mut row = message(
+        "Row",
+        vec![
+            of_type("state", 1, Type::Enum, "State"),
+            of_type("code", 2, Type::Enum, "State"),
+            of_type("amount", 3, Type::Message, "google_protobuf_Int64Value"),
+            of_type("at", 4, Type::Message, "google_protobuf_Timestamp"),
+        ],
+    );
+    let value = |name: &str, number| EnumValueDescriptorProto {
+        name: Some(name.to_owned()),
+        number: Some(number),
+        ..Default::default()
+    };
+    row.enum_type.push(EnumDescriptorProto {
+        name: Some("State".to_owned()),
+        value: vec![value("NEW", 0), value("DONE", 1)],
+        ..Default::default()
+    });
+    row.nested_type.extend([
+        message("google_protobuf_Int64Value", vec![optional("value", 1, Type::Int64)]),
+        message(
+            "google_protobuf_Timestamp",
+            vec![optional("seconds", 1, Type::Int64), optional("nanos", 2, Type::Int32)],
+        ),
+    ]);
+    let reader = Reader::new(&row, &columns).expect("matches");
+    let bytes = written(
+        &row,
+        json!({ "state": "DONE", "code": "DONE", "amount": { "value": 5 }, "at": { "seconds": 1, "nanos": 500_000_000 } }),
+    );
+    let cells = reader.read(&bytes).expect("a row");
+    assert_eq!(
+        cells,
+        [
+            Some(json!("DONE")),
+            Some(json!(1)),
+            Some(json!(5)),
+            Some(json!("1970-01-01T00:00:01.500000Z")),
+        ]
+    );
+    // An empty wrapper holds the default; a number that the enum has not is an error.
+    let cells = reader.read(&[0x1a, 0]).expect("a row");
+    assert_eq!(cells[2], Some(json!(0)));
+    assert!(reader.read(&[0x08, 9]).expect_err("refused").contains("no value of the enum"));
+}
+
+#[test]
+fn what_is_no_protobuf_is_an_error_and_never_a_panic() {
+    let (descriptor, columns) = order();
+    let reader = Reader::new(&descriptor, &columns).expect("matches");
+    for wrong in [
+        &[0x0a, 5, b'a'][..],
+        &[0x0a],
+        &[0xff; 11],
+        &[0x0b],
+        &[0x0a, 2, 0xff, 0xfe],
+        &[0x0a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f],
+        &[0x08, 1],
+    ] {
+        assert!(reader.read(wrong).is_err(), "{wrong:x?}");
+    }
+    // Fields the descriptor does not have are skipped, as protobuf says; the last of two counts.
+    let twice = [&[0x0a, 1, b'a'][..], &[0x50, 1], &[0x0a, 1, b'b']].concat();
+    assert_eq!(reader.read(&twice).expect("a row")[0], Some(json!("b")));
+}

@@ -1,0 +1,168 @@
+//! Rows: written by appends, listed for REST and for a person.
+
+use std::borrow::Cow;
+
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, params, params_from_iter};
+use serde_json::Value;
+
+use super::super::Row;
+use super::super::columns::{Column, Kind, Mode};
+use super::super::decode::Cells;
+use super::{Store, StoreError, quoted};
+
+impl Store {
+    /// Visible rows from the `start`th on, in the order they were written.
+    pub fn list_rows(
+        &self,
+        id: &str,
+        columns: &[Column],
+        start: u64,
+        limit: u64,
+    ) -> Result<Vec<Cells>, StoreError> {
+        let names: Vec<String> = columns.iter().map(|column| quoted(&sql_name(column))).collect();
+        let sql = format!(
+            "SELECT {} FROM {} WHERE __visible = 1 ORDER BY rowid LIMIT ?1 OFFSET ?2",
+            if names.is_empty() { "NULL".to_owned() } else { names.join(", ") },
+            quoted(id),
+        );
+        let bounds = [limit, start].map(|bound| i64::try_from(bound).unwrap_or(i64::MAX));
+        let connection = self.reader();
+        let mut statement = connection.prepare_cached(&sql)?;
+        let mut rows = statement.query(bounds)?;
+        let mut list = Vec::new();
+        while let Some(row) = rows.next()? {
+            let cells = columns.iter().enumerate();
+            let cells = cells.map(|(index, column)| read(row.get_ref(index)?, column));
+            list.push(cells.collect::<Result<_, StoreError>>()?);
+        }
+        Ok(list)
+    }
+
+    pub fn count_rows(&self, id: &str) -> Result<u64, StoreError> {
+        let sql = format!("SELECT count(*) FROM {} WHERE __visible = 1", quoted(id));
+        let count: i64 = self.reader().query_row(&sql, [], |row| row.get(0))?;
+        Ok(count as u64)
+    }
+
+    /// For `local rows`: finds the table by whatever part of its name was given.
+    pub fn rows(&self, table: &str, limit: Option<usize>) -> Result<Vec<Row>, StoreError> {
+        let ids = self.table_ids()?;
+        let suffix = format!(".{table}");
+        let found: Vec<&String> =
+            ids.iter().filter(|id| *id == table || id.ends_with(&suffix)).collect();
+        let table = || table.to_owned();
+        let id = match found[..] {
+            [id] => id,
+            [] if ids.is_empty() => {
+                return Err(StoreError::NoTable { table: table(), known: "no tables".to_owned() });
+            }
+            [] => return Err(StoreError::NoTable { table: table(), known: ids.join(", ") }),
+            [..] => {
+                let known: Vec<&str> = found.into_iter().map(String::as_str).collect();
+                return Err(StoreError::Ambiguous { table: table(), known: known.join(", ") });
+            }
+        };
+        let columns = self.columns(id)?.unwrap_or_default();
+        let rows = self.list_rows(id, &columns, 0, limit.map_or(u64::MAX, |limit| limit as u64))?;
+        let named = |cells: Cells| {
+            let value = |(column, cell): (&Column, Option<Value>)| {
+                let absent = if column.mode == Mode::Repeated {
+                    Value::from([(); 0].as_slice())
+                } else {
+                    Value::Null
+                };
+                (column.name.clone(), cell.unwrap_or(absent))
+            };
+            columns.iter().zip(cells).map(value).collect()
+        };
+        Ok(rows.into_iter().map(named).collect())
+    }
+}
+
+/// Inserts rows of one stream, beginning at its row `first`.
+pub(super) fn insert(
+    connection: &Connection,
+    table: &str,
+    columns: &[Column],
+    to: Place<'_>,
+    rows: &[Cells],
+) -> Result<(), StoreError> {
+    let names: String =
+        columns.iter().map(|column| format!(", {}", quoted(&sql_name(column)))).collect();
+    let marks = vec!["?"; columns.len() + 3].join(", ");
+    let sql = format!(
+        "INSERT INTO {} (__stream, __row, __visible{names}) VALUES ({marks})",
+        quoted(table)
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    for (row, cells) in (to.first..).zip(rows) {
+        let own = [
+            ToSqlOutput::from(to.stream),
+            ToSqlOutput::from(row as i64),
+            ToSqlOutput::from(to.visible),
+        ];
+        let cells = cells.iter().zip(columns).map(|(cell, column)| stored(cell.as_ref(), column));
+        statement.execute(params_from_iter(own.into_iter().chain(cells)))?;
+    }
+    Ok(())
+}
+
+/// Where rows go.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place<'a> {
+    /// Id of the write stream.
+    pub stream: &'a str,
+    pub first: u64,
+    pub visible: bool,
+}
+
+/// One more than the last row ever written to the table.
+pub(super) fn next_row(connection: &Connection, table: &str) -> Result<u64, StoreError> {
+    let sql = format!("SELECT ifnull(max(rowid), 0) FROM {}", quoted(table));
+    Ok(connection.prepare_cached(&sql)?.query_row(params![], |row| row.get::<_, i64>(0))? as u64)
+}
+
+/// The column's name in SQLite. BigQuery's own may be one of ours; a quote it cannot have.
+pub(super) fn sql_name(column: &Column) -> Cow<'_, str> {
+    let ours = ["__stream", "__row", "__visible"];
+    if ours.iter().any(|name| column.name.eq_ignore_ascii_case(name)) {
+        Cow::Owned(format!("{}'", column.name))
+    } else {
+        Cow::Borrowed(&column.name)
+    }
+}
+
+fn stored<'a>(value: Option<&'a Value>, column: &Column) -> ToSqlOutput<'a> {
+    let Some(value) = value else { return ToSqlOutput::from(rusqlite::types::Null) };
+    if is_json(column) {
+        return ToSqlOutput::from(value.to_string());
+    }
+    match value {
+        Value::Null => ToSqlOutput::from(rusqlite::types::Null),
+        Value::Bool(value) => ToSqlOutput::from(*value),
+        Value::Number(number) => match number.as_i64() {
+            Some(number) if column.kind != Kind::Float => ToSqlOutput::from(number),
+            _ => ToSqlOutput::from(number.as_f64().unwrap_or_default()),
+        },
+        Value::String(text) => ToSqlOutput::from(text.as_str()),
+        Value::Array(_) | Value::Object(_) => ToSqlOutput::from(value.to_string()),
+    }
+}
+
+fn read(value: ValueRef<'_>, column: &Column) -> Result<Option<Value>, StoreError> {
+    Ok(match value {
+        ValueRef::Null => None,
+        ValueRef::Integer(number) if column.kind == Kind::Boolean => Some(Value::Bool(number != 0)),
+        ValueRef::Integer(number) => Some(Value::from(number)),
+        ValueRef::Real(number) => Some(Value::from(number)),
+        ValueRef::Text(text) if is_json(column) => Some(serde_json::from_slice(text)?),
+        ValueRef::Text(text) => Some(Value::from(String::from_utf8_lossy(text))),
+        // We write none.
+        ValueRef::Blob(_) => None,
+    })
+}
+
+fn is_json(column: &Column) -> bool {
+    column.mode == Mode::Repeated || matches!(column.kind, Kind::Json | Kind::Record)
+}

@@ -1,0 +1,237 @@
+//! Write streams: offsets, types and their visibility, flush, finalize, batch commit.
+
+use gcp_bigquery_client::google::cloud::bigquery::storage::v1::storage_error::StorageErrorCode;
+use gcp_bigquery_client::google::cloud::bigquery::storage::v1::write_stream::Type;
+use rusqlite::{Connection, OptionalExtension, params};
+use tonic::Code;
+
+use super::super::columns::Column;
+use super::super::decode::Cells;
+use super::super::refusal::Refusal;
+use super::rows::{Place, insert, next_row};
+use super::{Store, quoted};
+
+/// A stream as the store has it.
+#[derive(Debug, Clone)]
+pub struct Stream {
+    pub table: String,
+    pub kind: Type,
+    /// Microseconds since the epoch.
+    pub created: i64,
+    pub finalized: bool,
+    pub committed: bool,
+    pub rows: u64,
+    /// How many rows are visible, of a BUFFERED stream.
+    pub flushed: u64,
+}
+
+impl Store {
+    pub fn create_stream(
+        &self,
+        table: &str,
+        name: &str,
+        kind: Type,
+        created: i64,
+    ) -> Result<(), Refusal> {
+        let sql = "INSERT INTO __streams (name, table_id, type, created) VALUES (?1, ?2, ?3, ?4)";
+        self.writer().execute(sql, params![name, table, kind as i32, created])?;
+        Ok(())
+    }
+
+    pub fn stream(&self, name: &str) -> Result<Stream, Refusal> {
+        load(&self.writer(), name)
+    }
+
+    /// Appends rows to a created stream; with an offset, only exactly there. Answers with the
+    /// offset of the first.
+    pub fn append(
+        &self,
+        name: &str,
+        columns: &[Column],
+        offset: Option<i64>,
+        rows: &[Cells],
+    ) -> Result<u64, Refusal> {
+        let mut connection = self.writer();
+        let transaction = connection.transaction()?;
+        let stream = load(&transaction, name)?;
+        if stream.finalized {
+            return Err(Refusal::invalid("Stream has been finalized and cannot be appended.")
+                .about(name)
+                .storage(StorageErrorCode::StreamFinalized));
+        }
+        let at = stream.rows;
+        match offset.map(|offset| (offset, offset.cmp(&(at as i64)))) {
+            Some((received, std::cmp::Ordering::Less)) => {
+                let message = format!(
+                    "The offset is within stream, expected offset {at}, received {received}"
+                );
+                return Err(Refusal::new(Code::AlreadyExists, message)
+                    .about(name)
+                    .storage(StorageErrorCode::OffsetAlreadyExists));
+            }
+            Some((received, std::cmp::Ordering::Greater)) => {
+                let message = format!(
+                    "The offset is beyond stream, expected offset {at}, received {received}"
+                );
+                return Err(Refusal::new(Code::OutOfRange, message)
+                    .about(name)
+                    .storage(StorageErrorCode::OffsetOutOfRange));
+            }
+            Some((_, std::cmp::Ordering::Equal)) | None => {}
+        }
+        let visible = stream.kind == Type::Committed;
+        let to = Place { stream: id_of(name), first: at, visible };
+        insert(&transaction, &stream.table, columns, to, rows)?;
+        let sql = "UPDATE __streams SET rows = ?2 WHERE name = ?1";
+        transaction.prepare_cached(sql)?.execute(params![name, (at + rows.len() as u64) as i64])?;
+        transaction.commit()?;
+        Ok(at)
+    }
+
+    /// Appends rows that are visible at once and know no offsets: the default stream's and legacy
+    /// streaming's. `path` names the table in an error.
+    pub fn append_default(
+        &self,
+        table: &str,
+        path: &str,
+        columns: &[Column],
+        rows: &[Cells],
+    ) -> Result<(), Refusal> {
+        let mut connection = self.writer();
+        let transaction = connection.transaction()?;
+        let sql = "SELECT 1 FROM __tables WHERE id = ?1";
+        let there = transaction.prepare_cached(sql)?.exists([table])?;
+        if !there {
+            return Err(no_table(path));
+        }
+        let first = next_row(&transaction, table)?;
+        let to = Place { stream: "_default", first, visible: true };
+        insert(&transaction, table, columns, to, rows)?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// Makes rows up to and including `offset` visible; again is no change. Answers whether there
+    /// was one.
+    pub fn flush(&self, name: &str, offset: i64) -> Result<bool, Refusal> {
+        let mut connection = self.writer();
+        let transaction = connection.transaction()?;
+        let stream = load(&transaction, name)?;
+        if stream.kind != Type::Buffered {
+            return Err(Refusal::invalid("FlushRows is supported on BUFFERED streams only.")
+                .about(name)
+                .storage(StorageErrorCode::InvalidStreamType));
+        }
+        if !(0..stream.rows as i64).contains(&offset) {
+            let message = format!(
+                "The flush offset {offset} is beyond the end of the stream of {} rows",
+                stream.rows
+            );
+            return Err(Refusal::new(Code::OutOfRange, message)
+                .about(name)
+                .storage(StorageErrorCode::OffsetOutOfRange));
+        }
+        let to = offset as u64 + 1;
+        if to <= stream.flushed {
+            return Ok(false);
+        }
+        let sql = format!(
+            "UPDATE {} SET __visible = 1
+             WHERE __visible = 0 AND __stream = ?1 AND __row < ?2",
+            quoted(&stream.table)
+        );
+        transaction.prepare_cached(&sql)?.execute(params![id_of(name), to as i64])?;
+        let sql = "UPDATE __streams SET flushed = ?2 WHERE name = ?1";
+        transaction.execute(sql, params![name, to as i64])?;
+        transaction.commit()?;
+        Ok(true)
+    }
+
+    /// Takes no more rows; answers with how many there are.
+    pub fn finalize(&self, name: &str) -> Result<u64, Refusal> {
+        let connection = self.writer();
+        let stream = load(&connection, name)?;
+        connection.execute("UPDATE __streams SET finalized = 1 WHERE name = ?1", [name])?;
+        Ok(stream.rows)
+    }
+
+    /// Makes the rows of finalized PENDING streams of `table` visible: all, or, where any stream is
+    /// refused, none. Answers with the refused.
+    pub fn batch_commit(&self, table: &str, names: &[String]) -> Result<Vec<Refusal>, Refusal> {
+        let mut connection = self.writer();
+        let transaction = connection.transaction()?;
+        let mut refused = Vec::new();
+        for name in names {
+            let checked = load(&transaction, name).and_then(|stream| {
+                committable(&stream, table, name)?;
+                Ok(stream)
+            });
+            let stream = match checked {
+                Ok(stream) => stream,
+                Err(refusal) => {
+                    refused.push(refusal);
+                    continue;
+                }
+            };
+            let sql = format!(
+                "UPDATE {} SET __visible = 1 WHERE __visible = 0 AND __stream = ?1",
+                quoted(&stream.table)
+            );
+            transaction.execute(&sql, [id_of(name)])?;
+            transaction.execute("UPDATE __streams SET committed = 1 WHERE name = ?1", [name])?;
+        }
+        if refused.is_empty() {
+            transaction.commit()?;
+        }
+        Ok(refused)
+    }
+}
+
+fn committable(stream: &Stream, table: &str, name: &str) -> Result<(), Refusal> {
+    use StorageErrorCode as S;
+    let (message, code) = if stream.table != table {
+        ("The stream belongs to another table.", S::InvalidStreamState)
+    } else if stream.kind != Type::Pending {
+        ("Only PENDING streams can be committed.", S::InvalidStreamType)
+    } else if stream.committed {
+        ("Stream is already committed.", S::StreamAlreadyCommitted)
+    } else if !stream.finalized {
+        ("Stream has not been finalized.", S::InvalidStreamState)
+    } else {
+        return Ok(());
+    };
+    Err(Refusal::invalid(message).about(name).storage(code))
+}
+
+pub fn no_table(path: &str) -> Refusal {
+    Refusal::new(Code::NotFound, "Requested entity was not found. Table is not found.")
+        .about(path)
+        .storage(StorageErrorCode::TableNotFound)
+}
+
+/// What stands behind the last slash of a stream's name: unique, and what `__stream` holds.
+fn id_of(name: &str) -> &str {
+    name.rsplit('/').next().unwrap_or(name)
+}
+
+fn load(connection: &Connection, name: &str) -> Result<Stream, Refusal> {
+    let sql = "SELECT table_id, type, created, finalized, committed, rows, flushed
+               FROM __streams WHERE name = ?1";
+    let mut statement = connection.prepare_cached(sql)?;
+    let stream = statement.query_row([name], |row| {
+        Ok(Stream {
+            table: row.get(0)?,
+            kind: Type::try_from(row.get::<_, i32>(1)?).unwrap_or(Type::Unspecified),
+            created: row.get(2)?,
+            finalized: row.get(3)?,
+            committed: row.get(4)?,
+            rows: row.get::<_, i64>(5)? as u64,
+            flushed: row.get::<_, i64>(6)? as u64,
+        })
+    });
+    stream.optional()?.ok_or_else(|| {
+        Refusal::new(Code::NotFound, "Requested entity was not found. Stream is not found.")
+            .about(name)
+            .storage(StorageErrorCode::StreamNotFound)
+    })
+}

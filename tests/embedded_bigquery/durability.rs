@@ -1,0 +1,176 @@
+//! What was acknowledged is there after a restart and after SIGKILL.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use gcp_bigquery_client::google::cloud::bigquery::storage::v1::write_stream::Type;
+use generic_consumer::local::bigquery::{StartError, rows};
+use serde_json::json;
+
+use crate::peer::{Appended, Peer, TABLE, default_stream};
+
+#[tokio::test]
+async fn streams_go_on_after_a_restart() {
+    let peer = Peer::start().await;
+    let stream = peer.create(Type::Buffered).await;
+    peer.writer(&stream).await.append(Some(0), &["a", "b"]).await.rows();
+    peer.flush(&stream, 0).await.expect("flushed");
+    let peer = peer.restart().await;
+    assert_eq!(peer.ids(), ["a"], "unflushed rows stay unseen");
+    let mut writer = peer.writer(&stream).await;
+    assert_eq!(writer.append(Some(1), &["x"]).await.refused().0, tonic::Code::AlreadyExists);
+    assert_eq!(writer.append(Some(2), &["c"]).await.rows(), Some(2));
+    peer.flush(&stream, 2).await.expect("flushed");
+    assert_eq!(peer.ids(), ["a", "b", "c"]);
+}
+
+#[tokio::test]
+async fn open_connections_end_when_the_server_does() {
+    let peer = Peer::start().await;
+    let mut writer = peer.writer(&default_stream()).await;
+    writer.append(None, &["a"]).await.rows();
+    peer.restart().await;
+    let ended = writer.connection.answer().await.expect_err("ended");
+    assert_eq!(ended.code(), tonic::Code::Unavailable);
+}
+
+#[tokio::test]
+async fn two_servers_do_not_share_a_store() {
+    let peer = Peer::start().await;
+    assert!(matches!(peer.beside().await, Err(StartError::InUse(_))));
+}
+
+/// `local bigquery` as a process.
+struct Process {
+    child: Child,
+    rest: SocketAddr,
+    grpc: SocketAddr,
+}
+
+impl Process {
+    fn start(store: &Path) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_generic-consumer"))
+            .args([
+                "local",
+                "bigquery",
+                "--rest",
+                "127.0.0.1:0",
+                "--grpc",
+                "127.0.0.1:0",
+                "--store",
+            ])
+            .arg(store)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("standard output"))
+            .read_line(&mut line)
+            .expect("a line");
+        let word = |after: &str| {
+            let mut words = line.split_whitespace().skip_while(|word| *word != after);
+            words.nth(1).expect("an address").parse().expect("an address")
+        };
+        Self { child, rest: word("rest"), grpc: word("grpc") }
+    }
+
+    fn kill(mut self) {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("ended");
+    }
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_survives_sigkill() {
+    use gcp_bigquery_client::google::cloud::bigquery::storage::v1::big_query_write_client::BigQueryWriteClient;
+    use gcp_bigquery_client::google::cloud::bigquery::storage::v1::{
+        CreateWriteStreamRequest, FlushRowsRequest, WriteStream,
+    };
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = folder.path().join("store.sqlite");
+    let mut acknowledged = Vec::new();
+    let mut stream = String::new();
+    for round in 0..3_i64 {
+        let process = Process::start(&store);
+        let http = reqwest::Client::new();
+        let base = format!("http://{}/bigquery/v2/projects/p/datasets", process.rest);
+        if round == 0 {
+            let dataset = json!({ "datasetReference": { "datasetId": "d" } });
+            http.post(&base).json(&dataset).send().await.expect("an answer");
+            let table = json!({
+                "tableReference": { "tableId": "t" },
+                "schema": { "fields": [{ "name": "id", "type": "STRING" }, { "name": "n", "type": "INTEGER" }] },
+            });
+            http.post(format!("{base}/d/tables")).json(&table).send().await.expect("an answer");
+        }
+        let mut client = BigQueryWriteClient::connect(format!("http://{}", process.grpc))
+            .await
+            .expect("connects");
+        if round == 0 {
+            let kind = WriteStream { r#type: Type::Buffered as i32, ..WriteStream::default() };
+            let request =
+                CreateWriteStreamRequest { parent: TABLE.to_owned(), write_stream: Some(kind) };
+            stream = client.create_write_stream(request).await.expect("a stream").into_inner().name;
+        }
+        let id = format!("row {round}");
+        let mut request = crate::peer::introduced(
+            &stream,
+            crate::peer::descriptor(),
+            &[crate::peer::row(&id, None)],
+        );
+        request.offset = Some(round);
+        let answers = client.append_rows(tokio_stream::iter([request])).await.expect("answers");
+        let answer = answers.into_inner().message().await.expect("an answer").expect("an answer");
+        assert_eq!(Appended::of(answer).rows(), Some(round));
+        let flush = FlushRowsRequest { write_stream: stream.clone(), offset: Some(round) };
+        client.flush_rows(flush).await.expect("flushed");
+        acknowledged.push(id);
+        process.kill();
+        let seen = rows(&store, "t", None).expect("rows");
+        let seen: Vec<&str> = seen.iter().map(|row| row["id"].as_str().expect("text")).collect();
+        assert_eq!(seen, acknowledged);
+    }
+}
+
+fn local_rows(store: &Path, arguments: &[&str]) -> std::process::Output {
+    Command::new(env!("CARGO_BIN_EXE_generic-consumer"))
+        .args(["local", "rows"])
+        .args(arguments)
+        .arg("--store")
+        .arg(store)
+        .output()
+        .expect("the program runs")
+}
+
+#[tokio::test]
+async fn local_rows_prints_a_json_object_a_line() {
+    let peer = Peer::start().await;
+    peer.writer(&default_stream()).await.append(None, &["a", "b", "c"]).await.rows();
+    for table in ["t", "d.t", "p.d.t"] {
+        let output = local_rows(&peer.store(), &[table, "--limit", "2"]);
+        let lines = String::from_utf8(output.stdout).expect("text");
+        assert!(output.status.success());
+        assert_eq!(lines, "{\"id\":\"a\",\"n\":null}\n{\"id\":\"b\",\"n\":null}\n");
+    }
+}
+
+#[tokio::test]
+async fn local_rows_tells_which_tables_there_are() {
+    let peer = Peer::start().await;
+    let output = local_rows(&peer.store(), &["u"]);
+    assert_eq!(output.status.code(), Some(3));
+    let said = String::from_utf8(output.stderr).expect("text");
+    assert!(said.contains("there is no table u; the store has p.d.t"), "{said}");
+    peer.rest("POST", "datasets", Some(json!({ "datasetReference": { "datasetId": "e" } }))).await;
+    let other = json!({ "tableReference": { "tableId": "t" } });
+    assert_eq!(peer.rest("POST", "datasets/e/tables", Some(other)).await.0, 200);
+    let output = local_rows(&peer.store(), &["t"]);
+    let said = String::from_utf8(output.stderr).expect("text");
+    assert!(said.contains("p.d.t, p.e.t"), "{said}");
+    let output = local_rows(Path::new("/nowhere/store.sqlite"), &["t"]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(String::from_utf8(output.stderr).expect("text").contains("open the store"));
+}

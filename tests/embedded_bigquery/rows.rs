@@ -1,0 +1,139 @@
+//! Rows that are none: told by index, and nothing of their request is written.
+
+use gcp_bigquery_client::google::cloud::bigquery::storage::v1::row_error::RowErrorCode;
+use gcp_bigquery_client::google::cloud::bigquery::storage::v1::write_stream::Type;
+use gcp_bigquery_client::google::cloud::bigquery::storage::v1::{AppendRowsResponse, RowError};
+use prost_types::DescriptorProto;
+use prost_types::field_descriptor_proto::Type as Kind;
+use serde_json::json;
+use tonic::Code;
+
+use crate::peer::{
+    Appended, Peer, default_stream, descriptor, field, introduced, message, request, row, text,
+};
+
+fn row_errors(answer: AppendRowsResponse) -> Vec<RowError> {
+    let errors = answer.row_errors.clone();
+    let (code, message, detail) = Appended::of(answer).refused();
+    assert_eq!((code, detail), (Code::InvalidArgument, None));
+    assert!(message.starts_with("Errors found while processing rows."), "{message}");
+    errors
+}
+
+#[tokio::test]
+async fn one_bad_row_keeps_all_rows_of_its_request_out() {
+    let peer = Peer::start().await;
+    let stream = peer.create(Type::Committed).await;
+    let mut connection = peer.connect().await;
+    let rows = [row("a", None), Vec::new(), row("b", Some(1)), vec![0x0a, 1, 0xff]];
+    let mut bad = introduced(&stream, descriptor(), &rows);
+    bad.offset = Some(0);
+    let errors = row_errors(connection.ask(bad).await.expect("an answer"));
+    assert_eq!(errors.iter().map(|error| error.index).collect::<Vec<_>>(), [1, 3]);
+    assert!(errors.iter().all(|error| error.code() == RowErrorCode::FieldsError));
+    assert_eq!(errors[0].message, "Field value of id cannot be empty.");
+    assert_eq!(errors[1].message, "Field id: Invalid UTF-8");
+    assert_eq!(peer.ids(), Vec::<String>::new());
+    // The offset is still free for the good rows.
+    let mut good = request(&[row("a", None), row("b", Some(1))]);
+    good.offset = Some(0);
+    assert_eq!(Appended::of(connection.ask(good).await.expect("an answer")).rows(), Some(0));
+    assert_eq!(peer.ids(), ["a", "b"]);
+}
+
+#[tokio::test]
+async fn a_request_without_rows_is_refused() {
+    let peer = Peer::start().await;
+    let first = introduced(&default_stream(), descriptor(), &[]);
+    let answer = peer.connect().await.ask(first).await.expect("an answer");
+    let (code, message, _) = Appended::of(answer).refused();
+    assert_eq!(code, Code::InvalidArgument);
+    assert!(message.contains("Rows must be specified"), "{message}");
+}
+
+/// Appends texts to the only column of a new table.
+async fn append_texts(peer: &Peer, kind: &str, texts: &[&str]) -> AppendRowsResponse {
+    peer.make_table("one", json!([{ "name": "v", "type": kind }])).await;
+    let stream = "projects/p/datasets/d/tables/one/streams/_default";
+    let descriptor = message(vec![field("v", 1, Kind::String)]);
+    let rows: Vec<Vec<u8>> = texts.iter().map(|value| text(1, value)).collect();
+    peer.connect().await.ask(introduced(stream, descriptor, &rows)).await.expect("an answer")
+}
+
+#[tokio::test]
+async fn values_are_checked_by_their_column_s_type() {
+    for (kind, good, bad) in [
+        ("JSON", r#"{"a":[1]}"#, "{a:1}"),
+        ("NUMERIC", "99999999999999999999999999999.999999999", "1e29"),
+        ("BIGNUMERIC", "-1.5", "1.5.5"),
+        ("DATETIME", "2026-11-21 10:00:00.5", "2026-11-21T10:00:00Z"),
+        ("TIME", "23:59:59", "24:00:00"),
+        ("DATE", "2026-11-21", "2026-11-31"),
+    ] {
+        let peer = Peer::start().await;
+        let errors = row_errors(append_texts(&peer, kind, &[good, bad]).await);
+        assert_eq!(errors.iter().map(|error| error.index).collect::<Vec<_>>(), [1], "{kind}");
+        assert!(errors[0].message.starts_with("Field v: "), "{}", errors[0].message);
+        let peer = Peer::start().await;
+        Appended::of(append_texts(&peer, kind, &[good]).await).rows();
+        assert_eq!(peer.rows("one").len(), 1, "{kind}");
+    }
+}
+
+fn at(column: &str) -> DescriptorProto {
+    message(vec![field(column, 1, Kind::Int64)])
+}
+
+fn varint(value: i64) -> Vec<u8> {
+    let mut bytes = vec![0x08];
+    prost::encoding::encode_varint(value as u64, &mut bytes);
+    bytes
+}
+
+#[tokio::test]
+async fn rows_stream_into_partitions_of_the_last_five_years_and_the_next_one() {
+    const DAY: i64 = 86_400_000_000;
+    let peer = Peer::start().await;
+    let table = json!({
+        "tableReference": { "tableId": "daily" },
+        "schema": { "fields": [{ "name": "at", "type": "TIMESTAMP" }] },
+        "timePartitioning": { "type": "DAY", "field": "at" },
+    });
+    peer.make_table_of(table).await;
+    let stream = "projects/p/datasets/d/tables/daily/streams/_default";
+    let now = generic_consumer::clock::Clock::System.now_micros();
+    let days = [-1_824, 0, 365, -1_827, 368];
+    let rows: Vec<Vec<u8>> = days.iter().map(|days| varint(now + days * DAY)).collect();
+    let mut connection = peer.connect().await;
+    let answer = connection.ask(introduced(stream, at("at"), &rows)).await.expect("an answer");
+    let errors = row_errors(answer);
+    assert_eq!(errors.iter().map(|error| error.index).collect::<Vec<_>>(), [3, 4]);
+    assert!(errors[0].message.contains("outside the allowed bounds"), "{}", errors[0].message);
+    let answer = connection.ask(request(&rows[..3])).await.expect("an answer");
+    Appended::of(answer).rows();
+    // A row without a value has the partition of NULL.
+    Appended::of(connection.ask(request(&[Vec::new()])).await.expect("an answer")).rows();
+    assert_eq!(peer.rows("daily").len(), 4);
+}
+
+#[tokio::test]
+async fn timestamps_beyond_year_9999_are_row_errors() {
+    let peer = Peer::start().await;
+    peer.make_table("free", json!([{ "name": "at", "type": "TIMESTAMP" }])).await;
+    let stream = "projects/p/datasets/d/tables/free/streams/_default";
+    let rows = [varint(253_402_300_799_999_999), varint(253_402_300_800_000_000)];
+    let answer = peer.connect().await.ask(introduced(stream, at("at"), &rows)).await;
+    let errors = row_errors(answer.expect("an answer"));
+    assert_eq!(errors.iter().map(|error| error.index).collect::<Vec<_>>(), [1]);
+}
+
+#[tokio::test]
+async fn a_column_may_be_named_like_one_of_the_store_s_own() {
+    let peer = Peer::start().await;
+    peer.make_table("own", json!([{ "name": "__stream", "type": "STRING" }])).await;
+    let stream = "projects/p/datasets/d/tables/own/streams/_default";
+    let descriptor = message(vec![field("__stream", 1, Kind::String)]);
+    let answer = peer.connect().await.ask(introduced(stream, descriptor, &[text(1, "mine")])).await;
+    Appended::of(answer.expect("an answer")).rows();
+    assert_eq!(peer.rows("own")[0]["__stream"], "mine");
+}

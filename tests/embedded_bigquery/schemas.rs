@@ -1,0 +1,136 @@
+//! Writer schemas against tables, and tables that change while they are written to.
+
+use gcp_bigquery_client::google::cloud::bigquery::storage::v1::storage_error::StorageErrorCode;
+use gcp_bigquery_client::google::cloud::bigquery::storage::v1::table_field_schema::{
+    Mode, Type as FieldType,
+};
+use gcp_bigquery_client::google::cloud::bigquery::storage::v1::write_stream::Type;
+use gcp_bigquery_client::google::cloud::bigquery::storage::v1::{
+    GetWriteStreamRequest, WriteStream, WriteStreamView,
+};
+use prost_types::DescriptorProto;
+use prost_types::field_descriptor_proto::Type as Kind;
+use serde_json::{Value, json};
+use tonic::Code;
+
+use crate::peer::{
+    Appended, Peer, default_stream, descriptor, detail_of, field, introduced, message, request,
+    row, text,
+};
+
+fn wider() -> DescriptorProto {
+    let mut wider = descriptor();
+    wider.field.push(field("more", 3, Kind::String));
+    wider
+}
+
+async fn add_column(peer: &Peer, added: Value) -> u16 {
+    let (_, table) = peer.rest("GET", "datasets/d/tables/t", None).await;
+    let mut fields = table["schema"]["fields"].as_array().expect("fields").clone();
+    fields.push(added);
+    let body = json!({ "schema": { "fields": fields } });
+    peer.rest("PATCH", "datasets/d/tables/t", Some(body)).await.0
+}
+
+#[tokio::test]
+async fn a_field_the_table_lacks_is_a_mismatch() {
+    let peer = Peer::start().await;
+    for stream in [default_stream(), peer.create(Type::Buffered).await] {
+        let first = introduced(&stream, wider(), &[row("a", None)]);
+        let refused = peer.connect().await.ask(first).await.expect_err("refused");
+        assert_eq!(refused.code(), Code::InvalidArgument);
+        assert_eq!(detail_of(&refused), Some(StorageErrorCode::SchemaMismatchExtraFields));
+        assert!(refused.message().contains("extra fields: 'more'"), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn a_field_of_another_type_is_refused_by_name() {
+    let peer = Peer::start().await;
+    let wrong = message(vec![field("id", 1, Kind::String), field("n", 2, Kind::String)]);
+    let first = introduced(&default_stream(), wrong, &[row("a", None)]);
+    let refused = peer.connect().await.ask(first).await.expect_err("refused");
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    let said = "The proto field mismatched with BigQuery field at Row.n, the proto field type \
+                string, BigQuery field type INTEGER";
+    assert!(refused.message().contains(said), "{refused}");
+}
+
+#[tokio::test]
+async fn a_column_added_is_announced_once_and_can_be_written_from_then_on() {
+    let peer = Peer::start().await;
+    let mut writer = peer.writer(&default_stream()).await;
+    writer.append(None, &["a"]).await.rows();
+    assert_eq!(add_column(&peer, json!({ "name": "more", "type": "STRING" })).await, 200);
+    let mut announced = Vec::new();
+    for id in ["b", "c"] {
+        writer.send(None, &[id]);
+        let answer = writer.connection.answer().await.expect("an answer");
+        announced.push(answer.updated_schema);
+    }
+    let schema = announced[0].take().expect("announced");
+    let names: Vec<&str> = schema.fields.iter().map(|field| field.name.as_str()).collect();
+    assert_eq!(names, ["id", "n", "more"]);
+    assert_eq!(announced[1], None);
+    // On the same connection and on a new one.
+    let wide = [row("d", None), text(3, "yes")].concat();
+    let again = introduced(&default_stream(), wider(), std::slice::from_ref(&wide));
+    writer.connection.ask(again.clone()).await.expect("written");
+    peer.connect().await.ask(again).await.expect("written");
+    writer.connection.ask(request(&[wide])).await.expect("written");
+    let more: Vec<Value> = peer.rows("t").iter().map(|row| row["more"].clone()).collect();
+    assert_eq!(
+        more,
+        [json!(null), json!(null), json!(null), json!("yes"), json!("yes"), json!("yes")]
+    );
+}
+
+#[tokio::test]
+async fn an_altered_table_can_reach_appends_late() {
+    let peer = Peer::with_faults("schema_delay=1:500ms").await;
+    let mut writer = peer.writer(&default_stream()).await;
+    writer.append(None, &["a"]).await.rows();
+    add_column(&peer, json!({ "name": "more", "type": "STRING" })).await;
+    let wide = introduced(&default_stream(), wider(), &[row("b", None)]);
+    let refused = peer.connect().await.ask(wide.clone()).await.expect_err("too early");
+    assert_eq!(detail_of(&refused), Some(StorageErrorCode::SchemaMismatchExtraFields));
+    tokio::time::sleep(std::time::Duration::from_millis(600)).await;
+    Appended::of(peer.connect().await.ask(wide).await.expect("by now")).rows();
+}
+
+#[tokio::test]
+async fn the_full_view_of_a_stream_has_its_table_s_schema() {
+    let peer = Peer::start().await;
+    peer.make_table(
+        "u",
+        json!([{ "name": "r", "type": "RECORD", "mode": "REPEATED", "fields": [
+            { "name": "at", "type": "TIMESTAMP", "mode": "REQUIRED" },
+        ]}]),
+    )
+    .await;
+    let created =
+        peer.try_create("projects/p/datasets/d/tables/u", Type::Buffered).await.expect("a stream");
+    assert_eq!(created.r#type(), Type::Buffered);
+    assert!(created.create_time.is_some());
+    let client = peer.client().await;
+    let got = |name: String, view: WriteStreamView| {
+        let mut client = client.clone();
+        async move {
+            let request = GetWriteStreamRequest { name, view: view as i32 };
+            client.get_write_stream(request).await.map(tonic::Response::into_inner)
+        }
+    };
+    let full = got(created.name.clone(), WriteStreamView::Full).await.expect("the stream");
+    assert_eq!(full, WriteStream { table_schema: created.table_schema.clone(), ..created.clone() });
+    let schema = full.table_schema.expect("a schema");
+    let record = &schema.fields[0];
+    assert_eq!((record.r#type(), record.mode()), (FieldType::Struct, Mode::Repeated));
+    let inner = &record.fields[0];
+    assert_eq!((inner.r#type(), inner.mode()), (FieldType::Timestamp, Mode::Required));
+    let basic = got(created.name, WriteStreamView::Basic).await.expect("the stream");
+    assert_eq!(basic.table_schema, None);
+    let default = got(default_stream(), WriteStreamView::Full).await.expect("the stream");
+    assert_eq!(default.r#type(), Type::Committed);
+    let missing = got(format!("{}x", default_stream()), WriteStreamView::Basic).await;
+    assert_eq!(missing.expect_err("none").code(), Code::NotFound);
+}
