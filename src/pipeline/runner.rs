@@ -60,6 +60,9 @@ pub fn run(mut flow: Flow) -> Result<(Summary, bool), Stop> {
             }
         };
         flow.health.joined(false);
+        // Nothing of the ended session is under way any more, so an outage of the broker is no
+        // reason to restart.
+        flow.health.work_pending(false);
         if flow.shutdown.requested() {
             return Ok((summary, false));
         }

@@ -75,6 +75,7 @@ impl Session<'_> {
                 }
                 self.flow.health.progress();
             }
+            Report::Waiting => self.flow.health.progress(),
             Report::Failed(error) => {
                 let (what, hint) = (error.what.clone(), error.hint.clone());
                 return Err(Stop { what, hint, source: error.source }.into());

@@ -75,6 +75,8 @@ pub enum Report {
         letters: Vec<crate::pipeline::Reason>,
     },
     Flushed(StreamPlace),
+    /// BigQuery asks to wait, or is away: the writer tries again. Throttled is not stuck.
+    Waiting,
     /// Nothing more will be written on this lane: a permanent error. Outages are retried inside.
     Failed(SinkError),
 }

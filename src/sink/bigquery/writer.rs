@@ -390,6 +390,7 @@ impl Task {
         let pause_ms = pause.as_millis() as u64;
         tracing::warn!(error = %error, pause_ms, unanswered = self.in_air, "append again");
         self.bigquery.metrics().append_retries.inc();
+        self.report(Report::Waiting);
         self.disconnect();
         self.resume_at = Some(Instant::now() + pause);
     }
@@ -489,6 +490,7 @@ impl Task {
     /// rows it promised would be missing for ever, and nobody would know.
     fn flush(&mut self, place: StreamPlace, done: Beside) {
         let (bigquery, channel) = (self.bigquery.clone(), self.channel.clone());
+        let (lane, reports) = (self.parts.lane, self.parts.reports.clone());
         self.beside.spawn(async move {
             let began = Instant::now();
             let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(10));
@@ -497,6 +499,7 @@ impl Task {
                 match error.verdict() {
                     Verdict::Retry | Verdict::RetrySlowly => {
                         tracing::warn!(error = %error, "flush again");
+                        let _ = reports.send((lane, Report::Waiting));
                         tokio::time::sleep(backoff.pause()).await;
                     }
                     Verdict::AlreadyExists | Verdict::FreshStream | Verdict::Stop(_) => {
