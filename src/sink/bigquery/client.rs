@@ -117,9 +117,10 @@ impl BigQuery {
         reread: Arc<dyn Reread>,
         reports: Reports,
     ) -> Writer {
+        let answer = writer::ANSWER;
         writer::spawn(
             self.clone(),
-            writer::Parts { lane, mode, table, schema, letters, reread, reports },
+            writer::Parts { lane, mode, table, schema, letters, reread, reports, answer },
         )
     }
 

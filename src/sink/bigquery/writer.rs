@@ -5,7 +5,7 @@
 //! anything about it has to change, all unsettled rows go to a fresh stream, because a late copy of
 //! the old request could still land on the old one (docs/adr/0001-exactly-once.md).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -44,7 +44,7 @@ const REQUEST_BYTES: usize = 9 << 20;
 
 /// An append that is not answered for so long never will be (seen with other clients: a connection
 /// that takes requests and answers none).
-const ANSWER: Duration = Duration::from_secs(60);
+pub const ANSWER: Duration = Duration::from_secs(60);
 
 /// A fresh stream that fails in its turn this often without one acknowledged request between means
 /// that something else is wrong.
@@ -59,6 +59,8 @@ pub struct Parts {
     pub letters: DeadLetters,
     pub reread: Arc<dyn Reread>,
     pub reports: Reports,
+    /// How long an append may stay unanswered: [`ANSWER`], less in tests.
+    pub answer: Duration,
 }
 
 /// Starts the task; it ends with the handle or with a permanent error, which it reports.
@@ -322,16 +324,16 @@ impl Task {
     fn refuse_rows(&mut self, errors: &[RowError]) -> Result<(), SinkError> {
         let Some(mut part) = self.queue.pop_front() else { return Ok(()) };
         self.in_air = self.in_air.saturating_sub(1);
-        let mut bad: Vec<usize> = errors.iter().map(|error| error.index.max(0) as usize).collect();
-        bad.sort_unstable();
-        bad.dedup();
         let positions = part.rows.positions();
-        let refused: Vec<(Position, String)> = bad
+        let errors: BTreeMap<usize, &RowError> = errors
             .iter()
-            .filter_map(|index| {
-                let error = errors.iter().find(|error| error.index as usize == *index)?;
-                Some((*positions.get(*index)?, error.message.clone()))
-            })
+            .filter_map(|error| Some((usize::try_from(error.index).ok()?, error)))
+            .filter(|(index, _)| *index < positions.len())
+            .collect();
+        let bad: Vec<usize> = errors.keys().copied().collect();
+        let refused: Vec<(Position, String)> = errors
+            .iter()
+            .map(|(index, error)| (positions[*index], error.message.clone()))
             .collect();
         if refused.is_empty() {
             return Err(SinkError {
@@ -502,7 +504,10 @@ impl Task {
                         let _ = reports.send((lane, Report::Waiting));
                         tokio::time::sleep(backoff.pause()).await;
                     }
-                    Verdict::AlreadyExists | Verdict::FreshStream | Verdict::Stop(_) => {
+                    // Flushed before, as Beam's connector reads it too: the answer was lost, or the
+                    // promise is the previous owner's.
+                    Verdict::AlreadyExists => break,
+                    Verdict::FreshStream | Verdict::Stop(_) => {
                         return Err(error.stop(
                             "rows that a commit promised cannot be made visible. Look in the table \
                              for the offsets before the committed one; if all are there, drop the \
@@ -530,7 +535,7 @@ impl Task {
 
     fn check_silence(&mut self) -> Result<(), SinkError> {
         let oldest = self.queue.front().filter(|_| self.in_air > 0).and_then(|part| part.sent_at);
-        if oldest.is_some_and(|sent| sent.elapsed() >= ANSWER) {
+        if oldest.is_some_and(|sent| sent.elapsed() >= self.parts.answer) {
             let on = self.stream.as_ref().map_or_else(String::new, |stream| stream.0.to_string());
             return self.failed(CallError::no_answer("append to", &on));
         }
@@ -539,7 +544,7 @@ impl Task {
 
     fn next_wake(&self) -> Option<Instant> {
         let silence = self.queue.front().filter(|_| self.in_air > 0).and_then(|part| part.sent_at);
-        self.resume_at.or(silence.map(|sent| sent + ANSWER))
+        self.resume_at.or(silence.map(|sent| sent + self.parts.answer))
     }
 
     fn report(&self, report: Report) {
@@ -568,3 +573,7 @@ async fn sleep_until(at: Option<Instant>) {
         tokio::time::sleep_until(at.into()).await;
     }
 }
+
+#[cfg(all(test, feature = "local"))]
+#[path = "writer_tests/mod.rs"]
+mod tests;

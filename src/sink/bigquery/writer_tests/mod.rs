@@ -1,0 +1,191 @@
+//! The append writer against a fake service that fails on purpose.
+
+mod appends;
+mod fake;
+mod protocol;
+mod refused_rows;
+mod schedule;
+mod service;
+mod visibility;
+
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use prometheus_client::registry::Registry;
+
+use super::*;
+use crate::clock::Clock;
+use crate::config::{Endpoint, Guarantee, RowLayout, WriteSettings};
+use crate::pipeline::Span;
+use crate::row::{Column, ColumnType};
+use crate::sink::dead_letter::About;
+use crate::source::{Offset, Partition};
+use crate::telemetry::Metrics;
+use fake::{Fake, Fault, Letter};
+
+const P: Partition = Partition(3);
+
+/// Far beyond what any step takes; only a hang is ended by it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A writer, its service, and what it has reported.
+struct Rig {
+    fake: Fake,
+    writer: Writer,
+    metrics: Metrics,
+    reports: Receiver<(Lane, Report)>,
+    /// How often it said that it waits.
+    waits: usize,
+}
+
+/// [`Report::Settled`].
+struct Settled {
+    batch: BatchId,
+    place: Option<StreamPlace>,
+    rows: usize,
+    letters: Vec<Reason>,
+}
+
+/// Knows every record but that of offset 404.
+struct Records;
+
+#[async_trait]
+impl Reread for Records {
+    async fn reread(&self, at: Position) -> Option<DeadLetter> {
+        let value = format!("record {}", at.offset.0);
+        let rejection =
+            Rejection { reason: Reason::Empty, detail: String::new(), event_type: None };
+        (at.offset.0 != 404)
+            .then(|| DeadLetter::new(at, None, None, Vec::new(), Some(value.as_bytes()), rejection))
+    }
+}
+
+impl Rig {
+    async fn buffered() -> Self {
+        Self::new(LaneMode::Buffered { recover: None }).await
+    }
+
+    async fn new(mode: LaneMode) -> Self {
+        Self::on(Fake::start().await, mode, ANSWER).await
+    }
+
+    async fn on(fake: Fake, mode: LaneMode, answer: Duration) -> Self {
+        let table =
+            TableId { project: "p".to_owned(), dataset: "d".to_owned(), table: "t".to_owned() };
+        let write = WriteSettings {
+            environment: "test".to_owned(),
+            table: table.clone(),
+            location: None,
+            endpoint: Endpoint::Custom { rest: fake.rest.clone(), storage: fake.grpc.clone() },
+            credentials: None,
+            manage_table: false,
+            partition_by: "_ingested_at".to_owned(),
+            layout: RowLayout::Columns,
+            guarantee: Guarantee::ExactlyOnce,
+        };
+        let metrics = Metrics::register(&mut Registry::default());
+        let sink = BigQuery::connect(&write, metrics.clone(), Clock::Fixed(0)).await.expect("sink");
+        let about = About {
+            topic: "topic".to_owned(),
+            group: "group".to_owned(),
+            contract: "contract".to_owned(),
+        };
+        let letters = DeadLetters::bigquery(&sink, &table, false, about).await.expect("letters");
+        let columns = vec![Column::nullable("id", ColumnType::String)];
+        let partition = matches!(mode, LaneMode::Buffered { .. }).then_some(P);
+        let (sender, reports) = channel();
+        let parts = Parts {
+            lane: Lane { partition, epoch: 1 },
+            mode,
+            table,
+            schema: Arc::new(TableSchema { columns }),
+            letters,
+            reread: Arc::new(Records),
+            reports: sender,
+            answer,
+        };
+        let writer = spawn(sink, parts);
+        Self { fake, writer, metrics, reports, waits: 0 }
+    }
+
+    /// Tells it to append a batch whose first row has this offset.
+    fn append(&self, id: u64, first: i64, rows: &[&str]) {
+        self.append_bytes(id, first, rows.iter().map(|row| row.as_bytes()));
+    }
+
+    fn append_bytes<'a>(&self, id: u64, first: i64, rows: impl Iterator<Item = &'a [u8]>) {
+        let mut buffer = RowBuffer::default();
+        let mut next = first;
+        for row in rows {
+            let pushed: Result<(), ()> = buffer.push(Position::new(P.0, next), |into| {
+                into.extend_from_slice(row);
+                Ok(())
+            });
+            pushed.expect("pushed");
+            next += 1;
+        }
+        let span = Span { partition: P, first: Offset(first), next: Offset(next) };
+        self.writer.tell(Command::Append(Batch {
+            id: BatchId(id),
+            spans: vec![span],
+            rows: buffer,
+            letters: Vec::new(),
+        }));
+    }
+
+    /// The next report that is no sign of life.
+    async fn report(&mut self) -> Report {
+        let next = async {
+            loop {
+                match self.reports.try_recv() {
+                    Ok((_, Report::Waiting)) => self.waits += 1,
+                    Ok((_, report)) => return report,
+                    Err(TryRecvError::Empty) => tokio::time::sleep(Duration::from_millis(1)).await,
+                    Err(TryRecvError::Disconnected) => panic!("the writer ended without a word"),
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, next).await.expect("a report in time")
+    }
+
+    async fn settled(&mut self) -> Settled {
+        loop {
+            match self.report().await {
+                Report::Recovered => {}
+                Report::Settled { batch, place, rows, letters, .. } => {
+                    return Settled { batch, place, rows, letters };
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    async fn failed(&mut self) -> SinkError {
+        loop {
+            match self.report().await {
+                Report::Recovered => {}
+                Report::Failed(error) => return error,
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    fn retries(&self) -> u64 {
+        self.metrics.append_retries.get()
+    }
+
+    /// The dead letters in their table.
+    fn letters(&self) -> Vec<Letter> {
+        let state = self.fake.state();
+        let rows = state.streams.get(fake::LETTERS).map(|stream| stream.rows.clone());
+        let decode =
+            |row: Vec<u8>| <Letter as prost::Message>::decode(row.as_slice()).expect("a letter");
+        rows.unwrap_or_default().into_iter().map(decode).collect()
+    }
+}
+
+/// The first `rows` rows of the n-th stream created.
+fn place(stream: usize, rows: u64) -> Option<StreamPlace> {
+    Some(StreamPlace { stream: StreamName(Arc::from(fake::stream(stream))), rows })
+}

@@ -1,0 +1,107 @@
+//! `row_errors`: the bad rows become dead letters, the others are written without them.
+
+use super::fake::{DEFAULT, stream};
+use super::*;
+
+/// Partition, offset and value of the dead letters.
+fn letters(rig: &Rig) -> Vec<(i64, i64, Option<String>)> {
+    let text = |value: Vec<u8>| String::from_utf8(value).expect("text");
+    let letters = rig.letters().into_iter();
+    letters.map(|letter| (letter.partition, letter.offset, letter.value.map(text))).collect()
+}
+
+/// Three batches, on their way together, with bad rows in the second.
+async fn three_batches(rig: &Rig) {
+    rig.fake.hold();
+    rig.append(1, 10, &["a"]);
+    rig.append(2, 11, &["b", "bad", "c", "bad"]);
+    rig.append(3, 15, &["d"]);
+    rig.fake.has_seen(3).await;
+    rig.fake.release();
+}
+
+/// The three batches by number; a dead letter may let a later batch pass.
+async fn three_settle(rig: &mut Rig) -> [Settled; 3] {
+    let mut all = [rig.settled().await, rig.settled().await, rig.settled().await];
+    all.sort_by_key(|settled| settled.batch);
+    all
+}
+
+#[tokio::test]
+async fn exactly_once_takes_the_rest_to_a_fresh_stream() {
+    let mut rig = Rig::buffered().await;
+    three_batches(&rig).await;
+    let [first, second, third] = three_settle(&mut rig).await;
+    assert_eq!((first.place, first.letters), (place(1, 1), vec![]));
+    assert_eq!((second.place, second.rows), (place(2, 2), 2));
+    assert_eq!(second.letters, [Reason::RowError; 2]);
+    assert_eq!((third.place, third.letters), (place(2, 3), vec![]));
+    assert_eq!(rig.fake.rows(&stream(1)), ["a"]);
+    assert_eq!(rig.fake.rows(&stream(2)), ["b", "c", "d"]);
+    let value = |offset| Some(format!("record {offset}"));
+    assert_eq!(letters(&rig), [(3, 12, value(12)), (3, 14, value(14))]);
+    let told = rig.letters().into_iter().map(|letter| (letter.reason, letter.detail));
+    let row_error = |row| ("row_error".to_owned(), format!("row {row} is bad"));
+    assert_eq!(told.collect::<Vec<_>>(), [row_error(1), row_error(3)]);
+}
+
+#[tokio::test]
+async fn at_least_once_sends_the_rest_behind_the_others() {
+    let mut rig = Rig::new(LaneMode::Default).await;
+    three_batches(&rig).await;
+    let [first, second, third] = three_settle(&mut rig).await;
+    assert_eq!([first.place, second.place, third.place], [None, None, None]);
+    assert_eq!((second.rows, second.letters), (2, vec![Reason::RowError; 2]));
+    assert_eq!(rig.fake.rows(DEFAULT), ["a", "d", "b", "c"]);
+    assert_eq!(letters(&rig).iter().map(|letter| letter.1).collect::<Vec<_>>(), [12, 14]);
+    assert_eq!(rig.retries(), 0, "the connection goes on");
+}
+
+#[tokio::test]
+async fn a_batch_of_bad_rows_settles_without_a_place() {
+    let mut rig = Rig::buffered().await;
+    rig.append(1, 0, &["bad", "bad"]);
+    let settled = rig.settled().await;
+    assert_eq!((settled.place, settled.rows), (None, 0));
+    assert_eq!(settled.letters, [Reason::RowError; 2]);
+    rig.append(2, 2, &["a"]);
+    assert_eq!(rig.settled().await.place, place(2, 1));
+}
+
+#[tokio::test]
+async fn a_batch_cut_into_requests_moves_whole() {
+    // Two rows fill a request each; the bad one comes with the second.
+    let large = |fill: u8| vec![fill; REQUEST_BYTES - 100];
+    let (first, second) = (large(b'1'), large(b'2'));
+    let mut rig = Rig::buffered().await;
+    rig.append_bytes(1, 0, [&first[..], &second, b"bad"].into_iter());
+    let settled = rig.settled().await;
+    assert_eq!((settled.place, settled.rows), (place(2, 2), 2));
+    assert_eq!(settled.letters, [Reason::RowError]);
+    let state = rig.fake.state();
+    assert!(state.streams[&stream(1)].rows == [first.clone()], "acknowledged, to be left unseen");
+    assert!(state.streams[&stream(2)].rows == [first, second]);
+}
+
+#[tokio::test]
+async fn a_record_that_is_gone_leaves_its_position() {
+    let mut rig = Rig::buffered().await;
+    rig.append(1, 404, &["bad"]);
+    assert_eq!(rig.settled().await.letters, [Reason::RowError]);
+    assert_eq!(letters(&rig), [(3, 404, None)]);
+}
+
+#[tokio::test]
+async fn an_index_that_names_no_row_takes_none_away() {
+    let mut rig = Rig::buffered().await;
+    rig.fake.script("AppendRows", [Fault::RowErrors(vec![-1, 7, 1])]);
+    rig.append(1, 0, &["a", "b", "c"]);
+    let settled = rig.settled().await;
+    assert_eq!((settled.rows, settled.letters), (2, vec![Reason::RowError]));
+    assert_eq!(rig.fake.rows(&stream(2)), ["a", "c"]);
+    assert_eq!(letters(&rig).iter().map(|letter| letter.1).collect::<Vec<_>>(), [1]);
+
+    rig.fake.script("AppendRows", [Fault::RowErrors(vec![-1, 7])]);
+    rig.append(2, 3, &["d"]);
+    assert!(rig.failed().await.hint.contains("does not name"));
+}
