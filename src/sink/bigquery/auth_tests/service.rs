@@ -1,0 +1,102 @@
+//! Answers every request for a token and remembers it.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex};
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+
+#[derive(Debug, Clone)]
+pub struct Asked {
+    pub path: String,
+    pub authorization: String,
+    /// `Metadata-Flavor`.
+    pub flavor: String,
+    pub body: String,
+}
+
+#[derive(Default)]
+struct Shared {
+    asked: Vec<Asked>,
+    next: VecDeque<(u16, Value)>,
+    expires_in: u64,
+}
+
+pub struct TokenService {
+    base: String,
+    shared: Arc<Mutex<Shared>>,
+    server: JoinHandle<()>,
+}
+
+impl TokenService {
+    /// Its tokens are numbered by request and good for `expires_in` seconds.
+    pub async fn start(expires_in: u64) -> Self {
+        let shared = Arc::new(Mutex::new(Shared { expires_in, ..Shared::default() }));
+        let router = axum::Router::new().fallback(answer).with_state(shared.clone());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bind");
+        let base = format!("http://{}", listener.local_addr().expect("address"));
+        let server = tokio::spawn(async move {
+            axum::serve(listener, router).await.expect("serves");
+        });
+        Self { base, shared, server }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    /// What the next request is answered, in place of a token.
+    pub fn next(&self, status: u16, body: Value) {
+        self.shared.lock().expect("no panic elsewhere").next.push_back((status, body));
+    }
+
+    pub fn asked(&self) -> Vec<Asked> {
+        self.shared.lock().expect("no panic elsewhere").asked.clone()
+    }
+
+    pub async fn stop(self) {
+        self.server.abort();
+        let _ = self.server.await;
+    }
+}
+
+async fn answer(State(shared): State<Arc<Mutex<Shared>>>, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, 1 << 20).await.expect("a body");
+    let header = |name: &str| {
+        let value = head.headers.get(name).map(|value| value.to_str().expect("ASCII"));
+        value.unwrap_or_default().to_owned()
+    };
+    let mut shared = shared.lock().expect("no panic elsewhere");
+    shared.asked.push(Asked {
+        path: head.uri.path().to_owned(),
+        authorization: header("authorization"),
+        flavor: header("metadata-flavor"),
+        body: String::from_utf8(body.to_vec()).expect("text"),
+    });
+    let token = format!("token-{}", shared.asked.len());
+    let (status, body) = shared.next.pop_front().unwrap_or_else(|| {
+        let plain = json!({
+            "access_token": token,
+            "expires_in": shared.expires_in,
+            "token_type": "Bearer",
+            "issued_token_type": "urn:ietf:params:oauth:token-type:access_token",
+        });
+        (200, plain)
+    });
+    let status = StatusCode::from_u16(status).expect("a status");
+    match body {
+        Value::String(page) => (status, page).into_response(),
+        body => (status, Json(body)).into_response(),
+    }
+}
+
+/// The fields of a form.
+pub fn form(body: &str) -> HashMap<String, String> {
+    let url = reqwest::Url::parse(&format!("http://localhost/?{body}")).expect("a form");
+    url.query_pairs().into_owned().collect()
+}
