@@ -100,14 +100,14 @@ fn open(flow: &Flow, transactional_id: &str) -> Result<Result<Committer, String>
 
 fn needs_a_person(error: &CommitError) -> bool {
     use RDKafkaErrorCode as Code;
-    let CommitError::Kafka { source, .. } = error else { return false };
-    let code = match source {
-        KafkaError::Transaction(error) => error.code(),
-        KafkaError::ClientCreation(_) => return true,
-        other => match other.rdkafka_error_code() {
+    let code = match error {
+        CommitError::Transaction { source, .. } => source.code,
+        CommitError::Kafka { source: KafkaError::ClientCreation(_), .. } => return true,
+        CommitError::Kafka { source, .. } => match source.rdkafka_error_code() {
             Some(code) => code,
             None => return false,
         },
+        _ => return false,
     };
     matches!(
         code,

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::error::KafkaError;
-use rdkafka::producer::{BaseProducer, Producer};
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
+use super::offsets_producer::{OffsetsProducer, TransactionError};
 use super::{CommitRecord, Partition, RecordError, Source};
 use crate::pipeline::CommitPoint;
 
@@ -23,7 +23,7 @@ const STEP: Duration = Duration::from_secs(8);
 /// How offsets are committed.
 pub enum Committer {
     /// Exactly-once: a transaction that holds offsets only.
-    Transactional(BaseProducer),
+    Transactional(OffsetsProducer),
     /// At-least-once: a plain commit.
     Plain,
 }
@@ -36,8 +36,12 @@ pub enum CommitError {
     NotMember,
     #[error("the assignment was lost")]
     Lost,
+    #[error("the connection broke during the commit, a copy of its request may still arrive")]
+    SentTwice,
     #[error("{step}")]
     Kafka { step: &'static str, source: KafkaError },
+    #[error("{step}")]
+    Transaction { step: &'static str, source: TransactionError },
     #[error("write the commit's metadata")]
     Record(#[from] RecordError),
 }
@@ -46,10 +50,11 @@ impl Committer {
     /// Makes the transactional producer. `init_transactions` ends what an earlier session of the
     /// same `transactional.id` left behind and fences its delayed requests by a higher epoch.
     pub fn transactional(config: &ClientConfig, patience: Duration) -> Result<Self, CommitError> {
-        let failed = |step| move |source| CommitError::Kafka { step, source };
-        let producer: BaseProducer =
-            config.create().map_err(failed("create the transactional producer"))?;
-        producer.init_transactions(patience).map_err(failed("initialise transactions"))?;
+        let producer = OffsetsProducer::create(config).map_err(|source| CommitError::Kafka {
+            step: "create the transactional producer",
+            source,
+        })?;
+        producer.init(patience).map_err(transaction("initialise transactions"))?;
         Ok(Self::Transactional(producer))
     }
 
@@ -78,24 +83,28 @@ impl Committer {
             })?;
             element.set_metadata(CommitRecord::write(point.promise.as_ref())?);
         }
-        let failed = |step| move |source| CommitError::Kafka { step, source };
         match self {
             Self::Transactional(producer) => {
-                producer.begin_transaction().map_err(failed("begin the offsets transaction"))?;
+                producer.begin().map_err(transaction("begin the offsets transaction"))?;
                 producer
-                    .send_offsets_to_transaction(&list, &membership, STEP)
-                    .map_err(failed("send offsets to the transaction"))?;
-                producer
-                    .commit_transaction(STEP)
-                    .map_err(failed("commit the offsets transaction"))?;
+                    .send(&list, &membership, STEP)
+                    .map_err(transaction("send offsets to the transaction"))?;
+                producer.end(STEP).map_err(transaction("commit the offsets transaction"))?;
+                if producer.lost_answer() {
+                    return Err(CommitError::SentTwice);
+                }
             }
             // A lost, late or misplaced plain commit can only repeat rows, which at-least-once
             // allows; so nothing waits for its answer, and leaving the group sends it first.
             Self::Plain => source
                 .client()
                 .commit(&list, CommitMode::Async)
-                .map_err(failed("commit offsets"))?,
+                .map_err(|source| CommitError::Kafka { step: "commit offsets", source })?,
         }
         Ok(began.elapsed())
     }
+}
+
+fn transaction(step: &'static str) -> impl FnOnce(TransactionError) -> CommitError {
+    move |source| CommitError::Transaction { step, source }
 }

@@ -10,14 +10,16 @@ use std::time::Duration;
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMetadata};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
-use super::{CommitRecord, Event, HeaderList, Offset, Partition, Position, RecordError, native};
+use super::{
+    CommitRecord, Event, HeaderList, Membership, Offset, Partition, Position, RecordError, native,
+};
 use crate::config::StartFrom;
 use crate::sink::StreamPlace;
 use crate::telemetry::Metrics;
@@ -172,8 +174,8 @@ impl Source {
     }
 
     /// Member id and generation, as a commit has to carry them.
-    pub fn membership(&self) -> Option<ConsumerGroupMetadata> {
-        self.consumer.group_metadata()
+    pub fn membership(&self) -> Option<Membership> {
+        Membership::of(self.consumer.client())
     }
 
     pub(super) fn client(&self) -> &BaseConsumer<Rebalancer> {

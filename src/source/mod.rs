@@ -6,6 +6,7 @@ mod committer;
 mod consumer;
 mod event;
 mod native;
+mod offsets_producer;
 mod position;
 mod reread;
 
@@ -13,5 +14,6 @@ pub use commit_record::{CommitRecord, RecordError};
 pub use committer::{CommitError, Committer};
 pub use consumer::{Committed, OpenError, PollError, Polled, Rebalance, Record, Source};
 pub use event::{Event, HeaderList, NoHeaders};
+pub use offsets_producer::{Membership, TransactionError};
 pub use position::{Offset, Partition, Position};
 pub use reread::KafkaReread;

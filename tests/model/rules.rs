@@ -27,8 +27,11 @@ pub struct Rules {
     pub lost_check: bool,
     /// After a refused or unanswered commit the session ends; otherwise it commits again.
     pub end_session_in_doubt: bool,
-    /// A new session takes the same transactional id and so fences the one before.
-    pub epoch_fence: bool,
+    /// A commit that the client sent twice of itself counts as unanswered, though one copy was
+    /// answered.
+    pub doubt_when_sent_twice: bool,
+    /// A new session takes the same transactional id and so ends what the one before left pending.
+    pub same_transactional_id: bool,
     /// Committed offsets are read once no transaction is pending on them.
     pub stable_read: bool,
     /// Committed offsets are read after the assignment, not when joining.
@@ -56,7 +59,8 @@ pub const PROTOCOL: Rules = Rules {
     captured_membership: true,
     lost_check: true,
     end_session_in_doubt: true,
-    epoch_fence: true,
+    doubt_when_sent_twice: true,
+    same_transactional_id: true,
     stable_read: true,
     read_after_assign: true,
     fresh_stream: true,

@@ -101,6 +101,8 @@ pub struct Proc {
     pub rows: u8,
     pub done: Commit,
     pub flush_due: bool,
+    /// The client sent a request of this commit twice; one copy may still be on its way.
+    pub sent_twice: bool,
     /// Rows acknowledged on an earlier stream that no commit covers yet, and where they end.
     pub before: Commit,
     pub wanted: Commit,
@@ -126,6 +128,7 @@ pub const FRESH: Proc = Proc {
     rows: 0,
     done: NOTHING,
     flush_due: false,
+    sent_twice: false,
     before: NOTHING,
     wanted: NOTHING,
     resend: 0,

@@ -294,7 +294,12 @@ impl World<'_> {
         if self.take_offsets(&mut t, message, true) {
             let mut lost = t.clone();
             t.procs[i].at = At::Sent;
+            let mut twice = t.clone();
             self.put("consumer", i, "sends offsets to the transaction", t);
+            if spend(&mut twice.left.delay) && twice.send(message) {
+                twice.procs[i].sent_twice = true;
+                self.fault("consumer", i, "sends offsets twice, the first copy is late", twice);
+            }
             if spend(&mut lost.left.lost) {
                 self.doubt(&mut lost, i);
                 self.fault("consumer", i, "sends offsets, the answer is lost", lost);
@@ -317,11 +322,14 @@ impl World<'_> {
         let mut t = s.clone();
         if self.take_end(&mut t, message) {
             let mut lost = t.clone();
-            let q = &mut t.procs[i];
-            q.at = At::Run;
-            q.done = q.wanted;
-            q.flush_due = q.wanted.stream != NONE;
+            let mut twice = t.clone();
+            self.committed(&mut t, i);
             self.put("consumer", i, "ends the transaction: committed", t);
+            if spend(&mut twice.left.delay) && twice.send(message) {
+                twice.procs[i].sent_twice = true;
+                self.committed(&mut twice, i);
+                self.fault("consumer", i, "ends it twice, the first copy is late", twice);
+            }
             if spend(&mut lost.left.lost) {
                 self.doubt(&mut lost, i);
                 self.fault("consumer", i, "ends the transaction, the answer is lost", lost);
@@ -337,12 +345,23 @@ impl World<'_> {
         }
     }
 
+    fn committed(&self, t: &mut State, i: usize) {
+        if t.procs[i].sent_twice && self.rules.doubt_when_sent_twice {
+            return self.doubt(t, i);
+        }
+        let p = &mut t.procs[i];
+        p.at = At::Run;
+        p.done = p.wanted;
+        p.flush_due = p.wanted.stream != NONE;
+        p.sent_twice = false;
+    }
+
     /// A commit that was refused or not answered.
     fn doubt(&self, t: &mut State, i: usize) {
         let p = t.procs[i];
         if self.rules.end_session_in_doubt {
             t.procs[i] = Proc { txn: p.txn, ..FRESH };
-            if !self.rules.epoch_fence {
+            if !self.rules.same_transactional_id {
                 self.new_transactional_id(t, i);
             }
         } else {
@@ -595,7 +614,8 @@ impl World<'_> {
     fn take_end(&self, t: &mut State, message: Message) -> bool {
         let Message::End { txn, epoch } = message else { return false };
         let state = &mut t.broker.txn[txn as usize];
-        if state.epoch != epoch || !state.open {
+        // To end what has ended is no error.
+        if state.epoch != epoch {
             return false;
         }
         state.open = false;
