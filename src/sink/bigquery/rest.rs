@@ -86,11 +86,7 @@ impl Rest {
             body: None,
             etag: None,
         };
-        match self.retried(&call).await {
-            Ok(value) => Ok(Some(value)),
-            Err(error) if error.status == 404 => Ok(None),
-            Err(error) => Err(error),
-        }
+        found(self.retried(&call).await)
     }
 
     pub async fn insert_table(&self, table: &TableId, body: &Value) -> Result<Value, RestError> {
@@ -123,18 +119,32 @@ impl Rest {
         self.retried(&call).await
     }
 
-    pub async fn insert_dataset(&self, table: &TableId) -> Result<(), RestError> {
+    /// Makes the dataset where there is none.
+    pub async fn ensure_dataset(&self, table: &TableId) -> Result<(), RestError> {
+        let on = format!("{}.{}", table.project, table.dataset);
+        let read = Call {
+            operation: "read dataset",
+            on: on.clone(),
+            method: reqwest::Method::GET,
+            path: format!("projects/{}/datasets/{}", table.project, table.dataset),
+            body: None,
+            etag: None,
+        };
+        if found(self.retried(&read).await)?.is_some() {
+            return Ok(());
+        }
         let reference = json!({ "projectId": table.project, "datasetId": table.dataset });
         let body = json!({ "datasetReference": reference });
-        let call = Call {
+        let create = Call {
             operation: "create dataset",
-            on: format!("{}.{}", table.project, table.dataset),
+            on,
             method: reqwest::Method::POST,
             path: format!("projects/{}/datasets", table.project),
             body: Some(&body),
             etag: None,
         };
-        match self.retried(&call).await {
+        match self.retried(&create).await {
+            // Another instance made it meanwhile.
             Err(error) if error.status != 409 => Err(error),
             _ => Ok(()),
         }
@@ -189,6 +199,15 @@ impl Rest {
         let reason = value["error"]["errors"][0]["reason"].as_str().unwrap_or_default();
         let message = value["error"]["message"].as_str().map_or(text.clone(), str::to_owned);
         Err(failed(status.as_u16(), reason, message))
+    }
+}
+
+/// `None` where there is no such thing.
+fn found(answer: Result<Value, RestError>) -> Result<Option<Value>, RestError> {
+    match answer {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.status == 404 => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -34,7 +34,7 @@ pub async fn prepare(rest: &Rest, wish: Wish<'_>) -> Result<TableSchema, SinkErr
             None if !wish.manage => return Err(missing(wish.table)),
             None => {
                 if wish.makes_datasets {
-                    rest.insert_dataset(wish.table).await.map_err(RestError::stop)?;
+                    rest.ensure_dataset(wish.table).await.map_err(RestError::stop)?;
                 }
                 match rest.insert_table(wish.table, &resource(&wish)).await {
                     Ok(_) => tracing::info!(table = %wish.table, "table created"),
