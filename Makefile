@@ -42,8 +42,13 @@ fast: ## cargo test: needs Rust, a C compiler, make and perl
 	$(CARGO) test --locked
 
 .PHONY: live
-live: ## Real peers: Apache Kafka, the embedded BigQuery with faults, Google's clients; 5 kills (CHAOS_KILLS, CHAOS_SEED)
+live: peers ## Real peers: Apache Kafka, two BigQueries, faults, Google's clients; 5 kills (CHAOS_KILLS, CHAOS_SEED)
 	$(CARGO) test --locked --test live
+
+# Minutes of both cores, once: not while tests wait for each other.
+.PHONY: peers
+peers:
+	@tests/support/emulator/install.sh $(CARGO_TARGET_DIR)/tools >/dev/null
 
 .PHONY: chaos
 chaos: ## The exactly-once and at-least-once tests with 50 kills each (CHAOS_KILLS, CHAOS_SEED)

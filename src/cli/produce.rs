@@ -132,8 +132,10 @@ fn records(text: &[u8], envelope: bool) -> Result<Vec<Record>, Failure> {
             records.push(Record { line: line_number, key: None, headers: Vec::new(), value });
         }
     }
+    let total = records.len() + wrong.len();
     refuse(
         wrong,
+        total,
         "lines are no envelopes",
         "a line is {\"key\": …, \"headers\": {…}, \"value\": …}",
     )?;
@@ -197,16 +199,17 @@ fn check(records: &[Record], settings: &Settings, contract: &Contract) -> Result
     }
     refuse(
         wrong,
+        records.len(),
         "lines do not keep the contract, so nothing was published",
         "--no-validate publishes them all the same",
     )
 }
 
-fn refuse(wrong: Vec<String>, what: &str, hint: &str) -> Result<(), Failure> {
+fn refuse(wrong: Vec<String>, total: usize, what: &str, hint: &str) -> Result<(), Failure> {
     if wrong.is_empty() {
         return Ok(());
     }
-    let mut text = format!("{} {what}", wrong.len());
+    let mut text = format!("{} of {total} {what}", wrong.len());
     for line in wrong.iter().take(SHOWN) {
         text.push_str("\n  ");
         text.push_str(line);
@@ -319,7 +322,7 @@ mod tests {
     fn every_bad_envelope_is_named_by_its_line() {
         let error = records(b"{}\n{\"val\":1}\nnope\n", true).expect_err("refused").to_string();
         assert!(
-            error.contains("2 lines") && error.contains("line 2") && error.contains("line 3"),
+            error.contains("2 of 3 lines") && error.contains("line 2") && error.contains("line 3"),
             "{error}"
         );
     }

@@ -1,16 +1,13 @@
 //! Dead letters in a Kafka topic: the record as it was, the facts as headers.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
-
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::message::{Headers, Message};
-use rdkafka::{Offset, TopicPartitionList};
+use std::time::Duration;
 
 use crate::support::bigquery::{At, EmbeddedBigQuery};
-use crate::support::domain::{Domain, TABLE};
+use crate::support::domain::{Domain, PARTITIONS, TABLE};
 use crate::support::events::{Fate, Publisher, Sent};
-use crate::support::kafka::{Kafka, shared};
+use crate::support::kafka::shared;
+use crate::support::records::records;
 
 const WITHIN: Duration = Duration::from_secs(120);
 
@@ -30,10 +27,10 @@ fn a_topic_takes_dead_letters_with_their_facts() {
 
     let bad: Sent = sent.into_iter().filter(|(_, fate)| matches!(fate, Fate::Letter(_))).collect();
     assert!(!bad.is_empty());
-    let originals = records(kafka, &domain.topic, 4);
+    let originals = records(kafka, &domain.topic, PARTITIONS);
     let mut found = BTreeMap::new();
     for letter in records(kafka, letters, 1).into_values() {
-        let header = |name: &str| letter.headers.get(name).cloned().unwrap_or_default();
+        let header = |name: &str| letter.header(name).unwrap_or_default().to_owned();
         let number = |name: &str| header(name).parse::<i64>().unwrap();
         assert_eq!(header("dead_letter.topic"), domain.topic);
         assert_eq!(header("dead_letter.consumer_group"), domain.group);
@@ -56,47 +53,4 @@ fn a_topic_takes_dead_letters_with_their_facts() {
         .collect();
     assert_eq!(found, expected);
     assert!(!bigquery.has_table(&format!("{TABLE}_dead_letters")));
-}
-
-struct Read {
-    key: Option<Vec<u8>>,
-    value: Option<Vec<u8>>,
-    timestamp_ms: i64,
-    headers: BTreeMap<String, String>,
-}
-
-/// Every record of a topic.
-fn records(kafka: &Kafka, topic: &str, partitions: i32) -> BTreeMap<At, Read> {
-    let ends = kafka.ends(topic, partitions);
-    let total: i64 = ends.iter().sum();
-    let reader: BaseConsumer = kafka.client().set("group.id", "reader").create().unwrap();
-    let mut list = TopicPartitionList::new();
-    for partition in 0..partitions {
-        list.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
-    }
-    reader.assign(&list).unwrap();
-    let began = Instant::now();
-    let mut records = BTreeMap::new();
-    while (records.len() as i64) < total {
-        assert!(began.elapsed() < WITHIN, "{} of {total} records of {topic}", records.len());
-        let Some(message) = reader.poll(Duration::from_millis(100)) else { continue };
-        let message = message.unwrap();
-        let headers = message.headers().map_or_else(BTreeMap::new, |headers| {
-            headers
-                .iter()
-                .map(|header| {
-                    let value = String::from_utf8_lossy(header.value.unwrap_or_default());
-                    (header.key.to_owned(), value.into_owned())
-                })
-                .collect()
-        });
-        let read = Read {
-            key: message.key().map(<[u8]>::to_vec),
-            value: message.payload().map(<[u8]>::to_vec),
-            timestamp_ms: message.timestamp().to_millis().unwrap_or(-1),
-            headers,
-        };
-        records.insert((message.partition(), message.offset()), read);
-    }
-    records
 }

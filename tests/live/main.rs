@@ -9,5 +9,7 @@ mod dead_letters;
 mod kafka_facts;
 mod lifecycle;
 mod memory;
+mod other_bigquery;
 mod outage;
+mod produce;
 mod rebalance;

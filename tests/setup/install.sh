@@ -20,10 +20,9 @@ has perl || want "perl" perl
 has git || want "git" git
 has java && [ "$(java_version)" -ge "$java_needed" ] || want "Java $java_needed or later" java
 has mvn || want "Maven (mvn)" maven
-has go || want "Go 1.21 or later" golang-go ca-certificates
 has setpriv || want "setpriv (util-linux)" util-linux
 if ! has python3 || ! python3 -c 'import venv, ensurepip' 2>/dev/null; then
-  want "Python 3 with venv" python3 python3-venv
+  want "Python 3 with venv" python3 python3-venv ca-certificates
 fi
 
 apt() {

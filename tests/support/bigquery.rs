@@ -90,6 +90,7 @@ impl EmbeddedBigQuery {
             arguments,
             variables: Vec::new(),
             folder: Some(&self.folder),
+            input: None,
         });
         until_true("the embedded BigQuery listens", STARTS_WITHIN, || {
             assert!(process.ended().is_none(), "it has ended:\n{}", process.output());

@@ -112,6 +112,16 @@ storage = "{storage}"
 
     /// Starts the binary with these arguments in the domain's folder.
     pub fn run(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Process {
+        self.run_on(arguments, variables, None)
+    }
+
+    /// Like `run`, with a file as its standard input.
+    pub fn run_on(
+        &self,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+        input: Option<&Path>,
+    ) -> Process {
         let mut env = String::new();
         for (name, value) in self.keys.borrow().iter() {
             writeln!(env, "{name}='{value}'").expect("a string");
@@ -129,7 +139,15 @@ storage = "{storage}"
             arguments: arguments.iter().map(OsString::from).collect(),
             variables: variables.map(|(name, value)| (name.into(), value.into())).collect(),
             folder: Some(&self.folder),
+            input,
         })
+    }
+
+    /// Writes a file into the domain's folder.
+    pub fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.folder.join(name);
+        std::fs::write(&path, text).expect("written");
+        path
     }
 }
 

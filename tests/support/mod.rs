@@ -3,6 +3,7 @@
 
 pub mod bigquery;
 pub mod domain;
+pub mod emulator;
 pub mod events;
 pub mod folder;
 pub mod http;
@@ -10,4 +11,5 @@ pub mod kafka;
 pub mod ports;
 pub mod process;
 pub mod proof;
+pub mod records;
 pub mod until;

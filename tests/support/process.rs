@@ -32,16 +32,19 @@ pub struct Start<'a> {
     pub arguments: Vec<OsString>,
     pub variables: Vec<(OsString, OsString)>,
     pub folder: Option<&'a Path>,
+    /// The file it reads as its standard input; nothing where there is none.
+    pub input: Option<&'a Path>,
 }
 
 impl Process {
     pub fn start(start: &Start<'_>) -> Self {
         let log = File::options().create(true).append(true).open(start.log).expect("a log file");
+        let input = start.input.map(|file| File::open(file).expect("the input"));
         let mut command = bound_to_us(start.program);
         command
             .args(&start.arguments)
             .envs(start.variables.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
+            .stdin(input.map_or_else(Stdio::null, Stdio::from))
             .stdout(log.try_clone().expect("a second handle"))
             .stderr(log);
         if let Some(folder) = start.folder {

@@ -168,6 +168,7 @@ impl Kafka {
             arguments: all,
             variables: Vec::new(),
             folder: Some(&self.folder),
+            input: None,
         })
     }
 
