@@ -1,4 +1,4 @@
-//! Arguments → settings → run → flush telemetry.
+//! Arguments → command → exit code.
 
 use std::process::ExitCode;
 use std::time::Duration;

@@ -66,8 +66,8 @@ pub enum Report {
     /// Every row of the batch is acknowledged and every dead letter durable.
     Settled {
         batch: BatchId,
-        /// The batch's last row in the lane's stream; of the row before it where the batch had
-        /// none; `None` in the default stream and before the first row.
+        /// The batch's last row in the lane's stream; `None` in the default stream, and where the
+        /// batch had no rows.
         place: Option<StreamPlace>,
         rows: usize,
         bytes: usize,

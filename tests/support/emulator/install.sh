@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
-# Builds goccy/bigquery-emulator under the folder given (minutes, once) and prints where it is. Takes
-# the machine's Go where it is new enough, else a pinned one from the module proxy.
+# Builds goccy/bigquery-emulator as go.mod and go.sum pin it, under the folder given (minutes, once),
+# and prints where it is. Takes the machine's Go where it is new enough, else a pinned one from the
+# module proxy.
 set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 folder=${1:?usage: install.sh FOLDER}
-version=v0.8.1
+package=github.com/goccy/bigquery-emulator
+version=$(awk -v package="$package" '$1 == "require" && $2 == package { print $3 }' "$here/go.mod")
 go_needed=25        # 1.25, by the emulator's go.mod
 go_pinned=1.25.4
 declare -A go_sha256=(
@@ -47,6 +50,6 @@ go=go
 found=$(minor go || true)
 if [ "${found:-0}" -lt "$go_needed" ]; then go=$(pinned_go); fi
 # Its SQL engine is one package of hundreds of megabytes: two at a time fit into 8 GB.
-env GOBIN="$folder/bin.new.$$" GOFLAGS=-p=2 GOTOOLCHAIN=local \
-  "$go" install "github.com/goccy/bigquery-emulator/cmd/bigquery-emulator@$version" >&2
-mv "$folder/bin.new.$$/bigquery-emulator" "$program"
+env GOFLAGS=-buildvcs=false GOTOOLCHAIN=local \
+  "$go" build -C "$here" -p 2 -o "$program.new.$$" "$package/cmd/bigquery-emulator" >&2
+mv "$program.new.$$" "$program"
