@@ -275,6 +275,6 @@ fn event(files: &mut Files, at: &Location, key: &str) -> Result<EventSchema, Con
         let what = "the payload has to be an object: a row needs fields";
         return Err(Mistake::new(&payload, what).into());
     }
-    let needs_full_validation = node.asks_for_more();
-    Ok(EventSchema { name, schema: node.schema(), json_schema, needs_full_validation })
+    let validation = node.validation();
+    Ok(EventSchema { name, schema: node.schema(), json_schema, validation })
 }

@@ -5,12 +5,15 @@
 //! self-contained JSON Schema; everything else (what the transcoder checks, the columns, sample
 //! events) is derived from that bundle.
 
+mod bounds;
 mod bundle;
 mod columns;
 mod document;
 mod name;
 mod node;
 pub mod sample;
+
+pub use bounds::{Bounds, Range};
 
 use std::fmt;
 use std::path::Path;
@@ -46,8 +49,16 @@ pub struct EventSchema {
     pub schema: Schema,
     /// The payload's whole JSON Schema, self-contained (2020-12, references under `$defs`).
     pub json_schema: Value,
-    /// The JSON Schema asks for more than types, required fields and nulls.
-    pub needs_full_validation: bool,
+    pub validation: Validation,
+}
+
+/// When the whole JSON Schema has to be asked, beyond types, required fields and nulls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Validation {
+    Never,
+    /// Where a value does not keep its [`Bounds`] for certain.
+    InDoubt,
+    Always,
 }
 
 /// A place in a payload. Recursion is cut to [`SchemaKind::Any`].
@@ -56,6 +67,7 @@ pub struct Schema {
     /// `null` is allowed.
     pub nullable: bool,
     pub kind: SchemaKind,
+    pub bounds: Option<Bounds>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::{Property, Schema, SchemaKind};
+use super::bounds::Bounds;
+use super::{Property, Schema, SchemaKind, Validation};
 
 /// A place in a payload, with what the columns need to know of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,7 +16,9 @@ pub struct Node {
     pub format: Option<String>,
     /// `x-bigquery-type`.
     pub column_type: Option<String>,
-    /// A keyword here asks for more than the transcoder checks.
+    /// What is asked for beyond the type and quickly seen.
+    bounds: Option<Bounds>,
+    /// A keyword here asks for more than that.
     more: bool,
 }
 
@@ -78,12 +81,23 @@ impl Node {
         matches!(self.kind, Kind::Object(_))
     }
 
-    /// Whether the whole JSON Schema has to be asked too.
-    pub fn asks_for_more(&self) -> bool {
-        self.more
+    /// When the whole JSON Schema has to be asked too.
+    pub fn validation(&self) -> Validation {
+        if self.any(&|node| node.more) {
+            Validation::Always
+        } else if self.any(&|node| node.bounds.is_some()) {
+            Validation::InDoubt
+        } else {
+            Validation::Never
+        }
+    }
+
+    /// Whether it is so here or somewhere within.
+    fn any(&self, so: &dyn Fn(&Self) -> bool) -> bool {
+        so(self)
             || match &self.kind {
-                Kind::Object(fields) => fields.iter().any(|(_, _, node)| node.asks_for_more()),
-                Kind::Array(items) => items.asks_for_more(),
+                Kind::Object(fields) => fields.iter().any(|(_, _, node)| node.any(so)),
+                Kind::Array(items) => items.any(so),
                 Kind::Any | Kind::Boolean | Kind::Integer | Kind::Number | Kind::String => false,
             }
     }
@@ -108,11 +122,12 @@ impl Node {
             ),
             Kind::Array(items) => SchemaKind::Array(Box::new(items.schema())),
         };
-        Schema { nullable: self.nullable, kind }
+        Schema { nullable: self.nullable, kind, bounds: self.bounds.clone() }
     }
 
-    fn any(more: bool) -> Self {
-        Self { nullable: true, kind: Kind::Any, format: None, column_type: None, more }
+    fn anything(more: bool) -> Self {
+        let (format, column_type, bounds) = (None, None, None);
+        Self { nullable: true, kind: Kind::Any, format, column_type, bounds, more }
     }
 
     /// Both hold (`allOf`, or keywords beside a `$ref`).
@@ -151,12 +166,15 @@ impl Node {
             (mine, theirs) if mine == theirs => (mine, true),
             _ => (Kind::Any, false),
         };
+        // Two that differ are more than one look tells.
+        let one = self.bounds.is_none() || other.bounds.is_none() || self.bounds == other.bounds;
         Self {
             nullable: self.nullable && other.nullable,
             kind,
             format: self.format.or(other.format),
             column_type: self.column_type.or(other.column_type),
-            more: self.more || other.more || !agreed,
+            bounds: self.bounds.or(other.bounds),
+            more: self.more || other.more || !agreed || !one,
         }
     }
 
@@ -182,7 +200,7 @@ impl Node {
         let format = if self.format == other.format { self.format } else { None };
         let column_type =
             if self.column_type == other.column_type { self.column_type } else { None };
-        Self { nullable, kind, format, column_type, more: true }
+        Self { nullable, kind, format, column_type, bounds: None, more: true }
     }
 
     /// Says nothing about the type, so the other side of an `allOf` decides.
@@ -218,13 +236,13 @@ impl<'a> Reader<'a> {
             ));
         }
         let Some(schema) = schema.as_object() else {
-            return Ok(Node::any(schema == &Value::Bool(false)));
+            return Ok(Node::anything(schema == &Value::Bool(false)));
         };
         let mut node = self.own(schema)?;
         if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
             let name = reference.trim_start_matches("#/$defs/");
             let target = if self.recursive.contains(name) && !root {
-                Node::any(true)
+                Node::anything(true)
             } else {
                 match self.definitions.get(name) {
                     Some(target) => self.read(target, root)?,
@@ -256,8 +274,6 @@ impl<'a> Reader<'a> {
 
     /// What the schema's own keywords say, combinators aside.
     fn own(&mut self, schema: &'a Map<String, Value>) -> Result<Node, String> {
-        let more =
-            schema.keys().any(|key| !COVERED.contains(&key.as_str()) && !key.starts_with("x-"));
         let types: Vec<&str> = match schema.get("type") {
             Some(Value::String(one)) => vec![one],
             Some(Value::Array(several)) => several.iter().filter_map(Value::as_str).collect(),
@@ -265,12 +281,19 @@ impl<'a> Reader<'a> {
         };
         let nullable = types.is_empty() || types.contains(&"null");
         let kinds: Vec<&str> = types.iter().copied().filter(|one| *one != "null").collect();
+        let (bounds, told) = match kinds.as_slice() {
+            [kind] => Bounds::of(schema, kind),
+            _ => (None, Vec::new()),
+        };
+        let more = schema.keys().map(String::as_str).any(|keyword| {
+            !COVERED.contains(&keyword) && !told.contains(&keyword) && !keyword.starts_with("x-")
+        });
         let format = match schema.get("contentEncoding").and_then(Value::as_str) {
             Some("base64") => Some("base64".to_owned()),
             _ => schema.get("format").and_then(Value::as_str).map(str::to_owned),
         };
         let column_type = schema.get("x-bigquery-type").and_then(Value::as_str).map(str::to_owned);
-        let mut node = Node { nullable, kind: Kind::Any, format, column_type, more };
+        let mut node = Node { nullable, kind: Kind::Any, format, column_type, bounds, more };
         node.kind = match kinds.as_slice() {
             [] if types == ["null"] => {
                 node.format = Some(NULL.to_owned());
@@ -284,7 +307,7 @@ impl<'a> Reader<'a> {
             ["object"] => Kind::Object(self.fields(schema)?),
             ["array"] => match schema.get("items") {
                 Some(items) => Kind::Array(Box::new(self.read(items, false)?)),
-                None => Kind::Array(Box::new(Node::any(false))),
+                None => Kind::Array(Box::new(Node::anything(false))),
             },
             _ => {
                 node.more = true;
@@ -313,7 +336,7 @@ impl<'a> Reader<'a> {
         // A field that is required without being declared may be anything, but has to come.
         for name in required {
             if !fields.iter().any(|(known, ..)| known == name) {
-                fields.push((name.to_owned(), true, Node::any(false)));
+                fields.push((name.to_owned(), true, Node::anything(false)));
             }
         }
         Ok(fields)

@@ -122,7 +122,7 @@ fn all_of_requires_any_of_does_not() {
         |name: &str| fields.iter().find(|field| field.name == name).map(|field| field.required);
     assert_eq!(required("a"), Some(true));
     assert_eq!((required("b"), required("c")), (Some(false), Some(false)));
-    assert!(contract.events[0].needs_full_validation);
+    assert_eq!(contract.events[0].validation, Validation::Always);
 }
 
 #[test]

@@ -10,7 +10,9 @@ use super::wire::{Tag, WireType};
 use super::{EventPlan, Plan};
 use crate::clock::Clock;
 use crate::config::RowLayout;
-use crate::contract::{self, Contract, EventSchema, Property, Schema, SchemaKind};
+use crate::contract::{
+    self, Bounds, Contract, EventSchema, Property, Schema, SchemaKind, Validation,
+};
 use crate::row::{Column, ColumnType, Mode, TableSchema};
 
 /// What a plan needs to know beside the contract and the table.
@@ -100,11 +102,17 @@ fn kinds(contract: &Contract, ignore: &[String]) -> (Kinds, Vec<String>) {
     (kinds, labels)
 }
 
+fn bounds(schema: &Schema) -> Option<Box<Bounds>> {
+    schema.bounds.clone().map(Box::new)
+}
+
 fn rules(event: &EventSchema) -> Result<Option<Rules>, PlanError> {
-    if !event.needs_full_validation {
-        return Ok(None);
-    }
-    Rules::compile(&event.json_schema)
+    let only_in_doubt = match event.validation {
+        Validation::Never => return Ok(None),
+        Validation::InDoubt => true,
+        Validation::Always => false,
+    };
+    Rules::compile(&event.json_schema, only_in_doubt)
         .map(Some)
         .map_err(|problem| PlanError::Schema { event: event.name.clone(), problem })
 }
@@ -149,13 +157,13 @@ impl<'c> Compiler<'c> {
             _ => &[],
         };
         let object = self.object(properties, Rest::Extra, &columns)?;
-        Ok(Node { nullable: false, tag: None, kind: Kind::Object(object) })
+        Ok(Node { nullable: false, tag: None, kind: Kind::Object(object), bounds: None })
     }
 
     fn envelope(&mut self, table: &TableSchema) -> Result<Node, PlanError> {
         let checked = self.checked(&self.event.schema, true)?;
         let tag = top_level(table, "payload", &ColumnType::Json);
-        Ok(Node { nullable: false, tag, kind: Kind::Text(Box::new(checked)) })
+        Ok(Node { nullable: false, tag, kind: Kind::Text(Box::new(checked)), bounds: None })
     }
 
     fn object(
@@ -236,7 +244,9 @@ impl<'c> Compiler<'c> {
                 _,
             ) => return Err(self.unfit(schema, column)),
         };
-        Ok(Node { nullable, tag, kind })
+        // The inner node of a text has its own.
+        let bounds = if matches!(kind, Kind::Text(_)) { None } else { bounds(schema) };
+        Ok(Node { nullable, tag, kind, bounds })
     }
 
     fn string_as(&self, kind: &ColumnType, column: &Column) -> Option<Converted> {
@@ -268,7 +278,8 @@ impl<'c> Compiler<'c> {
                 Kind::Object(self.object(properties, Rest::Pass, &[])?)
             }
         };
-        Ok(Node { nullable: schema.nullable || !required, tag: None, kind })
+        let nullable = schema.nullable || !required;
+        Ok(Node { nullable, tag: None, kind, bounds: bounds(schema) })
     }
 
     fn unfit(&self, schema: &Schema, column: &Column) -> PlanError {

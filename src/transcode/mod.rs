@@ -10,6 +10,7 @@
 //! walk:    scan ─► convert ─► wire        a fault ─► distinct ─► walk once more ─► rejected
 //! ```
 
+mod bounds;
 mod compile;
 mod convert;
 mod distinct;
@@ -137,9 +138,9 @@ impl Plan {
             }
             row.extend_from_slice(&plan.constants);
             self.position.write(event, ingested_at_micros, row);
-            Walk::new(&self.objects, window, value, distinct, &mut self.scratch)
+            let doubt = Walk::new(&self.objects, window, value, distinct, &mut self.scratch)
                 .run(&plan.root, self.extra, row)?;
-            if let Some(rules) = &plan.rules {
+            if let Some(rules) = plan.rules.as_ref().filter(|rules| doubt || !rules.only_in_doubt) {
                 rules.check(value, &plan.root, &self.objects)?;
             }
             within(row.len() - start, self.max_row_bytes, "row")

@@ -2,6 +2,7 @@
 
 use super::names::Names;
 use super::wire::Tag;
+use crate::contract::Bounds;
 
 /// An object that the contract declares.
 #[derive(Debug)]
@@ -47,6 +48,8 @@ pub(super) struct Node {
     /// The column's key in the row; `None`: the value is checked and not written.
     pub(super) tag: Option<Tag>,
     pub(super) kind: Kind,
+    /// Further rules that most values are quickly seen to keep.
+    pub(super) bounds: Option<Box<Bounds>>,
 }
 
 /// What is expected, by its JSON type.

@@ -1,5 +1,6 @@
 //! What a contract asks for beyond types and required fields: the `jsonschema` crate, compiled
-//! once an event type, over a tree of the value. Only event types that need it pay for it.
+//! once an event type, over a tree of the value. Only event types that need it pay for it, and where
+//! their rules are all such as `contract::Bounds` tells, only values that do not plainly keep them.
 
 use jsonschema::Validator;
 use serde_json::Value;
@@ -11,15 +12,17 @@ use crate::pipeline::Reason;
 #[derive(Debug)]
 pub(super) struct Rules {
     validator: Validator,
+    /// They hold wherever the walk saw every bound kept.
+    pub(super) only_in_doubt: bool,
 }
 
 impl Rules {
     /// Formats stay annotations: the walk asserts those that a column is converted by.
-    pub(super) fn compile(schema: &Value) -> Result<Self, String> {
+    pub(super) fn compile(schema: &Value, only_in_doubt: bool) -> Result<Self, String> {
         jsonschema::options()
             .should_validate_formats(false)
             .build(schema)
-            .map(|validator| Self { validator })
+            .map(|validator| Self { validator, only_in_doubt })
             .map_err(|error| error.to_string())
     }
 

@@ -3,6 +3,7 @@
 //!
 //! Columns stand in the row in the order of the payload; protobuf allows any.
 
+use super::bounds;
 use super::convert::{self, Window};
 use super::extra::{Extra, Step};
 use super::fault::{Fault, Walked};
@@ -11,6 +12,7 @@ use super::scan::{Keys, Scanner};
 use super::seen::Seen;
 use super::text::Text;
 use super::wire::Tag;
+use crate::contract::Bounds;
 use crate::pipeline::Reason;
 
 /// Memory that a walk needs, kept from event to event so that none is allocated.
@@ -39,6 +41,8 @@ pub(super) struct Walk<'p, 'a> {
     window: Window,
     scanner: Scanner<'a>,
     scratch: &'p mut Scratch,
+    /// A value did not plainly keep its bounds.
+    doubt: bool,
 }
 
 impl<'p, 'a> Walk<'p, 'a> {
@@ -53,11 +57,17 @@ impl<'p, 'a> Walk<'p, 'a> {
         scratch.keys.reset(distinct);
         scratch.seen.reset();
         scratch.extra.reset();
-        Self { objects, window, scanner: Scanner::new(text), scratch }
+        Self { objects, window, scanner: Scanner::new(text), scratch, doubt: false }
     }
 
-    /// Writes the columns of the whole text, then what the contract does not declare.
-    pub(super) fn run(mut self, root: &Node, extra: Option<Tag>, row: &mut Vec<u8>) -> Walked<()> {
+    /// Writes the columns of the whole text, then what the contract does not declare. Answers
+    /// whether the contract's further rules are in doubt.
+    pub(super) fn run(
+        mut self,
+        root: &Node,
+        extra: Option<Tag>,
+        row: &mut Vec<u8>,
+    ) -> Walked<bool> {
         if self.scanner.peek()? != b'{' {
             return Err(Fault::new(Reason::InvalidJson, "the value is no JSON object"));
         }
@@ -71,11 +81,14 @@ impl<'p, 'a> Walk<'p, 'a> {
                 row.push(b'}');
             });
         }
-        Ok(())
+        Ok(self.doubt)
     }
 
     fn value(&mut self, node: &Node, row: &mut Vec<u8>) -> Walked<()> {
         let first = self.scanner.peek()?;
+        if let Some(bounds) = &node.bounds {
+            self.doubt |= !bounds::kept(bounds, self.scanner.rest());
+        }
         let wrong_type = || Err(Fault::wrong_type(first, node.kind.expected()));
         if first == b'n' {
             self.scanner.literal("null")?;
@@ -143,13 +156,13 @@ impl<'p, 'a> Walk<'p, 'a> {
                 _ => wrong_type(),
             },
             Kind::Array(items) => match first {
-                b'[' => self.array(items, row),
+                b'[' => self.array(items, node.bounds.as_deref(), row),
                 _ => wrong_type(),
             },
         }
     }
 
-    fn array(&mut self, items: &Node, row: &mut Vec<u8>) -> Walked<()> {
+    fn array(&mut self, items: &Node, bounds: Option<&Bounds>, row: &mut Vec<u8>) -> Walked<()> {
         self.scanner.open()?;
         let mut index = 0;
         while self.scanner.item(index == 0)? {
@@ -163,6 +176,7 @@ impl<'p, 'a> Walk<'p, 'a> {
             self.scratch.extra.leave();
             index += 1;
         }
+        self.doubt |= bounds.is_some_and(|bounds| !bounds.items.holds(index as i64));
         Ok(())
     }
 

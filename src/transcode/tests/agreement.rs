@@ -33,6 +33,12 @@ fn schema() -> impl Strategy<Value = Value> {
         json!({}),
         json!({"type": "integer", "minimum": 0}),
         json!({"type": "string", "enum": ["a", "2026-11-21"]}),
+        json!({"type": "string", "const": "a"}),
+        json!({"type": "string", "minLength": 1, "maxLength": 3}),
+        json!({"type": "string", "enum": ["é", "\n", null], "maxLength": 1}),
+        json!({"type": "integer", "exclusiveMinimum": 0, "maximum": 100}),
+        json!({"type": "number", "minimum": -1, "exclusiveMaximum": 12}),
+        json!({"type": "number", "minimum": 0.5}),
     ]);
     let nullable = (leaf, prop::bool::weighted(0.3)).prop_map(|(mut schema, nullable)| {
         if nullable && schema["type"].is_string() {
@@ -43,7 +49,10 @@ fn schema() -> impl Strategy<Value = Value> {
     nullable.prop_recursive(3, 12, 4, |inner| {
         prop_oneof![
             2 => object(inner.clone()),
-            1 => inner.prop_map(|items| json!({"type": "array", "items": items})),
+            1 => inner.clone().prop_map(|items| json!({"type": "array", "items": items})),
+            1 => (inner, 0..3, 0..3).prop_map(|(items, least, most)| {
+                json!({"type": "array", "items": items, "minItems": least, "maxItems": most})
+            }),
         ]
     })
 }
