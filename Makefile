@@ -54,6 +54,20 @@ peers:
 chaos: ## The exactly-once and at-least-once tests with 50 kills each (CHAOS_KILLS, CHAOS_SEED)
 	CHAOS_KILLS=$${CHAOS_KILLS:-50} $(CARGO) test --locked --test live -- --nocapture --test-threads=1 chaos::
 
+.PHONY: bench
+bench: setup bench-setup ## Against kcat and Python consumers: about fifteen minutes, QUICK=1 in three (after the build)
+	$(CARGO) bench --locked --bench bench
+
+.PHONY: bench-curves
+bench-curves: setup bench-setup ## Cost curves, and memory with a stalled sink; pictures for docs/performance.md
+	$(CARGO) bench --locked --bench bench -- curves
+	$(CARGO) bench --locked --bench bench -- stalled
+	$$(tests/bench/python/venv.sh $(CARGO_TARGET_DIR)) tests/bench/python/plot.py $(CARGO_TARGET_DIR)/bench docs/performance
+
+.PHONY: bench-setup
+bench-setup:
+	@tests/bench/setup.sh
+
 .PHONY: model
 model: ## The exactly-once protocol under many faults at once: minutes and gigabytes
 	$(CARGO) test --locked --test model -- --ignored --nocapture

@@ -43,7 +43,11 @@ pub struct Instance {
 impl Domain {
     /// Makes the topic and the folder.
     pub fn new(name: &str, kafka: &Kafka, bigquery: &Urls) -> Self {
-        kafka.create_topic(name, PARTITIONS);
+        Self::with_partitions(name, kafka, bigquery, PARTITIONS)
+    }
+
+    pub fn with_partitions(name: &str, kafka: &Kafka, bigquery: &Urls, partitions: i32) -> Self {
+        kafka.create_topic(name, partitions);
         let folder = folder::fresh(&format!("domain-{name}"));
         copy_contract(&folder.join("contracts/delivery"), name);
         std::fs::create_dir(folder.join("config")).expect("a folder");
@@ -122,6 +126,18 @@ storage = "{storage}"
         variables: &[(&str, &str)],
         input: Option<&Path>,
     ) -> Process {
+        let program = Path::new(env!("CARGO_BIN_EXE_generic-consumer"));
+        self.launch(program, arguments, variables, input)
+    }
+
+    /// Starts any program as an instance would be started.
+    pub fn launch(
+        &self,
+        program: &Path,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+        input: Option<&Path>,
+    ) -> Process {
         let mut env = String::new();
         for (name, value) in self.keys.borrow().iter() {
             writeln!(env, "{name}='{value}'").expect("a string");
@@ -135,7 +151,7 @@ storage = "{storage}"
         Process::start(&Start {
             name: &name,
             log: &self.folder.join(format!("{name}.log")),
-            program: env!("CARGO_BIN_EXE_generic-consumer").as_ref(),
+            program: program.as_os_str(),
             arguments: arguments.iter().map(OsString::from).collect(),
             variables: variables.map(|(name, value)| (name.into(), value.into())).collect(),
             folder: Some(&self.folder),

@@ -1,0 +1,66 @@
+//! The benchmark: our consumer against kcat, and against what a Python team would run, on Apache
+//! Kafka and a server that only counts. `make bench` runs it; docs/performance.md says what it says.
+//!
+//! ```text
+//! bench            readers in turn, pair by pair, then single figures → target/bench/result.json
+//! bench curves     cost by partitions, types, size, ignored share, latency → target/bench/curves.json
+//! bench stalled    memory and CPU while the sink answers nothing → target/bench/stalled.json
+//! ```
+
+#[expect(dead_code, reason = "the live tests' support, of which this needs a part")]
+#[path = "../support/mod.rs"]
+mod support;
+
+mod append;
+mod curves;
+mod feed;
+mod measure;
+mod null;
+mod pairs;
+mod readers;
+mod report;
+mod server;
+mod single;
+mod sink;
+mod stalled;
+
+use clap::{Parser, Subcommand};
+
+/// Whatever goes wrong ends the benchmark with its words.
+pub type Done = Result<(), Box<dyn std::error::Error + Send + Sync>>;
+
+#[derive(Parser)]
+struct Args {
+    #[command(subcommand)]
+    part: Option<Part>,
+    /// Given by `cargo bench`
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+#[derive(Subcommand)]
+enum Part {
+    Curves,
+    Stalled,
+    /// Process of its own: counts rows
+    Serve(server::ServeArgs),
+    /// Process of its own: reads and transcodes the whole topic, and throws the rows away
+    Null(null::NullArgs),
+    /// Process of its own: appends rows made beforehand, by the consumer's own writer
+    Append(append::AppendArgs),
+}
+
+fn main() -> Done {
+    let args = Args::parse();
+    let on_tokio = |part: &dyn Fn(&tokio::runtime::Runtime) -> Done| {
+        part(&tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+    };
+    match args.part {
+        None => pairs::run(),
+        Some(Part::Curves) => curves::run(),
+        Some(Part::Stalled) => stalled::run(),
+        Some(Part::Null(args)) => null::drain(&args),
+        Some(Part::Serve(args)) => on_tokio(&|runtime| runtime.block_on(server::serve(&args))),
+        Some(Part::Append(args)) => on_tokio(&|runtime| runtime.block_on(append::append(&args))),
+    }
+}

@@ -1,0 +1,77 @@
+//! Source and transcoder without a sink: what the rest of the consumer adds is the difference.
+
+use std::time::Duration;
+
+use clap::Args;
+use generic_consumer::clock::Clock;
+use generic_consumer::config::{self, Broker, Inputs};
+use generic_consumer::contract;
+use generic_consumer::pipeline::Transcoded;
+use generic_consumer::row::RowBuffer;
+use generic_consumer::source::{Offset, Polled, Rebalance, Source, client};
+use generic_consumer::telemetry::Metrics;
+use generic_consumer::transcode::{Plan, PlanOptions};
+use prometheus_client::registry::Registry;
+use serde_json::json;
+
+use crate::Done;
+
+#[derive(Args)]
+pub struct NullArgs {
+    /// The domain, as the consumer's first argument; configured in the working folder
+    domain: String,
+}
+
+/// Reads every partition from its first record to its end.
+pub fn drain(args: &NullArgs) -> Done {
+    let settings = config::load(&args.domain, &Inputs::of_process())
+        .map_err(|mistakes| format!("{mistakes:?}"))?
+        .settings;
+    let Broker::Servers(servers) = &settings.consume.broker else {
+        return Err("the embedded broker is no benchmark".into());
+    };
+    let at = &settings.contract;
+    let contract = contract::load(&at.dir, &at.import_path, &at.import_object)?;
+    let write = &settings.write;
+    let table = contract.table_schema(write.layout, &write.partition_by)?;
+    let options = PlanOptions {
+        topic: contract.topic.clone(),
+        ignore: at.ignore_events.clone(),
+        layout: write.layout,
+        partition_by: write.partition_by.clone(),
+        clock: Clock::System,
+        max_row_bytes: 19_000_000,
+    };
+    let mut plan = Plan::compile(&contract, &table, options)?;
+    let metrics = Metrics::register(&mut Registry::default());
+    let config = client::consumer_config(&settings.consume, servers);
+    let source = Source::open(&config, &contract.topic, metrics)?;
+    let mut rows = RowBuffer::with_capacity(1 << 20);
+    let (mut written, mut ignored, mut rejected, mut assigned, mut ended) = (0, 0, 0, 0, 0);
+    while assigned == 0 || ended < assigned {
+        for rebalance in source.rebalances() {
+            if let Rebalance::Assigned(partitions) = rebalance {
+                assigned += partitions.len();
+                let starts: Vec<_> = partitions.into_iter().map(|each| (each, Offset(0))).collect();
+                source.assign(&starts)?;
+            }
+        }
+        match source.poll(Duration::from_millis(100))? {
+            Polled::Record(record) => {
+                match plan.transcode(&record.event(), Clock::System.now_micros(), &mut rows) {
+                    Transcoded::Row => written += 1,
+                    Transcoded::Ignored(_) => ignored += 1,
+                    Transcoded::Rejected(_) => rejected += 1,
+                }
+                if rows.bytes() >= 1 << 20 {
+                    rows = RowBuffer::with_capacity(1 << 20);
+                }
+            }
+            Polled::EndOfPartition(_) => ended += 1,
+            Polled::Nothing => {}
+        }
+    }
+    source.abandon();
+    println!("{}", json!({ "rows": written, "ignored": ignored, "rejected": rejected }));
+    Ok(())
+}

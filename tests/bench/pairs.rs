@@ -1,0 +1,128 @@
+//! All readers in turn, again and again: only what ran in the same round is compared.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::Done;
+use crate::readers::{Bench, Reader, Sample};
+use crate::report::{self, Spread};
+use crate::single;
+
+const MIB: f64 = 1_048_576.0;
+
+/// A ratio that has a limit.
+struct Goal {
+    name: &'static str,
+    above: Reader,
+    below: Reader,
+    must: &'static str,
+    holds: fn(f64) -> bool,
+}
+
+const GOALS: [Goal; 4] = [
+    Goal {
+        name: "CPU: ours (at-least-once) ÷ kcat",
+        above: Reader::AtLeastOnce,
+        below: Reader::Kcat,
+        must: "≤ 1.6",
+        holds: |ratio| ratio <= 1.6,
+    },
+    Goal {
+        name: "CPU: Python insert_rows_json ÷ ours",
+        above: Reader::InsertRows,
+        below: Reader::AtLeastOnce,
+        must: "≥ 20",
+        holds: |ratio| ratio >= 20.0,
+    },
+    Goal {
+        name: "CPU: Python Storage Write API ÷ ours",
+        above: Reader::StorageWrite,
+        below: Reader::AtLeastOnce,
+        must: "≥ 12",
+        holds: |ratio| ratio >= 12.0,
+    },
+    Goal {
+        name: "CPU: exactly-once ÷ at-least-once",
+        above: Reader::ExactlyOnce,
+        below: Reader::AtLeastOnce,
+        must: "≤ 1.05",
+        holds: |ratio| ratio <= 1.05,
+    },
+];
+
+pub fn run() -> Done {
+    let (rounds, events, python_events) =
+        if report::quick() { (3, 2_000_000, 200_000) } else { (9, 2_000_000, 1_000_000) };
+    let bench = Bench::new(events, python_events);
+    // Once unmeasured: the broker's code is compiled and the topic is in memory.
+    for reader in [Reader::Kcat, Reader::AtLeastOnce] {
+        bench.measure(reader);
+    }
+    let mut rounds_run: Vec<BTreeMap<Reader, Sample>> = Vec::new();
+    for round in 1..=rounds {
+        let one: BTreeMap<_, _> =
+            Reader::ALL.into_iter().map(|reader| (reader, bench.measure(reader))).collect();
+        let costs: Vec<String> = one
+            .iter()
+            .map(|(reader, sample)| format!("{} {:.2}", reader.name(), sample.cpu_a_million()))
+            .collect();
+        println!("round {round}: {}", costs.join(", "));
+        rounds_run.push(one);
+    }
+    let readers = readers(&rounds_run);
+    let goals = goals(&rounds_run);
+    let singles = single::measure(&bench);
+    report::keep(
+        "result",
+        &json!({ "rounds": rounds, "events": events, "python_events": python_events,
+                 "readers": readers, "ratios": goals, "single": singles }),
+    );
+    Ok(())
+}
+
+fn readers(rounds: &[BTreeMap<Reader, Sample>]) -> Value {
+    let mut rows = Vec::new();
+    let mut all = serde_json::Map::new();
+    for reader in Reader::ALL {
+        let of = |figure: &dyn Fn(&Sample) -> f64| {
+            Spread::of(rounds.iter().map(|round| figure(&round[&reader])))
+        };
+        let cpu = of(&|sample| sample.cpu_a_million());
+        let memory = of(&|sample| sample.cost.peak_resident as f64 / MIB);
+        let rate = of(&|sample| sample.events_per_second.unwrap_or(f64::NAN) / 1_000.0);
+        let rate_text = if rate.median.is_nan() { "–".to_owned() } else { rate.to_string() };
+        rows.push(vec![reader.name().to_owned(), cpu.to_string(), rate_text, memory.to_string()]);
+        let events = rounds[0][&reader].events;
+        all.insert(
+            reader.name().to_owned(),
+            json!({ "cpu_seconds_a_million": cpu.json(), "thousand_events_a_second": rate.json(),
+                    "peak_resident_mib": memory.json(), "events": events }),
+        );
+    }
+    let head = ["reader", "CPU s per million events", "thousand events/s", "peak MiB"];
+    report::table(&head, &rows);
+    Value::Object(all)
+}
+
+fn goals(rounds: &[BTreeMap<Reader, Sample>]) -> Value {
+    let mut rows = Vec::new();
+    let mut all = Vec::new();
+    for goal in GOALS {
+        let ratio =
+            Spread::of(rounds.iter().map(|round| {
+                round[&goal.above].cpu_a_million() / round[&goal.below].cpu_a_million()
+            }));
+        let verdict = if (goal.holds)(ratio.median) { "holds" } else { "MISSED" };
+        rows.push(vec![
+            goal.name.to_owned(),
+            ratio.to_string(),
+            goal.must.to_owned(),
+            verdict.to_owned(),
+        ]);
+        all.push(json!({ "ratio": goal.name, "paired": ratio.json(), "must": goal.must,
+                         "verdict": verdict }));
+    }
+    report::table(&["paired ratio", "median (min – max)", "must", ""], &rows);
+    Value::Array(all)
+}

@@ -1,0 +1,233 @@
+//! Who reads the topic: each run to its end, its counts asserted.
+
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::feed::{self, Feed, Filled};
+use crate::measure::{self, Cost};
+use crate::sink::Sink;
+use crate::support::bigquery::{DATASET, PROJECT};
+use crate::support::domain::{Domain, IGNORED, PARTITIONS, TABLE};
+use crate::support::folder;
+use crate::support::kafka::Kafka;
+use crate::support::process::{Process, Start};
+
+/// The slowest reader takes half a minute on two cores.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reader {
+    Kcat,
+    Null,
+    AtLeastOnce,
+    ExactlyOnce,
+    StorageWrite,
+    InsertRows,
+}
+
+impl Reader {
+    pub const ALL: [Self; 6] = [
+        Self::Kcat,
+        Self::Null,
+        Self::AtLeastOnce,
+        Self::ExactlyOnce,
+        Self::StorageWrite,
+        Self::InsertRows,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kcat => "kcat, draining",
+            Self::Null => "ours, null sink",
+            Self::AtLeastOnce => "ours, at-least-once",
+            Self::ExactlyOnce => "ours, exactly-once",
+            Self::StorageWrite => "Python, Storage Write API",
+            Self::InsertRows => "Python, insert_rows_json",
+        }
+    }
+}
+
+/// One run of one reader.
+#[derive(Debug, Clone, Copy)]
+pub struct Sample {
+    pub cost: Cost,
+    pub events: u64,
+    /// From the first to the last request that arrived; none where nothing is sent.
+    pub events_per_second: Option<f64>,
+}
+
+impl Sample {
+    /// CPU seconds a million events, numerically microseconds an event.
+    pub fn cpu_a_million(&self) -> f64 {
+        self.cost.cpu_seconds * 1e6 / self.events as f64
+    }
+}
+
+/// Topics, sink, and what has to arrive.
+pub struct Bench {
+    pub kafka: Kafka,
+    pub sink: Sink,
+    pub domain: Domain,
+    filled: Filled,
+    /// The Python consumers' topic: as many events as they read in half a minute.
+    small: (String, Filled),
+    python: PathBuf,
+    runs: Cell<u32>,
+}
+
+impl Bench {
+    pub fn new(events: u64, python_events: u64) -> Self {
+        let python = python();
+        let kafka = Kafka::start("bench");
+        let sink = Sink::start();
+        let domain = Domain::new("bench", &kafka, &sink.urls());
+        let small = "bench-python".to_owned();
+        kafka.create_topic(&small, PARTITIONS);
+        let contract = domain.contract();
+        let fill = |topic: &str, count| {
+            let ignored = (IGNORED, 0.2);
+            let feed = Feed { topic, partitions: PARTITIONS, count, ignored, padded: None };
+            feed::fill(&kafka, &contract, &feed)
+        };
+        let filled = fill(&domain.topic, events);
+        let small_filled = fill(&small, python_events);
+        println!(
+            "{events} events of {} bytes, {:.1} % ignored, {PARTITIONS} partitions",
+            filled.bytes / events,
+            filled.ignored as f64 * 100.0 / events as f64
+        );
+        let runs = Cell::new(0);
+        Self { kafka, sink, domain, filled, small: (small, small_filled), python, runs }
+    }
+
+    /// Runs a reader to the end of its topic.
+    pub fn measure(&self, reader: Reader) -> Sample {
+        self.sink.reset();
+        match reader {
+            Reader::Kcat => self.kcat(),
+            Reader::Null => self.null(),
+            Reader::AtLeastOnce => self.ours("at-least-once"),
+            Reader::ExactlyOnce => self.ours("exactly-once"),
+            Reader::StorageWrite => self.python("storage_write.py", &self.sink.grpc()),
+            Reader::InsertRows => self.python("insert_rows.py", &self.sink.urls().rest),
+        }
+    }
+
+    /// A group that nobody was in before.
+    pub fn fresh_group(&self) -> String {
+        self.runs.set(self.runs.get() + 1);
+        format!("bench-{}", self.runs.get())
+    }
+
+    fn ours(&self, guarantee: &str) -> Sample {
+        let domain = &self.domain;
+        domain.set("GROUP_ID_DELIVERY", &self.fresh_group()).set("DELIVERY_GUARANTEE", guarantee);
+        let mut process = domain.run(&["DELIVERY", "--until-caught-up"], &[]);
+        let cost = measure::to_the_end(&mut process, PATIENCE);
+        assert_eq!(self.sink.rows(TABLE).visible, self.filled.rows, "visible rows");
+        assert_eq!(self.sink.rows(TABLE).appended, self.filled.rows, "appended rows");
+        assert_eq!(summary(&process.output(), "ignored"), self.filled.ignored);
+        assert_eq!(summary(&process.output(), "dead-lettered"), 0);
+        self.sample(cost, self.filled)
+    }
+
+    fn null(&self) -> Sample {
+        self.domain.set("GROUP_ID_DELIVERY", &self.fresh_group());
+        let program = std::env::current_exe().expect("this program");
+        let mut process = self.domain.launch(&program, &["null", "DELIVERY"], &[], None);
+        let cost = measure::to_the_end(&mut process, PATIENCE);
+        let counts = last_line(&process);
+        assert_eq!(counts["rows"].as_u64(), Some(self.filled.rows));
+        assert_eq!(counts["ignored"].as_u64(), Some(self.filled.ignored));
+        self.sample(cost, self.filled)
+    }
+
+    /// kcat prints one byte an event, which is how its events are counted.
+    fn kcat(&self) -> Sample {
+        let kafka = self.kafka.bootstrap();
+        // The same fetch settings as the consumer's (src/source/client.rs), but for
+        // fetch.queue.backoff.ms, which Debian's librdkafka does not know yet; a reader that is
+        // never slower than the broker does without.
+        let settings = [
+            "queued.max.messages.kbytes=4096",
+            "fetch.max.bytes=4194304",
+            "fetch.message.max.bytes=1048576",
+            "fetch.wait.max.ms=100",
+            "isolation.level=read_committed",
+        ];
+        let mut arguments = vec!["-C", "-b", &kafka, "-t", &self.domain.topic];
+        arguments.extend(["-o", "beginning", "-e", "-q", "-f", "."]);
+        arguments.extend(settings.iter().flat_map(|setting| ["-X", setting]));
+        let mut process = start("kcat", Path::new("kcat"), &arguments);
+        let cost = measure::to_the_end(&mut process, PATIENCE);
+        let events = self.filled.rows + self.filled.ignored;
+        assert_eq!(process.output().trim().len() as u64, events, "events that kcat read");
+        self.sample(cost, self.filled)
+    }
+
+    fn python(&self, script: &str, endpoint: &str) -> Sample {
+        let (topic, filled) = &self.small;
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench/python").join(script);
+        let (kafka, group) = (self.kafka.bootstrap(), self.fresh_group());
+        let table = format!("{PROJECT}.{DATASET}.python");
+        let arguments =
+            [script.to_str().expect("UTF-8"), &kafka, topic, &group, endpoint, &table, IGNORED];
+        let mut process = start("python", &self.python, &arguments);
+        let cost = measure::to_the_end(&mut process, PATIENCE);
+        let counts = last_line(&process);
+        assert_eq!(counts["ignored"].as_u64(), Some(filled.ignored));
+        let arrived = self.sink.rows("python").visible
+            + self.sink.counts()["inserted"].as_u64().unwrap_or_default();
+        assert_eq!(arrived, filled.rows, "rows that arrived");
+        self.sample(cost, *filled)
+    }
+
+    fn sample(&self, cost: Cost, filled: Filled) -> Sample {
+        let events = filled.rows + filled.ignored;
+        let counts = self.sink.counts();
+        let ms = |name: &str| counts[name].as_f64();
+        let took =
+            ms("first_append_ms").zip(ms("last_append_ms")).map(|(first, last)| last - first);
+        let events_per_second = took.filter(|ms| *ms > 0.0).map(|ms| events as f64 * 1_000.0 / ms);
+        Sample { cost, events, events_per_second }
+    }
+}
+
+fn start(name: &str, program: &Path, arguments: &[&str]) -> Process {
+    let folder = folder::fresh(name);
+    Process::start(&Start {
+        name,
+        log: &folder.join("output.log"),
+        program: program.as_os_str(),
+        arguments: arguments.iter().map(Into::into).collect(),
+        // Cargo's would lead kcat to the library that this program was built with.
+        variables: vec![("LD_LIBRARY_PATH".into(), "".into())],
+        folder: Some(&folder),
+        input: None,
+    })
+}
+
+/// A number of the summary page.
+pub fn summary(page: &str, name: &str) -> u64 {
+    let line = page.lines().find(|line| line.starts_with(name));
+    let number = line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok());
+    number.unwrap_or_else(|| panic!("no {name:?} in\n{page}"))
+}
+
+fn last_line(process: &Process) -> Value {
+    let said = process.output();
+    let line = said.lines().last().unwrap_or_default();
+    serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in\n{said}"))
+}
+
+/// Python with the clients that the two Python consumers use.
+fn python() -> PathBuf {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench/python/venv.sh");
+    let made = Command::new(script).arg(folder::target()).output().expect("venv.sh runs");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    String::from_utf8_lossy(&made.stdout).trim().into()
+}

@@ -1,0 +1,64 @@
+//! Medians with what lies around them, as a table and as JSON.
+
+use std::path::PathBuf;
+
+use comfy_table::Table;
+use serde_json::{Value, json};
+
+use crate::support::folder;
+
+/// Middle, least and most of some figures.
+#[derive(Debug, Clone, Copy)]
+pub struct Spread {
+    pub median: f64,
+    pub least: f64,
+    pub most: f64,
+}
+
+impl Spread {
+    pub fn of(figures: impl IntoIterator<Item = f64>) -> Self {
+        let mut figures: Vec<f64> = figures.into_iter().collect();
+        figures.sort_by(f64::total_cmp);
+        let (least, most) = (figures[0], figures[figures.len() - 1]);
+        let middle = figures.len() / 2;
+        let median = if figures.len().is_multiple_of(2) {
+            (figures[middle - 1] + figures[middle]) / 2.0
+        } else {
+            figures[middle]
+        };
+        Self { median, least, most }
+    }
+
+    pub fn json(self) -> Value {
+        json!({ "median": self.median, "min": self.least, "max": self.most })
+    }
+}
+
+impl std::fmt::Display for Spread {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let places = if self.median < 10.0 { 2 } else { 1 };
+        write!(f, "{:.places$} ({:.places$} – {:.places$})", self.median, self.least, self.most)
+    }
+}
+
+pub fn table(head: &[&str], rows: &[Vec<String>]) {
+    let mut table = Table::new();
+    table.load_preset(comfy_table::presets::ASCII_MARKDOWN).set_header(head);
+    table.add_rows(rows);
+    println!("\n{table}");
+}
+
+/// Writes `target/bench/NAME.json`.
+pub fn keep(name: &str, result: &Value) {
+    let folder: PathBuf = folder::target().join("bench");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let file = folder.join(format!("{name}.json"));
+    let text = serde_json::to_string_pretty(result).expect("JSON");
+    std::fs::write(&file, text).expect("written");
+    println!("\n{}", file.display());
+}
+
+/// `QUICK=1`: fewer of everything.
+pub fn quick() -> bool {
+    std::env::var("QUICK").is_ok_and(|value| value != "0")
+}
