@@ -18,7 +18,7 @@ help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
 .PHONY: test
-test: setup fmt lint doc fast live ## Everything: what is missing is installed (Debian), then every check and test
+test: setup fmt lint doc fast live manifests ## Everything: what is missing is installed (Debian), then every check and test
 
 .PHONY: setup
 setup: ## Install what the tests need and this machine lacks (Debian), or say what it is
@@ -49,6 +49,11 @@ live: peers ## Real peers: Apache Kafka, two BigQueries, faults, Google's client
 .PHONY: peers
 peers:
 	@tests/support/emulator/install.sh $(CARGO_TARGET_DIR)/tools >/dev/null
+
+.PHONY: manifests
+manifests: ## Clusters' data, kustomize/ in step, every overlay built and validated (CRD_SCHEMAS: folder of CRD schemas)
+	@tests/setup/install.sh nix
+	@tests/flake/manifests.sh
 
 .PHONY: chaos
 chaos: ## The exactly-once and at-least-once tests with 50 kills each (CHAOS_KILLS, CHAOS_SEED)

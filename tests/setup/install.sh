@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what `make test` needs and this machine lacks, on Debian; elsewhere says what is missing.
-# On a machine that has everything it does nothing.
+# On a machine that has everything it does nothing. `install.sh nix` installs Nix, for the manifests;
+# `install.sh image` also what builds and runs the image.
 set -euo pipefail
 
 rust_needed=90      # 1.90, rust-version in Cargo.toml
@@ -20,6 +21,21 @@ has perl || want "perl" perl
 has git || want "git" git
 has java && [ "$(java_version)" -ge "$java_needed" ] || want "Java $java_needed or later" java
 has mvn || want "Maven (mvn)" maven
+case ${1:-} in
+  nix) has nix-instantiate || want "Nix 2.8 or later" nix-bin ;;
+  image)
+    has nix || want "Nix 2.8 or later" nix-bin
+    has skopeo || want "skopeo" skopeo
+    has podman || want "podman" podman
+    has runc || want "runc" runc
+    has pkg-config || want "pkg-config" pkg-config
+    # What the stand-in for nixpkgs lends from the machine.
+    has openssl || want "openssl" openssl
+    [ -e /usr/include/openssl/ssl.h ] || want "OpenSSL's headers" libssl-dev
+    [ -e /usr/include/zlib.h ] || want "zlib's headers" zlib1g-dev
+    [ -e /usr/include/zstd.h ] || want "zstd's headers" libzstd-dev
+    ;;
+esac
 has setpriv || want "setpriv (util-linux)" util-linux
 if ! has python3 || ! python3 -c 'import venv, ensurepip' 2>/dev/null; then
   want "Python 3 with venv" python3 python3-venv ca-certificates

@@ -1,0 +1,21 @@
+# eks-uat: what tells this cluster from the others. Every key: docs/delivery.md
+{
+  writeEnv = "uat";
+  image = "777788889999.dkr.ecr.eu-west-1.amazonaws.com/consumers/generic-consumer";
+  hosts = {
+    prod1 = "10.110.0.11";
+    prod2 = "10.110.0.12";
+    prod3 = "10.110.0.13";
+    uat = "10.120.0.11";
+  };
+  credentials.externalAccount = {
+    audience = "//iam.googleapis.com/projects/100000000002/locations/global/workloadIdentityPools/eks/providers/eks-uat";
+    serviceAccount = "generic-consumer@acme-data-uat.iam.gserviceaccount.com";
+  };
+  prometheus = "http://prometheus-operated.monitoring.svc:9090";
+  resources = {
+    requests.cpu = "250m";
+    requests.memory = "256Mi";
+    limits.memory = "512Mi";
+  };
+}

@@ -1,0 +1,18 @@
+# gke-uat: what tells this cluster from the others. Every key: docs/delivery.md
+{
+  writeEnv = "uat";
+  image = "europe-west1-docker.pkg.dev/acme-data-uat/consumers/generic-consumer";
+  hosts = {
+    prod1 = "10.10.0.11";
+    prod2 = "10.10.0.12";
+    prod3 = "10.10.0.13";
+    uat = "10.20.0.11";
+  };
+  credentials.workloadIdentity = "generic-consumer@acme-data-uat.iam.gserviceaccount.com";
+  prometheus = "https://monitoring.googleapis.com/v1/projects/acme-data-uat/location/global/prometheus";
+  resources = {
+    requests.cpu = "250m";
+    requests.memory = "256Mi";
+    limits.memory = "512Mi";
+  };
+}

@@ -1,0 +1,266 @@
+# One cluster's part of an overlay: _cluster, which every instance takes in, and shared.
+{
+  name,
+  namespace,
+  yaml,
+}:
+cluster:
+let
+  inherit (builtins)
+    attrNames
+    concatMap
+    head
+    length
+    map
+    match
+    sort
+    toJSON
+    ;
+  inherit (cluster) cloud spec release;
+  kind = head (attrNames spec.credentials);
+  credentials = spec.credentials.${kind};
+  at = "overlays/${cluster.name}";
+  patch = kind: value: {
+    target = { inherit kind; };
+    patch = yaml value;
+  };
+  when = condition: items: if condition then items else [ ];
+
+  # The single credentials file and what comes with it; workload identity needs none.
+  mount = "/var/run/google";
+  file = "${mount}/credentials.json";
+  sources = {
+    workloadIdentity = [ ];
+    # No secret in the file: it says where the pod's own token lies and who takes it.
+    externalAccount = [
+      { configMap.name = "google-credentials"; }
+      {
+        serviceAccountToken = {
+          path = "token";
+          audience = "https:${credentials.audience}";
+          expirationSeconds = 3600;
+        };
+      }
+    ];
+    key = [ { secret.name = "google-credentials"; } ];
+  };
+  mounted = sources.${kind} != [ ];
+
+  literal = variable: value: {
+    name = variable;
+    inherit value;
+  };
+  fromSecret =
+    variable: place:
+    let
+      parts = match "([^/]*)/(.*)" place;
+    in
+    {
+      name = variable;
+      valueFrom.secretKeyRef = {
+        name = head parts;
+        key = builtins.elemAt parts 1;
+      };
+    };
+  env = spec.env or { };
+  secretEnv = spec.secretEnv or { };
+  addresses = attrNames (builtins.groupBy (host: spec.hosts.${host}) (attrNames spec.hosts));
+
+  deployment = {
+    apiVersion = "apps/v1";
+    kind = "Deployment";
+    metadata = { inherit name; };
+    spec.template.spec = {
+      hostAliases = map (ip: {
+        inherit ip;
+        hostnames = builtins.filter (host: spec.hosts.${host} == ip) (attrNames spec.hosts);
+      }) addresses;
+      containers = [
+        (
+          {
+            inherit name;
+            inherit (spec) resources;
+            env =
+              [ (literal "WRITE_ENV" spec.writeEnv) ]
+              ++ when mounted [ (literal "GOOGLE_APPLICATION_CREDENTIALS" file) ]
+              ++ map (variable: literal variable env.${variable}) (attrNames env)
+              ++ map (variable: fromSecret variable secretEnv.${variable}) (attrNames secretEnv);
+          }
+          // (
+            if mounted then
+              {
+                volumeMounts = [
+                  {
+                    name = "google";
+                    mountPath = mount;
+                    readOnly = true;
+                  }
+                ];
+              }
+            else
+              { }
+          )
+        )
+      ];
+    }
+    // (
+      if mounted then
+        {
+          volumes = [
+            {
+              name = "google";
+              projected.sources = sources.${kind};
+            }
+          ];
+        }
+      else
+        { }
+    );
+  };
+
+  brokers = {
+    op = "add";
+    path = "/spec/egress/-";
+    value = {
+      to = map (ip: { ipBlock.cidr = "${ip}/32"; }) addresses;
+      ports = map (port: {
+        inherit port;
+        protocol = "TCP";
+      }) cluster.brokerPorts;
+    };
+  };
+
+  autoscaling = [
+    {
+      op = "replace";
+      path = "/spec/triggers/0/metadata/serverAddress";
+      value = spec.prometheus;
+    }
+  ]
+  ++ when (cloud == "gke") [
+    {
+      op = "add";
+      path = "/spec/triggers/0/authenticationRef";
+      value.name = "prometheus";
+    }
+  ]
+  # While an instance moves between clusters; what runs stays as it is.
+  ++ when (spec.pauseAutoscaling or false) [
+    {
+      op = "add";
+      path = "/metadata/annotations";
+      value."autoscaling.keda.sh/paused" = "true";
+    }
+  ];
+
+  serviceAccount = {
+    apiVersion = "v1";
+    kind = "ServiceAccount";
+    metadata = {
+      inherit name;
+      annotations."iam.gke.io/gcp-service-account" = credentials;
+    };
+  };
+
+  externalSecrets =
+    (spec.externalSecrets or { })
+    // (if kind == "key" then { google-credentials = credentials; } else { });
+  externalSecret = secret: {
+    apiVersion = "external-secrets.io/v1";
+    kind = "ExternalSecret";
+    metadata.name = secret;
+    spec = {
+      refreshInterval = "1h";
+      secretStoreRef = {
+        kind = "ClusterSecretStore";
+        name = externalSecrets.${secret}.store;
+      };
+      target.name = secret;
+      dataFrom = [ { extract.key = externalSecrets.${secret}.remoteKey; } ];
+    };
+  };
+  # One file each, named after the Secret.
+  secretFiles = builtins.listToAttrs (
+    map (secret: {
+      name = "${at}/shared/externalsecret-${secret}.yaml";
+      value = externalSecret secret;
+    }) (attrNames externalSecrets)
+  );
+in
+{
+  "${at}/_cluster/kustomization.yaml" = {
+    apiVersion = "kustomize.config.k8s.io/v1alpha1";
+    kind = "Component";
+    components = [
+      "../../../components/${cloud}"
+      "../../../components/autoscale"
+    ];
+    patches = [
+      (patch "Deployment" deployment)
+      (patch "NetworkPolicy" [ brokers ])
+      (patch "ScaledObject" autoscaling)
+    ];
+    images = [
+      {
+        inherit name;
+        newName = spec.image;
+        inherit (release) digest;
+      }
+    ];
+  }
+  // (
+    if kind == "externalAccount" then
+      {
+        configMapGenerator = [
+          {
+            name = "google-credentials";
+            files = [ "credentials.json" ];
+          }
+        ];
+      }
+    else
+      { }
+  );
+
+  "${at}/shared/kustomization.yaml" = {
+    apiVersion = "kustomize.config.k8s.io/v1beta1";
+    kind = "Kustomization";
+    inherit namespace;
+    resources = [
+      "../../../base/shared"
+    ]
+    ++ map (secret: "externalsecret-${secret}.yaml") (attrNames externalSecrets);
+    components = [ "../../../components/monitoring/${cloud}" ];
+  }
+  // (
+    if kind == "workloadIdentity" then
+      { patches = [ (patch "ServiceAccount" serviceAccount) ]; }
+    else
+      { }
+  );
+
+  # The whole cluster, as `kubectl kustomize` shows it; ArgoCD takes shared and each instance apart.
+  "${at}/kustomization.yaml" = {
+    apiVersion = "kustomize.config.k8s.io/v1beta1";
+    kind = "Kustomization";
+    resources = [ "shared" ] ++ map (i: "instances/${i.name}") cluster.instances;
+  };
+}
+// secretFiles
+// (
+  if kind == "externalAccount" then
+    {
+      "${at}/_cluster/credentials.json" =
+        builtins.toJSON {
+          type = "external_account";
+          inherit (credentials) audience;
+          subject_token_type = "urn:ietf:params:oauth:token-type:jwt";
+          token_url = "https://sts.googleapis.com/v1/token";
+          service_account_impersonation_url = "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/${credentials.serviceAccount}:generateAccessToken";
+          credential_source.file = "${mount}/token";
+        }
+        + "\n";
+    }
+  else
+    { }
+)

@@ -1,0 +1,224 @@
+# kustomize/components: what a cloud, the autoscaler and the monitoring add.
+{ name, namespace, ... }:
+let
+  component = rest: {
+    apiVersion = "kustomize.config.k8s.io/v1alpha1";
+    kind = "Component";
+  } // rest;
+  yaml = import ./yaml.nix;
+  patch = kind: operations: {
+    target = { inherit kind; };
+    patch = yaml operations;
+  };
+  scrape = 30;
+  selector.matchLabels."app.kubernetes.io/name" = name;
+
+  allowScraper = namespace: {
+    op = "add";
+    path = "/spec/ingress/-";
+    value = {
+      from = [ { namespaceSelector.matchLabels."kubernetes.io/metadata.name" = namespace; } ];
+      ports = [
+        {
+          port = "metrics";
+          protocol = "TCP";
+        }
+      ];
+    };
+  };
+
+  alerts = import ./alerts.nix { inherit namespace; };
+in
+{
+  "components/gke/kustomization.yaml" = component {
+    patches = [
+      (patch "NetworkPolicy" [
+        # The managed collector.
+        (allowScraper "gmp-system")
+        # Workload identity's metadata server: the pod's own on 988 (80 on some versions), and
+        # the address that Dataplane V2 looks at.
+        {
+          op = "add";
+          path = "/spec/egress/-";
+          value = {
+            to = [
+              { ipBlock.cidr = "169.254.169.252/32"; }
+              { ipBlock.cidr = "169.254.169.254/32"; }
+            ];
+            ports = [
+              {
+                port = 988;
+                protocol = "TCP";
+              }
+              {
+                port = 80;
+                protocol = "TCP";
+              }
+            ];
+          };
+        }
+      ])
+    ];
+  };
+
+  # Google's token endpoints are reached on 443, which the base allows; nothing link-local is.
+  "components/eks/kustomization.yaml" = component {
+    patches = [ (patch "NetworkPolicy" [ (allowScraper "monitoring") ]) ];
+  };
+
+  "components/autoscale/kustomization.yaml" = component {
+    resources = [ "scaledobject.yaml" ];
+    configurations = [ "kustomizeconfig.yaml" ];
+  };
+
+  # The target's name follows the Deployment's.
+  "components/autoscale/kustomizeconfig.yaml" = {
+    nameReference = [
+      {
+        kind = "Deployment";
+        group = "apps";
+        fieldSpecs = [
+          {
+            kind = "ScaledObject";
+            group = "keda.sh";
+            path = "spec/scaleTargetRef/name";
+          }
+        ];
+      }
+    ];
+  };
+
+  # By our own lag metric: KEDA's operator has none of the pods' host names, so its Kafka trigger
+  # would never reach a broker.
+  "components/autoscale/scaledobject.yaml" = {
+    apiVersion = "keda.sh/v1alpha1";
+    kind = "ScaledObject";
+    metadata = { inherit name; };
+    spec = {
+      scaleTargetRef.name = name;
+      pollingInterval = 30;
+      minReplicaCount = 2;
+      maxReplicaCount = 4;
+      # Without figures it keeps what it has, two at least.
+      fallback = {
+        failureThreshold = 3;
+        replicas = 2;
+        behavior = "currentReplicasIfHigher";
+      };
+      # Every change is a rebalance: one pod at a time, and down only after a quiet quarter hour.
+      advanced.horizontalPodAutoscalerConfig.behavior = {
+        scaleUp = {
+          stabilizationWindowSeconds = 60;
+          policies = [
+            {
+              type = "Pods";
+              value = 1;
+              periodSeconds = 120;
+            }
+          ];
+        };
+        scaleDown = {
+          stabilizationWindowSeconds = 900;
+          policies = [
+            {
+              type = "Pods";
+              value = 1;
+              periodSeconds = 300;
+            }
+          ];
+        };
+      };
+      triggers = [
+        {
+          type = "prometheus";
+          metadata = {
+            # The cluster names the server, the instance the query.
+            serverAddress = "set-by-the-cluster";
+            query = "set-by-the-instance";
+            # Records behind for each pod: some seconds of what one can read.
+            threshold = "50000";
+            # No figures are an error, so that the fallback holds, and not a lag of nothing.
+            ignoreNullValues = "false";
+          };
+        }
+      ];
+    };
+  };
+
+  "components/monitoring/gke/kustomization.yaml" = component {
+    resources = [
+      "podmonitoring.yaml"
+      "rules.yaml"
+      "triggerauthentication.yaml"
+    ];
+  };
+
+  "components/monitoring/gke/podmonitoring.yaml" = {
+    apiVersion = "monitoring.googleapis.com/v1";
+    kind = "PodMonitoring";
+    metadata = { inherit name; };
+    spec = {
+      inherit selector;
+      endpoints = [
+        {
+          port = "metrics";
+          path = "/metrics";
+          interval = "${toString scrape}s";
+        }
+      ];
+      # The same label as Prometheus' operator makes of it, so that one query serves both clouds.
+      targetLabels.fromPod = [
+        {
+          from = "app.kubernetes.io/instance";
+          to = "app_kubernetes_io_instance";
+        }
+      ];
+    };
+  };
+
+  "components/monitoring/gke/rules.yaml" = {
+    apiVersion = "monitoring.googleapis.com/v1";
+    kind = "Rules";
+    metadata = { inherit name; };
+    spec.groups = map (group: group // { interval = "${toString scrape}s"; }) alerts;
+  };
+
+  # KEDA's operator asks Google's Prometheus as itself.
+  "components/monitoring/gke/triggerauthentication.yaml" = {
+    apiVersion = "keda.sh/v1alpha1";
+    kind = "TriggerAuthentication";
+    metadata.name = "prometheus";
+    spec.podIdentity.provider = "gcp";
+  };
+
+  "components/monitoring/eks/kustomization.yaml" = component {
+    resources = [
+      "podmonitor.yaml"
+      "prometheusrule.yaml"
+    ];
+  };
+
+  "components/monitoring/eks/podmonitor.yaml" = {
+    apiVersion = "monitoring.coreos.com/v1";
+    kind = "PodMonitor";
+    metadata = { inherit name; };
+    spec = {
+      inherit selector;
+      podMetricsEndpoints = [
+        {
+          port = "metrics";
+          path = "/metrics";
+          interval = "${toString scrape}s";
+        }
+      ];
+      podTargetLabels = [ "app.kubernetes.io/instance" ];
+    };
+  };
+
+  "components/monitoring/eks/prometheusrule.yaml" = {
+    apiVersion = "monitoring.coreos.com/v1";
+    kind = "PrometheusRule";
+    metadata = { inherit name; };
+    spec.groups = alerts;
+  };
+}

@@ -1,0 +1,96 @@
+# What lies under nix/clusters, read: cluster -> { cloud, env, spec, release, instances }.
+# Nothing is judged here; mistakes.nix does that.
+{
+  clustersDir,
+  environments,
+}:
+let
+  inherit (builtins)
+    attrNames
+    attrValues
+    concatMap
+    filter
+    fromJSON
+    groupBy
+    head
+    isList
+    isString
+    listToAttrs
+    match
+    pathExists
+    readDir
+    readFile
+    replaceStrings
+    split
+    ;
+  dotenv = import ./dotenv.nix;
+
+  lower = [ "a" "b" "c" "d" "e" "f" "g" "h" "i" "j" "k" "l" "m" "n" "o" "p" "q" "r" "s" "t" "u" "v" "w" "x" "y" "z" "-" ];
+  upper = [ "A" "B" "C" "D" "E" "F" "G" "H" "I" "J" "K" "L" "M" "N" "O" "P" "Q" "R" "S" "T" "U" "V" "W" "X" "Y" "Z" "_" ];
+  # delivery-events.env is the domain DELIVERY_EVENTS: Kubernetes takes no capitals, the
+  # environment no hyphens.
+  domainOf = replaceStrings lower upper;
+
+  folders = dir: filter (name: (readDir dir).${name} == "directory") (attrNames (readDir dir));
+  files = dir: if pathExists dir then attrNames (readDir dir) else [ ];
+
+  instance =
+    dir: file:
+    let
+      stem = match "(.*)[.]env" file;
+      name = if stem == null then file else head stem;
+      text = readFile (dir + "/${file}");
+      domain = domainOf name;
+      keys = dotenv text;
+    in
+    {
+      inherit
+        file
+        name
+        domain
+        text
+        keys
+        ;
+      # A domain's own value, else the default of all domains.
+      value = base: keys."${base}_${domain}" or (keys.${base} or null);
+    };
+
+  cluster =
+    name:
+    let
+      dir = clustersDir + "/${name}";
+      parts = match "([a-z0-9]+)-([a-z0-9]+)" name;
+    in
+    {
+      inherit name;
+      cloud = if parts == null then null else head parts;
+      env = if parts == null then null else builtins.elemAt parts 1;
+      spec = if pathExists (dir + "/cluster.nix") then import (dir + "/cluster.nix") else null;
+      release =
+        if pathExists (dir + "/release.json") then fromJSON (readFile (dir + "/release.json")) else null;
+      instances = map (instance (dir + "/instances")) (files (dir + "/instances"));
+    };
+
+  # "a:1,b:2" or a list of such.
+  servers = concatMap (
+    env:
+    if isList env.bootstrap_servers then
+      env.bootstrap_servers
+    else
+      filter isString (split "[, ]+" env.bootstrap_servers)
+  ) (attrValues environments.consume);
+in
+{
+  clusters = listToAttrs (
+    map (name: {
+      inherit name;
+      value = cluster name;
+    }) (folders clustersDir)
+  );
+
+  # The brokers' names that pods cannot look up (those without a dot), and the brokers' ports.
+  hostNames = attrNames (groupBy head (filter isList (map (match "([a-z0-9-]+):[0-9]+") servers)));
+  brokerPorts = map fromJSON (
+    attrNames (groupBy head (filter isList (map (match ".*:([0-9]+)") servers)))
+  );
+}

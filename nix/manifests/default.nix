@@ -1,0 +1,104 @@
+# The tree kustomize/ as text, from builtins alone: path -> content; and how the committed one
+# differs. `nix eval` needs no nixpkgs for it.
+{
+  root ? ../..,
+  clustersDir ? root + "/nix/clusters",
+  committedDir ? root + "/kustomize",
+  gitops ? import ../gitops.nix,
+}:
+let
+  inherit (builtins)
+    attrNames
+    attrValues
+    concatMap
+    concatStringsSep
+    elem
+    filter
+    foldl'
+    isString
+    map
+    mapAttrs
+    pathExists
+    readDir
+    readFile
+    ;
+  inherit (gitops) name namespace;
+  yaml = import ./yaml.nix;
+  environments = builtins.fromTOML (readFile (root + "/config/environments.toml"));
+  data = import ./data.nix { inherit clustersDir environments; };
+  mistakes = import ./mistakes.nix { inherit data environments; };
+
+  # Nothing is rendered from data that is wrong.
+  clusters =
+    if mistakes == [ ] then
+      mapAttrs (_: cluster: cluster // { inherit (data) brokerPorts; }) data.clusters
+    else
+      throw (
+        "nix/clusters has ${toString (builtins.length mistakes)} mistake(s):\n"
+        + concatStringsSep "\n" (map (mistake: "  - ${mistake}") mistakes)
+      );
+
+  merge = foldl' (all: some: all // some) { };
+  clusterFiles = import ./cluster.nix { inherit name namespace yaml; };
+  instanceFiles = import ./instance.nix { inherit name namespace yaml; };
+  values =
+    import ./base.nix gitops
+    // import ./components.nix gitops
+    // import ./argocd.nix (gitops // { clusters = attrNames clusters; })
+    // merge (
+      concatMap (cluster: [ (clusterFiles cluster) ] ++ map (instanceFiles cluster) cluster.instances) (
+        attrValues clusters
+      )
+    );
+  header = "# Written by `nix run .#render` from nix/manifests and nix/clusters: edit those.\n";
+  tree = mapAttrs (_: value: if isString value then value else header + yaml value) values;
+
+  walk =
+    dir: prefix:
+    let
+      entries = readDir dir;
+    in
+    concatMap (
+      entry:
+      if entries.${entry} == "directory" then
+        walk (dir + "/${entry}") "${prefix}${entry}/"
+      else
+        [ "${prefix}${entry}" ]
+    ) (attrNames entries);
+  present = if pathExists committedDir then walk committedDir "" else [ ];
+  named = problem: map (path: "kustomize/${path}: ${problem}");
+in
+{
+  inherit tree;
+  # What the data says, for people and pipelines.
+  clusters = mapAttrs (_: cluster: {
+    inherit (cluster) cloud;
+    inherit (cluster.spec) writeEnv image;
+    inherit (cluster.release) digest;
+    pins = cluster.release.pins or { };
+    # What the pods' environment holds apart from secrets.
+    env = (cluster.spec.env or { }) // {
+      WRITE_ENV = cluster.spec.writeEnv;
+    };
+    secretEnv = attrNames (cluster.spec.secretEnv or { });
+    instances = builtins.listToAttrs (
+      map (instance: {
+        inherit (instance) name;
+        value = {
+          inherit (instance) domain;
+          file = "nix/clusters/${cluster.name}/instances/${instance.file}";
+        };
+      }) cluster.instances
+    );
+  }) clusters;
+
+  # `[]` when the committed tree is in step, else each file that is not.
+  drift =
+    named "missing, run `nix run .#render`" (filter (path: !(elem path present)) (attrNames tree))
+    ++ named "differs, run `nix run .#render`" (
+      filter (path: elem path present && readFile (committedDir + "/${path}") != tree.${path}) (
+        attrNames tree
+      )
+    )
+    ++ named "left over, run `nix run .#render`" (filter (path: !(tree ? ${path})) present);
+}

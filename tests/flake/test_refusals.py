@@ -1,0 +1,184 @@
+"""Data that is wrong fails evaluation with a sentence that says what to do."""
+
+import json
+import unittest
+
+from tree import Copy, evaluate
+
+GKE = "nix/clusters/gke-prod"
+EKS = "nix/clusters/eks-prod"
+
+
+class Refusals(unittest.TestCase):
+    def refused(self, change, *sentences):
+        with Copy() as copy:
+            change(copy)
+            # Nix indents what it quotes, and breaks no lines.
+            refusal = copy.refusal()
+            for sentence in sentences:
+                self.assertIn(sentence, refusal)
+
+    def release(self, text):
+        return lambda copy: copy.path(f"{GKE}/release.json").write_text(json.dumps(text))
+
+    def test_an_unknown_cluster(self):
+        for name in ("gke-prd", "aks-prod", "production"):
+            self.refused(
+                lambda copy, name=name: copy.path(GKE).rename(copy.path(f"nix/clusters/{name}")),
+                f"nix/clusters/{name}: unknown cluster",
+                "Rename the folder, or add the environment",
+            )
+
+    def test_a_cluster_called_otherwise_than_it_writes(self):
+        self.refused(
+            lambda copy: copy.replace(f"{GKE}/cluster.nix", 'writeEnv = "prod"', 'writeEnv = "uat"'),
+            'set writeEnv = "prod"',
+        )
+
+    def test_a_cluster_without_its_files(self):
+        self.refused(lambda copy: copy.path(f"{GKE}/cluster.nix").unlink(), "cluster.nix is missing: copy")
+        self.refused(lambda copy: copy.path(f"{GKE}/release.json").unlink(), "release.json is missing: write")
+
+    def test_a_missing_host(self):
+        for host in ("prod1", "prod2", "prod3", "uat"):
+            address = {"prod1": "10.10.0.11", "prod2": "10.10.0.12", "prod3": "10.10.0.13", "uat": "10.20.0.11"}
+            self.refused(
+                lambda copy, host=host: copy.replace(
+                    f"{GKE}/cluster.nix", f'{host} = "{address[host]}";', ""
+                ),
+                f"hosts lacks `{host}`",
+                f"add hosts.{host} =",
+            )
+
+    def test_a_host_that_is_none(self):
+        self.refused(
+            lambda copy: copy.replace(f"{GKE}/cluster.nix", "prod2 =", "prdo2 ="),
+            "hosts.prdo2 is the name of no broker",
+            "hosts lacks `prod2`",
+        )
+        self.refused(
+            lambda copy: copy.replace(f"{GKE}/cluster.nix", '"10.10.0.12"', '"kafka.example.com"'),
+            "is no IPv4 address",
+        )
+
+    def test_a_digest_that_is_none(self):
+        for digest in ("sha256:abc", "latest", "0" * 64, "sha256:" + "G" * 64, "sha256:" + "a" * 65, 7, None):
+            self.refused(self.release({"digest": digest, "pins": {}}), "`digest` is no image digest: write")
+
+    def test_pins(self):
+        good = "sha256:" + "a" * 64
+        self.refused(
+            self.release({"digest": good, "pins": {"delivery": "v1"}}),
+            "the pin of `delivery` is no image digest: write",
+        )
+        self.refused(
+            self.release({"digest": good, "pins": {"payments": good}}),
+            "pins `payments`, which is no instance of gke-prod",
+            "remove the pin",
+        )
+
+    def test_a_duplicate_instance(self):
+        def twice(copy):
+            text = copy.path(f"{GKE}/instances/delivery.env").read_text()
+            copy.path(f"{GKE}/instances/DELIVERY.env").write_text(text)
+
+        self.refused(twice, "duplicate instance DELIVERY", "remove all but one file")
+
+    def test_a_table_filled_by_two_groups(self):
+        def elsewhere(copy):
+            text = copy.path(f"{GKE}/instances/delivery.env").read_text()
+            text = text.replace("'delivery-prod'", "'delivery-prod-2'")
+            copy.path(f"{EKS}/instances/delivery.env").write_text(text)
+
+        self.refused(elsewhere, "duplicate instance", "give them the same GROUP_ID")
+
+    def test_a_group_of_two_domains(self):
+        self.refused(
+            lambda copy: copy.replace(f"{GKE}/instances/orders.env", "orders-prod", "delivery-prod"),
+            "different domains use the consumer group `delivery-prod`",
+        )
+
+    def test_names_of_instances(self):
+        for name in ("Delivery.env", "order_events.env", "returns.txt", "-a.env", "a" * 41 + ".env"):
+            self.refused(
+                lambda copy, name=name: copy.path(f"{GKE}/instances/delivery.env").rename(
+                    copy.path(f"{GKE}/instances/{name}")
+                ),
+                "call the file <domain>.env",
+            )
+        self.refused(
+            lambda copy: copy.path(f"{GKE}/instances/delivery.env").rename(
+                copy.path(f"{GKE}/instances/shared.env")
+            ),
+            "call the domain otherwise",
+        )
+
+    def test_keys_that_are_the_clusters(self):
+        for key in ("WRITE_ENV", "GOOGLE_APPLICATION_CREDENTIALS"):
+            def append(copy, key=key):
+                path = copy.path(f"{GKE}/instances/delivery.env")
+                path.write_text(path.read_text() + f"{key}='prod'\n")
+
+            self.refused(append, f"sets {key}, which belongs to the cluster: delete the line")
+
+    def test_credentials_of_the_other_cloud(self):
+        self.refused(
+            lambda copy: copy.replace(
+                f"{EKS}/cluster.nix", "credentials.externalAccount =", "credentials.workloadIdentity ="
+            ),
+            "set exactly one of externalAccount, key on eks",
+        )
+
+    def test_keys_of_the_cluster(self):
+        self.refused(
+            lambda copy: copy.replace(f"{GKE}/cluster.nix", "prometheus =", "promehteus ="),
+            "lacks `prometheus`",
+            "has the unknown key `promehteus`",
+        )
+        self.refused(
+            lambda copy: copy.replace(f"{GKE}/cluster.nix", '/generic-consumer"', '/generic-consumer:latest"'),
+            "is no image repository",
+        )
+        self.refused(
+            lambda copy: copy.replace(f"{EKS}/cluster.nix", "kafka-sasl/username", "kafka-sasl"),
+            "names no Secret and key",
+        )
+
+    def test_all_mistakes_at_once(self):
+        def several(copy):
+            copy.replace(f"{GKE}/cluster.nix", "prometheus =", "promehteus =")
+            copy.replace(f"{EKS}/cluster.nix", '"10.110.0.12"', '"nowhere"')
+
+        self.refused(several, "has the unknown key `promehteus`", "is no IPv4 address", "3 mistake(s)")
+
+
+class Drift(unittest.TestCase):
+    def drift(self, copy):
+        value, refusal = evaluate(copy.root, "drift")
+        self.assertIsNone(refusal)
+        return value
+
+    def test_the_committed_tree_is_in_step(self):
+        with Copy() as copy:
+            self.assertEqual(self.drift(copy), [])
+
+    def test_each_file_that_is_not_is_named(self):
+        with Copy() as copy:
+            copy.replace("kustomize/base/deployment.yaml", "maxSurge: 1", "maxSurge: 2")
+            copy.path("kustomize/base/networkpolicy.yaml").unlink()
+            copy.path("kustomize/overlays/gke-prod/instances/orders/extra.yaml").write_text("{}")
+            found = self.drift(copy)
+            self.assertEqual(
+                [line.split(":")[0] for line in found],
+                [
+                    "kustomize/base/networkpolicy.yaml",
+                    "kustomize/base/deployment.yaml",
+                    "kustomize/overlays/gke-prod/instances/orders/extra.yaml",
+                ],
+            )
+            self.assertEqual(["missing", "differs", "left over"], [line.split(": ")[1].split(",")[0] for line in found])
+
+    def test_a_changed_instance_is_drift(self):
+        with Copy() as copy:
+            copy.replace(f"{GKE}/instances/orders.env", "order_events'", "order_events_2'")
+            self.assertEqual(len(self.drift(copy)), 1)

@@ -1,0 +1,340 @@
+"""What kustomize makes of the committed tree is what the data says."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import unittest
+
+import tree
+from tree import NAME, ROOT, Copy, build, one
+
+
+def container(things):
+    return one(things, "Deployment")["spec"]["template"]["spec"]["containers"][0]
+
+
+def variables(things):
+    return {entry["name"]: entry for entry in container(things)["env"]}
+
+
+class EveryInstance(unittest.TestCase):
+    """Each instance's own build, as ArgoCD takes it."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.built = {}
+        for cluster, instances in tree.clusters().items():
+            for instance in instances:
+                folder = ROOT / "kustomize/overlays" / cluster / "instances" / instance
+                cls.built[cluster, instance] = build(folder)
+
+    def each(self):
+        for (cluster, instance), things in self.built.items():
+            with self.subTest(cluster=cluster, instance=instance):
+                pod = one(things, "Deployment")["spec"]["template"]["spec"]
+                yield cluster, instance, things, pod
+
+    def test_there_are_some(self):
+        self.assertGreaterEqual(len(self.built), 8)
+        self.assertGreaterEqual(len({instance for _, instance in self.built}), 3)
+        self.assertEqual({cluster for cluster, _ in self.built}, {"gke-prod", "gke-uat", "eks-prod", "eks-uat"})
+
+    def test_objects(self):
+        for cluster, instance, things, _ in self.each():
+            kinds = sorted(thing["kind"] for thing in things if thing["kind"] != "ConfigMap")
+            self.assertEqual(kinds, ["Deployment", "NetworkPolicy", "PodDisruptionBudget", "ScaledObject"])
+            for thing in things:
+                self.assertEqual(thing["metadata"]["namespace"], NAME)
+                self.assertIn(instance, thing["metadata"]["name"])
+
+    def test_it_runs_its_domain_on_its_own_env(self):
+        for cluster, instance, things, pod in self.each():
+            domain = instance.upper().replace("-", "_")
+            self.assertEqual(
+                container(things)["args"], ["run", domain, "--env-file", "/etc/generic-consumer/.env"]
+            )
+            name = {v["name"]: v for v in pod["volumes"]}["env"]["configMap"]["name"]
+            source = (ROOT / f"nix/clusters/{cluster}/instances/{instance}.env").read_text()
+            self.assertEqual(one(things, "ConfigMap", name)["data"], {".env": source})
+            # kustomize's hash, ten characters: what makes a changed file a rollout.
+            self.assertRegex(name, rf"^{NAME}-env-{instance}-[a-z0-9]{{10}}$")
+            self.assertEqual(mounts(things)["env"], "/etc/generic-consumer")
+
+    def test_write_env_is_the_clusters(self):
+        for cluster, _, things, _ in self.each():
+            self.assertEqual(variables(things)["WRITE_ENV"], {"name": "WRITE_ENV", "value": cluster.split("-")[1]})
+
+    def test_host_aliases(self):
+        for cluster, _, _, pod in self.each():
+            hosts = {name: alias["ip"] for alias in pod["hostAliases"] for name in alias["hostnames"]}
+            self.assertEqual(hosts, tree.spec(cluster)["hosts"])
+            self.assertEqual(set(hosts), {"prod1", "prod2", "prod3", "uat"})
+
+    def test_image_by_digest(self):
+        for cluster, instance, things, _ in self.each():
+            release = tree.release(cluster)
+            digest = release["pins"].get(instance, release["digest"])
+            self.assertEqual(container(things)["image"], f"{tree.spec(cluster)['image']}@{digest}")
+
+    def test_credentials(self):
+        for cluster, _, things, pod in self.each():
+            given = tree.spec(cluster)["credentials"]
+            volumes = {volume["name"]: volume for volume in pod["volumes"]}
+            if "workloadIdentity" in given:
+                self.assertNotIn("GOOGLE_APPLICATION_CREDENTIALS", variables(things))
+                self.assertNotIn("google", volumes)
+                continue
+            account = given["externalAccount"]
+            path = variables(things)["GOOGLE_APPLICATION_CREDENTIALS"]["value"]
+            self.assertEqual(path, mounts(things)["google"] + "/credentials.json")
+            sources = volumes["google"]["projected"]["sources"]
+            token = next(s["serviceAccountToken"] for s in sources if "serviceAccountToken" in s)
+            name = next(s["configMap"]["name"] for s in sources if "configMap" in s)
+            file = json.loads(one(things, "ConfigMap", name)["data"]["credentials.json"])
+            self.assertEqual(file["type"], "external_account")
+            self.assertEqual(file["audience"], account["audience"])
+            self.assertEqual(token["audience"], "https:" + account["audience"])
+            self.assertEqual(file["credential_source"], {"file": mounts(things)["google"] + "/" + token["path"]})
+            self.assertIn(account["serviceAccount"], file["service_account_impersonation_url"])
+            self.assertNotIn("private_key", file)
+
+    def test_secrets_stay_secrets(self):
+        for cluster, _, things, _ in self.each():
+            given = tree.spec(cluster)
+            for name, place in given.get("secretEnv", {}).items():
+                secret, key = place.split("/")
+                self.assertEqual(
+                    variables(things)[name],
+                    {"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}},
+                )
+            for name, value in given.get("env", {}).items():
+                self.assertEqual(variables(things)[name], {"name": name, "value": value})
+
+    def test_rollout(self):
+        for _, _, things, pod in self.each():
+            spec = one(things, "Deployment")["spec"]
+            self.assertNotIn("replicas", spec, "the autoscaler owns the replicas")
+            self.assertEqual(spec["strategy"], {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}})
+            self.assertEqual(spec["minReadySeconds"], 10)
+            self.assertEqual(pod["terminationGracePeriodSeconds"], 90)
+            budget = one(things, "PodDisruptionBudget")["spec"]
+            self.assertEqual(budget["maxUnavailable"], 1)
+            self.assertEqual(budget["selector"], spec["selector"])
+            spread = pod["topologySpreadConstraints"]
+            self.assertEqual(len(spread), 1)
+            self.assertEqual(spread[0]["topologyKey"], "topology.kubernetes.io/zone")
+            self.assertEqual((spread[0]["minDomains"], spread[0]["whenUnsatisfiable"]), (2, "DoNotSchedule"))
+            # Another instance's pods do not count.
+            self.assertEqual(spread[0]["labelSelector"], spec["selector"])
+
+    def test_pod_security_is_restricted(self):
+        for _, _, things, pod in self.each():
+            self.assertEqual(pod["securityContext"]["runAsUser"], 65532)
+            self.assertIs(pod["securityContext"]["runAsNonRoot"], True)
+            self.assertEqual(pod["securityContext"]["seccompProfile"], {"type": "RuntimeDefault"})
+            self.assertIs(pod["automountServiceAccountToken"], False)
+            for each in pod["containers"]:
+                context = each["securityContext"]
+                self.assertIs(context["allowPrivilegeEscalation"], False)
+                self.assertIs(context["readOnlyRootFilesystem"], True)
+                self.assertEqual(context["capabilities"], {"drop": ["ALL"]})
+            self.assertFalse([v for v in pod["volumes"] if "hostPath" in v])
+            self.assertNotIn("hostNetwork", pod)
+
+    def test_probes(self):
+        for _, _, things, _ in self.each():
+            paths = {
+                probe: container(things)[f"{probe}Probe"]["httpGet"] for probe in ("startup", "liveness", "readiness")
+            }
+            self.assertEqual(paths["liveness"], {"path": "/livez", "port": "metrics"})
+            self.assertEqual(paths["startup"], paths["liveness"])
+            self.assertEqual(paths["readiness"], {"path": "/readyz", "port": "metrics"})
+            self.assertEqual(container(things)["ports"], [{"name": "metrics", "containerPort": 9464}])
+
+    def test_the_service_account_is_the_clusters(self):
+        for _, _, _, pod in self.each():
+            self.assertEqual(pod["serviceAccountName"], NAME)
+
+    def test_autoscaling_by_our_lag(self):
+        metrics = (ROOT / "src/telemetry/metrics.rs").read_text()
+        self.assertIn("lag_records", metrics)
+        for cluster, instance, things, _ in self.each():
+            scaled = one(things, "ScaledObject")["spec"]
+            self.assertEqual(scaled["scaleTargetRef"]["name"], one(things, "Deployment")["metadata"]["name"])
+            self.assertEqual((scaled["minReplicaCount"], scaled["maxReplicaCount"]), (2, 4))
+            self.assertNotIn("idleReplicaCount", scaled, "never zero")
+            behavior = scaled["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
+            self.assertGreaterEqual(behavior["scaleDown"]["stabilizationWindowSeconds"], 900)
+            self.assertEqual([t["type"] for t in scaled["triggers"]], ["prometheus"])
+            trigger = scaled["triggers"][0]
+            self.assertEqual(trigger["metadata"]["serverAddress"], tree.spec(cluster)["prometheus"])
+            self.assertIn("generic_consumer_lag_records{", trigger["metadata"]["query"])
+            self.assertIn(f'app_kubernetes_io_instance="{instance}"', trigger["metadata"]["query"])
+            self.assertEqual("authenticationRef" in trigger, cluster.startswith("gke"))
+
+    def test_network_policy(self):
+        for cluster, _, things, _ in self.each():
+            policy = one(things, "NetworkPolicy")["spec"]
+            self.assertEqual(policy["podSelector"], one(things, "Deployment")["spec"]["selector"])
+            self.assertEqual(policy["policyTypes"], ["Ingress", "Egress"])
+            addresses = {f"{ip}/32" for ip in tree.spec(cluster)["hosts"].values()}
+            self.assertEqual({to for to, port in reach(policy) if port == 9092}, addresses)
+            metadata = {(to, port) for to, port in reach(policy) if to and to.startswith("169.254.")}
+            gke = cluster.startswith("gke")
+            self.assertEqual({("169.254.169.252/32", 988), ("169.254.169.252/32", 80)} <= metadata, gke)
+            self.assertEqual(bool(metadata), gke)
+            # The token endpoints and BigQuery, but no node's metadata.
+            public = [rule for rule in policy["egress"] if {"port": 443, "protocol": "TCP"} in rule["ports"]]
+            self.assertEqual(public[0]["to"], [{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["169.254.0.0/16"]}}])
+            scraper = policy["ingress"][0]["from"][0]["namespaceSelector"]["matchLabels"]
+            self.assertEqual(scraper["kubernetes.io/metadata.name"], "gmp-system" if gke else "monitoring")
+            self.assertEqual(len(policy["ingress"]), 1)
+
+
+def mounts(things):
+    return {mount["name"]: mount["mountPath"] for mount in container(things)["volumeMounts"]}
+
+
+def reach(policy):
+    """(CIDR, port) of every rule that names addresses."""
+    for rule in policy["egress"]:
+        for to in rule.get("to", []):
+            for port in rule.get("ports", []):
+                yield to["ipBlock"]["cidr"], port["port"]
+
+
+class EveryCluster(unittest.TestCase):
+    def test_it_holds_exactly_its_instances(self):
+        for cluster, instances in tree.clusters().items():
+            with self.subTest(cluster=cluster):
+                things = build(ROOT / "kustomize/overlays" / cluster)
+                names = sorted(t["metadata"]["name"] for t in things if t["kind"] == "Deployment")
+                self.assertEqual(names, [f"{NAME}-{instance}" for instance in instances])
+                folders = ROOT / "kustomize/overlays" / cluster / "instances"
+                self.assertEqual(sorted(f.name for f in folders.iterdir()), instances)
+
+    def test_one_service_account_a_cluster(self):
+        for cluster in tree.clusters():
+            with self.subTest(cluster=cluster):
+                things = build(ROOT / "kustomize/overlays" / cluster)
+                account = one(things, "ServiceAccount")
+                self.assertEqual(account["metadata"]["name"], NAME)
+                annotations = account["metadata"].get("annotations", {})
+                given = tree.spec(cluster)["credentials"].get("workloadIdentity")
+                self.assertEqual(annotations.get("iam.gke.io/gcp-service-account"), given)
+
+    def test_what_is_shared(self):
+        for cluster in tree.clusters():
+            with self.subTest(cluster=cluster):
+                things = build(ROOT / "kustomize/overlays" / cluster / "shared")
+                labels = one(things, "Namespace")["metadata"]["labels"]
+                self.assertEqual(labels["pod-security.kubernetes.io/enforce"], "restricted")
+                monitor = one(things, "PodMonitoring" if cluster.startswith("gke") else "PodMonitor")
+                self.assertEqual(monitor["spec"]["selector"], {"matchLabels": {"app.kubernetes.io/name": NAME}})
+                self.assertIn("app.kubernetes.io/instance", json.dumps(monitor["spec"]))
+                rules = one(things, "Rules" if cluster.startswith("gke") else "PrometheusRule")
+                self.alerts_name_our_metrics(rules)
+                secrets = {t["metadata"]["name"] for t in things if t["kind"] == "ExternalSecret"}
+                wanted = {place.split("/")[0] for place in tree.spec(cluster).get("secretEnv", {}).values()}
+                self.assertEqual(secrets, wanted)
+
+    def alerts_name_our_metrics(self, rules):
+        import re
+
+        page = (ROOT / "docs/reference/metrics.md").read_text()
+        expressions = [rule["expr"] for group in rules["spec"]["groups"] for rule in group["rules"]]
+        self.assertGreaterEqual(len(expressions), 4)
+        for name in set(re.findall(r"generic_consumer_\w+", " ".join(expressions))):
+            self.assertIn(f"`{name}`", page)
+
+    def test_kubectl_renders_the_same(self):
+        kubectl = shutil.which("kubectl")
+        if not kubectl:
+            print("\nkubectl is missing: its own kustomize was not compared", file=sys.stderr)
+            return
+        for folder in tree.overlays():
+            with self.subTest(folder=folder):
+                self.assertEqual(build(folder), build(folder, [kubectl, "kustomize"]))
+
+    def test_the_version_that_argocd_bundles(self):
+        said = subprocess.run([tree.KUSTOMIZE, "version"], capture_output=True, text=True, check=True).stdout
+        self.assertEqual(said.strip(), "v5.8.1")
+
+
+class Changes(unittest.TestCase):
+    """What a change of the data rolls, and what it leaves alone."""
+
+    def pods(self, copy, cluster="gke-prod"):
+        things = copy.build(f"overlays/{cluster}")
+        return {
+            t["metadata"]["name"].removeprefix(f"{NAME}-"): hashlib.sha256(
+                json.dumps(t["spec"]["template"], sort_keys=True).encode()
+            ).hexdigest()
+            for t in things
+            if t["kind"] == "Deployment"
+        }
+
+    def rolled(self, change, cluster="gke-prod"):
+        with Copy() as copy:
+            before = self.pods(copy, cluster)
+            change(copy)
+            copy.render()
+            after = self.pods(copy, cluster)
+            return sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+
+    def test_an_env_rolls_its_instance_alone(self):
+        change = lambda copy: copy.replace("nix/clusters/gke-prod/instances/orders.env", "order_events'", "orders'")
+        self.assertEqual(self.rolled(change), ["orders"])
+
+    def test_the_clusters_digest_rolls_all(self):
+        change = lambda copy: copy.replace("nix/clusters/gke-prod/release.json", "sha256:0", "sha256:f")
+        self.assertEqual(self.rolled(change), tree.clusters()["gke-prod"])
+        change = lambda copy: copy.replace("nix/clusters/gke-prod/release.json", "sha256:0", "sha256:f")
+        self.assertEqual(self.rolled(change, "gke-uat"), [])
+
+    def test_a_pin_rolls_one(self):
+        pin = '"pins": { "orders": "sha256:' + "c" * 64 + '" }'
+        change = lambda copy: copy.replace("nix/clusters/gke-prod/release.json", '"pins": {}', pin)
+        self.assertEqual(self.rolled(change), ["orders"])
+
+    def test_adding_an_instance_leaves_the_others_alone(self):
+        def add(copy):
+            source = copy.path("nix/clusters/eks-prod/instances/returns.env").read_text()
+            text = source.replace("RETURNS", "RETURNS_TEST").replace("returns-prod", "returns-test")
+            copy.path("nix/clusters/gke-prod/instances/returns-test.env").write_text(text)
+
+        self.assertEqual(self.rolled(add), ["returns-test"])
+
+    def test_a_move_between_clusters(self):
+        """The same file, so the same group, on the other cluster, while the autoscalers pause."""
+        with Copy() as copy:
+            source = copy.path("nix/clusters/gke-prod/instances/orders.env")
+            copy.path("nix/clusters/eks-prod/instances/orders.env").write_text(source.read_text())
+            for cluster in ("gke-prod", "eks-prod"):
+                copy.replace(f"nix/clusters/{cluster}/cluster.nix", "  resources =", "  pauseAutoscaling = true;\n  resources =")
+            copy.render()
+            for cluster in ("gke-prod", "eks-prod"):
+                things = copy.build(f"overlays/{cluster}/instances/orders")
+                paused = one(things, "ScaledObject")["metadata"]["annotations"]
+                self.assertEqual(paused, {"autoscaling.keda.sh/paused": "true"})
+
+    def test_a_key_comes_from_external_secrets_only(self):
+        with Copy() as copy:
+            copy.replace(
+                "nix/clusters/gke-uat/cluster.nix",
+                'credentials.workloadIdentity = "generic-consumer@acme-data-uat.iam.gserviceaccount.com";',
+                'credentials.key = { store = "google"; remoteKey = "consumer-key"; };',
+            )
+            copy.render()
+            things = copy.build("overlays/gke-uat")
+            secret = one(things, "ExternalSecret")
+            self.assertEqual(secret["spec"]["target"]["name"], "google-credentials")
+            for name in ("delivery", "orders"):
+                pod = one(things, "Deployment", f"{NAME}-{name}")["spec"]["template"]["spec"]
+                volumes = {v["name"]: v for v in pod["volumes"]}
+                self.assertEqual(
+                    volumes["google"]["projected"]["sources"], [{"secret": {"name": "google-credentials"}}]
+                )
+            self.assertNotIn("annotations", one(things, "ServiceAccount")["metadata"])

@@ -1,0 +1,117 @@
+"""What the tests look at: the data as it lies on disk, trees rendered by kustomize, Nix's answers."""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+
+import yaml
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+KUSTOMIZE = os.environ.get("KUSTOMIZE", "kustomize")
+NAME = "generic-consumer"
+
+
+def nix(expression):
+    """The value of an expression, or the text of its refusal."""
+    done = subprocess.run(
+        ["nix-instantiate", "--eval", "--strict", "--json", "-E", expression],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "NIX_CONFIG": "substituters =", "NIX_REMOTE": "dummy://"},
+    )
+    return (json.loads(done.stdout), None) if done.returncode == 0 else (None, done.stderr)
+
+
+def evaluate(root, attribute):
+    return nix(f"(import {root}/nix/manifests {{ root = {root}; }}).{attribute}")
+
+
+def clusters():
+    """Cluster -> names of its instances, as the folders say."""
+    found = {}
+    for folder in sorted((ROOT / "nix/clusters").iterdir()):
+        if folder.is_dir():
+            found[folder.name] = sorted(f.stem for f in (folder / "instances").glob("*.env"))
+    return found
+
+
+def spec(cluster):
+    value, refusal = nix(f"import {ROOT}/nix/clusters/{cluster}/cluster.nix")
+    assert refusal is None, refusal
+    return value
+
+
+def release(cluster):
+    return json.loads((ROOT / f"nix/clusters/{cluster}/release.json").read_text())
+
+
+def build(folder, command=None):
+    """The objects of a kustomization."""
+    done = subprocess.run([*(command or [KUSTOMIZE, "build"]), folder], capture_output=True, text=True)
+    assert done.returncode == 0, f"{folder}: {done.stderr}"
+    return [thing for thing in yaml.safe_load_all(done.stdout) if thing]
+
+
+def overlays():
+    """Folders that kustomize builds: each cluster, its parts, and ArgoCD's."""
+    yield ROOT / "kustomize/argocd"
+    for cluster, instances in clusters().items():
+        overlay = ROOT / "kustomize/overlays" / cluster
+        yield overlay
+        yield overlay / "shared"
+        for instance in instances:
+            yield overlay / "instances" / instance
+
+
+def key(thing):
+    return thing["kind"], thing["metadata"]["name"]
+
+
+def one(things, kind, name=None):
+    found = [t for t in things if t["kind"] == kind and (name is None or t["metadata"]["name"] == name)]
+    assert len(found) == 1, f"{kind} {name}: {[key(t) for t in things]}"
+    return found[0]
+
+
+class Copy:
+    """A copy of what evaluation reads, to be changed and rendered."""
+
+    def __enter__(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.root = pathlib.Path(self.folder.name)
+        for part in ("nix", "config", "kustomize"):
+            shutil.copytree(ROOT / part, self.root / part)
+        return self
+
+    def __exit__(self, *_):
+        self.folder.cleanup()
+
+    def path(self, relative):
+        return self.root / relative
+
+    def replace(self, relative, old, new):
+        path = self.path(relative)
+        text = path.read_text()
+        assert old in text, f"{relative} has no {old!r}: the test has to follow"
+        path.write_text(text.replace(old, new))
+
+    def refusal(self):
+        value, refusal = evaluate(self.root, "tree")
+        assert refusal is not None, f"evaluated: {len(value)} files"
+        return refusal
+
+    def render(self):
+        """Writes the tree as `nix run .#render` does."""
+        tree, refusal = evaluate(self.root, "tree")
+        assert refusal is None, refusal
+        shutil.rmtree(self.root / "kustomize")
+        for relative, text in tree.items():
+            path = self.root / "kustomize" / relative
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+
+    def build(self, relative):
+        return build(self.root / "kustomize" / relative)
