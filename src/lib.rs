@@ -10,6 +10,10 @@
 //! The modules below stand in the order data flows; what all of them share comes last.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+// With neither, rdkafka-sys would build a librdkafka without TLS and zstd, and say nothing.
+#[cfg(not(any(feature = "bundled-librdkafka", feature = "system-librdkafka")))]
+compile_error!("choose librdkafka: the feature `bundled-librdkafka` or `system-librdkafka`");
+
 pub mod cli;
 pub mod config;
 pub mod contract;

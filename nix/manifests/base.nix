@@ -4,7 +4,12 @@ let
   selector."app.kubernetes.io/name" = name;
   # METRICS_ADDR's default; docs/reference/metrics.md
   port = 9464;
-  probe = path: { httpGet = { inherit path; port = "metrics"; }; };
+  probe = path: {
+    httpGet = {
+      inherit path;
+      port = "metrics";
+    };
+  };
 in
 {
   "base/kustomization.yaml" = {

@@ -80,11 +80,12 @@ let
           {
             inherit name;
             inherit (spec) resources;
-            env =
-              [ (literal "WRITE_ENV" spec.writeEnv) ]
-              ++ when mounted [ (literal "GOOGLE_APPLICATION_CREDENTIALS" file) ]
-              ++ map (variable: literal variable env.${variable}) (attrNames env)
-              ++ map (variable: fromSecret variable secretEnv.${variable}) (attrNames secretEnv);
+            env = [
+              (literal "WRITE_ENV" spec.writeEnv)
+            ]
+            ++ when mounted [ (literal "GOOGLE_APPLICATION_CREDENTIALS" file) ]
+            ++ map (variable: literal variable env.${variable}) (attrNames env)
+            ++ map (variable: fromSecret variable secretEnv.${variable}) (attrNames secretEnv);
           }
           // (
             if mounted then

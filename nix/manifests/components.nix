@@ -1,10 +1,13 @@
 # kustomize/components: what a cloud, the autoscaler and the monitoring add.
 { name, namespace, ... }:
 let
-  component = rest: {
-    apiVersion = "kustomize.config.k8s.io/v1alpha1";
-    kind = "Component";
-  } // rest;
+  component =
+    rest:
+    {
+      apiVersion = "kustomize.config.k8s.io/v1alpha1";
+      kind = "Component";
+    }
+    // rest;
   yaml = import ./yaml.nix;
   patch = kind: operations: {
     target = { inherit kind; };

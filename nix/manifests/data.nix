@@ -25,8 +25,9 @@ let
     ;
   dotenv = import ./dotenv.nix;
 
-  lower = [ "a" "b" "c" "d" "e" "f" "g" "h" "i" "j" "k" "l" "m" "n" "o" "p" "q" "r" "s" "t" "u" "v" "w" "x" "y" "z" "-" ];
-  upper = [ "A" "B" "C" "D" "E" "F" "G" "H" "I" "J" "K" "L" "M" "N" "O" "P" "Q" "R" "S" "T" "U" "V" "W" "X" "Y" "Z" "_" ];
+  letters = text: map head (filter isList (split "(.)" text));
+  lower = letters "abcdefghijklmnopqrstuvwxyz-";
+  upper = letters "ABCDEFGHIJKLMNOPQRSTUVWXYZ_";
   # delivery-events.env is the domain DELIVERY_EVENTS: Kubernetes takes no capitals, the
   # environment no hyphens.
   domainOf = replaceStrings lower upper;

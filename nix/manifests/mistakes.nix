@@ -69,9 +69,7 @@ let
     c:
     let
       at = "nix/clusters/${c.name}";
-      unknown =
-        !(kinds ? ${toString c.cloud})
-        || !(elem c.env writeEnvs);
+      unknown = !(kinds ? ${toString c.cloud}) || !(elem c.env writeEnvs);
     in
     if unknown then
       [
@@ -79,7 +77,9 @@ let
       ]
     else if c.spec == null || c.release == null then
       when (c.spec == null) "${at}/cluster.nix is missing: copy another cluster's and change it."
-      ++ when (c.release == null) ''${at}/release.json is missing: write { "digest": "sha256:…", "pins": {} }.''
+      ++ when (
+        c.release == null
+      ) ''${at}/release.json is missing: write { "digest": "sha256:…", "pins": {} }.''
     else
       spec at c ++ release at c ++ instances at c;
 
@@ -93,13 +93,13 @@ let
       credentials = attrNames (s.credentials or { });
     in
     map (key: "${at}/cluster.nix lacks `${key}`: set it, as the other clusters do.") missing
-    ++ map (
-      key: "${at}/cluster.nix has the unknown key `${key}`: the keys are ${list known}."
-    ) strange
-    ++ when (s ? writeEnv && s.writeEnv != c.env)
-      "${at}/cluster.nix writes to `${toString s.writeEnv}`, but the cluster is called ${c.name}: set writeEnv = \"${c.env}\"."
-    ++ when (s ? image && !(isRepository s.image))
-      "${at}/cluster.nix: image = \"${toString s.image}\" is no image repository: give registry/path without tag or digest; the digest stands in release.json."
+    ++ map (key: "${at}/cluster.nix has the unknown key `${key}`: the keys are ${list known}.") strange
+    ++
+      when (s ? writeEnv && s.writeEnv != c.env)
+        "${at}/cluster.nix writes to `${toString s.writeEnv}`, but the cluster is called ${c.name}: set writeEnv = \"${c.env}\"."
+    ++
+      when (s ? image && !(isRepository s.image))
+        "${at}/cluster.nix: image = \"${toString s.image}\" is no image repository: give registry/path without tag or digest; the digest stands in release.json."
     ++ concatMap (
       host:
       when (!(hosts ? ${host}))
@@ -109,14 +109,27 @@ let
       host:
       when (!(elem host data.hostNames))
         "${at}/cluster.nix: hosts.${host} is the name of no broker in config/environments.toml (${list data.hostNames}): correct the name or remove it."
-      ++ when (!(isAddress hosts.${host}))
-        "${at}/cluster.nix: hosts.${host} = \"${toString hosts.${host}}\" is no IPv4 address: a pod's hosts file takes addresses only."
+      ++
+        when (!(isAddress hosts.${host}))
+          "${at}/cluster.nix: hosts.${host} = \"${toString hosts.${host}}\" is no IPv4 address: a pod's hosts file takes addresses only."
     ) (attrNames hosts)
-    ++ when (s ? credentials && (length credentials != 1 || !(all (kind: elem kind kinds.${c.cloud}) credentials)))
-      "${at}/cluster.nix: credentials has `${list credentials}`: set exactly one of ${list kinds.${c.cloud}} on ${c.cloud}."
+    ++
+      when
+        (
+          s ? credentials
+          && (length credentials != 1 || !(all (kind: elem kind kinds.${c.cloud}) credentials))
+        )
+        "${at}/cluster.nix: credentials has `${list credentials}`: set exactly one of ${list kinds.${c.cloud}} on ${c.cloud}."
     ++ concatMap (
       name:
-      when (match "[A-Z][A-Z0-9_]*" name == null || elem name [ "WRITE_ENV" "GOOGLE_APPLICATION_CREDENTIALS" ])
+      when
+        (
+          match "[A-Z][A-Z0-9_]*" name == null
+          || elem name [
+            "WRITE_ENV"
+            "GOOGLE_APPLICATION_CREDENTIALS"
+          ]
+        )
         "${at}/cluster.nix: the variable `${name}` cannot be set through env or secretEnv: WRITE_ENV comes from writeEnv, the credentials from credentials, and names are upper case."
     ) (attrNames (s.env or { }) ++ attrNames (s.secretEnv or { }))
     ++ concatMap (
@@ -138,8 +151,9 @@ let
       name:
       when (!(elem name names))
         "${at}/release.json pins `${name}`, which is no instance of ${c.name} (${list names}): remove the pin or correct the name."
-      ++ when (!(isDigest pins.${name}))
-        "${at}/release.json: the pin of `${name}` is no image digest: write \"sha256:\" and 64 hexadecimal digits."
+      ++
+        when (!(isDigest pins.${name}))
+          "${at}/release.json: the pin of `${name}` is no image digest: write \"sha256:\" and 64 hexadecimal digits."
     ) (attrNames pins);
 
   instances =
@@ -159,12 +173,20 @@ let
     # The name becomes a Deployment's: generic-consumer-<name>.
     when (match "[a-z][a-z0-9]*(-[a-z0-9]+)*[.]env" i.file == null || stringLength i.name > 40)
       "${file}: call the file <domain>.env in lower case, words joined by hyphens, 40 characters at most: delivery-events.env is the domain DELIVERY_EVENTS."
-    ++ when (i.name == "shared") "${file}: `shared` is the name of what a cluster's instances share: call the domain otherwise."
-    ++ concatMap (
-      key:
-      when (i.keys ? ${key})
-        "${file} sets ${key}, which belongs to the cluster: delete the line; cluster.nix says where a cluster writes and as whom."
-    ) [ "WRITE_ENV" "GOOGLE_APPLICATION_CREDENTIALS" ];
+    ++ when (
+      i.name == "shared"
+    ) "${file}: `shared` is the name of what a cluster's instances share: call the domain otherwise."
+    ++
+      concatMap
+        (
+          key:
+          when (i.keys ? ${key})
+            "${file} sets ${key}, which belongs to the cluster: delete the line; cluster.nix says where a cluster writes and as whom."
+        )
+        [
+          "WRITE_ENV"
+          "GOOGLE_APPLICATION_CREDENTIALS"
+        ];
 
   # Over all clusters: a group belongs to one domain, and a domain's table is filled by one group.
   everywhere = concatMap (c: map (i: i // { cluster = c; }) c.instances) (
@@ -179,16 +201,19 @@ let
     when (distinct (i: i.domain) same > 1)
       "${list (map place same)}: different domains use the consumer group `${said "GROUP_ID" (builtins.head same)}`: give each its own GROUP_ID, or Kafka splits the partitions between them."
   ) (attrValues (groupBy (i: "${said "CONSUME_ENV" i} ${said "GROUP_ID" i}") complete));
-  writtenTwice = concatMap (
-    same:
-    when (distinct (said "GROUP_ID") same > 1)
-      "${list (map place same)}: duplicate instance: ${(builtins.head same).domain} would be written to one table by several groups, every event as often: remove all but one, or give them the same GROUP_ID (as a move between clusters does)."
-  ) (
-    attrValues (
-      groupBy (
-        i: "${i.domain} ${said "CONSUME_ENV" i} ${i.cluster.spec.writeEnv or ""} ${said "BQ_TABLE" i}"
-      ) complete
-    )
-  );
+  writtenTwice =
+    concatMap
+      (
+        same:
+        when (distinct (said "GROUP_ID") same > 1)
+          "${list (map place same)}: duplicate instance: ${(builtins.head same).domain} would be written to one table by several groups, every event as often: remove all but one, or give them the same GROUP_ID (as a move between clusters does)."
+      )
+      (
+        attrValues (
+          groupBy (
+            i: "${i.domain} ${said "CONSUME_ENV" i} ${i.cluster.spec.writeEnv or ""} ${said "BQ_TABLE" i}"
+          ) complete
+        )
+      );
 in
 concatLists (map cluster clusters) ++ sharedGroups ++ writtenTwice

@@ -1,0 +1,87 @@
+"""The flake's own checks fail when what they check is broken, each with a sentence."""
+
+import json
+import subprocess
+import tempfile
+import unittest
+
+from offline import SYSTEM, Checkout, build, nix, overriding
+from tree import ROOT
+
+CHECKS = f"checks.{SYSTEM}"
+ORDERS = "nix/clusters/gke-prod/instances/orders.env"
+
+
+class Refusals(unittest.TestCase):
+    def refused(self, attribute, sentence, relative, old, new):
+        with Checkout() as checkout:
+            checkout.replace(relative, old, new)
+            self.assertIn(sentence, checkout.refusal(attribute))
+
+    def test_an_env_that_the_program_refuses(self):
+        self.refused(f"{CHECKS}.instances", f"{ORDERS}: the program refuses", ORDERS, "BQ_TABLE_", "BQ_TABEL_")
+        self.refused(f"{CHECKS}.instances", f"{ORDERS}: the program refuses", ORDERS, "='prod'", "='staging'")
+        self.refused(f"{CHECKS}.instances", f"{ORDERS}: the program refuses", ORDERS, "order_events_v1", "order_events_v2")
+
+    def test_a_tree_that_is_behind(self):
+        self.refused(
+            f"{CHECKS}.in-step",
+            "kustomize/overlays/gke-prod/_cluster/kustomization.yaml: differs, run `nix run .#render`",
+            "nix/clusters/gke-prod/release.json",
+            "sha256:0",
+            "sha256:1",
+        )
+
+    def test_data_that_is_wrong(self):
+        self.refused("kustomize", "hosts lacks `prod2`", "nix/clusters/eks-prod/cluster.nix", "    prod2 =", "    # prod2 =")
+
+    def test_a_librdkafka_that_cargo_does_not_ask_for(self):
+        self.refused("librdkafka", "asks for 2.13.0: set version", "Cargo.lock", "4.10.0+2.12.1", "4.11.0+2.13.0")
+
+    def test_formatting(self):
+        self.refused(f"{CHECKS}.formatting", "render.nix", "nix/render.nix", "runtimeInputs = [ coreutils ];", "runtimeInputs=[coreutils];")
+
+    def test_an_argument_that_nixpkgs_does_not_know(self):
+        """The stand-in is as strict about names as nixpkgs is."""
+        self.refused("image", "maxLayer", "nix/image.nix", "created = epoch;", "created = epoch; maxLayer = 10;")
+
+
+class Outputs(unittest.TestCase):
+    def test_drift(self):
+        self.assertEqual(json.loads(nix("eval", "--json", f"{ROOT}#lib.drift", *overriding())), [])
+
+    def test_render_writes_the_committed_tree(self):
+        with Checkout() as checkout:
+            (checkout.root / "kustomize/base/deployment.yaml").write_text("{}")
+            (checkout.root / "kustomize/left-over.yaml").write_text("{}")
+            program = ["nix", "run", f"{ROOT}#render", *overriding()]
+            subprocess.run(program, cwd=checkout.root, check=True, capture_output=True)
+            same = subprocess.run(["diff", "-r", ROOT / "kustomize", checkout.root / "kustomize"], capture_output=True)
+            self.assertEqual(same.returncode, 0, same.stdout)
+            modes = {path.stat().st_mode & 0o777 for path in (checkout.root / "kustomize").rglob("*.yaml")}
+            self.assertEqual(modes, {0o644})
+
+    def test_the_built_tree_holds_what_kustomize_makes_of_it(self):
+        built = build(ROOT, "kustomize")
+        self.assertEqual(
+            sorted(path.name for path in built.iterdir()), ["argocd", "base", "components", "overlays", "rendered"]
+        )
+        self.assertEqual(len(list((built / "rendered").glob("*.yaml"))), 5)
+
+    def test_run_does_what_cargo_run_does(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for name in (".env", "config", "contracts"):
+                subprocess.run(["cp", "-r", ROOT / name, folder], check=True)
+            program = ["nix", "run", str(ROOT), *overriding(), "--", "DELIVERY", "--until-caught-up"]
+            done = subprocess.run(
+                program, cwd=folder, capture_output=True, text=True, env=quiet(), timeout=180
+            )
+            self.assertEqual(done.returncode, 0, done.stderr)
+            # The sample events of the README.
+            self.assertRegex(done.stdout, r"written +326")
+
+
+def quiet():
+    import os
+
+    return {**os.environ, "METRICS_ADDR": "127.0.0.1:0"}

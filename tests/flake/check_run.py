@@ -1,0 +1,175 @@
+"""The image runs as a rendered instance runs it: its arguments, variables, mounts, hosts, limits,
+taken from what kustomize made of the overlay, against Apache Kafka and the embedded BigQuery."""
+
+import json
+import pathlib
+import tempfile
+import unittest
+
+import tree
+from offline import build
+from peers import BigQuery, Kafka, Podman, free_port, http, until
+from tree import ROOT, one
+
+CLUSTER, INSTANCE, DOMAIN = "eks-uat", "inventory", "INVENTORY"
+EVENTS, IGNORED, BAD = 200, 20, 3
+
+
+class Rendered:
+    """What a kubelet would take from the instance's objects."""
+
+    def __init__(self, folder):
+        things = tree.build(ROOT / "kustomize/overlays" / CLUSTER / "instances" / INSTANCE)
+        self.pod = one(things, "Deployment")["spec"]["template"]["spec"]
+        self.container = self.pod["containers"][0]
+        self.folder = pathlib.Path(folder)
+        maps = {t["metadata"]["name"]: t["data"] for t in things if t["kind"] == "ConfigMap"}
+        self.volumes = {volume["name"]: self.written(volume, maps) for volume in self.pod["volumes"]}
+
+    def written(self, volume, maps):
+        """A volume's files in a folder that everybody may read."""
+        folder = self.folder / f"volume-{volume['name']}"
+        folder.mkdir()
+        folder.chmod(0o755)
+        for source in volume.get("projected", {}).get("sources", [volume]):
+            if "configMap" in source:
+                for name, text in maps[source["configMap"]["name"]].items():
+                    (folder / name).write_text(text)
+            if "serviceAccountToken" in source:
+                (folder / source["serviceAccountToken"]["path"]).write_text("a-token")
+        return folder
+
+    def variables(self):
+        return {entry["name"]: entry["value"] for entry in self.container["env"]}
+
+    def hosts(self):
+        return {name: alias["ip"] for alias in self.pod["hostAliases"] for name in alias["hostnames"]}
+
+    def flags(self, network, variables, hosts):
+        security = self.container["securityContext"]
+        assert security["readOnlyRootFilesystem"] and security["capabilities"] == {"drop": ["ALL"]}
+        user = self.pod["securityContext"]
+        flags = ["--network", network, "--read-only", "--read-only-tmpfs=false", "--cap-drop", "ALL"]
+        flags += ["--security-opt", "no-new-privileges", "--user", f"{user['runAsUser']}:{user['runAsGroup']}"]
+        for mount in self.container["volumeMounts"]:
+            flags += ["--volume", f"{self.volumes[mount['name']]}:{mount['mountPath']}:ro"]
+        for name, value in {**self.variables(), **variables}.items():
+            flags += ["--env", f"{name}={value}"]
+        for name, address in hosts.items():
+            flags += ["--add-host", f"{name}:{address}"]
+        return flags
+
+
+class Running(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(cls.folder.cleanup)
+        pathlib.Path(cls.folder.name).chmod(0o755)
+        cls.rendered = Rendered(cls.folder.name)
+        version = [line for line in (ROOT / "Cargo.toml").read_text().splitlines() if line.startswith("version")][0]
+        cls.podman = Podman(build(ROOT, "image"), version.split('"')[1])
+        cls.addClassCleanup(cls.podman.close)
+
+    def loopback(self, variables=None):
+        """On the machine's own network every broker's name is this machine."""
+        return self.rendered.flags("host", variables or {}, {name: "127.0.0.1" for name in self.rendered.hosts()})
+
+    def test_version(self):
+        done = self.podman.once(self.loopback(), ["--version"])
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("librdkafka 2.12.1", done.stdout)
+        for feature in ("ssl", "sasl_scram", "sasl_oauthbearer", "sasl_plain", "zstd", "lz4", "snappy", "gzip"):
+            self.assertIn(feature, done.stdout)
+
+    def test_the_rendered_configuration_is_read(self):
+        done = self.podman.once(self.loopback(), ["config", DOMAIN, "--env-file", "/etc/generic-consumer/.env"])
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stdout, r"WRITE_ENV +uat +")
+        self.assertRegex(done.stdout, r"GROUP_ID_INVENTORY +inventory-uat +")
+        self.assertRegex(done.stdout, r"GOOGLE_APPLICATION_CREDENTIALS +/var/run/google/credentials.json +")
+
+    def test_events_become_rows(self):
+        folder = tempfile.mkdtemp(dir=self.folder.name)
+        kafka = Kafka(folder, "uat")
+        self.addCleanup(kafka.stop)
+        bigquery = BigQuery(folder, build(ROOT, "default") / "bin/generic-consumer")
+        self.addCleanup(bigquery.stop)
+        kafka.create_topic("inventory.stock.v3", 3)
+        metrics = free_port()
+        flags = self.loopback(
+            {
+                # Ports are this test's; the name is the rendered one, found in the hosts file.
+                "CONSUME__UAT__BOOTSTRAP_SERVERS": f"uat:{kafka.aliased}",
+                "WRITE__UAT__ENDPOINT__REST": bigquery.rest,
+                "WRITE__UAT__ENDPOINT__STORAGE": bigquery.storage,
+                "METRICS_ADDR": f"127.0.0.1:{metrics}",
+            }
+        )
+        produce = ["produce", DOMAIN, "-", "--no-validate", "--env-file", "/etc/generic-consumer/.env"]
+        done = self.podman.once(flags, produce, events())
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+        container = self.podman.start(flags, self.rendered.container["args"])
+        try:
+            until("it is ready", 90, lambda: http(metrics, "/readyz") == 200)
+            until("the events are rows", 90, lambda: len(bigquery.rows("stock_events")) >= EVENTS)
+            until("the bad ones are dead letters", 30, lambda: len(bigquery.rows("stock_events_dead_letters")) >= BAD)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.podman.logs(container)}") from None
+        rows = [json.loads(row) for row in bigquery.rows("stock_events")]
+        self.assertEqual(sorted(row["event_id"] for row in rows), sorted(event_id(n) for n in range(EVENTS)))
+        self.assertEqual({row["_event_type"] for row in rows}, {"StockMovedEvent"})
+        self.assertEqual(len(bigquery.rows("stock_events_dead_letters")), BAD)
+        self.assertEqual(http(metrics, "/livez"), 200)
+
+        self.podman.podman("kill", "--signal", "TERM", container)
+        status = self.podman.podman("wait", container, timeout=90).stdout.strip()
+        self.assertEqual(status, "0", self.podman.logs(container))
+
+    def test_the_credentials_are_those_of_the_mounted_file(self):
+        """With Google's own endpoints it reads the file and asks the token service that it names."""
+        names = ("sts.googleapis.com", "bigquery.googleapis.com", "bigquerystorage.googleapis.com")
+        flags = self.loopback({"METRICS_ADDR": f"127.0.0.1:{free_port()}"})
+        # Nothing leaves this machine: Google's names are nobody here.
+        for name in names:
+            flags += ["--add-host", f"{name}:127.0.0.1"]
+        container = self.podman.start(flags, self.rendered.container["args"])
+        said = until("it asks for a token", 60, lambda: mentions(self.podman.logs(container), "token", "onnect"))
+        self.assertNotIn("read the credentials file", said)
+
+        (self.rendered.volumes["google"] / "credentials.json").rename(self.rendered.folder / "kept.json")
+        try:
+            done = self.podman.once(flags, self.rendered.container["args"])
+        finally:
+            (self.rendered.folder / "kept.json").rename(self.rendered.volumes["google"] / "credentials.json")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("/var/run/google/credentials.json", done.stderr)
+
+    def test_host_aliases_on_a_network_of_its_own(self):
+        flags = self.rendered.flags("bridge", {}, self.rendered.hosts())
+        # Up, and touching neither Kafka nor BigQuery.
+        container = self.podman.start(flags, [*self.rendered.container["args"], "--disable"])
+        path = until("it has a hosts file", 30, lambda: self.podman.inspect(container, "{{.HostsPath}}"))
+        lines = [line.split() for line in pathlib.Path(path).read_text().splitlines() if line.strip()]
+        found = {name: line[0] for line in lines for name in line[1:]}
+        for name, address in tree.spec(CLUSTER)["hosts"].items():
+            self.assertEqual(found.get(name), address)
+        self.assertEqual(self.podman.inspect(container, "{{.State.Running}}"), "true")
+
+
+def mentions(text, *words):
+    return text if all(word in text for word in words) else None
+
+
+def event_id(number):
+    return f"6a3a3d1e-4f0f-4f6b-9f0e-{number:012d}"
+
+
+def events():
+    """One event a line: moves, counts (which are ignored), and some that the contract refuses."""
+    common = {"occurred_at": "2026-11-20T08:15:30Z", "sku": "SKU-1", "warehouse": "LIS-2"}
+    lines = [{"type": "StockMovedEvent", "event_id": event_id(n), "quantity": n, **common} for n in range(EVENTS)]
+    lines += [{"type": "StockCountedEvent", "event_id": event_id(0), "counted": n, **common} for n in range(IGNORED)]
+    lines += [{"type": "StockMovedEvent", "event_id": event_id(0), "quantity": "many", **common} for _ in range(BAD)]
+    return "".join(json.dumps(line) + "\n" for line in lines)

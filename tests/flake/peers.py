@@ -1,0 +1,186 @@
+"""Peers of the running image, on loopback: Apache Kafka, the embedded BigQuery, podman."""
+
+import os
+import pathlib
+import re
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+
+from tree import ROOT
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def until(what, seconds, question):
+    """Asks until there is an answer."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        answer = question()
+        if answer:
+            return answer
+        time.sleep(0.3)
+    raise AssertionError(f"{what}: not within {seconds} s")
+
+
+def listens(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def http(port, path):
+    """Status of an answer, or nothing where nobody answers."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return None
+
+
+class Process:
+    """A program with its output in a file; ended when the test ends."""
+
+    def __init__(self, folder, name, command, **options):
+        self.log = pathlib.Path(folder) / f"{name}.log"
+        with open(self.log, "wb") as log:
+            self.child = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, **options)
+
+    def said(self):
+        return self.log.read_text(errors="replace")
+
+    def stop(self):
+        self.child.terminate()
+        try:
+            self.child.wait(30)
+        except subprocess.TimeoutExpired:
+            self.child.kill()
+            self.child.wait()
+
+
+class Kafka:
+    """One node, KRaft, from the jars of the live tests. `alias` is the name that a pod's hosts file
+    gives the broker; this machine's own tools use the plain address."""
+
+    def __init__(self, folder, alias):
+        self.folder = pathlib.Path(folder)
+        self.port, self.aliased, controller = free_port(), free_port(), free_port()
+        self.libraries = jars()
+        (self.folder / "server.properties").write_text(
+            f"""
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=PLAIN://127.0.0.1:{self.port},POD://127.0.0.1:{self.aliased},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAIN://127.0.0.1:{self.port},POD://{alias}:{self.aliased}
+listener.security.protocol.map=PLAIN:PLAINTEXT,POD:PLAINTEXT,CONTROLLER:PLAINTEXT
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=PLAIN
+log.dirs={self.folder}/kafka-data
+auto.create.topics.enable=false
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=4
+group.initial.rebalance.delay.ms=0
+log.cleaner.dedupe.buffer.size=4194304
+"""
+        )
+        properties = str(self.folder / "server.properties")
+        self.tool("kafka.tools.StorageTool", "format", "-t", "AAAAAAAAAAAAAAAAAAAAAQ", "-c", properties)
+        self.process = Process(folder, "kafka", self.java("kafka.Kafka", properties))
+        until("Kafka listens", 120, lambda: listens(self.port) and listens(self.aliased))
+
+    def java(self, *arguments):
+        return ["java", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{self.libraries}/*", *arguments]
+
+    def tool(self, *arguments):
+        done = subprocess.run(self.java(*arguments), capture_output=True, text=True, timeout=180)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def create_topic(self, name, partitions):
+        self.tool(
+            "org.apache.kafka.tools.TopicCommand",
+            *("--bootstrap-server", f"127.0.0.1:{self.port}", "--create", "--topic", name),
+            *("--partitions", str(partitions)),
+        )
+
+    def stop(self):
+        self.process.stop()
+
+
+def jars():
+    """As tests/support/kafka keeps them."""
+    pom = (ROOT / "tests/support/kafka/pom.xml").read_text()
+    version = re.search(r"<artifactId>kafka_2.13</artifactId>\s*<version>([^<]+)", pom)[1]
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target")
+    folder = target / f"kafka-{version}"
+    if not folder.is_dir():
+        subprocess.run([ROOT / "tests/support/kafka/fetch.sh", folder], check=True)
+    return folder
+
+
+class BigQuery:
+    """The embedded one, of the program with the feature `local`."""
+
+    def __init__(self, folder, program):
+        self.program, self.store = program, pathlib.Path(folder) / "store.sqlite"
+        command = [program, "local", "bigquery", "--rest", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--store", self.store]
+        self.process = Process(folder, "bigquery", command)
+        said = until("the embedded BigQuery listens", 60, lambda: re.search(r"(?m)^rest (\S+) grpc (\S+)", self.process.said()))
+        self.rest, self.storage = f"http://{said[1]}", f"http://{said[2]}"
+
+    def rows(self, table):
+        done = subprocess.run([self.program, "local", "rows", table, "--store", self.store], capture_output=True, text=True)
+        return done.stdout.splitlines() if done.returncode == 0 else []
+
+    def stop(self):
+        self.process.stop()
+
+
+class Podman:
+    """Containers of one image; ours are removed, by their ids, and nobody else's."""
+
+    # Without these a container does not start where the machine is itself one.
+    LIMITS = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]
+
+    def __init__(self, archive, tag):
+        self.image = f"localhost/generic-consumer-test:{os.getpid()}"
+        self.ids = []
+        subprocess.run(
+            ["skopeo", "--insecure-policy", "copy", "--quiet", f"oci-archive:{archive}:{tag}", f"containers-storage:{self.image}"],
+            check=True,
+        )
+
+    def podman(self, *arguments, **options):
+        return subprocess.run(["podman", "--runtime", "runc", *arguments], capture_output=True, text=True, **options)
+
+    def start(self, flags, arguments):
+        done = self.podman("run", "--detach", *self.LIMITS, *flags, self.image, *arguments)
+        assert done.returncode == 0, done.stderr
+        self.ids.append(done.stdout.strip())
+        return self.ids[-1]
+
+    def once(self, flags, arguments, text=""):
+        return self.podman("run", "--rm", "--interactive", *self.LIMITS, *flags, self.image, *arguments, input=text)
+
+    def logs(self, container):
+        done = self.podman("logs", container)
+        return done.stdout + done.stderr
+
+    def inspect(self, container, what):
+        return self.podman("inspect", "--format", what, container).stdout.strip()
+
+    def close(self):
+        for container in self.ids:
+            self.podman("rm", "--force", "--time", "5", container)
+        self.podman("rmi", self.image)

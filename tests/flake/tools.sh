@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Fetches tools that Debian lacks into ~/.cache/generic-consumer/bin, once: kustomize (Go's proxy)
+# and nixfmt (crates.io; the Rust one, whose output is nixfmt's byte for byte).
+set -euo pipefail
+# The version that ArgoCD 3.5 bundles.
+kustomize=5.8.1
+nixfmt=0.4.0
+# By the user's own home: the stand-in for nixpkgs looks there from within a build.
+bin=$(getent passwd "$(id -u)" | cut -d: -f6)/.cache/generic-consumer/bin
+mkdir -p "$bin"
+
+fetch() { # name version command...
+  local name=$1 version=$2
+  shift 2
+  if [ ! -x "$bin/$name-$version" ]; then
+    echo "fetching $name $version" >&2
+    work=$(mktemp -d)
+    "$@" >&2
+    find "$work" -path '*bin/*' -type f -executable -name "$name" -exec mv {} "$bin/$name-$version" \;
+    rm -rf "$work"
+    [ -x "$bin/$name-$version" ] || { echo "$name $version could not be fetched" >&2; exit 1; }
+  fi
+  ln -sf "$name-$version" "$bin/$name"
+}
+with_go() { GOBIN="$work/bin" go install "sigs.k8s.io/kustomize/kustomize/v5@v$kustomize"; }
+with_cargo() {
+  CARGO_TARGET_DIR="$work/target" cargo install --quiet --locked --root "$work" nixfmt_rs --version "$nixfmt"
+}
+
+for tool in "$@"; do
+  case $tool in
+    kustomize) fetch kustomize "$kustomize" with_go ;;
+    nixfmt) fetch nixfmt "$nixfmt" with_cargo ;;
+    *) echo "tools.sh: no such tool: $tool" >&2; exit 2 ;;
+  esac
+done
+echo "$bin"

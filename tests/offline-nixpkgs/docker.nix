@@ -1,0 +1,72 @@
+# dockerTools.streamLayeredImage: a script that writes a docker archive to its output. A layer for
+# each store path of the closure of `config` and `contents`, and a last one in which `contents` are
+# linked and `extraCommands` have run.
+{
+  make,
+  writeText,
+  ...
+}:
+{
+  streamLayeredImage =
+    {
+      name,
+      tag ? null,
+      contents ? [ ],
+      config ? { },
+      created ? "1970-01-01T00:00:01Z",
+      mtime ? "1970-01-01T00:00:01Z",
+      extraCommands ? "",
+      maxLayers ? 100,
+    }:
+    let
+      image = writeText "${name}-config.json" (
+        builtins.toJSON {
+          inherit
+            name
+            tag
+            config
+            created
+            mtime
+            maxLayers
+            ;
+          architecture = "amd64";
+        }
+      );
+      last = make {
+        name = "${name}-customisation-layer";
+        inherit contents;
+        buildCommand = ''
+          mkdir -p root "$out"
+          for each in $contents; do cp -rs --no-preserve=mode "$each/." root/; done
+          (
+            cd root
+            ${extraCommands}
+          )
+          tar --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner \
+            --mode=u=rwX,go=rX --format=gnu -cf "$out/layer.tar" -C root .
+        '';
+      };
+    in
+    assert tag != null || throw "the stand-in needs a tag";
+    make {
+      name = "stream-${name}";
+      # Links of the last layer lead into `contents`.
+      exportReferencesGraph = [
+        "config"
+        image
+        "contents"
+        (writeText "contents" (toString contents))
+      ];
+      inherit image last;
+      buildCommand = ''
+        grep -h '^/nix/store/' config contents | grep -v '[.]drv$' | sort -u > paths
+        {
+          echo '#!/bin/bash'
+          echo "exec /usr/bin/python3 ${./image.py} $image $last/layer.tar <<'END'"
+          grep -v -e "^$image\$" -e '-contents$' paths
+          echo END
+        } > "$out"
+        chmod +x "$out"
+      '';
+    };
+}

@@ -1,0 +1,151 @@
+# The packages: nixpkgs' functions with the exact names of their arguments and no `...`, so that a
+# misspelt one fails here too; beneath them this machine's compiler, cargo and libraries.
+system:
+let
+  lib = import ./lib.nix;
+  inherit (import ./derivation.nix { inherit lib system; })
+    make
+    runCommand
+    writeText
+    initialPath
+    ;
+  call =
+    file: extra:
+    import file (
+      {
+        inherit
+          lib
+          make
+          runCommand
+          writeText
+          ;
+      }
+      // extra
+    );
+
+  libraries = call ./libraries.nix { };
+  stdenv = call ./stdenv.nix { inherit libraries; };
+  rust = call ./rust.nix { inherit libraries; };
+
+  # A program of this machine under its own name; the first of the places that has it.
+  tool =
+    name: places:
+    make {
+      inherit name;
+      meta.mainProgram = name;
+      buildCommand = ''
+        mkdir -p "$out/bin"
+        for place in ${toString places}; do
+          if [ -x "$place" ]; then ln -s "$place" "$out/bin/${name}"; exit 0; fi
+        done
+        echo "this machine has no ${name}: make nix installs it" >&2
+        exit 1
+      '';
+    };
+  debian =
+    name:
+    tool name [
+      "/usr/bin/${name}"
+      "/usr/sbin/${name}"
+    ];
+  # Put there by tests/flake/tools.sh.
+  fetched = name: tool name [ "$home/.cache/generic-consumer/bin/${name}" ];
+
+  pkgs = {
+    inherit
+      lib
+      system
+      runCommand
+      stdenv
+      ;
+    inherit (libraries) openssl zlib zstd;
+    inherit (stdenv) fetchFromGitHub;
+    inherit (rust) rustPlatform;
+    dockerTools = call ./docker.nix { };
+
+    pkg-config = debian "pkg-config";
+    python3 = debian "python3";
+    which = debian "which";
+    skopeo = debian "skopeo";
+    coreutils = initialPath;
+    kustomize = fetched "kustomize";
+    nixfmt = fetched "nixfmt";
+    nixfmt-tree = fetched "nixfmt";
+    rustfmt = tool "rustfmt" [
+      "$cargo/bin/rustfmt"
+      "/usr/bin/rustfmt"
+    ];
+    clippy = tool "cargo-clippy" [
+      "$cargo/bin/cargo-clippy"
+      "/usr/bin/cargo-clippy"
+    ];
+
+    cacert = make {
+      name = "nss-cacert";
+      buildCommand = ''
+        install -Dm444 /etc/ssl/certs/ca-certificates.crt "$out/etc/ssl/certs/ca-bundle.crt"
+      '';
+    };
+
+    closureInfo =
+      { rootPaths }:
+      make {
+        name = "closure-info";
+        exportReferencesGraph = builtins.concatLists (
+          builtins.genList (n: [
+            "graph${toString n}"
+            (builtins.elemAt rootPaths n)
+          ]) (builtins.length rootPaths)
+        );
+        buildCommand = ''
+          mkdir "$out"
+          grep -h '^/nix/store/' graph* | grep -v '[.]drv$' | sort -u > "$out/store-paths"
+        '';
+      };
+
+    writeShellApplication =
+      {
+        name,
+        text,
+        runtimeInputs ? [ ],
+      }:
+      make {
+        inherit name text;
+        passAsFile = [ "text" ];
+        meta.mainProgram = name;
+        buildCommand = ''
+          mkdir -p "$out/bin"
+          {
+            echo '#!/bin/bash'
+            echo 'set -o errexit -o nounset -o pipefail'
+            echo 'export PATH="${
+              builtins.concatStringsSep ":" (map (input: "${input}/bin") runtimeInputs)
+            }:$PATH"'
+            cat "$textPath"
+          } > "$out/bin/${name}"
+          chmod +x "$out/bin/${name}"
+          bash -n "$out/bin/${name}"
+        '';
+      };
+
+    mkShell =
+      {
+        packages ? [ ],
+        inputsFrom ? [ ],
+      }:
+      make {
+        name = "shell";
+        nativeBuildInputs = packages;
+        buildInputs = builtins.concatMap (from: from.buildInputs or [ ]) inputsFrom;
+        buildCommand = ''mkdir "$out"'';
+      };
+
+    callPackage =
+      file: extra:
+      let
+        f = import file;
+      in
+      f (builtins.intersectAttrs (builtins.functionArgs f) pkgs // extra);
+  };
+in
+pkgs
