@@ -55,6 +55,11 @@ manifests: ## Clusters' data, kustomize/ in step, every overlay built and valida
 	@tests/setup/install.sh nix
 	@tests/flake/manifests.sh
 
+.PHONY: nix
+nix: ## The flake without internet: every check, the image, the image at work in podman (NIXPKGS=locked: with internet)
+	@tests/setup/install.sh image
+	@tests/flake/nix.sh
+
 .PHONY: chaos
 chaos: ## The exactly-once and at-least-once tests with 50 kills each (CHAOS_KILLS, CHAOS_SEED)
 	CHAOS_KILLS=$${CHAOS_KILLS:-50} $(CARGO) test --locked --test live -- --nocapture --test-threads=1 chaos::
