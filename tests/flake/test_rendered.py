@@ -62,6 +62,13 @@ class EveryInstance(unittest.TestCase):
             self.assertRegex(name, rf"^{NAME}-env-{instance}-[a-z0-9]{{10}}$")
             self.assertEqual(mounts(things)["env"], "/etc/generic-consumer")
 
+    def test_it_selects_its_own_pods_alone(self):
+        for _, instance, things, _ in self.each():
+            labels = {"app.kubernetes.io/name": NAME, "app.kubernetes.io/instance": instance}
+            spec = one(things, "Deployment")["spec"]
+            self.assertEqual(spec["selector"], {"matchLabels": labels})
+            self.assertEqual(spec["template"]["metadata"]["labels"], labels)
+
     def test_write_env_is_the_clusters(self):
         for cluster, _, things, _ in self.each():
             self.assertEqual(variables(things)["WRITE_ENV"], {"name": "WRITE_ENV", "value": cluster.split("-")[1]})
