@@ -9,14 +9,21 @@
     { self, nixpkgs }:
     let
       inherit (nixpkgs) lib;
+      # By builtins, so that `nix eval .#lib.drift` fetches no nixpkgs.
       each =
         f:
-        lib.genAttrs [
-          "x86_64-linux"
-          "aarch64-linux"
-        ] (system: f nixpkgs.legacyPackages.${system} self.packages.${system});
+        builtins.listToAttrs (
+          map
+            (system: {
+              name = system;
+              value = f nixpkgs.legacyPackages.${system} self.packages.${system};
+            })
+            [
+              "x86_64-linux"
+              "aarch64-linux"
+            ]
+        );
 
-      # From builtins alone: `nix eval .#lib.drift` needs no nixpkgs.
       manifests = import ./nix/manifests { root = ./.; };
 
       # The image with other contracts than this repository's.

@@ -95,7 +95,6 @@ class Running(unittest.TestCase):
         self.addCleanup(kafka.stop)
         bigquery = BigQuery(folder, build(ROOT, "default") / "bin/generic-consumer")
         self.addCleanup(bigquery.stop)
-        kafka.create_topic("inventory.stock.v3", 3)
         metrics = free_port()
         flags = self.loopback(
             {
@@ -129,20 +128,24 @@ class Running(unittest.TestCase):
 
     def test_the_credentials_are_those_of_the_mounted_file(self):
         """With Google's own endpoints it reads the file and asks the token service that it names."""
-        names = ("sts.googleapis.com", "bigquery.googleapis.com", "bigquerystorage.googleapis.com")
-        flags = self.loopback({"METRICS_ADDR": f"127.0.0.1:{free_port()}"})
-        # Nothing leaves this machine: Google's names are nobody here.
-        for name in names:
-            flags += ["--add-host", f"{name}:127.0.0.1"]
-        container = self.podman.start(flags, self.rendered.container["args"])
-        said = until("it asks for a token", 60, lambda: mentions(self.podman.logs(container), "token", "onnect"))
+        def flags():
+            # Nothing leaves this machine: Google's names are nobody here.
+            names = ("sts.googleapis.com", "bigquery.googleapis.com", "bigquerystorage.googleapis.com")
+            hosts = [flag for name in names for flag in ("--add-host", f"{name}:127.0.0.1")]
+            return self.loopback({"METRICS_ADDR": f"127.0.0.1:{free_port()}"}) + hosts
+
+        arguments = self.rendered.container["args"]
+        container = self.podman.start(flags(), arguments)
+        said = until("it asks for a token", 60, lambda: mentions(self.podman.logs(container), "token"))
         self.assertNotIn("read the credentials file", said)
 
-        (self.rendered.volumes["google"] / "credentials.json").rename(self.rendered.folder / "kept.json")
+        # Without the file it says which one it misses.
+        file, kept = self.rendered.volumes["google"] / "credentials.json", self.rendered.folder / "kept.json"
+        file.rename(kept)
         try:
-            done = self.podman.once(flags, self.rendered.container["args"])
+            done = self.podman.once(flags(), arguments)
         finally:
-            (self.rendered.folder / "kept.json").rename(self.rendered.volumes["google"] / "credentials.json")
+            kept.rename(file)
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("/var/run/google/credentials.json", done.stderr)
 

@@ -67,24 +67,26 @@ class Process:
 
 class Kafka:
     """One node, KRaft, from the jars of the live tests. `alias` is the name that a pod's hosts file
-    gives the broker; this machine's own tools use the plain address."""
+    gives the broker; among themselves brokers use the plain address."""
 
     def __init__(self, folder, alias):
         self.folder = pathlib.Path(folder)
-        self.port, self.aliased, controller = free_port(), free_port(), free_port()
+        plain, self.aliased, controller = free_port(), free_port(), free_port()
         self.libraries = jars()
         (self.folder / "server.properties").write_text(
             f"""
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAIN://127.0.0.1:{self.port},POD://127.0.0.1:{self.aliased},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAIN://127.0.0.1:{self.port},POD://{alias}:{self.aliased}
+listeners=PLAIN://127.0.0.1:{plain},POD://127.0.0.1:{self.aliased},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAIN://127.0.0.1:{plain},POD://{alias}:{self.aliased}
 listener.security.protocol.map=PLAIN:PLAINTEXT,POD:PLAINTEXT,CONTROLLER:PLAINTEXT
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAIN
 log.dirs={self.folder}/kafka-data
-auto.create.topics.enable=false
+# Whoever publishes first makes the topic: the tools that would are not among these jars.
+auto.create.topics.enable=true
+num.partitions=3
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=4
 transaction.state.log.replication.factor=1
@@ -95,24 +97,13 @@ log.cleaner.dedupe.buffer.size=4194304
 """
         )
         properties = str(self.folder / "server.properties")
-        self.tool("kafka.tools.StorageTool", "format", "-t", "AAAAAAAAAAAAAAAAAAAAAQ", "-c", properties)
+        format = self.java("kafka.tools.StorageTool", "format", "-t", "AAAAAAAAAAAAAAAAAAAAAQ", "-c", properties)
+        subprocess.run(format, check=True, capture_output=True, timeout=180)
         self.process = Process(folder, "kafka", self.java("kafka.Kafka", properties))
-        until("Kafka listens", 120, lambda: listens(self.port) and listens(self.aliased))
+        until("Kafka listens", 120, lambda: listens(self.aliased))
 
     def java(self, *arguments):
         return ["java", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{self.libraries}/*", *arguments]
-
-    def tool(self, *arguments):
-        done = subprocess.run(self.java(*arguments), capture_output=True, text=True, timeout=180)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def create_topic(self, name, partitions):
-        self.tool(
-            "org.apache.kafka.tools.TopicCommand",
-            *("--bootstrap-server", f"127.0.0.1:{self.port}", "--create", "--topic", name),
-            *("--partitions", str(partitions)),
-        )
 
     def stop(self):
         self.process.stop()
