@@ -1,6 +1,7 @@
 """The flake's own checks fail when what they check is broken, each with a sentence."""
 
 import json
+import os
 import subprocess
 import tempfile
 import unittest
@@ -41,14 +42,28 @@ class Refusals(unittest.TestCase):
     def test_formatting(self):
         self.refused(f"{CHECKS}.formatting", "render.nix", "nix/render.nix", "runtimeInputs = [ coreutils ];", "runtimeInputs=[coreutils];")
 
+    def test_a_shell_or_a_compiler_in_the_closure(self):
+        for name in ("bash-5.2", "gcc-14.3.0", "coreutils-9.7"):
+            extra = f'cacert\n            (runCommand "{name}" {{ }} "mkdir $out")\n          ];'
+            self.refused(f"{CHECKS}.closure", "the image would hold", "nix/checks.nix", "cacert\n          ];", extra)
+
+    def test_a_librdkafka_that_lacks_something(self):
+        self.refused(f"{CHECKS}.librdkafka", "librdkafka lacks sasl_gssapi", "nix/checks.nix", "sasl_plain", "sasl_gssapi")
+
     def test_an_argument_that_nixpkgs_does_not_know(self):
         """The stand-in is as strict about names as nixpkgs is."""
         self.refused("image", "maxLayer", "nix/image.nix", "created = epoch;", "created = epoch; maxLayer = 10;")
 
 
 class Outputs(unittest.TestCase):
-    def test_drift(self):
-        self.assertEqual(json.loads(nix("eval", "--json", f"{ROOT}#lib.drift", *overriding())), [])
+    def test_drift_needs_no_nixpkgs(self):
+        """With the locked input, which nothing fetches."""
+        self.assertEqual(json.loads(nix("eval", "--json", f"{ROOT}#lib.drift")), [])
+        self.assertEqual(len(json.loads(nix("eval", "--json", f"{ROOT}#lib.clusters"))), 4)
+
+    def test_the_lock_file_is_whole(self):
+        locked = json.loads((ROOT / "flake.lock").read_text())["nodes"]["nixpkgs"]["locked"]
+        self.assertLessEqual({"rev", "narHash", "lastModified"}, set(locked))
 
     def test_render_writes_the_committed_tree(self):
         with Checkout() as checkout:
@@ -82,6 +97,5 @@ class Outputs(unittest.TestCase):
 
 
 def quiet():
-    import os
-
+    """The environment, with the metrics on a port that nobody has."""
     return {**os.environ, "METRICS_ADDR": "127.0.0.1:0"}

@@ -1,5 +1,6 @@
 """The image: what is in it, whose it is, and that the same inputs give the same bytes."""
 
+import io
 import json
 import pathlib
 import re
@@ -32,8 +33,6 @@ class Archive:
         return self.blobs[digest.removeprefix("sha256:")]
 
     def members(self, digest):
-        import io
-
         with tarfile.open(fileobj=io.BytesIO(self.blob(digest))) as tar:
             return [(m, tar.extractfile(m).read() if m.isfile() else b"") for m in tar]
 

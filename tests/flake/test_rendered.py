@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -248,8 +249,6 @@ class EveryCluster(unittest.TestCase):
                 self.assertEqual(secrets, wanted)
 
     def alerts_name_our_metrics(self, rules):
-        import re
-
         page = (ROOT / "docs/reference/metrics.md").read_text()
         expressions = [rule["expr"] for group in rules["spec"]["groups"] for rule in group["rules"]]
         self.assertGreaterEqual(len(expressions), 4)
