@@ -3,12 +3,14 @@ taken from what kustomize made of the overlay, against Apache Kafka and the embe
 
 import json
 import pathlib
+import re
 import tempfile
 import unittest
+import urllib.parse
 
 import tree
 from offline import build
-from peers import BigQuery, Kafka, Podman, free_port, http, until
+from peers import BigQuery, Kafka, Podman, TokenService, free_port, status, until
 from tree import ROOT, one
 
 CLUSTER, INSTANCE, DOMAIN = "eks-uat", "inventory", "INVENTORY"
@@ -111,7 +113,7 @@ class Running(unittest.TestCase):
 
         container = self.podman.start(flags, self.rendered.container["args"])
         try:
-            until("it is ready", 90, lambda: http(metrics, "/readyz") == 200)
+            until("it is ready", 90, lambda: status(metrics, "/readyz") == 200)
             until("the events are rows", 90, lambda: len(bigquery.rows("stock_events")) >= EVENTS)
             until("the bad ones are dead letters", 30, lambda: len(bigquery.rows("stock_events_dead_letters")) >= BAD)
         except AssertionError as error:
@@ -120,32 +122,43 @@ class Running(unittest.TestCase):
         self.assertEqual(sorted(row["event_id"] for row in rows), sorted(event_id(n) for n in range(EVENTS)))
         self.assertEqual({row["_event_type"] for row in rows}, {"StockMovedEvent"})
         self.assertEqual(len(bigquery.rows("stock_events_dead_letters")), BAD)
-        self.assertEqual(http(metrics, "/livez"), 200)
+        self.assertEqual(status(metrics, "/livez"), 200)
 
         self.podman.podman("kill", "--signal", "TERM", container)
-        status = self.podman.podman("wait", container, timeout=90).stdout.strip()
-        self.assertEqual(status, "0", self.podman.logs(container))
+        code = self.podman.podman("wait", container, timeout=90).stdout.strip()
+        self.assertEqual(code, "0", self.podman.logs(container))
 
-    def test_the_credentials_are_those_of_the_mounted_file(self):
-        """With Google's own endpoints it reads the file and asks the token service that it names."""
+    def test_the_mounted_credentials_are_used(self):
+        """The rendered file and the pod's own token get a token, from services that are Google's in
+        all but their address; without the file it says which one it misses."""
+        service = TokenService()
+        self.addCleanup(service.stop)
+        file = self.rendered.volumes["google"] / "credentials.json"
+        given = file.read_text()
+        self.addCleanup(file.write_text, given)
+        file.write_text(re.sub(r"https://(sts|iamcredentials)[.]googleapis[.]com", service.url, given))
+
         def flags():
             # Nothing leaves this machine: Google's names are nobody here.
-            names = ("sts.googleapis.com", "bigquery.googleapis.com", "bigquerystorage.googleapis.com")
+            names = ("bigquery.googleapis.com", "bigquerystorage.googleapis.com")
             hosts = [flag for name in names for flag in ("--add-host", f"{name}:127.0.0.1")]
             return self.loopback({"METRICS_ADDR": f"127.0.0.1:{free_port()}"}) + hosts
 
         arguments = self.rendered.container["args"]
         container = self.podman.start(flags(), arguments)
-        said = until("it asks for a token", 60, lambda: mentions(self.podman.logs(container), "token"))
-        self.assertNotIn("read the credentials file", said)
-
-        # Without the file it says which one it misses.
-        file, kept = self.rendered.volumes["google"] / "credentials.json", self.rendered.folder / "kept.json"
-        file.rename(kept)
         try:
-            done = self.podman.once(flags(), arguments)
-        finally:
-            kept.rename(file)
+            until("it asks both services", 60, lambda: len(service.asked) >= 2)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.podman.logs(container)}") from None
+        (path, _, body), (other, bearer, _) = service.asked[:2]
+        account = tree.spec(CLUSTER)["credentials"]["externalAccount"]
+        form = urllib.parse.parse_qs(body)
+        self.assertEqual((path, form["audience"], form["subject_token"]), ("/v1/token", [account["audience"]], ["a-token"]))
+        self.assertIn(account["serviceAccount"], urllib.parse.unquote(other))
+        self.assertEqual(bearer, "Bearer federated")
+
+        file.unlink()
+        done = self.podman.once(flags(), arguments)
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("/var/run/google/credentials.json", done.stderr)
 
@@ -159,10 +172,6 @@ class Running(unittest.TestCase):
         for name, address in tree.spec(CLUSTER)["hosts"].items():
             self.assertEqual(found.get(name), address)
         self.assertEqual(self.podman.inspect(container, "{{.State.Running}}"), "true")
-
-
-def mentions(text, *words):
-    return text if all(word in text for word in words) else None
 
 
 def event_id(number):

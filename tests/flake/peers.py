@@ -1,10 +1,13 @@
 """Peers of the running image, on loopback: Apache Kafka, the embedded BigQuery, podman."""
 
+import http.server
+import json
 import os
 import pathlib
 import re
 import socket
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -34,7 +37,7 @@ def listens(port):
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def http(port, path):
+def status(port, path):
     """Status of an answer, or nothing where nobody answers."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
@@ -136,6 +139,38 @@ class BigQuery:
 
     def stop(self):
         self.process.stop()
+
+
+class TokenService:
+    """Google's two token services, as far as a client sees them; remembers what it was asked."""
+
+    def __init__(self):
+        self.asked = asked = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                asked.append((self.path, self.headers.get("Authorization"), body))
+                answer = {"access_token": "federated", "expires_in": 3600, "token_type": "Bearer"}
+                if self.path != "/v1/token":
+                    answer = {"accessToken": "impersonated", "expireTime": "2100-01-01T00:00:00Z"}
+                text = json.dumps(answer).encode()
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
 
 
 class Podman:
