@@ -6,8 +6,10 @@ set -euo pipefail
 kustomize=5.8.1
 nixfmt=0.4.0
 # By the user's own home: the stand-in for nixpkgs looks there from within a build.
-bin=$(getent passwd "$(id -u)" | cut -d: -f6)/.cache/generic-consumer/bin
+cache=$(getent passwd "$(id -u)" | cut -d: -f6)/.cache/generic-consumer
+bin=$cache/bin
 mkdir -p "$bin"
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 fetch() { # name version command...
   local name=$1 version=$2
@@ -22,7 +24,10 @@ fetch() { # name version command...
   fi
   ln -sf "$name-$version" "$bin/$name"
 }
-with_go() { GOBIN="$work/bin" go install "sigs.k8s.io/kustomize/kustomize/v5@v$kustomize"; }
+with_go() {
+  local go; go=$("$here/../setup/go.sh" "$cache")
+  GOBIN="$work/bin" GOTOOLCHAIN=local "$go" install "sigs.k8s.io/kustomize/kustomize/v5@v$kustomize"
+}
 with_cargo() {
   CARGO_TARGET_DIR="$work/target" cargo install --quiet --locked --root "$work" nixfmt_rs --version "$nixfmt"
 }

@@ -43,6 +43,21 @@ let
     ];
   };
 
+  # The compiler and its linker, which a stdenv has besides.
+  compiler = raw {
+    name = "compiler";
+    args = [
+      "-euc"
+      ''
+        /usr/bin/mkdir -p $out/bin
+        for tool in cc c++ gcc g++ cpp ar as ld ld.bfd nm objcopy objdump ranlib readelf strip; do
+          if [ -x /usr/bin/$tool ]; then /usr/bin/ln -s /usr/bin/$tool "$out/bin/$tool"; fi
+        done
+        exit 0
+      ''
+    ];
+  };
+
   # `buildCommand` run by bash; name or pname and version, meta and passthru as everywhere.
   make =
     {
@@ -106,5 +121,6 @@ in
     runCommand
     writeText
     initialPath
+    compiler
     ;
 }

@@ -8,6 +8,7 @@ let
     runCommand
     writeText
     initialPath
+    compiler
     ;
   call =
     file: extra:
@@ -18,6 +19,7 @@ let
           make
           runCommand
           writeText
+          compiler
           ;
       }
       // extra
@@ -50,6 +52,13 @@ let
     ];
   # Put there by tests/flake/tools.sh.
   fetched = name: tool name [ "$home/.cache/generic-consumer/bin/${name}" ];
+
+  called =
+    file: extra:
+    let
+      f = import file;
+    in
+    f (builtins.intersectAttrs (builtins.functionArgs f) pkgs // extra);
 
   pkgs = {
     inherit
@@ -140,12 +149,20 @@ let
         buildCommand = ''mkdir "$out"'';
       };
 
+    # What comes back has `override` and `overrideDerivation` besides, whatever it is …
     callPackage =
       file: extra:
-      let
-        f = import file;
-      in
-      f (builtins.intersectAttrs (builtins.functionArgs f) pkgs // extra);
+      called file extra
+      // {
+        override = other: pkgs.callPackage file (extra // other);
+        overrideDerivation = _: throw "the stand-in overrides no derivation";
+      };
+    # … and of a set of packages each.
+    callPackages =
+      file: extra:
+      builtins.mapAttrs (
+        name: package: package // { override = other: (pkgs.callPackages file (extra // other)).${name}; }
+      ) (called file extra);
   };
 in
 pkgs

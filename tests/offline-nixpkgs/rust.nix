@@ -3,6 +3,7 @@
 {
   lib,
   make,
+  compiler,
   libraries,
   ...
 }:
@@ -47,6 +48,12 @@ let
       ]
       ++ inputs
     );
+
+  # Cargo's names of what nixpkgs calls a type.
+  profiles = {
+    release = "release";
+    debug = "dev";
+  };
 in
 {
   rustPlatform.buildRustPackage =
@@ -61,6 +68,7 @@ in
       buildInputs ? [ ],
       nativeCheckInputs ? [ ],
       doCheck ? true,
+      checkType ? "release",
       cargoTestFlags ? [ ],
       meta ? { },
     }:
@@ -72,15 +80,38 @@ in
         buildInputs
         meta
         ;
-      nativeBuildInputs = nativeBuildInputs ++ nativeCheckInputs;
+      nativeBuildInputs = nativeBuildInputs ++ nativeCheckInputs ++ [ compiler ];
       vendored = vendor cargoLock;
       target = "x86_64-unknown-linux-gnu";
+      linking = toString (linking buildInputs);
       buildCommand = ''
-        export PATH=$PATH:$cargo/bin:/usr/bin
+        # rustup's, or Debian's own.
+        mkdir tools
+        for tool in cargo rustc rustdoc; do
+          for place in "$cargo/bin" /usr/bin; do
+            if [ -x "$place/$tool" ]; then ln -s "$place/$tool" "tools/$tool"; break; fi
+          done
+        done
+        export PATH=$PATH:$PWD/tools
         export CARGO_HOME=$NIX_BUILD_TOP/cargo RUSTUP_HOME=$rustup HOME=$NIX_BUILD_TOP
-        cp -r "$src" source
-        chmod -R u+w source
-        cd source
+
+        # Compiled crates stay, for builds with the same crates, libraries and compilers; the
+        # program itself is always compiled anew. One place and one name for all builds, because
+        # both are part of what rustc is told.
+        kept=$home/.cache/generic-consumer/crates
+        mkdir -p "$kept"
+        exec 9> "$kept/lock"
+        /usr/bin/flock 9
+        inputs="$vendored $linking $(rustc -vV; cc --version)"
+        if [ "$(cat "$kept/inputs" 2> /dev/null)" != "$inputs" ]; then
+          rm -rf "$kept/target"
+          echo "$inputs" > "$kept/inputs"
+        fi
+        export CARGO_TARGET_DIR=$kept/target CARGO_INCREMENTAL=0
+        rm -rf "$kept/source" "$CARGO_TARGET_DIR/$target/release/${pname}"
+        cp -r "$src" "$kept/source"
+        chmod -R u+w "$kept/source"
+        cd "$kept/source"
         cmp Cargo.lock "$vendored/Cargo.lock"
         mkdir -p "$CARGO_HOME"
         cat > "$CARGO_HOME/config.toml" <<END
@@ -90,17 +121,25 @@ in
         directory = "$vendored"
         [target.$target]
         rustflags = [
-          ${lib.concatStrings (map (flag: "\"-Clink-arg=${flag}\", ") (linking buildInputs))}
-          "--remap-path-prefix=$vendored=/vendor", "--remap-path-prefix=$NIX_BUILD_TOP=/build",
+          $(printf '"-Clink-arg=%s", ' $linking)
+          "--remap-path-prefix=$vendored=/vendor", "--remap-path-prefix=$kept=/build",
         ]
         END
-        flags=(--release --offline --frozen --target "$target" -j "$NIX_BUILD_CORES"
+        flags=(--offline --frozen --target "$target" -j "$NIX_BUILD_CORES"
           ${if buildNoDefaultFeatures then "--no-default-features" else ""}
           --features ${lib.escapeShellArg (builtins.concatStringsSep "," buildFeatures)})
-        cargo build "''${flags[@]}"
-        mkdir -p "$out/bin"
-        find "target/$target/release" -maxdepth 1 -type f -executable ! -name '*.so' -exec cp -t "$out/bin" {} +
-        ${if doCheck then ''cargo test "''${flags[@]}" ${toString cargoTestFlags}'' else ""}
+        cargo clean --quiet --offline --target "$target" --release --package ${pname}
+        cargo build --release "''${flags[@]}"
+        install -Dm755 "$CARGO_TARGET_DIR/$target/release/${pname}" "$out/bin/${pname}"
+        ${
+          if doCheck then
+            ''
+              cargo clean --quiet --offline --target "$target" --profile ${profiles.${checkType}} --package ${pname}
+              cargo test --profile ${profiles.${checkType}} "''${flags[@]}" ${toString cargoTestFlags}
+            ''
+          else
+            ""
+        }
       '';
     };
 }

@@ -2,6 +2,7 @@
 # fetchFromGitHub, served from the crate that carries the same tree: Nix verifies the hash.
 {
   make,
+  compiler,
   libraries,
   ...
 }:
@@ -41,14 +42,12 @@ in
         pname
         version
         src
-        nativeBuildInputs
         buildInputs
         meta
         ;
+      nativeBuildInputs = nativeBuildInputs ++ [ compiler ];
       LDFLAGS = linking buildInputs;
       buildCommand = ''
-        # The compiler and its linker are the one thing that a stdenv has besides.
-        export PATH=$PATH:/usr/bin
         patchShebangs() { :; }
         cp -r "$src" source
         chmod -R u+w source
