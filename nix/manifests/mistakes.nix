@@ -61,6 +61,23 @@ let
     ];
   };
 
+  # What a value that is a set has to have.
+  fields = {
+    externalAccount = [
+      "audience"
+      "serviceAccount"
+    ];
+    key = [
+      "store"
+      "remoteKey"
+    ];
+  };
+  lacking =
+    where: wanted: value:
+    map (field: "${where} lacks `${field}`: set it (docs/delivery.md, cluster.nix).") (
+      filter (field: !(isAttrs value && value ? ${field})) wanted
+    );
+
   isDigest = text: isString text && match "sha256:[0-9a-f]{64}" text != null;
   isAddress = text: isString text && match "[0-9]{1,3}([.][0-9]{1,3}){3}" text != null;
   isRepository = text: isString text && match "[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)+" text != null;
@@ -120,6 +137,13 @@ let
           && (length credentials != 1 || !(all (kind: elem kind kinds.${c.cloud}) credentials))
         )
         "${at}/cluster.nix: credentials has `${list credentials}`: set exactly one of ${list kinds.${c.cloud}} on ${c.cloud}."
+    ++ concatMap (
+      kind: lacking "${at}/cluster.nix: credentials.${kind}" (fields.${kind} or [ ]) s.credentials.${kind}
+    ) credentials
+    ++ concatMap (
+      secret:
+      lacking "${at}/cluster.nix: externalSecrets.${secret}" fields.key s.externalSecrets.${secret}
+    ) (attrNames (s.externalSecrets or { }))
     ++ concatMap (
       name:
       when

@@ -11,6 +11,10 @@ experimental-features = nix-command flakes
 warn-dirty = false'
 override=()
 if [ "${NIXPKGS:-}" != locked ]; then
+  if [ -e /nix ] && [ ! -w /nix/store ] || [ ! -e /nix ] && [ "$(id -u)" != 0 ]; then
+    echo "make nix builds without Nix's daemon and has to write to /nix: as root, or after 'sudo install -d -o $(id -un) /nix'" >&2
+    exit 1
+  fi
   # Builds use this machine's tools, as its user: no sandbox, no build users, no caches to ask.
   NIX_CONFIG+='
 build-users-group =

@@ -129,6 +129,13 @@ class Refusals(unittest.TestCase):
             "set exactly one of externalAccount, key on eks",
         )
 
+    def test_values_that_are_not_whole(self):
+        for old, lack in (
+            ("    audience =", "credentials.externalAccount lacks `audience`: set it"),
+            ("    remoteKey =", "externalSecrets.kafka-sasl lacks `remoteKey`: set it"),
+        ):
+            self.refused(lambda copy, old=old: copy.replace(f"{EKS}/cluster.nix", old, "    # " + old.strip()), lack)
+
     def test_keys_of_the_cluster(self):
         self.refused(
             lambda copy: copy.replace(f"{GKE}/cluster.nix", "prometheus =", "promehteus ="),

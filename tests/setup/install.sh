@@ -26,10 +26,12 @@ case ${1:-} in
   image)
     has nix || want "Nix 2.8 or later" nix-bin
     has skopeo || want "skopeo" skopeo
-    has podman || want "podman" podman
+    # Its network needs both where recommended packages are left out.
+    has podman || want "podman" podman netavark iptables
     has runc || want "runc" runc
-    has pkg-config || want "pkg-config" pkg-config
     # What the stand-in for nixpkgs lends from the machine.
+    has pkg-config || want "pkg-config" pkg-config
+    [ -e /etc/ssl/certs/ca-certificates.crt ] || want "certificates" ca-certificates
     has openssl || want "openssl" openssl
     [ -e /usr/include/openssl/ssl.h ] || want "OpenSSL's headers" libssl-dev
     [ -e /usr/include/zlib.h ] || want "zlib's headers" zlib1g-dev
