@@ -43,7 +43,7 @@
             ${extraCommands}
           )
           tar --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner \
-            --mode=u=rwX,go=rX --format=gnu -cf "$out/layer.tar" -C root .
+            --format=gnu -cf "$out/layer.tar" -C root .
         '';
       };
     in
