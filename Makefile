@@ -18,7 +18,7 @@ help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
 .PHONY: test
-test: setup fmt lint doc fast live manifests ## Everything: what is missing is installed (Debian), then every check and test
+test: setup fmt lint doc fast live manifests ## What is missing is installed (Debian), then every check and test but `make nix`
 
 .PHONY: setup
 setup: ## Install what the tests need and this machine lacks (Debian), or say what it is
