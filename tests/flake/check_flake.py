@@ -87,13 +87,19 @@ class Outputs(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             for name in (".env", "config", "contracts"):
                 subprocess.run(["cp", "-r", ROOT / name, folder], check=True)
-            program = ["nix", "run", str(ROOT), *overriding(), "--", "DELIVERY", "--until-caught-up"]
-            done = subprocess.run(
-                program, cwd=folder, capture_output=True, text=True, env=quiet(), timeout=180
-            )
-            self.assertEqual(done.returncode, 0, done.stderr)
+            program = ["nix", "run", str(ROOT), *overriding(), "--"]
+
+            def run(*arguments):
+                done = subprocess.run(
+                    [*program, *arguments], cwd=folder, capture_output=True, text=True, env=quiet(), timeout=180
+                )
+                self.assertEqual(done.returncode, 0, done.stderr)
+                return done.stdout
+
             # The sample events of the README.
-            self.assertRegex(done.stdout, r"written +326")
+            self.assertRegex(run("DELIVERY", "--until-caught-up"), r"written +326")
+            rows = run("local", "rows", "delivery_events_temp", "--limit", "1000").splitlines()
+            self.assertEqual(len([row for row in rows if row.startswith("{")]), 326)
 
 
 def quiet():
