@@ -50,6 +50,25 @@ let
       "/usr/bin/${name}"
       "/usr/sbin/${name}"
     ];
+  # rustup's, which looks for its toolchains under HOME unless told, or Debian's own.
+  rustTool =
+    name:
+    make {
+      inherit name;
+      meta.mainProgram = name;
+      buildCommand = ''
+        mkdir -p "$out/bin"
+        for place in "$cargo/bin" /usr/bin; do
+          if [ -x "$place/${name}" ]; then
+            printf '#!/bin/bash\nRUSTUP_HOME="%s" exec "%s" "$@"\n' "$rustup" "$place/${name}" > "$out/bin/${name}"
+            chmod +x "$out/bin/${name}"
+            exit 0
+          fi
+        done
+        echo "this machine has no ${name}: rustup component add rustfmt clippy" >&2
+        exit 1
+      '';
+    };
   # Put there by tests/flake/tools.sh.
   fetched = name: tool name [ "$home/.cache/generic-consumer/bin/${name}" ];
 
@@ -80,14 +99,8 @@ let
     kustomize = fetched "kustomize";
     nixfmt = fetched "nixfmt";
     nixfmt-tree = fetched "nixfmt";
-    rustfmt = tool "rustfmt" [
-      "$cargo/bin/rustfmt"
-      "/usr/bin/rustfmt"
-    ];
-    clippy = tool "cargo-clippy" [
-      "$cargo/bin/cargo-clippy"
-      "/usr/bin/cargo-clippy"
-    ];
+    rustfmt = rustTool "rustfmt";
+    clippy = rustTool "cargo-clippy";
 
     cacert = make {
       name = "nss-cacert";
