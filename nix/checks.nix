@@ -120,7 +120,8 @@ in
         find ${source}/flake.nix ${source}/nix ${source}/tests/offline-nixpkgs -name '*.nix' -print0 | xargs -0 nixfmt --check
         cd ${source}
         # Each is a crate of its own, whose modules it follows.
-        rustfmt --check --edition 2024 src/lib.rs src/main.rs tests/*/main.rs
+        shopt -s nullglob
+        rustfmt --check --edition 2024 src/lib.rs src/main.rs tests/*/{main,bench}.rs
         touch $out
       '';
 }
