@@ -12,7 +12,7 @@ warn-dirty = false'
 override=()
 if [ "${NIXPKGS:-}" != locked ]; then
   if [ -e /nix ] && [ ! -w /nix/store ] || [ ! -e /nix ] && [ "$(id -u)" != 0 ]; then
-    echo "make nix builds without Nix's daemon and has to write to /nix: as root, or after 'sudo install -d -o $(id -un) /nix'" >&2
+    echo "make nix builds without Nix's daemon, in /nix: run it as root, or as the user whom /nix belongs to" >&2
     exit 1
   fi
   # Builds use this machine's tools, as its user: no sandbox, no build users, no caches to ask.
