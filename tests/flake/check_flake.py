@@ -42,6 +42,8 @@ class Refusals(unittest.TestCase):
 
     def test_formatting(self):
         self.refused(f"{CHECKS}.formatting", "render.nix", "nix/render.nix", "runtimeInputs = [ coreutils ];", "runtimeInputs=[coreutils];")
+        # Modules are found through each crate's root.
+        self.refused(f"{CHECKS}.formatting", "src/cli/mod.rs", "src/cli/mod.rs", "pub mod ", "pub  mod ")
 
     def test_a_shell_or_a_compiler_in_the_closure(self):
         for name in ("bash-5.2", "gcc-14.3.0", "coreutils-9.7"):
