@@ -285,8 +285,11 @@ impl<'a> Reader<'a> {
             [kind] => Bounds::of(schema, kind),
             _ => (None, Vec::new()),
         };
-        let more = schema.keys().map(String::as_str).any(|keyword| {
-            !COVERED.contains(&keyword) && !told.contains(&keyword) && !keyword.starts_with("x-")
+        let more = schema.iter().any(|(keyword, value)| {
+            let keyword = keyword.as_str();
+            let says_nothing = keyword == "additionalProperties" && *value == Value::Bool(true);
+            let known = COVERED.contains(&keyword) || told.contains(&keyword) || says_nothing;
+            !known && !keyword.starts_with("x-")
         });
         let format = match schema.get("contentEncoding").and_then(Value::as_str) {
             Some("base64") => Some("base64".to_owned()),
