@@ -17,7 +17,7 @@ use prometheus_client::registry::Registry;
 use super::*;
 use crate::clock::Clock;
 use crate::config::{Endpoint, Guarantee, RowLayout, WriteSettings};
-use crate::pipeline::Span;
+use crate::pipeline::{DeadLetter, Rejection, Span};
 use crate::row::{Column, ColumnType};
 use crate::sink::dead_letter::About;
 use crate::source::{Offset, Partition};
