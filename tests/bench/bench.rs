@@ -34,7 +34,7 @@ struct Args {
     #[command(subcommand)]
     part: Option<Part>,
     /// Given by `cargo bench`
-    #[arg(long, hide = true)]
+    #[arg(long, hide = true, global = true)]
     bench: bool,
 }
 
