@@ -18,7 +18,7 @@ help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
 .PHONY: test
-test: setup fmt lint doc fast live manifests ## What is missing is installed (Debian), then every check and test but `make nix`
+test: setup fmt lint doc fast live manifests delivery ## What is missing is installed (Debian), then every check and test but `make nix`
 
 .PHONY: setup
 setup: ## Install what the tests need and this machine lacks (Debian), or say what it is
@@ -54,6 +54,12 @@ peers:
 manifests: ## Clusters' data, kustomize/ in step, every overlay built and validated (CRD_SCHEMAS: folder of CRD schemas)
 	@tests/setup/install.sh nix
 	@tests/flake/manifests.sh
+
+.PHONY: delivery
+delivery: ## Deployments as commits: the tool that edits the clusters' data, against a git remote
+	@tests/setup/install.sh nix
+	$(CARGO) build --locked
+	cd tests/delivery && python3 -B -m unittest
 
 .PHONY: nix
 nix: ## The flake without internet: every check, the image, the image at work in podman (NIXPKGS=locked: with internet)

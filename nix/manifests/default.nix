@@ -76,6 +76,7 @@ in
     inherit (cluster.spec) writeEnv image;
     inherit (cluster.release) digest;
     pins = cluster.release.pins or { };
+    paused = cluster.release.paused or [ ];
     # What the pods' environment holds apart from secrets.
     env = (cluster.spec.env or { }) // {
       WRITE_ENV = cluster.spec.writeEnv;

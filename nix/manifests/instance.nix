@@ -8,6 +8,7 @@ cluster: instance:
 let
   at = "overlays/${cluster.name}/instances/${instance.name}";
   pin = cluster.release.pins.${instance.name} or null;
+  paused = builtins.elem instance.name (cluster.release.paused or [ ]);
   labels."app.kubernetes.io/instance" = instance.name;
   ours = ''namespace="${namespace}",app_kubernetes_io_instance="${instance.name}"'';
   patch = kind: operations: {
@@ -55,7 +56,21 @@ in
           value = "sum(max by (partition) (generic_consumer_lag_records{${ours}}))";
         }
       ])
-    ];
+    ]
+    ++ (
+      if paused then
+        [
+          (patch "ScaledObject" [
+            {
+              op = "add";
+              path = "/metadata/annotations";
+              value."autoscaling.keda.sh/paused" = "true";
+            }
+          ])
+        ]
+      else
+        [ ]
+    );
   }
   // (
     if pin == null then

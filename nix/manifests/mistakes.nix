@@ -178,7 +178,12 @@ let
       ++
         when (!(isDigest pins.${name}))
           "${at}/release.json: the pin of `${name}` is no image digest: write \"sha256:\" and 64 hexadecimal digits."
-    ) (attrNames pins);
+    ) (attrNames pins)
+    ++ concatMap (
+      name:
+      when (!(elem name names))
+        "${at}/release.json pauses `${toString name}`, which is no instance of ${c.name} (${list names}): remove it from `paused` or correct the name."
+    ) (r.paused or [ ]);
 
   instances =
     at: c:

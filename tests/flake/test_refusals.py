@@ -77,6 +77,13 @@ class Refusals(unittest.TestCase):
             "remove the pin",
         )
 
+    def test_paused_autoscalers(self):
+        self.refused(
+            self.release({"digest": "sha256:" + "a" * 64, "pins": {}, "paused": ["payments"]}),
+            "pauses `payments`, which is no instance of gke-prod",
+            "remove it from `paused`",
+        )
+
     def test_a_duplicate_instance(self):
         def twice(copy):
             text = copy.path(f"{GKE}/instances/delivery.env").read_text()

@@ -326,6 +326,14 @@ class Changes(unittest.TestCase):
                 paused = one(things, "ScaledObject")["metadata"]["annotations"]
                 self.assertEqual(paused, {"autoscaling.keda.sh/paused": "true"})
 
+    def test_one_autoscaler_alone_pauses(self):
+        with Copy() as copy:
+            copy.replace("nix/clusters/gke-prod/release.json", '"pins": {}', '"pins": {}, "paused": ["orders"]')
+            copy.render()
+            for name, paused in (("orders", {"autoscaling.keda.sh/paused": "true"}), ("delivery", None)):
+                scaled = one(copy.build(f"overlays/gke-prod/instances/{name}"), "ScaledObject")
+                self.assertEqual(scaled["metadata"].get("annotations"), paused)
+
     def test_a_key_comes_from_external_secrets_only(self):
         with Copy() as copy:
             copy.replace(

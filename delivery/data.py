@@ -1,0 +1,149 @@
+"""The data under nix/clusters, edited. What the data may be is for the flake to judge: it evaluates
+every edit before anybody sees it. Here is refused only what evaluation could not know any more,
+such as an addition that would overwrite an instance."""
+
+import json
+import re
+from dataclasses import dataclass, field
+
+from refusal import Refusal
+
+NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+
+
+@dataclass
+class Edit:
+    """What was done, in a line, and the instances whose .env the program has to judge."""
+
+    summary: str
+    judged: list = field(default_factory=list)
+
+
+class Clusters:
+    def __init__(self, root):
+        self.folder = root / "nix/clusters"
+
+    # Which image runs
+
+    def set_release(self, cluster, digest, instance=None, drop_pins=False):
+        release = self._release(cluster)
+        if instance is not None:
+            self._present(cluster, instance)
+            release["pins"][instance] = digest
+            self._write_release(cluster, release)
+            return Edit(f"{cluster}/{instance}: image {digest}")
+        release["digest"] = digest
+        if drop_pins:
+            release["pins"] = {}
+        self._write_release(cluster, release)
+        kept = ", ".join(sorted(release["pins"]))
+        return Edit(f"{cluster}: image {digest}" + (f"\n\nPinned apart, unchanged: {kept}" if kept else ""))
+
+    def unpin(self, cluster, instance):
+        release = self._release(cluster)
+        self._present(cluster, instance)
+        release["pins"].pop(instance, None)
+        self._write_release(cluster, release)
+        return Edit(f"{cluster}/{instance}: the cluster's image again")
+
+    def running(self, cluster):
+        """Instance -> digest."""
+        release = self._release(cluster)
+        return {name: release["pins"].get(name, release["digest"]) for name in self._names(cluster)}
+
+    # Which domains run
+
+    def add(self, cluster, instance, text, replace=False):
+        file = self._file(cluster, instance)
+        if file.exists() and not replace:
+            raise Refusal(f"duplicate instance: {cluster} has `{instance}` already; to change it say --replace.")
+        if replace and not file.exists():
+            raise Refusal(f"{cluster} has no instance `{instance}` to replace: it has {', '.join(self._names(cluster))}.")
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text if text.endswith("\n") else text + "\n")
+        return Edit(f"{cluster}/{instance}: {'changed' if replace else 'added'}", [(cluster, instance)])
+
+    def remove(self, cluster, instance):
+        self._present(cluster, instance).unlink()
+        release = self._release(cluster)
+        release["pins"].pop(instance, None)
+        self._pause(release, instance, False)
+        self._write_release(cluster, release)
+        return Edit(f"{cluster}/{instance}: removed")
+
+    def begin_move(self, instance, source, target):
+        """Both clusters run it, in one group: partitions are shared, each owned by one."""
+        if source.split("-")[-1] != target.split("-")[-1]:
+            raise Refusal(f"{source} and {target} write to different environments: that is no move; add and remove it.")
+        text = self._present(source, instance).read_text()
+        digest = self.running(source)[instance]
+        self.add(target, instance, text)
+        for cluster in (source, target):
+            release = self._release(cluster)
+            if cluster == target and release["digest"] != digest:
+                release["pins"][instance] = digest
+            self._pause(release, instance, True)
+            self._write_release(cluster, release)
+        return Edit(f"{instance}: begins to move from {source} to {target}", [(target, instance)])
+
+    def end_move(self, instance, source, target):
+        self._moving(instance, source, target)
+        self.remove(source, instance)
+        self._resume(target, instance)
+        return Edit(f"{instance}: has moved from {source} to {target}")
+
+    def undo_move(self, instance, source, target):
+        self._moving(instance, source, target)
+        self.remove(target, instance)
+        self._resume(source, instance)
+        return Edit(f"{instance}: stays on {source}, its move to {target} is undone")
+
+    def _moving(self, instance, source, target):
+        for cluster in (source, target):
+            self._present(cluster, instance)
+        for cluster in (source, target):
+            if instance not in self._release(cluster).get("paused", []):
+                raise Refusal(f"{instance} is not moving between {source} and {target}: begin the move first.")
+
+    def _resume(self, cluster, instance):
+        release = self._release(cluster)
+        self._pause(release, instance, False)
+        self._write_release(cluster, release)
+
+    @staticmethod
+    def _pause(release, instance, wanted):
+        paused = set(release.pop("paused", [])) - {instance} | ({instance} if wanted else set())
+        if paused:
+            release["paused"] = sorted(paused)
+
+    # Files
+
+    def _cluster(self, cluster):
+        folder = self.folder / cluster
+        if not NAME.fullmatch(cluster) or not folder.is_dir():
+            known = ", ".join(sorted(f.name for f in self.folder.iterdir() if f.is_dir()))
+            raise Refusal(f"unknown cluster `{cluster}`: the clusters are {known}.")
+        return folder
+
+    def _names(self, cluster):
+        return sorted(file.stem for file in (self._cluster(cluster) / "instances").glob("*.env"))
+
+    def _file(self, cluster, instance):
+        if not NAME.fullmatch(instance):
+            raise Refusal(f"`{instance}` is no instance's name: lower case, words joined by hyphens; delivery-events is the domain DELIVERY_EVENTS.")
+        return self._cluster(cluster) / "instances" / f"{instance}.env"
+
+    def _present(self, cluster, instance):
+        file = self._file(cluster, instance)
+        if not file.is_file():
+            raise Refusal(f"{cluster} has no instance `{instance}`: it has {', '.join(self._names(cluster))}.")
+        return file
+
+    def _release(self, cluster):
+        release = json.loads((self._cluster(cluster) / "release.json").read_text())
+        release.setdefault("pins", {})
+        return release
+
+    def _write_release(self, cluster, release):
+        release["pins"] = dict(sorted(release["pins"].items()))
+        (self._cluster(cluster) / "release.json").write_text(json.dumps(release, indent=2) + "\n")

@@ -1,0 +1,308 @@
+"""The tool that edits data and renders: what it commits, what it refuses, and that nobody ever sees
+half of a change."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import unittest
+
+from remote import GITOPS, GOOD, OTHER, Remote
+
+ENV = """\
+BQ_TABLE_PAYMENTS='payments'
+IMPORT_PATH_PAYMENTS='contracts.orders.order_events_v1'
+IMPORT_OBJECT_PAYMENTS='OrderEventsV1Topic'
+IGNORE_EVENTS_PAYMENTS='[]'
+CONSUME_ENV_PAYMENTS='uat'
+GROUP_ID_PAYMENTS='payments-uat'
+"""
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.remote = Remote()
+        self.remote.__enter__()
+        self.addCleanup(self.remote.__exit__)
+        self.clone = self.remote.clone()
+        self.before = self.remote.head()
+
+    def gitops(self, *arguments, text=None):
+        code, out, err = self.remote.gitops(self.clone, *arguments, text=text)
+        self.assertEqual(code, 0, err)
+        return out
+
+    def refused(self, *arguments, saying, text=None):
+        """Nothing is pushed, nothing lies about, and the sentence says what is wrong."""
+        code, _, err = self.remote.gitops(self.clone, *arguments, text=text)
+        self.assertEqual(code, 1, err)
+        self.assertIn(saying, err)
+        self.assertNotIn("Traceback", err)
+        self.untouched()
+
+    def untouched(self):
+        self.assertEqual(self.remote.head(), self.before)
+        self.assertEqual(self.remote.run("git", "-C", self.clone, "status", "--porcelain"), "")
+        self.assertEqual(list((self.remote.root / "scratch").iterdir()), [])
+
+    def release(self, cluster):
+        return json.loads(self.remote.file(f"nix/clusters/{cluster}/release.json"))
+
+    def in_step(self):
+        """What is on the branch now is what its data renders to."""
+        folder = self.remote.clone(f"look-{self.remote.head()}")
+        expression = f"(import {folder}/nix/manifests {{ root = {folder}; }}).drift"
+        done = self.remote.run("nix-instantiate", "--eval", "--strict", "--json", "-E", expression)
+        self.assertEqual(json.loads(done), [])
+
+
+class Releases(Case):
+    def test_a_clusters_image(self):
+        made = self.gitops("release", "set", "gke-uat", GOOD)
+        self.assertEqual(made, self.remote.head())
+        self.assertEqual(self.release("gke-uat"), {"digest": GOOD, "pins": {}})
+        self.assertEqual(
+            self.remote.changed(self.before),
+            ["kustomize/overlays/gke-uat/_cluster/kustomization.yaml", "nix/clusters/gke-uat/release.json"],
+        )
+        self.assertIn(GOOD, self.remote.file("kustomize/overlays/gke-uat/_cluster/kustomization.yaml"))
+        self.assertEqual(self.remote.subjects(self.before), [f"gke-uat: image {GOOD}"])
+        self.in_step()
+
+    def test_one_instance(self):
+        self.gitops("release", "set", "gke-uat", GOOD, "--instance", "orders")
+        self.assertEqual(self.release("gke-uat")["pins"], {"orders": GOOD})
+        self.assertEqual(
+            self.remote.changed(self.before),
+            ["kustomize/overlays/gke-uat/instances/orders/kustomization.yaml", "nix/clusters/gke-uat/release.json"],
+        )
+        shown = json.loads(self.after("show", "gke-uat"))
+        self.assertEqual((shown["orders"], shown["delivery"]), (GOOD, "sha256:" + "0" * 64))
+        self.gitops("release", "unpin", "gke-uat", "orders")
+        self.assertEqual(self.remote.changed(self.before), [])
+
+    def after(self, *arguments):
+        self.remote.run("git", "-C", self.clone, "pull", "--quiet")
+        return self.gitops(*arguments)
+
+    def test_pins_stay_unless_dropped(self):
+        self.gitops("release", "set", "eks-uat", GOOD)
+        self.assertEqual(list(self.release("eks-uat")["pins"]), ["returns"])
+        message = self.remote.run("git", "-C", self.remote.bare, "log", "-1", "--format=%B", "main")
+        self.assertIn("Pinned apart, unchanged: returns", message)
+        self.gitops("release", "set", "eks-uat", GOOD, "--drop-pins")
+        self.assertEqual(self.release("eks-uat")["pins"], {})
+        self.assertEqual(set(json.loads(self.after("show", "eks-uat")).values()), {GOOD})
+
+    def test_an_old_digest_is_a_rollback(self):
+        self.gitops("release", "set", "gke-uat", GOOD)
+        first = self.remote.head()
+        self.gitops("release", "set", "gke-uat", OTHER)
+        self.gitops("release", "set", "gke-uat", GOOD)
+        self.assertEqual(self.remote.changed(first), [])
+        self.in_step()
+
+    def test_what_is_so_already_makes_no_commit(self):
+        self.gitops("release", "set", "gke-uat", GOOD)
+        head = self.remote.head()
+        self.assertEqual(self.gitops("release", "set", "gke-uat", GOOD), head)
+        self.assertEqual(self.remote.head(), head)
+
+    def test_refusals(self):
+        self.refused("release", "set", "gke-prd", GOOD, saying="unknown cluster `gke-prd`: the clusters are eks-prod")
+        self.refused("release", "set", "../gke-uat", GOOD, saying="unknown cluster")
+        for digest in ("latest", "sha256:abc", GOOD.upper(), GOOD + "\n"):
+            self.refused("release", "set", "gke-uat", digest, saying="`digest` is no image digest")
+        self.refused("release", "set", "gke-uat", "v1", "--instance", "orders", saying="the pin of `orders` is no image digest")
+        self.refused("release", "set", "gke-uat", GOOD, "--instance", "payments", saying="has no instance `payments`: it has delivery, orders")
+        self.refused("release", "unpin", "gke-uat", "payments", saying="has no instance")
+
+
+class Instances(Case):
+    def test_add_change_remove(self):
+        self.gitops("instance", "add", "gke-uat", "payments", "-", text=ENV)
+        self.assertIn("nix/clusters/gke-uat/instances/payments.env", self.remote.changed(self.before))
+        at = "kustomize/overlays/gke-uat/instances/payments"
+        self.assertEqual(self.remote.file(f"{at}/env/.env") + "\n", ENV)
+        self.in_step()
+
+        added = self.remote.head()
+        self.gitops("instance", "add", "gke-uat", "payments", "-", "--replace", text=ENV.replace("'[]'", "'[\"OrderPlaced\"]'"))
+        self.assertEqual(self.remote.changed(added), [f"{at}/env/.env", "nix/clusters/gke-uat/instances/payments.env"])
+
+        self.gitops("release", "set", "gke-uat", GOOD, "--instance", "payments")
+        self.gitops("instance", "remove", "gke-uat", "payments")
+        self.assertEqual(self.remote.changed(self.before), [])
+
+    def test_refusals(self):
+        orders = self.remote.file("nix/clusters/gke-uat/instances/orders.env")
+        add = ("instance", "add", "gke-uat")
+        self.refused(*add, "orders", "-", text=orders, saying="duplicate instance: gke-uat has `orders` already")
+        self.refused(*add, "payments", "-", "--replace", text=ENV, saying="no instance `payments` to replace")
+        self.refused(*add, "Payments", "-", text=ENV, saying="is no instance's name")
+        self.refused(*add, "../../x", "-", text=ENV, saying="is no instance's name")
+        self.refused(*add, "shared", "-", text=ENV, saying="`shared` is the name of what")
+        self.refused(*add, "payments", "-", text=ENV + "WRITE_ENV='prod'\n", saying="sets WRITE_ENV, which belongs to the cluster")
+        self.refused(*add, "payments", "-", text=ENV.replace("payments-uat", "orders-uat"), saying="different domains use the consumer group")
+        self.refused("instance", "remove", "gke-uat", "payments", saying="has no instance `payments`")
+        self.refused(*add, "payments", "/no/such/file", saying="No such file")
+
+    def test_the_program_has_the_last_word(self):
+        def wrong(old, new, saying):
+            text = ENV.replace(old, new)
+            self.assertNotEqual(text, ENV)
+            self.refused("instance", "add", "gke-uat", "payments", "-", text=text, saying=saying)
+
+        wrong("BQ_TABLE_", "BQ_TABEL_", "payments.env: the program refuses this configuration")
+        wrong("'uat'", "'staging'", "staging")
+        wrong("order_events_v1", "order_events_v2", "order_events_v2")
+        del self.remote.environment["GENERIC_CONSUMER"]
+        self.refused("instance", "add", "gke-uat", "payments", "-", text=ENV, saying="say where it is")
+
+    def test_a_secret_of_the_cluster_is_a_secret_to_the_program(self):
+        """eks-prod's brokers want a password, which is in no file."""
+        text = ENV.replace("'uat'", "'prod'").replace("payments-uat", "payments-prod")
+        self.gitops("instance", "add", "eks-prod", "payments", "-", text=text)
+
+
+class Moves(Case):
+    move = ("instance", "move", "orders", "--from", "gke-prod", "--to", "eks-prod", "--step")
+
+    def test_begin_and_end(self):
+        self.gitops("release", "set", "gke-prod", GOOD)
+        start = self.remote.head()
+        self.gitops(*self.move, "begin")
+        here, there = "nix/clusters/gke-prod/instances/orders.env", "nix/clusters/eks-prod/instances/orders.env"
+        self.assertEqual(self.remote.file(here), self.remote.file(there))
+        self.assertEqual(self.release("eks-prod")["pins"], {"orders": GOOD})
+        for cluster in ("gke-prod", "eks-prod"):
+            overlay = f"kustomize/overlays/{cluster}/instances"
+            self.assertIn("autoscaling.keda.sh/paused", self.remote.file(f"{overlay}/orders/kustomization.yaml"))
+            others = [f for f in self.remote.files(overlay) if "/orders/" not in f and f.endswith("/kustomization.yaml")]
+            self.assertFalse([f for f in others if "paused" in self.remote.file(f)])
+        self.in_step()
+
+        self.gitops(*self.move, "end")
+        self.assertEqual(self.remote.files(here), [])
+        self.assertEqual(self.release("gke-prod"), {"digest": GOOD, "pins": {}})
+        self.assertEqual(self.release("eks-prod")["pins"], {"orders": GOOD})
+        self.assertNotIn("paused", self.release("eks-prod"))
+        self.assertEqual(len(self.remote.subjects(start)), 2)
+        self.in_step()
+
+    def test_undo(self):
+        self.gitops(*self.move, "begin")
+        self.gitops(*self.move, "undo")
+        self.assertEqual(self.remote.changed(self.before), [])
+
+    def test_an_ended_move_goes_back_the_same_way(self):
+        for step in ("begin", "end"):
+            self.gitops(*self.move, step)
+        back = ("instance", "move", "orders", "--from", "eks-prod", "--to", "gke-prod", "--step")
+        for step in ("begin", "end"):
+            self.gitops(*back, step)
+        self.assertEqual(self.remote.changed(self.before), [])
+
+    def test_refusals(self):
+        self.refused(*self.move, "end", saying="has no instance `orders`")
+        self.refused("instance", "move", "orders", "--from", "gke-uat", "--to", "eks-prod", "--step", "begin", saying="write to different environments")
+        self.refused("instance", "move", "payments", "--from", "gke-prod", "--to", "eks-prod", "--step", "begin", saying="no instance `payments`")
+        self.refused("instance", "move", "inventory", "--from", "gke-prod", "--to", "gke-prod", "--step", "begin", saying="duplicate instance")
+        # Running on both for another reason than a move.
+        self.gitops("instance", "add", "eks-prod", "orders", "-", text=self.remote.file("nix/clusters/gke-prod/instances/orders.env"))
+        self.before = self.remote.head()
+        self.refused(*self.move, "begin", saying="duplicate instance: eks-prod has `orders`")
+        self.refused(*self.move, "end", saying="is not moving between gke-prod and eks-prod")
+        self.refused(*self.move, "undo", saying="is not moving")
+
+
+class Branches(Case):
+    def test_a_local_branch_for_a_merge_request(self):
+        made = self.gitops("--branch", "orders-forward", "release", "set", "gke-uat", GOOD, "--instance", "orders")
+        self.untouched()
+        self.assertEqual(self.remote.run("git", "-C", self.clone, "rev-parse", "orders-forward"), made)
+
+    def test_a_branch_that_is_behind_is_refused(self):
+        at = self.clone / "kustomize/base/deployment.yaml"
+        at.write_text(at.read_text().replace("maxSurge: 1", "maxSurge: 2"))
+        self.remote.run("git", "-C", self.clone, "commit", "--quiet", "--all", "--message", "by hand")
+        self.remote.run("git", "-C", self.clone, "push", "--quiet", "origin", "main")
+        self.before = self.remote.head()
+        self.refused("release", "set", "gke-uat", GOOD, saying="kustomize/base/deployment.yaml: differs")
+
+    def test_a_push_that_is_forbidden_says_so(self):
+        hook = self.remote.bare / "hooks/pre-receive"
+        hook.write_text("#!/bin/sh\necho 'main is protected'\nexit 1\n")
+        hook.chmod(0o755)
+        self.refused("release", "set", "gke-uat", GOOD, saying="main is protected")
+
+    def test_local_changes_are_neither_taken_nor_lost(self):
+        file = self.clone / "nix/clusters/gke-uat/instances/orders.env"
+        file.write_text("by hand")
+        self.gitops("release", "set", "gke-uat", GOOD)
+        self.assertEqual(file.read_text(), "by hand")
+        self.assertNotIn("by hand", self.remote.file("nix/clusters/gke-uat/instances/orders.env"))
+
+    def test_many_at_once_all_land(self):
+        """Four clones, each its own cluster, one branch."""
+        clusters = ["gke-uat", "eks-uat", "gke-prod", "eks-prod"]
+        clones = [self.remote.clone(cluster) for cluster in clusters]
+        children = [
+            subprocess.Popen([*GITOPS, "--repository", clone, "release", "set", cluster, GOOD], env=self.remote.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            for cluster, clone in zip(clusters, clones)
+        ]
+        for child in children:
+            self.assertEqual(child.wait(120), 0, child.stderr.read())
+            child.stderr.close()
+        self.assertEqual(sorted(self.remote.subjects(self.before)), sorted(f"{c}: image {GOOD}" for c in clusters))
+        for cluster in clusters:
+            self.assertEqual(self.release(cluster)["digest"], GOOD)
+        self.in_step()
+
+
+class Killed(Case):
+    def test_at_any_moment_nobody_sees_half_of_it(self):
+        """Killed before each program that it calls, one after the other, until it gets through."""
+        bin = self.remote.root / "bin"
+        bin.mkdir()
+        for name in ("git", "nix-instantiate"):
+            real = self.remote.run("which", name)
+            file = bin / name
+            file.write_text(
+                f"#!{sys.executable}\n"
+                "import os, signal, sys\n"
+                f"counter = {str(self.remote.root / 'counter')!r}\n"
+                "count = int(open(counter).read())\n"
+                "open(counter, 'w').write(str(count - 1))\n"
+                "if count == 0:\n"
+                "    os.kill(os.getppid(), signal.SIGKILL)\n"
+                f"os.execv({real!r}, [{real!r}, *sys.argv[1:]])\n"
+            )
+            file.chmod(0o755)
+        environment = {**self.remote.environment, "PATH": f"{bin}:{os.environ['PATH']}"}
+        calls = 0
+        while True:
+            (self.remote.root / "counter").write_text(str(calls))
+            command = [*GITOPS, "--repository", self.clone, "release", "set", "gke-uat", GOOD]
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, start_new_session=True)
+            if done.returncode == 0:
+                break
+            self.assertEqual(done.returncode, -signal.SIGKILL, done.stderr)
+            self.assertEqual(self.remote.run("git", "-C", self.clone, "status", "--porcelain"), "")
+            # Whole or not at all; the push itself may just have gone through.
+            self.assertIn(self.remote.changed(self.before), [[], ["kustomize/overlays/gke-uat/_cluster/kustomization.yaml", "nix/clusters/gke-uat/release.json"]])
+            calls += 1
+            self.assertLess(calls, 40)
+        self.assertGreaterEqual(calls, 8, "it calls git and Nix more often than that")
+        self.assertEqual(self.release("gke-uat")["digest"], GOOD)
+        self.in_step()
+        # What the killed runs had checked out is forgotten by those after them, once it is deleted.
+        for left in (self.remote.root / "scratch").iterdir():
+            self.remote.run("rm", "-rf", left)
+        self.gitops("release", "set", "gke-uat", OTHER)
+        self.assertEqual(len(self.remote.run("git", "-C", self.clone, "worktree", "list").splitlines()), 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
