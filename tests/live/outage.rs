@@ -1,4 +1,6 @@
 //! A peer is away for a while: nobody steps in, the instance goes on by itself.
+//!
+//! `OUTAGE_SECONDS` says how long it is away (20).
 
 use std::time::Duration;
 
@@ -11,7 +13,10 @@ use crate::support::proof::{Guarantee, compare, prove, wait_progress};
 const WITHIN: Duration = Duration::from_secs(180);
 
 /// Longer than a session (6 s) and a transaction (10 s): everything that can time out does.
-const AWAY: Duration = Duration::from_secs(20);
+fn away() -> Duration {
+    let seconds = std::env::var("OUTAGE_SECONDS").map_or(20, |text| text.parse().unwrap());
+    Duration::from_secs(seconds)
+}
 
 #[test]
 fn bigquery_away_and_back() {
@@ -22,7 +27,7 @@ fn bigquery_away_and_back() {
     let mut instance = domain.start();
     wait_progress(&bigquery, "before the outage", WITHIN);
     bigquery.kill();
-    std::thread::sleep(AWAY);
+    std::thread::sleep(away());
     instance.assert_running();
     bigquery.start_again();
     wait_progress(&bigquery, "after the outage", WITHIN);
@@ -62,7 +67,7 @@ fn the_broker_away_and_back() {
         } else {
             kafka.stop()
         }
-        std::thread::sleep(AWAY);
+        std::thread::sleep(away());
         instance.assert_running();
         kafka.start_again();
         wait_progress(&bigquery, "after the outage", WITHIN);
