@@ -251,7 +251,8 @@ impl<A: Send + 'static, B: Send + 'static> UnaryService<A> for Unary<A, B> {
     fn call(&mut self, request: Request<A>) -> Self::Future {
         let (shared, call) = (self.0.clone(), self.1);
         Box::pin(async move {
-            let latency = shared.counts().latency;
+            // A stall is the appends' alone: streams are still made.
+            let latency = shared.counts().latency.min(Duration::from_secs(1));
             tokio::time::sleep(latency).await;
             Ok(Response::new(call(&mut shared.counts(), request.into_inner())))
         })
