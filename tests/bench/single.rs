@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
+use rdkafka::producer::{FutureProducer, FutureRecord};
 use serde_json::{Value, json};
 
 use crate::feed;
@@ -79,15 +79,14 @@ fn latency(bench: &Bench, guarantee: &str, events: usize) -> Spread {
     domain.set("START_FROM", "latest");
     let mut instance = domain.start_ready();
     let value = feed::one(&domain.contract(), IGNORED);
-    let producer: ThreadedProducer<DefaultProducerContext> =
+    let producer: FutureProducer =
         bench.kafka.client().set("linger.ms", "0").create().expect("a producer");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let mut milliseconds = Vec::new();
     for number in 0..=events as u64 {
-        producer
-            .send(BaseRecord::<(), [u8]>::to(&domain.topic).partition(0).payload(&value))
-            .map_err(|(error, _)| error)
-            .expect("queued");
-        producer.flush(WITHIN).expect("acknowledged");
+        let record = FutureRecord::<(), [u8]>::to(&domain.topic).partition(0).payload(&value);
+        // Not by flushing, which answers up to a tenth of a second after the acknowledgement.
+        runtime.block_on(producer.send(record, WITHIN)).expect("acknowledged");
         let began = Instant::now();
         while bench.sink.rows(TABLE).visible <= number {
             assert!(began.elapsed() < WITHIN, "the event does not arrive");

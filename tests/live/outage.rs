@@ -1,6 +1,7 @@
 //! A peer is away for a while: nobody steps in, the instance goes on by itself.
 //!
-//! `OUTAGE_SECONDS` says how long it is away (20).
+//! `OUTAGE_SECONDS` says how long it is away (20; at most 150: the tests' own producer gives an event
+//! up after 180 s).
 
 use std::time::Duration;
 
