@@ -23,6 +23,9 @@ class Clusters:
     def __init__(self, root):
         self.folder = root / "nix/clusters"
 
+    def names(self):
+        return sorted(folder.name for folder in self.folder.iterdir() if folder.is_dir())
+
     # Which image runs
 
     def set_release(self, cluster, digest, instance=None, drop_pins=False):
@@ -121,8 +124,7 @@ class Clusters:
     def _cluster(self, cluster):
         folder = self.folder / cluster
         if not NAME.fullmatch(cluster) or not folder.is_dir():
-            known = ", ".join(sorted(f.name for f in self.folder.iterdir() if f.is_dir()))
-            raise Refusal(f"unknown cluster `{cluster}`: the clusters are {known}.")
+            raise Refusal(f"unknown cluster `{cluster}`: the clusters are {', '.join(self.names())}.")
         return folder
 
     def _names(self, cluster):
