@@ -56,10 +56,18 @@ manifests: ## Clusters' data, kustomize/ in step, every overlay built and valida
 	@tests/flake/manifests.sh
 
 .PHONY: delivery
-delivery: ## Deployments as commits: the tool that edits the clusters' data, against a git remote
-	@tests/setup/install.sh nix
+delivery: ## Deployments: the tool that edits the clusters' data, the Jenkinsfiles run and linted
+	@tests/setup/install.sh delivery
 	$(CARGO) build --locked
 	cd tests/delivery && python3 -B -m unittest
+	@tests/delivery/lint.sh
+
+.PHONY: deploy-demo
+deploy-demo: ## From a commit to a container that runs by digest: the jobs, two local registries, a bare git remote
+	@tests/setup/install.sh delivery
+	@tests/setup/install.sh image
+	$(CARGO) build --locked
+	@tests/flake/nix.sh demo
 
 .PHONY: nix
 nix: ## The flake without internet: every check, the image, the image at work in podman (NIXPKGS=locked: with internet)

