@@ -230,6 +230,12 @@ class Chained(Case):
 
 
 class Moved(Case):
+    def setUp(self):
+        super().setUp()
+        self.digest = self.chain.push_something()
+        code, _, err = self.chain.gitops(self.chain.clone(), "release", "set", "gke-uat", self.digest)
+        self.assertEqual(code, 0, err)
+
     def move(self, **given):
         return self.chain.job("migrate", INSTANCE="orders", FROM="gke-uat", TO="eks-uat", **given)
 
@@ -241,6 +247,7 @@ class Moved(Case):
         record = self.move()
         self.assertEqual(self.chain.subjects(before), ["orders: begins to move from gke-uat to eks-uat", "orders: has moved from gke-uat to eks-uat"])
         self.assertEqual(self.where(), ["eks-uat"])
+        self.assertEqual(self.release("eks-uat")["pins"]["orders"], self.digest)
         self.assertEqual(len(record.of("input")), 1)
         # Both clusters' locks, and neither while somebody looks at the lag.
         held = 0
@@ -249,6 +256,14 @@ class Moved(Case):
             if entry["kind"] == "input":
                 self.assertEqual(held, 0)
         self.assertEqual(record.of("lock"), ["cluster-eks-uat", "cluster-gke-uat"] * 2)
+
+    def test_an_image_that_the_other_registry_lacks(self):
+        code, _, err = self.chain.gitops(self.chain.clone("more"), "release", "set", "gke-uat", OTHER)
+        self.assertEqual(code, 0, err)
+        record = self.chain.job("migrate", fails=True, INSTANCE="orders", FROM="gke-uat", TO="eks-uat")
+        self.assertEqual(record.jobs(), ["migrate", "release", "cluster", "deploy"])
+        self.assertIn(f"does not hold {OTHER}: eks-uat could not start it", self.chain.log())
+        self.assertEqual(self.where(), ["gke-uat"])
 
     def test_aborted_and_undone(self):
         before = self.chain.head()
