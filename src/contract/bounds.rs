@@ -35,9 +35,12 @@ impl Range {
         self.least <= value && value <= self.most
     }
 
-    fn narrow(&mut self, least: Option<i64>, most: Option<i64>) {
-        self.least = self.least.max(least.unwrap_or(i64::MIN));
-        self.most = self.most.min(most.unwrap_or(i64::MAX));
+    fn at_least(&mut self, least: i64) {
+        self.least = self.least.max(least);
+    }
+
+    fn at_most(&mut self, most: i64) {
+        self.most = self.most.min(most);
     }
 }
 
@@ -55,28 +58,27 @@ impl Bounds {
 
     /// Takes a keyword in, if it can.
     fn tells(&mut self, kind: &str, keyword: &str, value: &Value) -> bool {
+        match (kind, keyword, value) {
+            ("string", "enum", Value::Array(values)) => return self.one_of(values),
+            ("string", "const", value) => return self.one_of(std::slice::from_ref(value)),
+            _ => {}
+        }
         // Up to here FLOAT64 holds every whole number, so that fractions compare with them exactly.
         let whole = value.as_i64().filter(|limit| limit.unsigned_abs() <= 1 << 53);
+        let Some(limit) = whole else { return false };
         match (kind, keyword) {
-            ("string", "enum") => value.as_array().is_some_and(|all| self.one_of(all)),
-            ("string", "const") => self.one_of(std::slice::from_ref(value)),
-            ("string", "minLength") => told(whole, |least| self.length.narrow(least, None)),
-            ("string", "maxLength") => told(whole, |most| self.length.narrow(None, most)),
-            ("array", "minItems") => told(whole, |least| self.items.narrow(least, None)),
-            ("array", "maxItems") => told(whole, |most| self.items.narrow(None, most)),
-            ("integer" | "number", "minimum") => {
-                told(whole, |least| self.number.narrow(least, None))
-            }
-            ("integer" | "number", "maximum") => told(whole, |most| self.number.narrow(None, most)),
+            ("string", "minLength") => self.length.at_least(limit),
+            ("string", "maxLength") => self.length.at_most(limit),
+            ("array", "minItems") => self.items.at_least(limit),
+            ("array", "maxItems") => self.items.at_most(limit),
+            ("integer" | "number", "minimum") => self.number.at_least(limit),
+            ("integer" | "number", "maximum") => self.number.at_most(limit),
             // A fraction between the limit and the next whole number is in doubt.
-            ("integer" | "number", "exclusiveMinimum") => {
-                told(whole.and_then(|n| n.checked_add(1)), |n| self.number.narrow(n, None))
-            }
-            ("integer" | "number", "exclusiveMaximum") => {
-                told(whole.and_then(|n| n.checked_sub(1)), |n| self.number.narrow(None, n))
-            }
-            _ => false,
+            ("integer" | "number", "exclusiveMinimum") => self.number.at_least(limit + 1),
+            ("integer" | "number", "exclusiveMaximum") => self.number.at_most(limit - 1),
+            _ => return false,
         }
+        true
     }
 
     /// `enum` beside `const` is rare enough to be left to the validator.
@@ -89,11 +91,4 @@ impl Bounds {
         self.texts = Some(texts.collect());
         true
     }
-}
-
-fn told(limit: Option<i64>, narrow: impl FnOnce(Option<i64>)) -> bool {
-    if limit.is_some() {
-        narrow(limit);
-    }
-    limit.is_some()
 }
