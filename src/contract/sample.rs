@@ -27,11 +27,18 @@ pub struct Samples<'a> {
     dice: StdRng,
     /// Milliseconds since the epoch near which all times lie.
     around_ms: i64,
+    /// Share of optional fields that come.
+    optional: f64,
 }
 
 impl<'a> Samples<'a> {
     pub fn new(contract: &'a Contract, seed: u64, around_ms: i64) -> Self {
-        Self { contract, dice: StdRng::seed_from_u64(seed), around_ms }
+        Self { contract, dice: StdRng::seed_from_u64(seed), around_ms, optional: 0.7 }
+    }
+
+    /// With another share of optional fields than 0.7.
+    pub fn with_optional(self, share: f64) -> Self {
+        Self { optional: share, ..self }
     }
 
     /// The next valid event, of any of the contract's types.
@@ -163,7 +170,7 @@ impl<'a> Samples<'a> {
         let mut object = Map::new();
         for (name, property) in schema["properties"].as_object().into_iter().flatten() {
             let wanted = required.contains(&name.as_str());
-            if wanted || (depth < DEEPEST && self.dice.random_bool(0.7)) {
+            if wanted || (depth < DEEPEST && self.dice.random_bool(self.optional)) {
                 object.insert(name.clone(), self.value(name, property, root, depth + 1));
             }
         }

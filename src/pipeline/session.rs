@@ -170,7 +170,10 @@ impl<'a> Session<'a> {
                     }
                     open.cover(event.at);
                     self.tally.read(event.value.map_or(0, <[u8]>::len));
-                    self.at_end.remove(&partition);
+                    // Nearly always empty while records come.
+                    if !self.at_end.is_empty() {
+                        self.at_end.remove(&partition);
+                    }
                     if let Some(batch) = self.assembler.take_full(partition) {
                         self.send(batch);
                         if self.is_over_limit() {
@@ -181,13 +184,14 @@ impl<'a> Session<'a> {
                 Ok(Polled::EndOfPartition(partition)) => {
                     self.at_end.insert(partition);
                 }
-                // A poll that served a rebalance brings no record with it.
-                Ok(Polled::Nothing) if self.source.has_rebalance() => return self.rebalance(),
+                Ok(Polled::Rebalance) => return self.rebalance(),
                 Ok(Polled::Nothing) => return Ok(()),
                 Err(PollError::Passing(error)) => {
                     tracing::warn!(error = %error, "reading is interrupted, librdkafka goes on");
                 }
-                Err(error @ PollError::Client(_)) => return Err(Break::Rejoin(chain(&error))),
+                Err(error @ (PollError::Client(_) | PollError::Astray)) => {
+                    return Err(Break::Rejoin(chain(&error)));
+                }
                 Err(PollError::Refused { topic, hint, source }) => {
                     return Err(Stop::new(format!("read topic {topic}"), hint, source).into());
                 }

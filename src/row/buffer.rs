@@ -60,6 +60,13 @@ impl RowBuffer {
         self.ends.is_empty()
     }
 
+    /// Without rows again, in the memory it has.
+    pub fn clear(&mut self) {
+        self.frames.clear();
+        self.ends.clear();
+        self.positions.clear();
+    }
+
     /// Bytes on the wire.
     pub fn bytes(&self) -> usize {
         self.frames.len()

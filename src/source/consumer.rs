@@ -6,20 +6,19 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
-use super::{
-    CommitRecord, Event, HeaderList, Membership, Offset, Partition, Position, RecordError, native,
-};
+use super::records::{Next, Record, Records};
+use super::{CommitRecord, Membership, Offset, Partition, RecordError, native};
 use crate::config::StartFrom;
 use crate::sink::StreamPlace;
 use crate::telemetry::Metrics;
@@ -28,8 +27,10 @@ use crate::telemetry::metrics::PartitionLabel;
 /// How long one request for offsets or metadata may take before it is tried again.
 const REQUEST: Duration = Duration::from_secs(10);
 
-/// The consumer of one topic in one group.
+/// The consumer of one topic in one group, read by the thread that opened it.
 pub struct Source {
+    /// Dropped before their consumer.
+    records: Records,
     consumer: BaseConsumer<Rebalancer>,
     topic: String,
 }
@@ -39,12 +40,9 @@ pub enum Polled<'a> {
     Record(Record<'a>),
     /// The fetcher has come to the end of a partition.
     EndOfPartition(Partition),
+    /// [`Source::rebalances`] has something; no record is taken before it is carried out.
+    Rebalance,
     Nothing,
-}
-
-/// A record, borrowed from librdkafka.
-pub struct Record<'a> {
-    message: BorrowedMessage<'a>,
 }
 
 /// A change of the assignment, to be carried out by the polling thread.
@@ -86,6 +84,9 @@ pub enum PollError {
     /// This client cannot go on, a new one can.
     #[error("the consumer client is no longer usable")]
     Client(#[source] KafkaError),
+    /// A record came past the queue of records, which reads no other: read on by a new client.
+    #[error("a record came by another way than its partition's queue")]
+    Astray,
     /// Needs a person.
     #[error("reading topic {topic} is refused")]
     Refused { topic: String, hint: &'static str, source: KafkaError },
@@ -95,12 +96,16 @@ impl Source {
     /// Creates the client and subscribes; the group is joined while polling.
     pub fn open(config: &ClientConfig, topic: &str, metrics: Metrics) -> Result<Self, OpenError> {
         let context = Rebalancer::new(topic.to_owned(), metrics);
-        let consumer: BaseConsumer<Rebalancer> =
+        let mut consumer: BaseConsumer<Rebalancer> =
             config.create_with_context(context).map_err(OpenError::Create)?;
+        let reader = thread::current();
+        let records =
+            Records::of(consumer.client(), topic, reader.clone()).map_err(OpenError::Create)?;
+        consumer.set_nonempty_callback(move || reader.unpark());
         consumer
             .subscribe(&[topic])
             .map_err(|source| OpenError::Subscribe { topic: topic.to_owned(), source })?;
-        Ok(Self { consumer, topic: topic.to_owned() })
+        Ok(Self { records, consumer, topic: topic.to_owned() })
     }
 
     pub fn topic(&self) -> &str {
@@ -108,20 +113,32 @@ impl Source {
     }
 
     /// Waits up to `patience` for a record or a change of the assignment.
-    pub fn poll(&self, patience: Duration) -> Result<Polled<'_>, PollError> {
-        match self.consumer.poll(patience) {
+    pub fn poll(&mut self, patience: Duration) -> Result<Polled<'_>, PollError> {
+        if self.records.is_empty() {
+            // Rebalances, and what befalls the whole client.
+            match self.consumer.poll(Duration::ZERO) {
+                None => {}
+                Some(Err(error)) => return Err(classify(&self.topic, error)),
+                Some(Ok(_)) => return Err(PollError::Astray),
+            }
+            if self.consumer.context().pending.load(Ordering::Acquire) {
+                return Ok(Polled::Rebalance);
+            }
+            self.records.take(self.consumer.client());
+            if self.records.is_empty() && !patience.is_zero() {
+                // News of either queue that came since it was looked at ends this at once.
+                thread::park_timeout(patience);
+                self.records.take(self.consumer.client());
+            }
+        }
+        match self.records.next() {
             None => Ok(Polled::Nothing),
-            Some(Ok(message)) => Ok(Polled::Record(Record { message })),
-            Some(Err(KafkaError::PartitionEOF(partition))) => {
+            Some(Next::Record(record)) => Ok(Polled::Record(record)),
+            Some(Next::Error(KafkaError::PartitionEOF(partition))) => {
                 Ok(Polled::EndOfPartition(Partition(partition)))
             }
-            Some(Err(error)) => Err(self.classify(error)),
+            Some(Next::Error(error)) => Err(classify(&self.topic, error)),
         }
-    }
-
-    /// Whether [`Source::rebalances`] has something: cheap enough to ask before every record.
-    pub fn has_rebalance(&self) -> bool {
-        self.consumer.context().pending.load(Ordering::Acquire)
     }
 
     /// The changes noted since the last call, in order.
@@ -131,7 +148,9 @@ impl Source {
 
     /// Begins to read the partitions at the given offsets. Must answer every
     /// [`Rebalance::Assigned`], even an empty one.
-    pub fn assign(&self, starts: &[(Partition, Offset)]) -> Result<(), KafkaError> {
+    pub fn assign(&mut self, starts: &[(Partition, Offset)]) -> Result<(), KafkaError> {
+        let partitions = starts.iter().map(|(partition, _)| *partition);
+        self.records.follow(self.consumer.client(), partitions);
         let mut list = TopicPartitionList::with_capacity(starts.len());
         for (partition, offset) in starts {
             list.add_partition_offset(&self.topic, partition.0, KafkaOffset::Offset(offset.0))?;
@@ -140,7 +159,8 @@ impl Source {
     }
 
     /// Gives partitions up. Must answer every [`Rebalance::Revoked`].
-    pub fn release(&self, partitions: &[Partition]) -> Result<(), KafkaError> {
+    pub fn release(&mut self, partitions: &[Partition]) -> Result<(), KafkaError> {
+        self.records.forget(partitions);
         self.consumer.incremental_unassign(&self.list(partitions))
     }
 
@@ -159,7 +179,7 @@ impl Source {
 
     /// Makes the callback give up revoked partitions by itself, for the client's last moments:
     /// its destructor polls until the group is left.
-    pub fn abandon(&self) {
+    pub fn abandon(&mut self) {
         self.consumer.context().closing.store(true, Ordering::Release);
         for rebalance in self.rebalances() {
             if let Rebalance::Revoked { partitions, .. } = rebalance {
@@ -229,57 +249,30 @@ impl Source {
         }
         list
     }
+}
 
-    fn classify(&self, source: KafkaError) -> PollError {
-        use RDKafkaErrorCode as Code;
-        let refused =
-            |hint| PollError::Refused { topic: self.topic.clone(), hint, source: source.clone() };
-        match &source {
-            KafkaError::MessageConsumptionFatal(_) => PollError::Client(source),
-            KafkaError::MessageConsumption(code) => match code {
-                Code::AutoOffsetReset | Code::OffsetOutOfRange => refused(
-                    "the offset to read next is no longer on the broker (retention), so records \
-                     are lost already; look at what is missing, then set the group's offset by \
-                     hand (kafka-consumer-groups --reset-offsets) to go on",
-                ),
-                Code::TopicAuthorizationFailed | Code::GroupAuthorizationFailed => refused(
-                    "grant READ on the topic and READ on the group to this principal (README, \
-                     Kafka ACLs)",
-                ),
-                Code::Authentication | Code::SaslAuthenticationFailed => {
-                    refused("check the security properties of the consume environment")
-                }
-                _ => PollError::Passing(source),
-            },
+fn classify(topic: &str, source: KafkaError) -> PollError {
+    use RDKafkaErrorCode as Code;
+    let refused =
+        |hint| PollError::Refused { topic: topic.to_owned(), hint, source: source.clone() };
+    match &source {
+        KafkaError::MessageConsumptionFatal(_) => PollError::Client(source),
+        KafkaError::MessageConsumption(code) => match code {
+            Code::AutoOffsetReset | Code::OffsetOutOfRange => refused(
+                "the offset to read next is no longer on the broker (retention), so records are \
+                 lost already; look at what is missing, then set the group's offset by hand \
+                 (kafka-consumer-groups --reset-offsets) to go on",
+            ),
+            Code::TopicAuthorizationFailed | Code::GroupAuthorizationFailed => refused(
+                "grant READ on the topic and READ on the group to this principal (README, Kafka \
+                 ACLs)",
+            ),
+            Code::Authentication | Code::SaslAuthenticationFailed => {
+                refused("check the security properties of the consume environment")
+            }
             _ => PollError::Passing(source),
-        }
-    }
-}
-
-impl Record<'_> {
-    /// The record in the words of the pipeline.
-    pub fn event(&self) -> Event<'_> {
-        Event {
-            at: Position::new(self.message.partition(), self.message.offset()),
-            timestamp_ms: self.message.timestamp().to_millis(),
-            key: self.message.key(),
-            value: self.message.payload(),
-            headers: self,
-        }
-    }
-}
-
-impl HeaderList for Record<'_> {
-    fn len(&self) -> usize {
-        self.message.headers().map_or(0, native::header_count)
-    }
-
-    fn get(&self, index: usize) -> (&str, Option<&[u8]>) {
-        self.message.headers().and_then(|headers| native::header(headers, index)).map_or(
-            ("", None),
-            // A name that is not UTF-8 breaks Kafka's own protocol; its value is kept unnamed.
-            |(name, value)| (std::str::from_utf8(name).unwrap_or(""), value),
-        )
+        },
+        _ => PollError::Passing(source),
     }
 }
 

@@ -8,12 +8,14 @@ mod event;
 mod native;
 mod offsets_producer;
 mod position;
+mod records;
 mod reread;
 
 pub use commit_record::{CommitRecord, RecordError};
 pub use committer::{CommitError, Committer};
-pub use consumer::{Committed, OpenError, PollError, Polled, Rebalance, Record, Source};
+pub use consumer::{Committed, OpenError, PollError, Polled, Rebalance, Source};
 pub use event::{Event, HeaderList, NoHeaders};
 pub use offsets_producer::{Membership, TransactionError};
 pub use position::{Offset, Partition, Position};
+pub use records::Record;
 pub use reread::KafkaReread;

@@ -5,6 +5,7 @@
 //! bench            readers in turn, pair by pair, then single figures → target/bench/result.json
 //! bench curves     cost by partitions, types, size, ignored share, latency → target/bench/curves.json
 //! bench stalled    memory and CPU while the sink answers nothing → target/bench/stalled.json
+//! bench hold       the same topic and server for a profiler, until its input ends
 //! ```
 
 #[expect(dead_code, reason = "the live tests' support, of which this needs a part")]
@@ -13,6 +14,7 @@ mod support;
 
 mod append;
 mod curves;
+mod events;
 mod feed;
 mod measure;
 mod null;
@@ -33,6 +35,9 @@ pub type Done = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 struct Args {
     #[command(subcommand)]
     part: Option<Part>,
+    /// Only these readers, and no single figures: for a quick look while working
+    #[arg(long, value_enum, value_delimiter = ',')]
+    readers: Vec<readers::Reader>,
     /// Given by `cargo bench`
     #[arg(long, hide = true, global = true)]
     bench: bool,
@@ -42,6 +47,8 @@ struct Args {
 enum Part {
     Curves,
     Stalled,
+    /// Fills the topic and keeps broker and server up, for a profiler; ends with its input
+    Hold,
     /// Process of its own: counts rows
     Serve(server::ServeArgs),
     /// Process of its own: reads and transcodes the whole topic, and throws the rows away
@@ -56,9 +63,10 @@ fn main() -> Done {
         part(&tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
     };
     match args.part {
-        None => pairs::run(),
+        None => pairs::run(&args.readers),
         Some(Part::Curves) => curves::run(),
         Some(Part::Stalled) => stalled::run(),
+        Some(Part::Hold) => pairs::hold(),
         Some(Part::Null(args)) => null::drain(&args),
         Some(Part::Serve(args)) => on_tokio(&|runtime| runtime.block_on(server::serve(&args))),
         Some(Part::Append(args)) => on_tokio(&|runtime| runtime.block_on(append::append(&args))),

@@ -6,6 +6,7 @@ use generic_consumer::contract::{self, Contract};
 use serde_json::{Value, json};
 
 use crate::Done;
+use crate::events::Drawn;
 use crate::feed::{self, Feed, Filled};
 use crate::measure;
 use crate::readers::summary;
@@ -71,13 +72,9 @@ fn cost(name: &str, shape: Shape, kafka: &Kafka, sink: &Sink) -> Spread {
     let contract = generated(&domain, name, shape.types);
     // Two hundred megabytes, or half a million events.
     let count = (200_000_000 / shape.bytes as u64).min(500_000);
-    let feed = Feed {
-        topic: name,
-        partitions: shape.partitions,
-        count,
-        ignored: ("Ignored", shape.ignored),
-        padded: Some(("note", shape.bytes)),
-    };
+    let ignored = ("Ignored", shape.ignored);
+    let drawn = Drawn { padded: Some(("note", shape.bytes)), ..Drawn::plain(ignored) };
+    let feed = Feed { topic: name, partitions: shape.partitions, count, drawn };
     let filled = feed::fill(kafka, &contract, &feed);
     sink.latency(Duration::from_millis(shape.latency_ms));
     let costs: Vec<f64> = (0..=repeats)

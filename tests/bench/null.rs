@@ -45,7 +45,7 @@ pub fn drain(args: &NullArgs) -> Done {
     let mut plan = Plan::compile(&contract, &table, options)?;
     let metrics = Metrics::register(&mut Registry::default());
     let config = client::consumer_config(&settings.consume, servers);
-    let source = Source::open(&config, &contract.topic, metrics)?;
+    let mut source = Source::open(&config, &contract.topic, metrics)?;
     let mut rows = RowBuffer::with_capacity(1 << 20);
     let (mut written, mut ignored, mut rejected, mut assigned, mut ended) = (0, 0, 0, 0, 0);
     while assigned == 0 || ended < assigned {
@@ -68,7 +68,7 @@ pub fn drain(args: &NullArgs) -> Done {
                 }
             }
             Polled::EndOfPartition(_) => ended += 1,
-            Polled::Nothing => {}
+            Polled::Rebalance | Polled::Nothing => {}
         }
     }
     source.abandon();

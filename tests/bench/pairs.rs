@@ -1,10 +1,12 @@
 //! All readers in turn, again and again: only what ran in the same round is compared.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::Done;
+use crate::measure;
 use crate::readers::{Bench, Reader, Sample};
 use crate::report::{self, Spread};
 use crate::single;
@@ -51,7 +53,9 @@ const GOALS: [Goal; 4] = [
     },
 ];
 
-pub fn run() -> Done {
+/// All readers, or only some of them.
+pub fn run(some: &[Reader]) -> Done {
+    let chosen = if some.is_empty() { &Reader::ALL } else { some };
     let (rounds, events, python_events) =
         if report::quick() { (3, 2_000_000, 200_000) } else { (9, 2_000_000, 1_000_000) };
     let bench = Bench::new(events, python_events);
@@ -62,7 +66,7 @@ pub fn run() -> Done {
     let mut rounds_run: Vec<BTreeMap<Reader, Sample>> = Vec::new();
     for round in 1..=rounds {
         let one: BTreeMap<_, _> =
-            Reader::ALL.into_iter().map(|reader| (reader, bench.measure(reader))).collect();
+            chosen.iter().map(|&reader| (reader, bench.measure(reader))).collect();
         let costs: Vec<String> = one
             .iter()
             .map(|(reader, sample)| format!("{} {:.2}", reader.name(), sample.cpu_a_million()))
@@ -72,6 +76,9 @@ pub fn run() -> Done {
     }
     let readers = readers(&rounds_run);
     let goals = goals(&rounds_run);
+    if !some.is_empty() {
+        return Ok(());
+    }
     let singles = single::measure(&bench);
     report::keep(
         "result",
@@ -81,10 +88,24 @@ pub fn run() -> Done {
     Ok(())
 }
 
+/// Says how to run the consumer on what the readers read.
+pub fn hold() -> Done {
+    let bench = Bench::new(2_000_000, 1_000);
+    let mut process = bench.domain.run(&["DELIVERY", "--until-caught-up"], &[]);
+    measure::to_the_end(&mut process, Duration::from_secs(600));
+    println!("broker {}, topic {}", bench.kafka.bootstrap(), bench.domain.topic);
+    println!(
+        "cd {} && generic-consumer DELIVERY --until-caught-up",
+        bench.domain.folder().display()
+    );
+    std::io::copy(&mut std::io::stdin(), &mut std::io::sink())?;
+    Ok(())
+}
+
 fn readers(rounds: &[BTreeMap<Reader, Sample>]) -> Value {
     let mut rows = Vec::new();
     let mut all = serde_json::Map::new();
-    for reader in Reader::ALL {
+    for &reader in rounds[0].keys() {
         let of = |figure: &dyn Fn(&Sample) -> f64| {
             Spread::of(rounds.iter().map(|round| figure(&round[&reader])))
         };
@@ -108,7 +129,8 @@ fn readers(rounds: &[BTreeMap<Reader, Sample>]) -> Value {
 fn goals(rounds: &[BTreeMap<Reader, Sample>]) -> Value {
     let mut rows = Vec::new();
     let mut all = Vec::new();
-    for goal in GOALS {
+    let ran = |reader| rounds[0].contains_key(&reader);
+    for goal in GOALS.into_iter().filter(|goal| ran(goal.above) && ran(goal.below)) {
         let ratio =
             Spread::of(rounds.iter().map(|round| {
                 round[&goal.above].cpu_a_million() / round[&goal.below].cpu_a_million()

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use serde_json::Value;
 
+use crate::events::Drawn;
 use crate::feed::{self, Feed, Filled};
 use crate::measure::{self, Cost};
 use crate::sink::Sink;
@@ -19,7 +21,7 @@ use crate::support::process::{Process, Start};
 /// The slowest reader takes half a minute on two cores.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Reader {
     Kcat,
     Null,
@@ -89,8 +91,8 @@ impl Bench {
         kafka.create_topic(&small, PARTITIONS);
         let contract = domain.contract();
         let fill = |topic: &str, count| {
-            let ignored = (IGNORED, 0.2);
-            let feed = Feed { topic, partitions: PARTITIONS, count, ignored, padded: None };
+            let drawn = Drawn::plain((IGNORED, 0.2));
+            let feed = Feed { topic, partitions: PARTITIONS, count, drawn };
             feed::fill(&kafka, &contract, &feed)
         };
         let filled = fill(&domain.topic, events);

@@ -7,7 +7,7 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use serde_json::{Value, json};
 
-use crate::feed;
+use crate::events::Drawn;
 use crate::measure;
 use crate::readers::Bench;
 use crate::report::{self, Spread};
@@ -78,7 +78,8 @@ fn latency(bench: &Bench, guarantee: &str, events: usize) -> Spread {
     domain.set("GROUP_ID_DELIVERY", &bench.fresh_group()).set("DELIVERY_GUARANTEE", guarantee);
     domain.set("START_FROM", "latest");
     let mut instance = domain.start_ready();
-    let value = feed::one(&domain.contract(), IGNORED);
+    let drawn = Drawn::plain((IGNORED, 0.0));
+    let (_, value) = drawn.from(&domain.contract(), 1).swap_remove(0);
     let producer: FutureProducer =
         bench.kafka.client().set("linger.ms", "0").create().expect("a producer");
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");

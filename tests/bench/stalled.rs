@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::Done;
+use crate::events::Drawn;
 use crate::feed::{self, Feed};
 use crate::measure;
 use crate::report;
@@ -42,9 +43,8 @@ pub fn run() -> Done {
     ] {
         let name = format!("stalled-{guarantee}-{partitions}");
         let made = Domain::with_partitions(&name, &kafka, &sink.urls(), partitions);
-        let padded = Some(("delivery_id", BYTES));
-        let ignored = (IGNORED, 0.0);
-        let feed = Feed { topic: &name, partitions, count: EVENTS, ignored, padded };
+        let drawn = Drawn { padded: Some(("delivery_id", BYTES)), ..Drawn::plain((IGNORED, 0.0)) };
+        let feed = Feed { topic: &name, partitions, count: EVENTS, drawn };
         feed::fill(&kafka, &made.contract(), &feed);
         for in_flight_mib in [8, 64] {
             made.set("DELIVERY_GUARANTEE", guarantee)

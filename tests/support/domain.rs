@@ -94,6 +94,10 @@ storage = "{storage}"
         self
     }
 
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     pub fn contract(&self) -> Contract {
         let path = format!("contracts.delivery.{DOCUMENT}");
         contract::load(&self.folder.join("contracts"), &path, CHANNEL)

@@ -2,7 +2,7 @@
 //! owns a write stream. What gcp-bigquery-client's own `storage` module lacks, and why we do not
 //! use it, is told in docs/adr/0003-own-append-client.md.
 
-pub(in crate::sink) mod append;
+pub mod append;
 mod auth;
 mod client;
 pub(in crate::sink) mod descriptor;
