@@ -244,9 +244,8 @@ impl<'c> Compiler<'c> {
                 _,
             ) => return Err(self.unfit(schema, column)),
         };
-        // The inner node of a text has its own.
-        let bounds = if matches!(kind, Kind::Text(_)) { None } else { bounds(schema) };
-        Ok(Node { nullable, tag, kind, bounds })
+        // A text's inner node has them too, and never sees a null.
+        Ok(Node { nullable, tag, kind, bounds: bounds(schema) })
     }
 
     fn string_as(&self, kind: &ColumnType, column: &Column) -> Option<Converted> {

@@ -18,6 +18,7 @@ mod extra;
 mod fault;
 mod headers;
 mod kind;
+mod lanes;
 mod names;
 mod number;
 mod plan;

@@ -4,7 +4,8 @@
 //! not JSON. Whether it is UTF-8 is asked at the end, once ([`Scanner::utf8`]).
 
 use super::fault::{Fault, Walked};
-use super::names::digest;
+use super::lanes::{self, LANES};
+use super::names::{digest, same};
 use super::number;
 use super::text::{Text, unicode_escape};
 use crate::pipeline::Reason;
@@ -17,8 +18,8 @@ pub(super) struct Scanner<'a> {
     text: &'a [u8],
     at: usize,
     depth: usize,
-    /// All that strings have been made of, or-ed together: whether a byte was beyond ASCII.
-    letters: u64,
+    /// Whether a string, or what stands close behind it, has a byte beyond ASCII.
+    beyond_ascii: bool,
 }
 
 /// Keys of the objects being skipped, to find one that repeats. Kept between events so that
@@ -30,9 +31,6 @@ pub(super) struct Keys {
     /// The text is known to have no repeated key: do not look.
     pub(super) distinct: bool,
 }
-
-/// The high bit of each byte of a word: set in bytes beyond ASCII.
-const HIGH: u64 = 0x8080_8080_8080_8080;
 
 pub(super) fn utf8(text: &[u8]) -> Walked<()> {
     match std::str::from_utf8(text) {
@@ -81,7 +79,7 @@ impl Keys {
 
 impl<'a> Scanner<'a> {
     pub(super) fn new(text: &'a [u8]) -> Self {
-        Self { text, at: 0, depth: 0, letters: 0 }
+        Self { text, at: 0, depth: 0, beyond_ascii: false }
     }
 
     /// What has not been read yet.
@@ -112,7 +110,7 @@ impl<'a> Scanner<'a> {
     /// Whether what was read is UTF-8; to be asked at the end. Only strings can have bytes beyond
     /// ASCII, and most texts have none at all.
     pub(super) fn utf8(&self) -> Walked<()> {
-        if self.letters & HIGH == 0 { Ok(()) } else { utf8(self.text) }
+        if self.beyond_ascii { utf8(self.text) } else { Ok(()) }
     }
 
     /// Enters the array or object whose first byte was just peeked.
@@ -158,7 +156,7 @@ impl<'a> Scanner<'a> {
     pub(super) fn take(&mut self, comma_key_colon: &[u8], comma: bool) -> Option<Text<'a>> {
         let wanted = &comma_key_colon[usize::from(!comma)..];
         let end = self.at + wanted.len();
-        if self.text.get(self.at..end)? != wanted {
+        if !same(self.text.get(self.at..end)?, wanted) {
             return None;
         }
         self.at = end;
@@ -223,39 +221,28 @@ impl<'a> Scanner<'a> {
         Ok(Text { raw, escaped: true })
     }
 
-    /// Moves to the next quote, backslash or control character, eight bytes at a time: subtracting
-    /// borrows from the high bit of bytes that are small enough. Turning bit 1 over brings the
-    /// quote (0x22) down beside the control characters and the space (0x20) up out of them, so
-    /// that one subtraction finds both. A borrow may make the bytes above a hit look like hits;
-    /// the lowest counts.
+    /// Moves to the next quote, backslash or control character.
     #[inline]
     fn plain(&mut self) {
-        const ONES: u64 = 0x0101_0101_0101_0101;
-        let mut at = self.at;
-        let mut letters = self.letters;
-        while let Some(Ok(chunk)) = self.text.get(at..at + 8).map(<[u8; 8]>::try_from) {
-            let word = u64::from_le_bytes(chunk);
-            let quote_or_control = (word ^ (ONES * 0x02)).wrapping_sub(ONES * 0x21);
-            let backslash = (word ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
-            let found = (quote_or_control | backslash) & !word & HIGH;
-            letters |= word;
-            if found != 0 {
-                self.at = at + (found.trailing_zeros() / 8) as usize;
-                self.letters = letters;
+        while let Some(block) = self.text[self.at..].first_chunk() {
+            let look = lanes::look(block);
+            self.beyond_ascii |= look.beyond_ascii;
+            self.at += look.end;
+            if look.end < LANES {
                 return;
             }
-            at += 8;
         }
-        // Fewer than eight bytes before the end of the text.
-        while let Some(byte) = self.text.get(at) {
-            if matches!(byte, b'"' | b'\\' | 0..0x20) {
-                break;
-            }
-            letters |= u64::from(*byte);
-            at += 1;
-        }
-        self.at = at;
-        self.letters = letters;
+        self.plain_to_the_end();
+    }
+
+    /// The same for what is left behind the last whole block.
+    fn plain_to_the_end(&mut self) {
+        let rest = &self.text[self.at..];
+        let mut block = [b'"'; LANES];
+        block[..rest.len()].copy_from_slice(rest);
+        let look = lanes::look(&block);
+        self.beyond_ascii |= look.beyond_ascii;
+        self.at += look.end;
     }
 
     /// Checks one escape, a surrogate pair as one: half a pair is no character.

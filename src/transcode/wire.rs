@@ -33,16 +33,20 @@ impl Tag {
 
     #[inline]
     pub(super) fn write(self, row: &mut Vec<u8>) {
-        // All four bytes are one store; what is too much goes again.
-        let end = row.len() + usize::from(self.used);
-        row.extend_from_slice(&self.bytes);
-        row.truncate(end);
+        put(row, u32::from_le_bytes(self.bytes).into(), self.used.into());
     }
 
+    /// The key and a varint, as one store.
     #[inline]
     pub(super) fn varint(self, value: u64, row: &mut Vec<u8>) {
-        self.write(row);
-        varint(value, row);
+        if value >= 1 << 56 {
+            self.write(row);
+            return long_varint(value, row);
+        }
+        let (spread, used) = short_varint(value);
+        let key = u32::from_le_bytes(self.bytes);
+        let both = u128::from(key) | u128::from(spread) << (8 * self.used);
+        put(row, both, usize::from(self.used) + used);
     }
 
     #[inline]
@@ -57,8 +61,7 @@ impl Tag {
 
     #[inline]
     pub(super) fn bytes(self, value: &[u8], row: &mut Vec<u8>) {
-        self.write(row);
-        varint(value.len() as u64, row);
+        self.varint(value.len() as u64, row);
         row.extend_from_slice(value);
     }
 
@@ -95,34 +98,37 @@ fn close(row: &mut Vec<u8>, length_at: usize) {
     row[length_at + extra] &= 0x7f;
 }
 
+/// Appends the first `used` bytes of a word: all of them are one store, and what is too much goes
+/// again.
 #[inline]
-pub(super) fn varint(value: u64, row: &mut Vec<u8>) {
-    if value < 0x80 {
-        row.push(value as u8);
-    } else if value < 1 << 56 {
-        middle_varint(value, row);
-    } else {
-        let mut rest = value;
-        while rest >= 0x80 {
-            row.push(rest as u8 | 0x80);
-            rest >>= 7;
-        }
-        row.push(rest as u8);
-    }
+fn put(row: &mut Vec<u8>, word: u128, used: usize) {
+    let end = row.len() + used;
+    row.extend_from_slice(&word.to_le_bytes());
+    row.truncate(end);
 }
 
-/// A varint of two to eight bytes, as a time in microseconds is, without a loop: the seven-bit
-/// groups are spread over the bytes of a word by halves, quarters and eighths, and all bytes but
-/// the last are marked as not the last.
-fn middle_varint(value: u64, row: &mut Vec<u8>) {
+/// A varint of up to eight bytes, as a time in microseconds is, and how many it has; without a
+/// loop: the seven-bit groups are spread over the bytes of a word by halves, quarters and eighths,
+/// and all bytes but the last are marked as not the last.
+#[inline]
+fn short_varint(value: u64) -> (u64, usize) {
+    if value < 0x80 {
+        return (value, 1);
+    }
     let halves = (value & 0x0fff_ffff) | ((value & 0x00ff_ffff_f000_0000) << 4);
     let quarters = (halves & 0x0000_3fff_0000_3fff) | ((halves & 0x0fff_c000_0fff_c000) << 2);
     let spread = (quarters & 0x007f_007f_007f_007f) | ((quarters & 0x3f80_3f80_3f80_3f80) << 1);
     let used = varint_len(value);
     let more = 0x8080_8080_8080_8080 & ((1 << (8 * (used - 1))) - 1);
-    let end = row.len() + used;
-    row.extend_from_slice(&(spread | more).to_le_bytes());
-    row.truncate(end);
+    (spread | more, used)
+}
+
+fn long_varint(mut value: u64, row: &mut Vec<u8>) {
+    while value >= 0x80 {
+        row.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    row.push(value as u8);
 }
 
 #[inline]

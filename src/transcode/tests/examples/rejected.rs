@@ -290,6 +290,16 @@ fn rules_beyond_types_are_the_json_schemas() {
     assert_eq!(reason, Reason::ContractViolation);
     assert_eq!(detail, "/count: value is less than the minimum of 1");
 
+    // A null that its rules do not take, in a column of JSON text: two types disagree about it.
+    let strict = schema!({"type": "object", "required": ["status"], "properties": {
+        "status": {"type": ["string", "null"], "enum": ["ok"]},
+    }});
+    let other = schema!({"type": "object", "properties": {"status": {"type": "integer"}}});
+    let fixture = &mut Setup::of(vec![("A", strict), ("B", other)]).build();
+    row(fixture, r#"{"event_type":"A","status":"ok"}"#);
+    let (reason, _) = rejected(fixture, r#"{"event_type":"A","status":null}"#);
+    assert_eq!(reason, Reason::ContractViolation);
+
     // A null that a rule asks for is no absence. (The twin reads no `oneOf`.)
     let schema = schema!({
         "type": "object",

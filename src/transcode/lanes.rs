@@ -1,0 +1,130 @@
+//! Sixteen bytes of a string looked at together: where its plain run ends, and whether one is
+//! beyond ASCII. With SSE2, which every x86-64 has, and without; the tests hold the two together.
+
+pub(super) const LANES: usize = 16;
+
+/// What a block holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Look {
+    /// Index of the first quote, backslash or control character; [`LANES`] where there is none.
+    pub(super) end: usize,
+    /// Whether any byte is beyond ASCII.
+    pub(super) beyond_ascii: bool,
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(super) use sse2::look;
+
+#[cfg(not(target_arch = "x86_64"))]
+pub(super) use portable::look;
+
+#[cfg(target_arch = "x86_64")]
+mod sse2 {
+    use std::arch::x86_64::{
+        _mm_cmpeq_epi8, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set_epi64x,
+        _mm_set1_epi8,
+    };
+
+    use super::{LANES, Look};
+
+    #[inline]
+    #[expect(unsafe_code, reason = "a target feature is named, not seen")]
+    pub(in super::super) fn look(block: &[u8; LANES]) -> Look {
+        // SAFETY: SSE2 belongs to every x86-64.
+        unsafe { with_sse2(block) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "sse2")]
+    fn with_sse2(block: &[u8; LANES]) -> Look {
+        let half = |at: usize| {
+            let mut bytes = [0; 8];
+            bytes.copy_from_slice(&block[at..at + 8]);
+            i64::from_le_bytes(bytes)
+        };
+        let bytes = _mm_set_epi64x(half(8), half(0));
+        let equal = |byte: u8| _mm_cmpeq_epi8(bytes, _mm_set1_epi8(byte as i8));
+        // Unsigned bytes up to 0x1f are their own minimum with it.
+        let control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
+        let ends = _mm_or_si128(_mm_or_si128(equal(b'"'), equal(b'\\')), control);
+        // One more bit stands for the end of the block.
+        let end = (_mm_movemask_epi8(ends) | 1 << LANES).trailing_zeros() as usize;
+        Look { end, beyond_ascii: _mm_movemask_epi8(bytes) != 0 }
+    }
+}
+
+#[cfg(any(test, not(target_arch = "x86_64")))]
+mod portable {
+    use super::{LANES, Look};
+
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    /// The high bit of each byte of a word: set in bytes beyond ASCII.
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+
+    #[inline]
+    pub(in super::super) fn look(block: &[u8; LANES]) -> Look {
+        let mut halves = [0; 2];
+        for (half, bytes) in halves.iter_mut().zip(block.as_chunks().0) {
+            *half = u64::from_le_bytes(*bytes);
+        }
+        let [low, high] = halves;
+        let end = match (ends(low), ends(high)) {
+            (0, 0) => LANES,
+            (0, high) => LANES / 2 + first(high),
+            (low, _) => first(low),
+        };
+        Look { end, beyond_ascii: (low | high) & HIGH != 0 }
+    }
+
+    fn first(found: u64) -> usize {
+        found.trailing_zeros() as usize / 8
+    }
+
+    /// Subtracting borrows from the high bit of bytes that are small enough. Turning bit 1 over
+    /// brings the quote (0x22) down beside the control characters and the space (0x20) up out of
+    /// them, so that one subtraction finds both. A borrow may make the bytes above a hit look like
+    /// hits; the lowest counts.
+    fn ends(word: u64) -> u64 {
+        let quote_or_control = (word ^ (ONES * 0x02)).wrapping_sub(ONES * 0x21);
+        let backslash = (word ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
+        (quote_or_control | backslash) & !word & HIGH
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn plainly(block: &[u8; LANES]) -> Look {
+        let ends = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
+        Look { end: block.iter().position(ends).unwrap_or(LANES), beyond_ascii: !block.is_ascii() }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4_096))]
+
+        #[test]
+        fn both_ways_see_what_is_plainly_there(
+            block in prop::array::uniform16(prop_oneof![
+                any::<u8>(), b' '..=b'~', Just(b'"'), Just(b'\\'), 0..0x22u8, 0x7e..0x82u8
+            ]),
+        ) {
+            prop_assert_eq!(look(&block), plainly(&block));
+            prop_assert_eq!(portable::look(&block), plainly(&block));
+        }
+    }
+
+    #[test]
+    fn every_byte_in_every_lane() {
+        for byte in 0..=u8::MAX {
+            for lane in 0..LANES {
+                let mut block = [b'a'; LANES];
+                block[lane] = byte;
+                assert_eq!(look(&block), plainly(&block), "{byte:#x} in lane {lane}");
+                assert_eq!(portable::look(&block), plainly(&block), "{byte:#x} in lane {lane}");
+            }
+        }
+    }
+}
