@@ -88,6 +88,11 @@ bench-curves: setup bench-setup ## Cost curves, and memory with a stalled sink; 
 	$(CARGO) bench --locked --bench bench -- stalled
 	$$(tests/bench/python/venv.sh $(CARGO_TARGET_DIR)) tests/bench/python/plot.py $(CARGO_TARGET_DIR)/bench docs/performance
 
+.PHONY: instructions
+instructions: setup ## Instructions of the hot path under valgrind; beyond a limit it fails
+	runner=$$(tests/bench/runner.sh $(CARGO_TARGET_DIR)) && \
+	  GUNGRAUN_RUNNER=$$runner $(CARGO) bench --locked --bench instructions
+
 .PHONY: bench-setup
 bench-setup:
 	@tests/bench/setup.sh

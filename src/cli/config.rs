@@ -6,7 +6,6 @@ use comfy_table::{ContentArrangement, Table, presets};
 
 use super::args::ConfigArgs;
 use super::{Exit, Failure};
-use crate::clock::Clock;
 use crate::config::keys::{IMPORT_PATH, Key, PARTITION_BY};
 use crate::config::{Complaint, ContractSettings, Resolved, Rows, load_and_check};
 use crate::contract::{self, Contract};
@@ -65,7 +64,6 @@ fn check(
         ignore: settings.ignore_events.clone(),
         layout: rows.layout,
         partition_by: rows.partition_by.clone(),
-        clock: Clock::System,
         // No record is read here.
         max_row_bytes: usize::MAX,
     };

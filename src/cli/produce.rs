@@ -177,7 +177,6 @@ fn check(records: &[Record], settings: &Settings, contract: &Contract) -> Result
         ignore: settings.contract.ignore_events.clone(),
         layout: RowLayout::Columns,
         partition_by: "_ingested_at".to_owned(),
-        clock: Clock::System,
         max_row_bytes: super::run::LARGEST_ROW,
     };
     let mut plan =

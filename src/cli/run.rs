@@ -135,7 +135,6 @@ impl Run<'_> {
             ignore: settings.contract.ignore_events.clone(),
             layout: write.layout,
             partition_by: write.partition_by.clone(),
-            clock: Clock::System,
             max_row_bytes: LARGEST_ROW,
         };
         let plan = Plan::compile(contract, &schema, options).map_err(|error| {

@@ -1,14 +1,13 @@
 //! Contract × table → plan.
 
 use super::kind::{Discriminator, Fate, Kinds, Path};
-use super::names::Names;
+use super::names::{Key, Names};
 use super::plan::{Converted, Field, Kind, Node, NumberAs, Object, Rest};
 use super::position::PositionColumns;
 use super::rules::Rules;
 use super::walk::Scratch;
 use super::wire::{Tag, WireType};
 use super::{EventPlan, Plan};
-use crate::clock::Clock;
 use crate::config::RowLayout;
 use crate::contract::{
     self, Bounds, Contract, EventSchema, Property, Schema, SchemaKind, Validation,
@@ -25,7 +24,6 @@ pub struct PlanOptions {
     pub layout: RowLayout,
     /// Name of the column that the table's day partition goes by.
     pub partition_by: String,
-    pub clock: Clock,
     /// The largest row, and the largest value, that fits an append (20 MB with what frames it).
     pub max_row_bytes: usize,
 }
@@ -73,7 +71,6 @@ impl Plan {
             position,
             extra,
             partition_by_timestamp: options.partition_by.eq_ignore_ascii_case("_kafka_timestamp"),
-            clock: options.clock,
             max_row_bytes: options.max_row_bytes,
             scratch,
         })
@@ -186,7 +183,7 @@ impl<'c> Compiler<'c> {
                 }
                 None => self.checked(&property.schema, property.required)?,
             };
-            let key = format!(",\"{}\":", property.name).into_bytes().into();
+            let key = Key::new(&property.name);
             fields.push(Field { name: property.name.as_str().into(), key, node });
         }
         let names = Names::new(properties.iter().map(|property| property.name.as_str()));

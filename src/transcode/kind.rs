@@ -3,7 +3,7 @@
 use memchr::memmem::Finder;
 
 use super::fault::{Fault, Walked, json_type};
-use super::names::Names;
+use super::names::{Key, Names};
 use super::scan::Scanner;
 use super::text::Text;
 use crate::pipeline::Reason;
@@ -126,10 +126,11 @@ pub(super) enum Found<'a> {
     NoObject,
 }
 
-/// The keys that lead to the event type, from the outside in, and the same keys in quotes.
+/// The keys that lead to the event type, from the outside in: as names, as members, in quotes.
 #[derive(Debug, Clone)]
 pub(super) struct Path {
     keys: Box<[Box<str>]>,
+    taken: Box<[Key]>,
     quoted: Box<[Finder<'static>]>,
 }
 
@@ -138,6 +139,7 @@ impl Path {
         let quoted = |key: &String| Finder::new(&format!("\"{key}\"")).into_owned();
         Self {
             keys: keys.iter().map(|key| key.as_str().into()).collect(),
+            taken: keys.iter().map(|key| Key::new(key)).collect(),
             quoted: keys.iter().map(quoted).collect(),
         }
     }
@@ -150,14 +152,14 @@ impl Path {
     ) -> Walked<(Found<'a>, &'a [u8])> {
         let mut scanner = Scanner::new(text);
         let mut found = Found::NoObject;
-        for wanted in &self.keys {
+        for (wanted, quick) in self.keys.iter().zip(&self.taken) {
             if scanner.peek()? != b'{' {
                 return Ok((found, &[]));
             }
             found = Found::Missing;
             scanner.open()?;
             let mut first = true;
-            loop {
+            while !scanner.take(quick, first) {
                 let Some(key) = scanner.key(first)? else { return Ok((found, &[])) };
                 first = false;
                 if key.resolve(scratch) == wanted.as_bytes() {

@@ -44,7 +44,6 @@ use self::position::PositionColumns;
 use self::rules::Rules;
 use self::walk::{Scratch, Walk};
 use self::wire::Tag;
-use crate::clock::Clock;
 use crate::pipeline::{Reason, Rejection, Transcoded};
 use crate::row::RowBuffer;
 use crate::source::Event;
@@ -61,7 +60,6 @@ pub struct Plan {
     extra: Option<Tag>,
     /// The table's day partition goes by `_kafka_timestamp`.
     partition_by_timestamp: bool,
-    clock: Clock,
     max_row_bytes: usize,
     scratch: Scratch,
 }
@@ -82,7 +80,8 @@ impl Plan {
         &self.ignored_labels
     }
 
-    /// Writes the record's row behind `rows`, or answers why there is none.
+    /// Writes the record's row behind `rows`, or answers why there is none. `ingested_at_micros` is
+    /// now, or a moment ago: microseconds since the epoch.
     pub fn transcode(
         &mut self,
         event: &Event<'_>,
@@ -131,7 +130,7 @@ impl Plan {
         };
         within(value.len(), self.max_row_bytes, "value")?;
         let plan = &self.events[index];
-        let window = Window { clock: self.clock };
+        let window = Window { now_micros: ingested_at_micros };
         rows.push(event.at, |row| {
             let start = row.len();
             if self.partition_by_timestamp {

@@ -1,6 +1,6 @@
 //! The compiled form of a contract over a table: what the walk is led by.
 
-use super::names::Names;
+use super::names::{Key, Names};
 use super::wire::Tag;
 use crate::contract::Bounds;
 
@@ -35,8 +35,7 @@ pub(super) enum Rest {
 #[derive(Debug)]
 pub(super) struct Field {
     pub(super) name: Box<str>,
-    /// The name as a member's key in a text: a comma, the key in quotes, a colon.
-    pub(super) key: Box<[u8]>,
+    pub(super) key: Key,
     pub(super) node: Node,
 }
 

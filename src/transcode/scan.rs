@@ -5,7 +5,7 @@
 
 use super::fault::{Fault, Walked};
 use super::lanes::{self, LANES};
-use super::names::{digest, same};
+use super::names::{Key, digest};
 use super::number;
 use super::text::{Text, unicode_escape};
 use crate::pipeline::Reason;
@@ -150,19 +150,22 @@ impl<'a> Scanner<'a> {
         Ok(key)
     }
 
-    /// Reads a key and its colon if the text goes on with just these bytes, `"key":` after a
-    /// comma or without one. Most texts have no white space there.
+    /// Reads the next member's key, with its colon and the comma before it, if it is this one and
+    /// no white space is there.
     #[inline]
-    pub(super) fn take(&mut self, comma_key_colon: &[u8], comma: bool) -> Option<Text<'a>> {
-        let wanted = &comma_key_colon[usize::from(!comma)..];
-        let end = self.at + wanted.len();
-        if !same(self.text.get(self.at..end)?, wanted) {
-            return None;
+    pub(super) fn take(&mut self, key: &Key, first: bool) -> bool {
+        match key.begins(self.rest(), !first) {
+            Some(length) => {
+                self.at += length;
+                true
+            }
+            None => false,
         }
-        self.at = end;
-        // The key without its quotes and the colon.
-        let raw = self.text.get(end + 2 - comma_key_colon.len()..end - 2)?;
-        Some(Text { raw, escaped: false })
+    }
+
+    /// How much has been read.
+    pub(super) fn at(&self) -> usize {
+        self.at
     }
 
     /// In an array: whether another item follows.

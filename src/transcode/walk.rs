@@ -207,8 +207,7 @@ impl<'p, 'a> Walk<'p, 'a> {
             let field = &object.fields[index];
             let is_array = matches!(field.node.kind, Kind::Array(_));
             if is_array || matches!(field.node.kind, Kind::Object(_)) {
-                let step = Step::Key { start: self.scanner.start_of(key), length: key.raw.len() };
-                self.scratch.extra.enter(step, is_array);
+                self.scratch.extra.enter(key, is_array);
                 self.value(&field.node, row).map_err(|fault| fault.under_key(&field.name))?;
                 self.scratch.extra.leave();
             } else {
@@ -225,19 +224,25 @@ impl<'p, 'a> Walk<'p, 'a> {
 
     /// Reads the next member's key if it is the one that came here the last time.
     #[inline]
-    fn guessed(&mut self, object: &Object, guess: usize, first: bool) -> Option<(Text<'a>, usize)> {
+    fn guessed(&mut self, object: &Object, guess: usize, first: bool) -> Option<(Step, usize)> {
         let index = self.scratch.order[guess] as usize;
-        let key = self.scanner.take(&object.fields.get(index)?.key, !first)?;
-        Some((key, index))
+        let field = object.fields.get(index)?;
+        if !self.scanner.take(&field.key, first) {
+            return None;
+        }
+        let length = field.name.len();
+        // Behind it are a quote and the colon.
+        Some((Step::Key { start: self.scanner.at() - 2 - length, length }, index))
     }
 
     /// Reads the next member's key and finds its field; a member without one is done with here.
-    fn declared(&mut self, object: &Object, guess: usize) -> Walked<Option<(Text<'a>, usize)>> {
+    fn declared(&mut self, object: &Object, guess: usize) -> Walked<Option<(Step, usize)>> {
         let key = self.scanner.key_here()?;
         match object.names.find(key.resolve(&mut self.scratch.text)) {
             Some(index) => {
                 self.scratch.order[guess] = index as u32;
-                Ok(Some((key, index)))
+                let start = self.scanner.start_of(key);
+                Ok(Some((Step::Key { start, length: key.raw.len() }, index)))
             }
             None => self.undeclared(object.rest, key).map(|()| None),
         }

@@ -36,17 +36,20 @@ impl Tag {
         put(row, u32::from_le_bytes(self.bytes).into(), self.used.into());
     }
 
-    /// The key and a varint, as one store.
+    /// The key and a varint; a short one, as lengths are, in one store.
     #[inline]
     pub(super) fn varint(self, value: u64, row: &mut Vec<u8>) {
-        if value >= 1 << 56 {
-            self.write(row);
-            return long_varint(value, row);
+        if value < 0x80 {
+            let key = u64::from(u32::from_le_bytes(self.bytes));
+            return put(row, key | value << (8 * self.used), usize::from(self.used) + 1);
         }
-        let (spread, used) = short_varint(value);
-        let key = u32::from_le_bytes(self.bytes);
-        let both = u128::from(key) | u128::from(spread) << (8 * self.used);
-        put(row, both, usize::from(self.used) + used);
+        self.write(row);
+        if value < 1 << 56 {
+            let (spread, used) = middle_varint(value);
+            put(row, spread, used);
+        } else {
+            long_varint(value, row);
+        }
     }
 
     #[inline]
@@ -101,20 +104,17 @@ fn close(row: &mut Vec<u8>, length_at: usize) {
 /// Appends the first `used` bytes of a word: all of them are one store, and what is too much goes
 /// again.
 #[inline]
-fn put(row: &mut Vec<u8>, word: u128, used: usize) {
+fn put(row: &mut Vec<u8>, word: u64, used: usize) {
     let end = row.len() + used;
     row.extend_from_slice(&word.to_le_bytes());
     row.truncate(end);
 }
 
-/// A varint of up to eight bytes, as a time in microseconds is, and how many it has; without a
+/// A varint of two to eight bytes, as a time in microseconds is, and how many it has; without a
 /// loop: the seven-bit groups are spread over the bytes of a word by halves, quarters and eighths,
 /// and all bytes but the last are marked as not the last.
 #[inline]
-fn short_varint(value: u64) -> (u64, usize) {
-    if value < 0x80 {
-        return (value, 1);
-    }
+fn middle_varint(value: u64) -> (u64, usize) {
     let halves = (value & 0x0fff_ffff) | ((value & 0x00ff_ffff_f000_0000) << 4);
     let quarters = (halves & 0x0000_3fff_0000_3fff) | ((halves & 0x0fff_c000_0fff_c000) << 2);
     let spread = (quarters & 0x007f_007f_007f_007f) | ((quarters & 0x3f80_3f80_3f80_3f80) << 1);

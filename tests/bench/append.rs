@@ -121,7 +121,6 @@ fn rows(
         ignore: Vec::new(),
         layout: RowLayout::Columns,
         partition_by: "_ingested_at".to_owned(),
-        clock: Clock::System,
         max_row_bytes: REQUEST,
     };
     let mut plan = Plan::compile(contract, table, options)?;

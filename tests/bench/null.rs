@@ -39,7 +39,6 @@ pub fn drain(args: &NullArgs) -> Done {
         ignore: at.ignore_events.clone(),
         layout: write.layout,
         partition_by: write.partition_by.clone(),
-        clock: Clock::System,
         max_row_bytes: 19_000_000,
     };
     let mut plan = Plan::compile(&contract, &table, options)?;

@@ -4,7 +4,6 @@
 use std::path::Path;
 use std::time::Instant;
 
-use generic_consumer::clock::Clock;
 use generic_consumer::config::RowLayout;
 use generic_consumer::contract;
 use generic_consumer::pipeline::{BatchId, Ledger, Span, Transcoded};
@@ -53,7 +52,6 @@ impl Transcoding {
             ignore: vec![IGNORED.to_owned()],
             layout: RowLayout::Columns,
             partition_by: "occurred_at".to_owned(),
-            clock: Clock::Fixed(NOW_MICROS),
             max_row_bytes: 1 << 20,
         };
         let plan = Plan::compile(&contract, &table, options).expect("it fits");

@@ -6,7 +6,6 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use generic_consumer::clock::Clock;
 use generic_consumer::config::RowLayout;
 use generic_consumer::contract;
 use generic_consumer::pipeline::Transcoded;
@@ -91,7 +90,6 @@ fn plan() -> Plan {
         ignore: vec!["Ignored".to_owned()],
         layout: RowLayout::Columns,
         partition_by: "at".to_owned(),
-        clock: Clock::Fixed(1_795_255_200_000_000),
         max_row_bytes: 1 << 20,
     };
     Plan::compile(&contract, &table, options).unwrap()
@@ -119,7 +117,7 @@ fn an_accepted_event_allocates_nothing() {
                 headers: &headers,
             };
             let before = ALLOCATIONS.get();
-            match plan.transcode(&event, 1, &mut rows) {
+            match plan.transcode(&event, 1_795_255_200_000_000, &mut rows) {
                 Transcoded::Row | Transcoded::Ignored(_) => {}
                 Transcoded::Rejected(why) => panic!("{why:?} of {value}"),
             }

@@ -7,7 +7,6 @@
 
 use std::path::{Path, PathBuf};
 
-use generic_consumer::clock::Clock;
 use generic_consumer::config::RowLayout;
 use generic_consumer::contract::{self, Contract};
 use generic_consumer::pipeline::Transcoded;
@@ -88,7 +87,6 @@ fn plan(contract: &Contract, layout: RowLayout) -> Plan {
         ignore: Vec::new(),
         layout,
         partition_by: "_ingested_at".to_owned(),
-        clock: Clock::Fixed(NOW),
         max_row_bytes: 19_000_000,
     };
     Plan::compile(contract, &table, options).expect("compiles")

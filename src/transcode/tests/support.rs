@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 
 use super::descriptor::{Cell, decode};
 use super::oracle::{Oracle, Verdict};
-use crate::clock::Clock;
 use crate::config::RowLayout;
 use crate::contract::{self, Contract, Discriminator};
 use crate::pipeline::{Rejection, Transcoded};
@@ -14,7 +13,6 @@ use crate::transcode::{Plan, PlanOptions};
 
 /// 2026-11-21 10:00:00 UTC.
 pub(super) const NOW: i64 = 1_795_255_200_000_000;
-pub(super) const INGESTED: i64 = NOW + 1;
 
 pub(super) struct Setup {
     pub(super) events: Vec<(&'static str, Value)>,
@@ -49,7 +47,6 @@ impl Setup {
             ignore: self.ignore.iter().map(|name| (*name).to_owned()).collect(),
             layout: self.layout,
             partition_by: self.partition_by.to_owned(),
-            clock: Clock::Fixed(NOW),
             max_row_bytes: self.max_bytes,
         };
         let oracle = Oracle {
@@ -93,7 +90,7 @@ impl Fixture {
         let value = Some(value.as_bytes());
         let at = Position::new(3, 41);
         let event = Event { at, timestamp_ms: None, key: None, value, headers: &NoHeaders };
-        self.plan.transcode(&event, INGESTED, &mut RowBuffer::default())
+        self.plan.transcode(&event, NOW, &mut RowBuffer::default())
     }
 
     /// Transcodes a record, and holds the twin's verdict against it.
@@ -111,7 +108,7 @@ impl Fixture {
         })
         .unwrap();
         let before = rows.bytes();
-        let became = match self.plan.transcode(event, INGESTED, &mut rows) {
+        let became = match self.plan.transcode(event, NOW, &mut rows) {
             Transcoded::Row => {
                 assert_eq!(rows.positions(), [Position::new(0, 0), event.at]);
                 Became::Row(decode(&self.table, last_row(&rows.frames()[before..])))
@@ -133,7 +130,7 @@ impl Fixture {
             Became::Rejected(rejection) => Verdict::Rejected(rejection.reason),
         };
         let shown = event.value.map(String::from_utf8_lossy);
-        assert_eq!(verdict, self.oracle.judge(event, INGESTED), "{became:?} of {shown:?}");
+        assert_eq!(verdict, self.oracle.judge(event, NOW), "{became:?} of {shown:?}");
         became
     }
 }
