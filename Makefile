@@ -18,7 +18,7 @@ help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
 .PHONY: test
-test: setup fmt lint doc fast live manifests delivery ## What is missing is installed (Debian), then every check and test but `make nix`
+test: setup fmt lint doc fast instructions live manifests delivery ## What is missing is installed (Debian), then every check and test but `make nix`
 
 .PHONY: setup
 setup: ## Install what the tests need and this machine lacks (Debian), or say what it is
@@ -92,6 +92,10 @@ bench-curves: setup bench-setup ## Cost curves, and memory with a stalled sink; 
 instructions: setup ## Instructions of the hot path under valgrind; beyond a limit it fails
 	runner=$$(tests/bench/runner.sh $(CARGO_TARGET_DIR)) && \
 	  GUNGRAUN_RUNNER=$$runner $(CARGO) bench --locked --bench instructions
+
+.PHONY: fuzz
+fuzz: ## The transcoder against its plain twin, by coverage, for FUZZ_SECONDS (600); the corpus is kept
+	tests/fuzz/run.sh $(CARGO_TARGET_DIR)
 
 .PHONY: bench-setup
 bench-setup:

@@ -17,12 +17,15 @@ use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
-use super::records::{Next, Record, Records};
+use super::records::{Record, Records};
 use super::{CommitRecord, Membership, Offset, Partition, RecordError, native};
 use crate::config::StartFrom;
 use crate::sink::StreamPlace;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::PartitionLabel;
+
+/// Records between two looks at the client's own queue: less than a millisecond's.
+const SERVED_EVERY: u32 = 500;
 
 /// How long one request for offsets or metadata may take before it is tried again.
 const REQUEST: Duration = Duration::from_secs(10);
@@ -33,6 +36,8 @@ pub struct Source {
     records: Records,
     consumer: BaseConsumer<Rebalancer>,
     topic: String,
+    /// Records until the client's own queue is served again.
+    until_served: u32,
 }
 
 /// What a poll brought.
@@ -105,7 +110,7 @@ impl Source {
         consumer
             .subscribe(&[topic])
             .map_err(|source| OpenError::Subscribe { topic: topic.to_owned(), source })?;
-        Ok(Self { records, consumer, topic: topic.to_owned() })
+        Ok(Self { records, consumer, topic: topic.to_owned(), until_served: 0 })
     }
 
     pub fn topic(&self) -> &str {
@@ -114,30 +119,41 @@ impl Source {
 
     /// Waits up to `patience` for a record or a change of the assignment.
     pub fn poll(&mut self, patience: Duration) -> Result<Polled<'_>, PollError> {
-        if self.records.is_empty() {
-            // Rebalances, and what befalls the whole client.
-            match self.consumer.poll(Duration::ZERO) {
-                None => {}
-                Some(Err(error)) => return Err(classify(&self.topic, error)),
-                Some(Ok(_)) => return Err(PollError::Astray),
-            }
-            if self.consumer.context().pending.load(Ordering::Acquire) {
+        let mut taken = None;
+        if self.until_served > 0 {
+            self.until_served -= 1;
+            taken = self.records.next();
+        }
+        if taken.is_none() {
+            if self.serve()? {
                 return Ok(Polled::Rebalance);
             }
-            self.records.take(self.consumer.client());
-            if self.records.is_empty() && !patience.is_zero() {
-                // News of either queue that came since it was looked at ends this at once.
-                thread::park_timeout(patience);
-                self.records.take(self.consumer.client());
-            }
+            taken = self.records.next();
         }
-        match self.records.next() {
-            None => Ok(Polled::Nothing),
-            Some(Next::Record(record)) => Ok(Polled::Record(record)),
-            Some(Next::Error(KafkaError::PartitionEOF(partition))) => {
+        if taken.is_none() && !patience.is_zero() {
+            // News of either queue that came since it was looked at ends this at once.
+            thread::park_timeout(patience);
+            taken = self.records.next();
+        }
+        let Some(taken) = taken else { return Ok(Polled::Nothing) };
+        match taken.error() {
+            None => Ok(Polled::Record(Record::of(taken))),
+            Some(KafkaError::PartitionEOF(partition)) => {
                 Ok(Polled::EndOfPartition(Partition(partition)))
             }
-            Some(Next::Error(error)) => Err(classify(&self.topic, error)),
+            Some(error) => Err(classify(&self.topic, error)),
+        }
+    }
+
+    /// Serves the client's own queue: rebalances, and what befalls the whole client. Answers
+    /// whether there is a change of the assignment.
+    fn serve(&mut self) -> Result<bool, PollError> {
+        self.until_served = SERVED_EVERY;
+        self.records.attend(self.consumer.client());
+        match self.consumer.poll(Duration::ZERO) {
+            None => Ok(self.consumer.context().pending.load(Ordering::Acquire)),
+            Some(Err(error)) => Err(classify(&self.topic, error)),
+            Some(Ok(_)) => Err(PollError::Astray),
         }
     }
 
@@ -160,7 +176,7 @@ impl Source {
 
     /// Gives partitions up. Must answer every [`Rebalance::Revoked`].
     pub fn release(&mut self, partitions: &[Partition]) -> Result<(), KafkaError> {
-        self.records.forget(partitions);
+        self.records.leave(partitions);
         self.consumer.incremental_unassign(&self.list(partitions))
     }
 
@@ -354,5 +370,124 @@ impl ClientContext for Rebalancer {
         for (partition, lag) in super::client::lag_from_statistics(&statistics, &self.topic) {
             self.metrics.lag.get_or_create(&PartitionLabel { partition }).set(lag);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use prometheus_client::registry::Registry;
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
+
+    use super::*;
+
+    const RECORDS: i64 = 100;
+    const WITHIN: Duration = Duration::from_secs(30);
+
+    type Cluster = MockCluster<'static, DefaultProducerContext>;
+
+    fn publish(cluster: &Cluster, partition: i32, count: i64) {
+        let producer: ThreadedProducer<DefaultProducerContext> = ClientConfig::new()
+            .set("bootstrap.servers", cluster.bootstrap_servers())
+            .create()
+            .unwrap();
+        for _ in 0..count {
+            let record = BaseRecord::<(), _>::to("events").partition(partition).payload("{}");
+            producer.send(record).map_err(|(error, _)| error).unwrap();
+        }
+        producer.flush(WITHIN).unwrap();
+    }
+
+    fn filled(partitions: i32) -> Cluster {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("events", partitions, 1).unwrap();
+        for partition in 0..partitions {
+            publish(&cluster, partition, RECORDS);
+        }
+        cluster
+    }
+
+    fn open(cluster: &Cluster) -> Source {
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", cluster.bootstrap_servers())
+            .set("group.id", "group")
+            .set("enable.auto.commit", "false")
+            .set("enable.partition.eof", "true")
+            .set("partition.assignment.strategy", "cooperative-sticky")
+            .set("auto.offset.reset", "error");
+        let metrics = Metrics::register(&mut Registry::default());
+        Source::open(&config, "events", metrics).unwrap()
+    }
+
+    /// Reads until the partitions' ends; answers with the offsets that came, in order.
+    fn read(source: &mut Source, partitions: usize) -> Vec<(i32, i64)> {
+        let (mut offsets, mut ends) = (Vec::new(), 0);
+        let began = Instant::now();
+        while ends < partitions {
+            assert!(began.elapsed() < WITHIN, "{} records, {ends} ends", offsets.len());
+            match source.poll(Duration::from_millis(100)).unwrap() {
+                Polled::Record(record) => {
+                    let at = record.event().at;
+                    offsets.push((at.partition.0, at.offset.0));
+                }
+                Polled::EndOfPartition(_) => ends += 1,
+                Polled::Rebalance | Polled::Nothing => {}
+            }
+        }
+        offsets
+    }
+
+    fn assigned(source: &mut Source) -> Vec<Partition> {
+        let began = Instant::now();
+        loop {
+            assert!(began.elapsed() < WITHIN, "no assignment");
+            if let Polled::Rebalance = source.poll(Duration::from_millis(100)).unwrap() {
+                for rebalance in source.rebalances() {
+                    if let Rebalance::Assigned(partitions) = rebalance {
+                        return partitions;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Giving up is finished on another thread, which undoes the forwarding then: taking the
+    /// partition on at once must not leave it without.
+    #[test]
+    fn a_partition_given_up_and_taken_on_again_goes_on() {
+        let cluster = filled(4);
+        let mut source = open(&cluster);
+        let partitions = assigned(&mut source);
+        assert_eq!(partitions.len(), 4);
+        for start in 0..10 {
+            let starts: Vec<_> = partitions.iter().map(|p| (*p, Offset(start))).collect();
+            source.assign(&starts).unwrap();
+            let mut offsets = read(&mut source, 4);
+            offsets.sort_unstable();
+            let expected = (0..4).flat_map(|p| (start..RECORDS).map(move |offset| (p, offset)));
+            assert!(offsets.iter().copied().eq(expected), "from {start}: {} came", offsets.len());
+            source.release(&partitions).unwrap();
+        }
+        source.abandon();
+    }
+
+    /// Pausing at the end and resuming reads the next record, and none twice.
+    #[test]
+    fn pausing_at_the_end_skips_nothing() {
+        let cluster = filled(1);
+        let mut source = open(&cluster);
+        let partitions = assigned(&mut source);
+        source.assign(&[(partitions[0], Offset(0))]).unwrap();
+        assert_eq!(read(&mut source, 1).len() as i64, RECORDS);
+        for round in 0..3 {
+            source.pause(&partitions).unwrap();
+            publish(&cluster, 0, 1);
+            source.resume(&partitions).unwrap();
+            assert_eq!(read(&mut source, 1), [(0, RECORDS + round)]);
+        }
+        source.abandon();
     }
 }

@@ -1,20 +1,19 @@
-//! Records in batches, from a queue of our own into which the owned partitions' queues are
-//! forwarded. The safe wrapper takes records one by one, each as an event with a reference count
-//! and several looks at the clock; a batch spares all of that (docs/performance.md has what it
-//! gave).
+//! Records, from a queue of our own into which the owned partitions' queues are forwarded, read by
+//! librdkafka's own call. The safe wrapper's makes an event and a reference count of each record
+//! and looks at the clock several times; docs/performance.md has what it gave to do without.
 //!
-//! Two things are peculiar, and both are librdkafka's. The *client's* queue must never be read in
-//! batches, because the batch reader takes a rebalance for a record and aborts: that queue is
-//! polled beside this one. And giving a partition up undoes its forwarding, later, on another
-//! thread, which can overtake the forwarding of the next assignment: so a partition is forwarded
-//! again until something has come from it.
-#![expect(
-    unsafe_code,
-    reason = "batch reading has no safe wrapper: each block says why it is sound"
-)]
+//! Two things are peculiar, and both are librdkafka's. The *client's* queue cannot be read by this
+//! call, which takes a rebalance for a record and aborts: it is polled beside this one. And giving
+//! a partition up undoes its forwarding, later, on another thread, which can overtake the
+//! forwarding of the next assignment: so a partition is forwarded again until something has come
+//! from it.
+//!
+//! Many records at once (`rd_kafka_consume_batch_queue`) would be cheaper still, and loses records:
+//! docs/adr/0007-what-speed-costs.md.
+#![expect(unsafe_code, reason = "no safe wrapper reads this way: each block says why it is sound")]
 
-use std::collections::{BTreeSet, VecDeque};
-use std::ffi::{CString, c_void};
+use std::collections::BTreeSet;
+use std::ffi::{CStr, CString, c_void};
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 use std::thread::Thread;
@@ -29,16 +28,9 @@ use rdkafka::types::RDKafkaErrorCode;
 
 use super::{Event, HeaderList, Partition, Position, native};
 
-/// Records taken at once: enough that what a batch costs does not count, and far less than what
-/// librdkafka holds ready.
-const BATCH: usize = 512;
-
-/// The queue of all owned partitions' records, and those already taken from it.
+/// The queue of all owned partitions' records.
 pub struct Records {
     topic: CString,
-    taken: VecDeque<Taken>,
-    /// Where librdkafka puts the next batch.
-    batch: Box<[*mut rd_kafka_message_t; BATCH]>,
     /// Assigned partitions of which nothing has come yet.
     unheard: BTreeSet<Partition>,
     queue: Queue,
@@ -50,10 +42,10 @@ pub struct Record<'a> {
     consumer: PhantomData<&'a Records>,
 }
 
-/// What a queue of records holds besides: the end of a partition, or an error of one.
-pub enum Next<'a> {
-    Record(Record<'a>),
-    Error(KafkaError),
+impl Record<'_> {
+    pub(super) fn of(taken: Taken) -> Self {
+        Self { taken, consumer: PhantomData }
+    }
 }
 
 impl Records {
@@ -65,8 +57,6 @@ impl Records {
     ) -> KafkaResult<Self> {
         Ok(Self {
             topic: CString::new(topic).map_err(KafkaError::Nul)?,
-            taken: VecDeque::with_capacity(BATCH),
-            batch: Box::new([ptr::null_mut(); BATCH]),
             unheard: BTreeSet::new(),
             queue: Queue::of(client, reader)?,
         })
@@ -83,43 +73,26 @@ impl Records {
         self.forward(client);
     }
 
-    /// Forgets what was taken of partitions given up: it may be read again, by this client too.
-    pub fn forget(&mut self, partitions: &[Partition]) {
+    /// These partitions are given up: nothing is expected of them.
+    pub fn leave(&mut self, partitions: &[Partition]) {
         self.unheard.retain(|partition| !partitions.contains(partition));
-        self.taken.retain(|taken| !partitions.contains(&taken.partition()));
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.taken.is_empty()
+    /// The next record, or what stands in its place; never waits.
+    pub fn next(&mut self) -> Option<Taken> {
+        // SAFETY: the queue lives; the answer is null or ours to destroy.
+        let message = unsafe { rd_kafka_consume_queue(self.queue.handle.as_ptr(), 0) };
+        let taken = Taken(NonNull::new(message)?);
+        if !self.unheard.is_empty() {
+            self.unheard.remove(&taken.partition());
+        }
+        Some(taken)
     }
 
-    /// The next record that is already here.
-    pub fn next(&mut self) -> Option<Next<'_>> {
-        let taken = self.taken.pop_front()?;
-        Some(match taken.error() {
-            None => Next::Record(Record { taken, consumer: PhantomData }),
-            Some(error) => Next::Error(error),
-        })
-    }
-
-    /// Takes what librdkafka has ready; never waits.
-    pub fn take(&mut self, client: &Client<impl ClientContext>) {
+    /// Forwards again what may have lost its forwarding; to be called now and then.
+    pub fn attend(&self, client: &Client<impl ClientContext>) {
         if !self.unheard.is_empty() {
             self.forward(client);
-        }
-        // Asked with a timeout, librdkafka would wait until the batch is full.
-        // SAFETY: the queue lives, and the batch has room for `BATCH`.
-        let count = unsafe {
-            let batch = self.batch.as_mut_ptr();
-            rd_kafka_consume_batch_queue(self.queue.handle.as_ptr(), 0, batch, BATCH)
-        };
-        let count = usize::try_from(count).unwrap_or(0);
-        for message in self.batch[..count].iter().copied().filter_map(NonNull::new) {
-            let taken = Taken(message);
-            if !self.unheard.is_empty() {
-                self.unheard.remove(&taken.partition());
-            }
-            self.taken.push_back(taken);
         }
     }
 
@@ -170,8 +143,8 @@ impl HeaderList for Record<'_> {
     }
 }
 
-/// A message that is ours to destroy.
-struct Taken(NonNull<rd_kafka_message_t>);
+/// A message that is ours to destroy, before its consumer: a record, or an error.
+pub struct Taken(NonNull<rd_kafka_message_t>);
 
 impl Taken {
     fn message(&self) -> &rd_kafka_message_t {
@@ -183,13 +156,34 @@ impl Taken {
         Partition(self.message().partition)
     }
 
-    fn error(&self) -> Option<KafkaError> {
+    /// The end of the partition, or what is wrong with it; `None` of a record.
+    pub fn error(&self) -> Option<KafkaError> {
         match self.message().err {
             NO_ERROR => None,
             rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__PARTITION_EOF => {
                 Some(KafkaError::PartitionEOF(self.message().partition))
             }
-            error => Some(KafkaError::MessageConsumption(RDKafkaErrorCode::from(error))),
+            error => {
+                tracing::warn!(
+                    partition = self.message().partition,
+                    offset = self.message().offset,
+                    "{}",
+                    self.error_text()
+                );
+                Some(KafkaError::MessageConsumption(RDKafkaErrorCode::from(error)))
+            }
+        }
+    }
+
+    /// What librdkafka says of the error, which its code alone does not tell.
+    fn error_text(&self) -> String {
+        // SAFETY: the message lives, and its text with it; it is NUL-terminated.
+        unsafe {
+            let text = rd_kafka_message_errstr(self.0.as_ptr());
+            if text.is_null() {
+                return String::new();
+            }
+            CStr::from_ptr(text).to_string_lossy().into_owned()
         }
     }
 

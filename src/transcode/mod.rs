@@ -31,8 +31,8 @@ mod time;
 mod walk;
 mod wire;
 
-#[cfg(test)]
-mod tests;
+#[cfg(any(test, fuzzing))]
+pub mod tests;
 
 pub use compile::{PlanError, PlanOptions};
 

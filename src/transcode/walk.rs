@@ -9,7 +9,7 @@ use super::extra::{Extra, Step};
 use super::fault::{Fault, Walked};
 use super::plan::{Kind, Node, Object, Rest};
 use super::scan::{Keys, Scanner};
-use super::seen::Seen;
+use super::seen::More;
 use super::text::Text;
 use super::wire::Tag;
 use crate::contract::Bounds;
@@ -19,7 +19,7 @@ use crate::pipeline::Reason;
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     keys: Keys,
-    seen: Seen,
+    seen: More,
     /// A string or key with its escapes resolved.
     text: Vec<u8>,
     extra: Extra,
@@ -183,16 +183,16 @@ impl<'p, 'a> Walk<'p, 'a> {
     fn object(&mut self, object: usize, row: &mut Vec<u8>) -> Walked<()> {
         let object = &self.objects[object];
         self.scanner.open()?;
-        let seen = self.scratch.seen.open(object.required.len());
+        let mut seen = self.scratch.seen.open(object.required.len());
         let keys = self.scratch.keys.open();
         let mut first = true;
         let mut guess = object.order;
         loop {
-            let (key, index) = match self.guessed(object, guess, first) {
-                Some(found) => found,
+            let (index, key) = match self.guessed(object, guess, first) {
+                Some(index) => (index, None),
                 None if !self.scanner.member(first)? => break,
                 None => match self.declared(object, guess)? {
-                    Some(found) => found,
+                    Some((index, key)) => (index, Some(key)),
                     None => {
                         first = false;
                         continue;
@@ -201,13 +201,18 @@ impl<'p, 'a> Walk<'p, 'a> {
             };
             first = false;
             guess = object.order + 1 + index;
-            if !self.scratch.seen.mark(seen, index) {
+            if !seen.mark(&mut self.scratch.seen, index) {
                 return Err(Fault::repeated());
             }
             let field = &object.fields[index];
             let is_array = matches!(field.node.kind, Kind::Array(_));
             if is_array || matches!(field.node.kind, Kind::Object(_)) {
-                self.scratch.extra.enter(key, is_array);
+                let (start, length) = match key {
+                    Some(key) => (self.scanner.start_of(key), key.raw.len()),
+                    // Just read, and behind it are a quote and the colon.
+                    None => (self.scanner.at() - 2 - field.name.len(), field.name.len()),
+                };
+                self.scratch.extra.enter(Step::Key { start, length }, is_array);
                 self.value(&field.node, row).map_err(|fault| fault.under_key(&field.name))?;
                 self.scratch.extra.leave();
             } else {
@@ -222,27 +227,28 @@ impl<'p, 'a> Walk<'p, 'a> {
         }
     }
 
-    /// Reads the next member's key if it is the one that came here the last time.
+    /// Reads the next member's key if it is the one that came here the last time, or the one that
+    /// came behind that: an optional field is left out now and then.
     #[inline]
-    fn guessed(&mut self, object: &Object, guess: usize, first: bool) -> Option<(Step, usize)> {
-        let index = self.scratch.order[guess] as usize;
-        let field = object.fields.get(index)?;
-        if !self.scanner.take(&field.key, first) {
-            return None;
+    fn guessed(&mut self, object: &Object, guess: usize, first: bool) -> Option<usize> {
+        let mut guess = guess;
+        for _ in 0..2 {
+            let index = self.scratch.order[guess] as usize;
+            if self.scanner.take(&object.fields.get(index)?.key, first) {
+                return Some(index);
+            }
+            guess = object.order + 1 + index;
         }
-        let length = field.name.len();
-        // Behind it are a quote and the colon.
-        Some((Step::Key { start: self.scanner.at() - 2 - length, length }, index))
+        None
     }
 
     /// Reads the next member's key and finds its field; a member without one is done with here.
-    fn declared(&mut self, object: &Object, guess: usize) -> Walked<Option<(Step, usize)>> {
+    fn declared(&mut self, object: &Object, guess: usize) -> Walked<Option<(usize, Text<'a>)>> {
         let key = self.scanner.key_here()?;
         match object.names.find(key.resolve(&mut self.scratch.text)) {
             Some(index) => {
                 self.scratch.order[guess] = index as u32;
-                let start = self.scanner.start_of(key);
-                Ok(Some((Step::Key { start, length: key.raw.len() }, index)))
+                Ok(Some((index, key)))
             }
             None => self.undeclared(object.rest, key).map(|()| None),
         }

@@ -41,8 +41,14 @@ impl Tag {
     pub(super) fn varint(self, value: u64, row: &mut Vec<u8>) {
         if value < 0x80 {
             let key = u64::from(u32::from_le_bytes(self.bytes));
-            return put(row, key | value << (8 * self.used), usize::from(self.used) + 1);
+            put(row, key | value << (8 * self.used), usize::from(self.used) + 1);
+        } else {
+            self.longer_varint(value, row);
         }
+    }
+
+    #[inline(never)]
+    fn longer_varint(self, value: u64, row: &mut Vec<u8>) {
         self.write(row);
         if value < 1 << 56 {
             let (spread, used) = middle_varint(value);

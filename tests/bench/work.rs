@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::time::Instant;
 
+use bytes::Bytes;
 use generic_consumer::config::RowLayout;
 use generic_consumer::contract;
 use generic_consumer::pipeline::{BatchId, Ledger, Span, Transcoded};
@@ -86,7 +87,6 @@ impl Transcoding {
 /// Requests to write, each of all the rows.
 pub struct Framing {
     append: Append,
-    request: Vec<u8>,
 }
 
 impl Framing {
@@ -95,16 +95,12 @@ impl Framing {
         work.run();
         let append =
             Append { stream: None, schema: None, offset: Some(4_711), rows: work.rows.into() };
-        let mut framing = Self { append, request: Vec::new() };
-        framing.run();
-        framing
+        Self { append }
     }
 
     /// Writes one request.
     pub fn run(&mut self) -> usize {
-        self.request.clear();
-        self.append.encode(&mut self.request);
-        self.request.len()
+        self.append.parts().iter().map(Bytes::len).sum()
     }
 }
 

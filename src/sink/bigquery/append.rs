@@ -1,17 +1,28 @@
-//! The AppendRows connection: requests are written around rows that are framed already, answers
-//! come back in order.
+//! The AppendRows connection: requests are put around rows that are framed already, answers come
+//! back in order. gRPC by hand, because a codec of tonic's copies every message into a buffer of
+//! its own: the request's body is the rows' memory itself.
 
+use std::convert::Infallible;
+use std::future::poll_fn;
 use std::sync::Arc;
 
-use bytes::{BufMut, Bytes};
+use bytes::{BufMut, Bytes, BytesMut};
+use futures_util::stream::{self, StreamExt};
 use gcp_bigquery_client::google::cloud::bigquery::storage::v1::AppendRowsResponse;
+use http::HeaderValue;
+use http::header::{CONTENT_TYPE, TE};
+use http_body::Frame;
+use http_body_util::StreamBody;
 use prost::encoding::{encode_varint, encoded_len_varint};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
-use tonic::client::Grpc;
-use tonic::codec::{BufferSettings, Codec, EncodeBuf, Encoder};
+use tonic::body::Body;
+use tonic::codec::BufferSettings;
+use tonic::metadata::{AsciiMetadataValue, MetadataMap};
 use tonic::transport::Channel;
-use tonic::{Request, Status};
+use tonic::{Code, Status, Streaming};
+use tonic_prost::ProstDecoder;
+use tower::Service;
 
 use crate::row::RowBuffer;
 
@@ -29,6 +40,13 @@ pub struct Append {
 
 /// Names us in Google's logs.
 const TRACE_ID: &str = concat!("generic-consumer:", env!("CARGO_PKG_VERSION"));
+
+const APPEND_ROWS: &str = "/google.cloud.bigquery.storage.v1.BigQueryWrite/AppendRows";
+
+/// Bytes before each gRPC message.
+const GRPC_FRAME: usize = 5;
+
+const LARGEST_ANSWER: usize = 16 << 20;
 
 // Field numbers of AppendRowsRequest, ProtoData and Int64Value (storage.proto).
 const WRITE_STREAM: u8 = 1 << 3 | 2;
@@ -50,58 +68,43 @@ fn put_field(tag: u8, bytes: &[u8], into: &mut impl BufMut) {
 }
 
 impl Append {
-    /// Writes the request; the rows are copied once, into the HTTP/2 buffer.
-    pub fn encode(&self, into: &mut impl BufMut) {
+    /// The request as it goes out, in two parts: what stands before the rows, and the rows in their
+    /// own memory. Nothing copies them until they are written to the socket or encrypted.
+    pub fn parts(&self) -> [Bytes; 2] {
+        let rows = self.rows.bytes();
+        let schema = self.schema.as_ref().map_or(0, |schema| field_len(schema.len()));
+        let mut head = BytesMut::with_capacity(256 + schema);
+        // The message's frame, its length known at the end: uncompressed, four bytes of length.
+        head.put_bytes(0, GRPC_FRAME);
         if let Some(stream) = &self.stream {
-            put_field(WRITE_STREAM, stream.as_bytes(), into);
-            put_field(TRACE, TRACE_ID.as_bytes(), into);
+            put_field(WRITE_STREAM, stream.as_bytes(), &mut head);
+            put_field(TRACE, TRACE_ID.as_bytes(), &mut head);
         }
         if let Some(offset) = self.offset {
-            into.put_u8(OFFSET);
-            into.put_u8(1 + encoded_len_varint(offset) as u8);
-            into.put_u8(INT64_VALUE);
-            encode_varint(offset, into);
+            head.put_u8(OFFSET);
+            head.put_u8(1 + encoded_len_varint(offset) as u8);
+            head.put_u8(INT64_VALUE);
+            encode_varint(offset, &mut head);
         }
-        let frames = self.rows.frames();
-        let schema = self.schema.as_ref().map_or(0, |schema| field_len(schema.len()));
-        into.put_u8(PROTO_ROWS);
-        encode_varint((schema + field_len(frames.len())) as u64, into);
+        head.put_u8(PROTO_ROWS);
+        encode_varint((schema + field_len(rows)) as u64, &mut head);
         if let Some(schema) = &self.schema {
-            put_field(WRITER_SCHEMA, schema, into);
+            put_field(WRITER_SCHEMA, schema, &mut head);
         }
-        put_field(ROWS, frames, into);
+        head.put_u8(ROWS);
+        encode_varint(rows as u64, &mut head);
+        let message = (head.len() - GRPC_FRAME + rows) as u32;
+        head[1..GRPC_FRAME].copy_from_slice(&message.to_be_bytes());
+        [head.freeze(), Bytes::from_owner(Frames(self.rows.clone()))]
     }
 }
 
-/// Writes [`Append`]s, reads `AppendRowsResponse`s.
-#[derive(Debug, Clone, Copy, Default)]
-struct AppendCodec;
+/// Rows that a request in flight shares with the writer, which may have to send them again.
+struct Frames(Arc<RowBuffer>);
 
-struct AppendEncoder;
-
-impl Encoder for AppendEncoder {
-    type Item = Append;
-    type Error = Status;
-
-    fn encode(&mut self, item: Append, into: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        into.reserve(item.rows.bytes() + 256 + item.schema.as_ref().map_or(0, Bytes::len));
-        item.encode(into);
-        Ok(())
-    }
-}
-
-impl Codec for AppendCodec {
-    type Encode = Append;
-    type Decode = AppendRowsResponse;
-    type Encoder = AppendEncoder;
-    type Decoder = tonic_prost::ProstDecoder<AppendRowsResponse>;
-
-    fn encoder(&mut self) -> Self::Encoder {
-        AppendEncoder
-    }
-
-    fn decoder(&mut self) -> Self::Decoder {
-        tonic_prost::ProstDecoder::new(BufferSettings::default())
+impl AsRef<[u8]> for Frames {
+    fn as_ref(&self) -> &[u8] {
+        self.0.frames()
     }
 }
 
@@ -144,23 +147,38 @@ impl Drop for Connection {
 }
 
 async fn exchange(
-    channel: Channel,
+    mut channel: Channel,
     routing: String,
     bearer: Option<String>,
     outgoing: UnboundedReceiver<Append>,
     incoming: &UnboundedSender<Result<AppendRowsResponse, Status>>,
 ) -> Result<(), Status> {
-    let mut grpc = Grpc::new(channel).max_decoding_message_size(16 << 20);
-    grpc.ready().await.map_err(|error| Status::unavailable(format!("connect: {error}")))?;
-    let requests = futures_util::stream::unfold(outgoing, |mut outgoing| async move {
-        outgoing.recv().await.map(|append| (append, outgoing))
+    poll_fn(|context| channel.poll_ready(context))
+        .await
+        .map_err(|error| Status::unavailable(format!("connect: {error}")))?;
+    let parts = stream::unfold(outgoing, |mut outgoing| async move {
+        let append = outgoing.recv().await?;
+        let parts = append.parts().map(|part| Ok::<_, Infallible>(Frame::data(part)));
+        Some((stream::iter(parts), outgoing))
     });
-    let mut request = Request::new(requests);
-    annotate(request.metadata_mut(), &routing, bearer.as_deref())?;
-    let path = http::uri::PathAndQuery::from_static(
-        "/google.cloud.bigquery.storage.v1.BigQueryWrite/AppendRows",
-    );
-    let mut answers = grpc.streaming(request, path, AppendCodec).await?.into_inner();
+    let mut request = http::Request::new(Body::new(StreamBody::new(parts.flatten())));
+    *request.method_mut() = http::Method::POST;
+    *request.version_mut() = http::Version::HTTP_2;
+    *request.uri_mut() = http::Uri::from_static(APPEND_ROWS);
+    let mut metadata = MetadataMap::new();
+    annotate(&mut metadata, &routing, bearer.as_deref())?;
+    *request.headers_mut() = metadata.into_headers();
+    request.headers_mut().insert(TE, HeaderValue::from_static("trailers"));
+    request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    let response = channel.call(request).await.map_err(|error| Status::from_error(error.into()))?;
+    // An answer without messages has its status here and no trailers.
+    if let Some(status) = Status::from_header_map(response.headers()) {
+        return if status.code() == Code::Ok { Ok(()) } else { Err(status) };
+    }
+    let decoder = ProstDecoder::<AppendRowsResponse>::new(BufferSettings::default());
+    let status = response.status();
+    let mut answers =
+        Streaming::new_response(decoder, response.into_body(), status, None, Some(LARGEST_ANSWER));
     while let Some(answer) = answers.message().await? {
         if incoming.send(Ok(answer)).is_err() {
             break;
@@ -171,15 +189,14 @@ async fn exchange(
 
 /// Routing (`x-goog-request-params`) and authorization, on every call.
 pub fn annotate(
-    metadata: &mut tonic::metadata::MetadataMap,
+    metadata: &mut MetadataMap,
     routing: &str,
     bearer: Option<&str>,
 ) -> Result<(), Status> {
     let bad = |_| Status::internal("a header value is not ASCII");
     metadata.insert("x-goog-request-params", routing.parse().map_err(bad)?);
     if let Some(token) = bearer {
-        let mut value: tonic::metadata::AsciiMetadataValue =
-            format!("Bearer {token}").parse().map_err(bad)?;
+        let mut value: AsciiMetadataValue = format!("Bearer {token}").parse().map_err(bad)?;
         value.set_sensitive(true);
         metadata.insert("authorization", value);
     }
@@ -210,6 +227,14 @@ mod tests {
     use super::*;
     use crate::source::Position;
 
+    fn decoded(append: &Append) -> AppendRowsRequest {
+        let bytes = append.parts().concat();
+        let (frame, message) = bytes.split_at(GRPC_FRAME);
+        assert_eq!(frame[0], 0, "not compressed");
+        assert_eq!(frame[1..], (message.len() as u32).to_be_bytes());
+        AppendRowsRequest::decode(message).expect("decodes")
+    }
+
     #[test]
     fn a_request_is_what_the_stub_would_write() {
         let mut rows = RowBuffer::default();
@@ -227,9 +252,7 @@ mod tests {
             offset: Some(300),
             rows: Arc::new(rows),
         };
-        let mut bytes = Vec::new();
-        append.encode(&mut bytes);
-        let request = AppendRowsRequest::decode(bytes.as_slice()).expect("decodes");
+        let request = decoded(&append);
         assert_eq!(request.write_stream, "projects/p/streams/s");
         assert_eq!(request.offset, Some(300));
         assert_eq!(request.trace_id, TRACE_ID);
@@ -242,9 +265,7 @@ mod tests {
     #[test]
     fn later_requests_carry_rows_and_offset_only() {
         let append = Append { stream: None, schema: None, offset: Some(0), rows: Arc::default() };
-        let mut bytes = Vec::new();
-        append.encode(&mut bytes);
-        let request = AppendRowsRequest::decode(bytes.as_slice()).expect("decodes");
+        let request = decoded(&append);
         assert_eq!((request.write_stream.as_str(), request.offset), ("", Some(0)));
     }
 

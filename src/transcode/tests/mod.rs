@@ -1,8 +1,10 @@
-//! The transcoder against plain references.
+//! The transcoder against plain references. The fuzzer is built with them too.
+#![cfg_attr(fuzzing, allow(unused, missing_docs, clippy::all))]
 
 mod agreement;
 mod descriptor;
 mod examples;
+pub mod fuzz;
 mod grammar;
 mod named;
 mod oracle;
