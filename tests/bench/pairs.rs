@@ -93,11 +93,10 @@ pub fn hold() -> Done {
     let bench = Bench::new(2_000_000, 1_000);
     let mut process = bench.domain.run(&["DELIVERY", "--until-caught-up"], &[]);
     measure::to_the_end(&mut process, Duration::from_secs(600));
+    let script = "cd \"$(dirname \"$0\")\" && exec generic-consumer DELIVERY --until-caught-up\n";
+    let script = bench.domain.file("again.sh", script);
     println!("broker {}, topic {}", bench.kafka.bootstrap(), bench.domain.topic);
-    println!(
-        "cd {} && generic-consumer DELIVERY --until-caught-up",
-        bench.domain.folder().display()
-    );
+    println!("sh {}", script.display());
     std::io::copy(&mut std::io::stdin(), &mut std::io::sink())?;
     Ok(())
 }

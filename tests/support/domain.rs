@@ -94,10 +94,6 @@ storage = "{storage}"
         self
     }
 
-    pub fn folder(&self) -> &Path {
-        &self.folder
-    }
-
     pub fn contract(&self) -> Contract {
         let path = format!("contracts.delivery.{DOCUMENT}");
         contract::load(&self.folder.join("contracts"), &path, CHANNEL)
