@@ -67,6 +67,10 @@ fn time_of_day(text: &str) -> Result<String, Reason> {
         return Err(Reason::BadFormat);
     }
     jiff::civil::Time::strptime("%H:%M:%S", whole).map_err(|_| Reason::BadFormat)?;
+    // jiff takes 60 for 59; without a date there is no leap second.
+    if whole.ends_with(":60") {
+        return Err(Reason::BadFormat);
+    }
     Ok(format!("{whole}.{}", &format!("{fraction:0<6}")[..6]))
 }
 
