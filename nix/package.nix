@@ -28,6 +28,7 @@ let
     "docs/reference"
     "tests/embedded_bigquery"
     "tests/fast"
+    "tests/fuzz/corpus"
     "tests/live"
     "tests/model"
     "tests/support"
