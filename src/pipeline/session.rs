@@ -1,7 +1,7 @@
 //! One Kafka client's life: join, read, write, commit, leave. After a commit in doubt the session
 //! ends and the next one reads from the broker what happened; nothing is carried over.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -68,8 +68,6 @@ pub(super) struct Session<'a> {
     tally: Tally,
     /// End of each partition as first seen, for [`Until::CaughtUp`].
     pub(super) ends: BTreeMap<Partition, Offset>,
-    /// Partitions whose fetcher stands at the end.
-    at_end: HashSet<Partition>,
 }
 
 /// A lane's writer and the stream its rows go to.
@@ -111,7 +109,6 @@ impl<'a> Session<'a> {
             paused: false,
             tally: Tally::default(),
             ends: BTreeMap::new(),
-            at_end: HashSet::new(),
             flow,
             summary,
         })
@@ -157,9 +154,6 @@ impl<'a> Session<'a> {
                 Ok(Polled::Record(record)) => {
                     let event = record.event();
                     let partition = event.at.partition;
-                    if !self.ledger.owns(partition) {
-                        continue;
-                    }
                     let open = self.assembler.batch_for(partition, now);
                     match self.flow.plan.transcode(&event, ingested_at, open.rows()) {
                         Transcoded::Row => {}
@@ -170,19 +164,12 @@ impl<'a> Session<'a> {
                     }
                     open.cover(event.at);
                     self.tally.read(event.value.map_or(0, <[u8]>::len));
-                    // Nearly always empty while records come.
-                    if !self.at_end.is_empty() {
-                        self.at_end.remove(&partition);
-                    }
                     if let Some(batch) = self.assembler.take_full(partition) {
                         self.send(batch);
                         if self.is_over_limit() {
                             return Ok(());
                         }
                     }
-                }
-                Ok(Polled::EndOfPartition(partition)) => {
-                    self.at_end.insert(partition);
                 }
                 Ok(Polled::Rebalance) => return self.rebalance(),
                 Ok(Polled::Nothing) => return Ok(()),
@@ -287,14 +274,10 @@ impl<'a> Session<'a> {
             return false;
         }
         self.ledger.owned().all(|partition| {
-            let finished = self.ledger.finished(partition);
-            let end = self.ends.get(&partition);
-            let reached = matches!((finished, end), (Some(at), Some(end)) if at >= *end);
-            // Transaction markers and compaction leave offsets without a record before the end.
-            let nothing_left = self.at_end.contains(&partition)
-                && self.ledger.is_idle(partition)
-                && !self.assembler.holds(partition);
-            reached || nothing_left
+            let Some(end) = self.ends.get(&partition) else { return false };
+            let nothing_waits = self.ledger.is_idle(partition) && !self.assembler.holds(partition);
+            self.ledger.finished(partition).is_some_and(|at| at >= *end)
+                || (nothing_waits && self.source.has_read_to(partition, *end))
         })
     }
 

@@ -67,7 +67,8 @@ pub fn consumer_config(consume: &ConsumeSettings, bootstrap: &str) -> ClientConf
         .set("enable.auto.offset.store", "false")
         .set("partition.assignment.strategy", "cooperative-sticky")
         .set("isolation.level", "read_committed")
-        .set("enable.partition.eof", "true")
+        // The end is found out without a message for it (`Source::has_read_to`).
+        .set("enable.partition.eof", "false")
         // Offsets are always given by us; one that the broker no longer has is an error to show,
         // never a silent jump.
         .set("auto.offset.reset", "error");

@@ -4,8 +4,8 @@
 //! between two records ([`Source::assign`], [`Source::release`]), so that one thread alone reads,
 //! commits and gives up partitions.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -17,15 +17,13 @@ use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
-use super::records::{Record, Records};
+use super::progress::{Progress, RanDry};
+use super::records::{Record, Records, Taken};
 use super::{CommitRecord, Membership, Offset, Partition, RecordError, native};
 use crate::config::StartFrom;
 use crate::sink::StreamPlace;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::PartitionLabel;
-
-/// Records between two looks at the client's own queue: less than a millisecond's.
-const SERVED_EVERY: u32 = 500;
 
 /// How long one request for offsets or metadata may take before it is tried again.
 const REQUEST: Duration = Duration::from_secs(10);
@@ -36,15 +34,14 @@ pub struct Source {
     records: Records,
     consumer: BaseConsumer<Rebalancer>,
     topic: String,
-    /// Records until the client's own queue is served again.
-    until_served: u32,
+    progress: Progress,
+    paused: bool,
 }
 
 /// What a poll brought.
 pub enum Polled<'a> {
+    /// Each record of an assigned partition comes once, in order.
     Record(Record<'a>),
-    /// The fetcher has come to the end of a partition.
-    EndOfPartition(Partition),
     /// [`Source::rebalances`] has something; no record is taken before it is carried out.
     Rebalance,
     Nothing,
@@ -110,7 +107,8 @@ impl Source {
         consumer
             .subscribe(&[topic])
             .map_err(|source| OpenError::Subscribe { topic: topic.to_owned(), source })?;
-        Ok(Self { records, consumer, topic: topic.to_owned(), until_served: 0 })
+        let (topic, progress) = (topic.to_owned(), Progress::default());
+        Ok(Self { records, consumer, topic, progress, paused: false })
     }
 
     pub fn topic(&self) -> &str {
@@ -119,36 +117,51 @@ impl Source {
 
     /// Waits up to `patience` for a record or a change of the assignment.
     pub fn poll(&mut self, patience: Duration) -> Result<Polled<'_>, PollError> {
-        let mut taken = None;
-        if self.until_served > 0 {
-            self.until_served -= 1;
-            taken = self.records.next();
-        }
+        let mut taken = self.next();
         if taken.is_none() {
             if self.serve()? {
                 return Ok(Polled::Rebalance);
             }
-            taken = self.records.next();
+            taken = self.take();
         }
         if taken.is_none() && !patience.is_zero() {
             // News of either queue that came since it was looked at ends this at once.
             thread::park_timeout(patience);
-            taken = self.records.next();
+            taken = self.take();
         }
         let Some(taken) = taken else { return Ok(Polled::Nothing) };
         match taken.error() {
             None => Ok(Polled::Record(Record::of(taken))),
-            Some(KafkaError::PartitionEOF(partition)) => {
-                Ok(Polled::EndOfPartition(Partition(partition)))
-            }
-            Some(error) => Err(classify(&self.topic, error)),
+            Some(error) => Err(match classify(&self.topic, error) {
+                // Where the partition stands is not known to librdkafka any more.
+                PollError::Passing(error) => PollError::Client(error),
+                error => error,
+            }),
         }
+    }
+
+    /// The next record, or error, of those that librdkafka has handed over.
+    #[inline]
+    fn next(&mut self) -> Option<Taken> {
+        if self.paused {
+            return None;
+        }
+        loop {
+            let taken = self.records.next()?;
+            if taken.error().is_some() || self.progress.take(taken.at()) {
+                return Some(taken);
+            }
+        }
+    }
+
+    fn take(&mut self) -> Option<Taken> {
+        self.records.take();
+        self.next()
     }
 
     /// Serves the client's own queue: rebalances, and what befalls the whole client. Answers
     /// whether there is a change of the assignment.
     fn serve(&mut self) -> Result<bool, PollError> {
-        self.until_served = SERVED_EVERY;
         self.records.attend(self.consumer.client());
         match self.consumer.poll(Duration::ZERO) {
             None => Ok(self.consumer.context().pending.load(Ordering::Acquire)),
@@ -169,6 +182,8 @@ impl Source {
         self.records.follow(self.consumer.client(), partitions);
         let mut list = TopicPartitionList::with_capacity(starts.len());
         for (partition, offset) in starts {
+            self.progress.assign(*partition, *offset);
+            self.consumer.context().ran_dry(|ran_dry| ran_dry.forget(*partition));
             list.add_partition_offset(&self.topic, partition.0, KafkaOffset::Offset(offset.0))?;
         }
         self.consumer.incremental_assign(&list)
@@ -177,15 +192,44 @@ impl Source {
     /// Gives partitions up. Must answer every [`Rebalance::Revoked`].
     pub fn release(&mut self, partitions: &[Partition]) -> Result<(), KafkaError> {
         self.records.leave(partitions);
+        for partition in partitions {
+            self.progress.release(*partition);
+        }
         self.consumer.incremental_unassign(&self.list(partitions))
     }
 
-    pub fn pause(&self, partitions: &[Partition]) -> Result<(), KafkaError> {
+    /// No record comes until [`Self::resume`], also none of those taken on the way here.
+    pub fn pause(&mut self, partitions: &[Partition]) -> Result<(), KafkaError> {
+        self.paused = true;
         self.consumer.pause(&self.list(partitions))
     }
 
-    pub fn resume(&self, partitions: &[Partition]) -> Result<(), KafkaError> {
+    pub fn resume(&mut self, partitions: &[Partition]) -> Result<(), KafkaError> {
+        self.paused = false;
         self.consumer.resume(&self.list(partitions))
+    }
+
+    /// Whether every record of an assigned partition before `end` has come. Transaction markers
+    /// and what compaction removed are offsets without a record: librdkafka tells when it is past
+    /// the ones at once, and past the others in its statistics.
+    pub fn has_read_to(&self, partition: Partition, end: Offset) -> bool {
+        if self.progress.reaches(partition, end) {
+            return true;
+        }
+        let past = |at: i64| at >= end.0;
+        self.records.is_empty()
+            && (self.position(partition).is_some_and(past)
+                || self
+                    .consumer
+                    .context()
+                    .ran_dry(|ran_dry| ran_dry.at(partition))
+                    .is_some_and(past))
+    }
+
+    /// librdkafka's own word of what it handed over.
+    fn position(&self, partition: Partition) -> Option<i64> {
+        let positions = self.consumer.position().ok()?;
+        positions.find_partition(&self.topic, partition.0)?.offset().to_raw()
     }
 
     /// Leaves the group once everything is released.
@@ -297,6 +341,7 @@ pub struct Rebalancer {
     topic: String,
     metrics: Metrics,
     noted: Mutex<Vec<Rebalance>>,
+    ran_dry: Mutex<RanDry>,
     pending: AtomicBool,
     closing: AtomicBool,
 }
@@ -306,7 +351,8 @@ impl Rebalancer {
         Self {
             topic,
             metrics,
-            noted: Mutex::new(Vec::new()),
+            noted: Mutex::default(),
+            ran_dry: Mutex::default(),
             pending: AtomicBool::new(false),
             closing: AtomicBool::new(false),
         }
@@ -314,12 +360,16 @@ impl Rebalancer {
 
     fn take(&self) -> Vec<Rebalance> {
         self.pending.store(false, Ordering::Release);
-        let mut noted = self.noted.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut noted)
     }
 
+    fn ran_dry<T>(&self, with: impl FnOnce(&mut RanDry) -> T) -> T {
+        with(&mut self.ran_dry.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     fn note(&self, rebalance: Rebalance) {
-        self.noted.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(rebalance);
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner).push(rebalance);
         self.pending.store(true, Ordering::Release);
     }
 }
@@ -359,10 +409,6 @@ impl ClientContext for Rebalancer {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        // Told as an event of the partition too; the end of a partition is no fault.
-        if matches!(error.rdkafka_error_code(), Some(RDKafkaErrorCode::PartitionEOF)) {
-            return;
-        }
         tracing::warn!(error = %error, reason, "kafka client reports an error");
     }
 
@@ -370,6 +416,12 @@ impl ClientContext for Rebalancer {
         for (partition, lag) in super::client::lag_from_statistics(&statistics, &self.topic) {
             self.metrics.lag.get_or_create(&PartitionLabel { partition }).set(lag);
         }
+        let Some(topic) = statistics.topics.get(&self.topic) else { return };
+        self.ran_dry(|ran_dry| {
+            for found in topic.partitions.values() {
+                ran_dry.note(Partition(found.partition), found.next_offset, found.fetchq_cnt);
+            }
+        });
     }
 }
 
@@ -415,26 +467,21 @@ mod tests {
             .set("bootstrap.servers", cluster.bootstrap_servers())
             .set("group.id", "group")
             .set("enable.auto.commit", "false")
-            .set("enable.partition.eof", "true")
             .set("partition.assignment.strategy", "cooperative-sticky")
             .set("auto.offset.reset", "error");
         let metrics = Metrics::register(&mut Registry::default());
         Source::open(&config, "events", metrics).unwrap()
     }
 
-    /// Reads until the partitions' ends; answers with the offsets that came, in order.
-    fn read(source: &mut Source, partitions: usize) -> Vec<(i32, i64)> {
-        let (mut offsets, mut ends) = (Vec::new(), 0);
+    /// Reads the partitions to this end; answers with the offsets that came, in order.
+    fn read(source: &mut Source, partitions: &[Partition], end: i64) -> Vec<(i32, i64)> {
+        let mut offsets = Vec::new();
         let began = Instant::now();
-        while ends < partitions {
-            assert!(began.elapsed() < WITHIN, "{} records, {ends} ends", offsets.len());
-            match source.poll(Duration::from_millis(100)).unwrap() {
-                Polled::Record(record) => {
-                    let at = record.event().at;
-                    offsets.push((at.partition.0, at.offset.0));
-                }
-                Polled::EndOfPartition(_) => ends += 1,
-                Polled::Rebalance | Polled::Nothing => {}
+        while !partitions.iter().all(|partition| source.has_read_to(*partition, Offset(end))) {
+            assert!(began.elapsed() < WITHIN, "{} records", offsets.len());
+            if let Polled::Record(record) = source.poll(Duration::from_millis(100)).unwrap() {
+                let at = record.event().at;
+                offsets.push((at.partition.0, at.offset.0));
             }
         }
         offsets
@@ -465,7 +512,7 @@ mod tests {
         for start in 0..10 {
             let starts: Vec<_> = partitions.iter().map(|p| (*p, Offset(start))).collect();
             source.assign(&starts).unwrap();
-            let mut offsets = read(&mut source, 4);
+            let mut offsets = read(&mut source, &partitions, RECORDS);
             offsets.sort_unstable();
             let expected = (0..4).flat_map(|p| (start..RECORDS).map(move |offset| (p, offset)));
             assert!(offsets.iter().copied().eq(expected), "from {start}: {} came", offsets.len());
@@ -481,13 +528,80 @@ mod tests {
         let mut source = open(&cluster);
         let partitions = assigned(&mut source);
         source.assign(&[(partitions[0], Offset(0))]).unwrap();
-        assert_eq!(read(&mut source, 1).len() as i64, RECORDS);
+        assert_eq!(read(&mut source, &partitions, RECORDS).len() as i64, RECORDS);
         for round in 0..3 {
             source.pause(&partitions).unwrap();
             publish(&cluster, 0, 1);
             source.resume(&partitions).unwrap();
-            assert_eq!(read(&mut source, 1), [(0, RECORDS + round)]);
+            let offsets = read(&mut source, &partitions, RECORDS + round + 1);
+            assert_eq!(offsets, [(0, RECORDS + round)]);
         }
+        source.abandon();
+    }
+
+    /// What was taken from librdkafka waits here, and nothing is read twice or left out.
+    #[test]
+    fn pausing_between_two_records_loses_and_repeats_none() {
+        let cluster = filled(2);
+        let mut source = open(&cluster);
+        let partitions = assigned(&mut source);
+        let starts: Vec<_> = partitions.iter().map(|p| (*p, Offset(0))).collect();
+        source.assign(&starts).unwrap();
+        let mut offsets = Vec::new();
+        let began = Instant::now();
+        while offsets.len() < 2 * RECORDS as usize {
+            assert!(began.elapsed() < WITHIN, "{} records", offsets.len());
+            if let Polled::Record(record) = source.poll(Duration::from_millis(100)).unwrap() {
+                let at = record.event().at;
+                offsets.push((at.partition.0, at.offset.0));
+                drop(record);
+                if offsets.len() % 7 == 0 {
+                    source.pause(&partitions).unwrap();
+                    assert!(matches!(source.poll(Duration::ZERO), Ok(Polled::Nothing)));
+                    source.resume(&partitions).unwrap();
+                }
+            }
+        }
+        offsets.sort_unstable();
+        assert!(offsets.iter().copied().eq((0..2).flat_map(|p| (0..RECORDS).map(move |o| (p, o)))));
+        source.abandon();
+    }
+
+    /// librdkafka may fetch again what it handed over already.
+    #[test]
+    fn a_record_that_is_fetched_again_comes_once() {
+        let cluster = filled(1);
+        let mut source = open(&cluster);
+        let partitions = assigned(&mut source);
+        source.assign(&[(partitions[0], Offset(0))]).unwrap();
+        assert_eq!(read(&mut source, &partitions, RECORDS).len() as i64, RECORDS);
+        source.consumer.seek("events", 0, KafkaOffset::Beginning, WITHIN).unwrap();
+        publish(&cluster, 0, 1);
+        assert_eq!(read(&mut source, &partitions, RECORDS + 1), [(0, RECORDS)]);
+        source.abandon();
+    }
+
+    /// What is taken and not handed out goes with its partition.
+    #[test]
+    fn a_partition_given_up_halfway_begins_anew() {
+        let cluster = filled(2);
+        let mut source = open(&cluster);
+        let partitions = assigned(&mut source);
+        for taken in [1, 10, 60] {
+            let starts: Vec<_> = partitions.iter().map(|p| (*p, Offset(0))).collect();
+            source.assign(&starts).unwrap();
+            let mut left = taken;
+            while left > 0 {
+                if let Polled::Record(_) = source.poll(Duration::from_millis(100)).unwrap() {
+                    left -= 1;
+                }
+            }
+            source.release(&partitions).unwrap();
+            assert!(source.records.is_empty());
+        }
+        source.assign(&[(partitions[1], Offset(3))]).unwrap();
+        let offsets = read(&mut source, &partitions[1..], RECORDS);
+        assert!(offsets.iter().copied().eq((3..RECORDS).map(|offset| (partitions[1].0, offset))));
         source.abandon();
     }
 }

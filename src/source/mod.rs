@@ -8,6 +8,7 @@ mod event;
 mod native;
 mod offsets_producer;
 mod position;
+mod progress;
 mod records;
 mod reread;
 

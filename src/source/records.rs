@@ -1,15 +1,14 @@
-//! Records, from a queue of our own into which the owned partitions' queues are forwarded, read by
-//! librdkafka's own call. The safe wrapper's makes an event and a reference count of each record
-//! and looks at the clock several times; docs/performance.md has what it gave to do without.
+//! Records, many at once, from a queue of our own into which the owned partitions' queues are
+//! forwarded. The safe wrapper makes an event and a reference count of each record and looks at
+//! the clock several times; docs/performance.md has what it gave to do without.
 //!
-//! Two things are peculiar, and both are librdkafka's. The *client's* queue cannot be read by this
-//! call, which takes a rebalance for a record and aborts: it is polled beside this one. And giving
-//! a partition up undoes its forwarding, later, on another thread, which can overtake the
-//! forwarding of the next assignment: so a partition is forwarded again until something has come
-//! from it.
-//!
-//! Many records at once (`rd_kafka_consume_batch_queue`) would be cheaper still, and loses records:
-//! docs/adr/0007-what-speed-costs.md.
+//! Three things are peculiar, and all are librdkafka's. The *client's* queue cannot be read by this
+//! call, which takes a rebalance for a record and aborts: it is polled beside this one. Giving a
+//! partition up undoes its forwarding, later, on another thread, which can overtake the forwarding
+//! of the next assignment: so a partition is forwarded again until something has come from it. And
+//! an error read by this call moves the partition's position behind the error's offset: so ends of
+//! partitions are not asked for as messages, and after any other error the client is done with
+//! (docs/adr/0007-what-speed-costs.md).
 #![expect(unsafe_code, reason = "no safe wrapper reads this way: each block says why it is sound")]
 
 use std::collections::BTreeSet;
@@ -28,11 +27,17 @@ use rdkafka::types::RDKafkaErrorCode;
 
 use super::{Event, HeaderList, Partition, Position, native};
 
+/// Records taken at once: the call's own cost is shared by many, and what they touch of memory is
+/// still near when they are read.
+const AT_ONCE: usize = 128;
+
 /// The queue of all owned partitions' records.
 pub struct Records {
     topic: CString,
     /// Assigned partitions of which nothing has come yet.
     unheard: BTreeSet<Partition>,
+    /// Taken and not handed out yet, the next one last.
+    taken: Vec<Taken>,
     queue: Queue,
 }
 
@@ -58,6 +63,7 @@ impl Records {
         Ok(Self {
             topic: CString::new(topic).map_err(KafkaError::Nul)?,
             unheard: BTreeSet::new(),
+            taken: Vec::with_capacity(AT_ONCE),
             queue: Queue::of(client, reader)?,
         })
     }
@@ -73,20 +79,41 @@ impl Records {
         self.forward(client);
     }
 
-    /// These partitions are given up: nothing is expected of them.
+    /// These partitions are given up: nothing is expected of them, and what was taken is dropped.
     pub fn leave(&mut self, partitions: &[Partition]) {
         self.unheard.retain(|partition| !partitions.contains(partition));
+        self.taken.retain(|taken| !partitions.contains(&taken.at().partition));
     }
 
-    /// The next record, or what stands in its place; never waits.
+    /// The next of those taken: a record, or an error in its place.
+    #[inline]
     pub fn next(&mut self) -> Option<Taken> {
-        // SAFETY: the queue lives; the answer is null or ours to destroy.
-        let message = unsafe { rd_kafka_consume_queue(self.queue.handle.as_ptr(), 0) };
-        let taken = Taken(NonNull::new(message)?);
-        if !self.unheard.is_empty() {
-            self.unheard.remove(&taken.partition());
+        self.taken.pop()
+    }
+
+    /// Whether all that were taken have been handed out.
+    pub fn is_empty(&self) -> bool {
+        self.taken.is_empty()
+    }
+
+    /// Takes what is there, once everything taken before is handed out; never waits.
+    pub fn take(&mut self) {
+        if !self.is_empty() {
+            return;
         }
-        Some(taken)
+        // SAFETY: the queue lives. Pointers are written into room for as many, each to a message
+        // that is ours to destroy, which is what a `Taken` is; so many of them as are answered.
+        unsafe {
+            let (queue, room) = (self.queue.handle.as_ptr(), self.taken.as_mut_ptr().cast());
+            let count = rd_kafka_consume_batch_queue(queue, 0, room, AT_ONCE);
+            self.taken.set_len(usize::try_from(count).unwrap_or(0));
+        }
+        self.taken.reverse();
+        if !self.unheard.is_empty() {
+            for taken in &self.taken {
+                self.unheard.remove(&taken.at().partition);
+            }
+        }
     }
 
     /// Forwards again what may have lost its forwarding; to be called now and then.
@@ -118,7 +145,7 @@ impl Record<'_> {
     pub fn event(&self) -> Event<'_> {
         let message = self.taken.message();
         Event {
-            at: Position::new(message.partition, message.offset),
+            at: self.taken.at(),
             timestamp_ms: self.taken.timestamp_ms(),
             // SAFETY: librdkafka's pointers and lengths of a record that lives with `self`.
             key: unsafe { bytes(message.key, message.key_len) },
@@ -144,6 +171,7 @@ impl HeaderList for Record<'_> {
 }
 
 /// A message that is ours to destroy, before its consumer: a record, or an error.
+#[repr(transparent)]
 pub struct Taken(NonNull<rd_kafka_message_t>);
 
 impl Taken {
@@ -152,17 +180,16 @@ impl Taken {
         unsafe { self.0.as_ref() }
     }
 
-    fn partition(&self) -> Partition {
-        Partition(self.message().partition)
+    #[inline]
+    pub fn at(&self) -> Position {
+        Position::new(self.message().partition, self.message().offset)
     }
 
-    /// The end of the partition, or what is wrong with it; `None` of a record.
+    /// What is wrong with the partition; `None` of a record.
+    #[inline]
     pub fn error(&self) -> Option<KafkaError> {
         match self.message().err {
             NO_ERROR => None,
-            rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__PARTITION_EOF => {
-                Some(KafkaError::PartitionEOF(self.message().partition))
-            }
             error => {
                 tracing::warn!(
                     partition = self.message().partition,

@@ -46,15 +46,9 @@ pub fn drain(args: &NullArgs) -> Done {
     let config = client::consumer_config(&settings.consume, servers);
     let mut source = Source::open(&config, &contract.topic, metrics)?;
     let mut rows = RowBuffer::with_capacity(1 << 20);
-    let (mut written, mut ignored, mut rejected, mut assigned, mut ended) = (0, 0, 0, 0, 0);
-    while assigned == 0 || ended < assigned {
-        for rebalance in source.rebalances() {
-            if let Rebalance::Assigned(partitions) = rebalance {
-                assigned += partitions.len();
-                let starts: Vec<_> = partitions.into_iter().map(|each| (each, Offset(0))).collect();
-                source.assign(&starts)?;
-            }
-        }
+    let (mut written, mut ignored, mut rejected) = (0, 0, 0);
+    let mut ends = Vec::new();
+    loop {
         match source.poll(Duration::from_millis(100))? {
             Polled::Record(record) => {
                 match plan.transcode(&record.event(), Clock::System.now_micros(), &mut rows) {
@@ -66,8 +60,22 @@ pub fn drain(args: &NullArgs) -> Done {
                     rows = RowBuffer::with_capacity(1 << 20);
                 }
             }
-            Polled::EndOfPartition(_) => ended += 1,
-            Polled::Rebalance | Polled::Nothing => {}
+            Polled::Rebalance => {
+                for rebalance in source.rebalances() {
+                    let Rebalance::Assigned(partitions) = rebalance else { continue };
+                    for partition in &partitions {
+                        ends.push((*partition, source.watermarks(*partition)?.1));
+                    }
+                    let starts: Vec<_> = partitions.into_iter().map(|p| (p, Offset(0))).collect();
+                    source.assign(&starts)?;
+                }
+            }
+            Polled::Nothing => {
+                let ended = |(partition, end): &(_, _)| source.has_read_to(*partition, *end);
+                if !ends.is_empty() && ends.iter().all(ended) {
+                    break;
+                }
+            }
         }
     }
     source.abandon();
