@@ -1,7 +1,8 @@
 //! Whether a value plainly keeps what its place asks for: a look at its text, cheaper than reading
 //! it. Escapes, other spellings and fractions at the limit are not plain.
 
-use super::number::{self, Integer};
+use super::number::Integer;
+use super::scan::Scanner;
 use crate::contract::Bounds;
 
 /// `rest` begins with the value. Of an array only the type is seen here: the walk counts its items.
@@ -29,13 +30,12 @@ fn length(bounds: &Bounds, rest: &[u8]) -> bool {
 }
 
 fn number(bounds: &Bounds, rest: &[u8]) -> bool {
-    let is_part = |byte: &u8| matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9');
-    let end = rest.iter().position(|byte| !is_part(byte)).unwrap_or(rest.len());
-    let token = &rest[..end];
-    match number::integer(token) {
+    // What is no number is found by the walk.
+    let Ok(number) = Scanner::new(rest).number() else { return false };
+    match number.integer() {
         Integer::Fits(value) => bounds.number.holds(value),
         Integer::Beyond => false,
-        Integer::Fraction => number::float(token).is_some_and(|value| {
+        Integer::Fraction => number.float().is_some_and(|value| {
             value > bounds.number.least as f64 && value < bounds.number.most as f64
         }),
     }

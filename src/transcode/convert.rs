@@ -5,7 +5,7 @@ use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::fault::{Fault, Walked};
-use super::number::{self, Decimal, Integer};
+use super::number::{self, Decimal, Integer, Number};
 use super::plan::{Converted, NumberAs};
 use super::time::{self, MICROS_PER_DAY, TimeFault};
 use super::wire::Tag;
@@ -51,49 +51,75 @@ impl Window {
 }
 
 /// Writes a number; without a tag it is only checked, and stands in JSON text.
+#[inline]
 pub(super) fn number(
     to: NumberAs,
     whole: bool,
-    token: &[u8],
+    number: Number<'_>,
     tag: Option<Tag>,
     row: &mut Vec<u8>,
 ) -> Walked<()> {
     // INT64 finds fractions itself.
-    if whole && to != NumberAs::Int64 && number::integer(token) == Integer::Fraction {
+    if whole && to != NumberAs::Int64 && number.integer() == Integer::Fraction {
         return Err(fraction());
     }
     match (tag, to) {
-        (None, _) if number::is_float(token) => Ok(()),
+        (None, _) if number.is_float() => Ok(()),
         (None, _) => Err(beyond("FLOAT64")),
-        (Some(tag), NumberAs::Int64) => match number::integer(token) {
-            Integer::Fits(value) => {
-                tag.int64(value, row);
-                Ok(())
+        (Some(tag), NumberAs::Int64) => integer(number.integer(), tag, row),
+        (Some(tag), NumberAs::Float64) => float(number.float(), tag, row),
+        (Some(tag), NumberAs::Numeric | NumberAs::BigNumeric) => {
+            match Decimal::parse(number.text) {
+                Some(decimal) => exact(to, decimal, tag, row),
+                None => Err(bad_format("a decimal")),
             }
-            Integer::Beyond => Err(beyond("INT64")),
-            Integer::Fraction => Err(fraction()),
-        },
-        (Some(tag), NumberAs::Float64) => match number::float(token) {
-            Some(value) => {
-                tag.double(value, row);
-                Ok(())
-            }
-            None => Err(beyond("FLOAT64")),
-        },
-        (Some(tag), NumberAs::Numeric) => decimal(token, "NUMERIC", (29, 9), tag, row),
-        // BigQuery holds a little more than 38 digits before the point, and promises 38.
-        (Some(tag), NumberAs::BigNumeric) => decimal(token, "BIGNUMERIC", (38, 38), tag, row),
+        }
     }
 }
 
-fn decimal(
-    token: &[u8],
-    column: &str,
-    (before, after): (i64, i64),
-    tag: Tag,
-    row: &mut Vec<u8>,
-) -> Walked<()> {
-    let Some(decimal) = Decimal::parse(token) else { return Err(bad_format("a decimal")) };
+/// A number in a string, where leading zeros and a `+` may stand besides.
+fn number_in_string(to: NumberAs, text: &[u8], tag: Tag, row: &mut Vec<u8>) -> Walked<()> {
+    let Some(decimal) = Decimal::parse(text) else { return Err(bad_format("a decimal")) };
+    match to {
+        NumberAs::Int64 => match decimal.integer() {
+            Integer::Fraction => Err(bad_format("an integer")),
+            whole => integer(whole, tag, row),
+        },
+        NumberAs::Float64 => float(number::float(text), tag, row),
+        NumberAs::Numeric | NumberAs::BigNumeric => exact(to, decimal, tag, row),
+    }
+}
+
+#[inline]
+fn integer(value: Integer, tag: Tag, row: &mut Vec<u8>) -> Walked<()> {
+    match value {
+        Integer::Fits(value) => {
+            tag.int64(value, row);
+            Ok(())
+        }
+        Integer::Beyond => Err(beyond("INT64")),
+        Integer::Fraction => Err(fraction()),
+    }
+}
+
+#[inline]
+fn float(value: Option<f64>, tag: Tag, row: &mut Vec<u8>) -> Walked<()> {
+    match value {
+        Some(value) => {
+            tag.double(value, row);
+            Ok(())
+        }
+        None => Err(beyond("FLOAT64")),
+    }
+}
+
+/// Writes a NUMERIC or BIGNUMERIC.
+fn exact(to: NumberAs, decimal: Decimal<'_>, tag: Tag, row: &mut Vec<u8>) -> Walked<()> {
+    let (column, before, after) = match to {
+        NumberAs::Numeric => ("NUMERIC", 29, 9),
+        // BigQuery holds a little more than 38 digits before the point, and promises 38.
+        _ => ("BIGNUMERIC", 38, 38),
+    };
     if !decimal.fits(before, after) {
         let detail = format!("{column} holds {before} digits before and {after} after the point");
         return Err(Fault::new(Reason::OutOfRange, detail));
@@ -135,15 +161,7 @@ pub(super) fn string(
         Converted::Time => tag.delimited(row, |row| {
             time::time_text(text, row).map_err(|f| moment(f, "a time of day without zone"))
         }),
-        Converted::Number(to) => {
-            if Decimal::parse(text).is_none() {
-                return Err(bad_format("a decimal"));
-            }
-            if to == NumberAs::Int64 && number::integer(text) == Integer::Fraction {
-                return Err(bad_format("an integer"));
-            }
-            number(to, false, text, Some(tag), row)
-        }
+        Converted::Number(to) => number_in_string(to, text, tag, row),
     }
 }
 

@@ -159,13 +159,16 @@ impl Path {
             found = Found::Missing;
             scanner.open()?;
             let mut first = true;
-            while !scanner.take(quick, first) {
-                let Some(key) = scanner.key(first)? else { return Ok((found, &[])) };
-                first = false;
-                if key.resolve(scratch) == wanted.as_bytes() {
+            loop {
+                if !scanner.member(first)? {
+                    return Ok((found, &[]));
+                }
+                if scanner.take(quick) || scanner.key_here()?.resolve(scratch) == wanted.as_bytes()
+                {
                     break;
                 }
                 scanner.skip()?;
+                first = false;
             }
         }
         let found = leaf(&mut scanner)?;

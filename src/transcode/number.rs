@@ -1,5 +1,28 @@
 //! Numbers as text: which integers they are, and their canonical decimal form, exactly.
 
+use std::ops::Range;
+
+/// A JSON number, as the scanner leaves it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Number<'a> {
+    pub(super) text: &'a [u8],
+    /// Its value, where it is short, as nearly all numbers are; read digit by digit on the way.
+    pub(super) short: Option<Short>,
+}
+
+/// `±mantissa / 10^scale`, of a number with few digits and no exponent.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Short {
+    pub(super) negative: bool,
+    pub(super) mantissa: u64,
+    pub(super) scale: usize,
+}
+
+impl Short {
+    /// Digits of a short number at most: INT64 holds them, whatever they are.
+    pub(super) const DIGITS: usize = 18;
+}
+
 /// What a JSON number is as an INT64.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Integer {
@@ -10,26 +33,60 @@ pub(super) enum Integer {
     Fraction,
 }
 
-/// Reads a number's integer value; `1.0` and `1e2` are integers, as JSON Schema says.
-pub(super) fn integer(token: &[u8]) -> Integer {
-    // 18 digits fit in 63 bits whatever they are; nearly every integer in an event is that short.
-    let (negative, digits) = match token {
-        [b'-', digits @ ..] => (true, digits),
-        digits => (false, digits),
-    };
-    if digits.len() <= 18 {
-        let mut value = 0i64;
-        let mut plain = true;
-        for digit in digits {
-            let digit = digit.wrapping_sub(b'0');
-            plain &= digit < 10;
-            value = value.wrapping_mul(10).wrapping_add(i64::from(digit));
-        }
-        if plain {
-            return Integer::Fits(if negative { -value } else { value });
+impl Number<'_> {
+    /// Its integer value; `1.0` and `1e2` are integers, as JSON Schema says.
+    #[inline]
+    pub(super) fn integer(&self) -> Integer {
+        match self.short {
+            Some(Short { negative, mantissa, scale: 0 }) => {
+                let value = mantissa as i64;
+                Integer::Fits(if negative { -value } else { value })
+            }
+            _ => integer(self.text),
         }
     }
-    Decimal::parse(token).map_or(Integer::Fraction, |decimal| decimal.integer())
+
+    /// Its value as a FLOAT64; `None` where that is beyond (rounding to infinity).
+    #[inline]
+    pub(super) fn float(&self) -> Option<f64> {
+        match self.short {
+            // One division of two numbers that FLOAT64 holds exactly, so the quotient is rounded
+            // once, correctly (Clinger's quick way).
+            Some(Short { negative, mantissa, scale }) if mantissa <= 1 << f64::MANTISSA_DIGITS => {
+                let value = mantissa as f64 / TENS[scale];
+                Some(if negative { -value } else { value })
+            }
+            _ => float(self.text),
+        }
+    }
+
+    /// Whether it is one of FLOAT64, without reading it where that is plain.
+    #[inline]
+    pub(super) fn is_float(&self) -> bool {
+        self.short.is_some() || is_float(self.text)
+    }
+}
+
+const TENS: [f64; Short::DIGITS + 1] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
+    1e17, 1e18,
+];
+
+/// The integer value of any decimal text.
+pub(super) fn integer(text: &[u8]) -> Integer {
+    Decimal::parse(text).map_or(Integer::Fraction, |decimal| decimal.integer())
+}
+
+/// The FLOAT64 of any decimal text.
+pub(super) fn float(text: &[u8]) -> Option<f64> {
+    let value: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
+    value.is_finite().then_some(value)
+}
+
+fn is_float(text: &[u8]) -> bool {
+    // Without an exponent it takes 309 digits to leave FLOAT64.
+    let suspect = text.len() > 300 || text.iter().any(|byte| matches!(byte, b'e' | b'E'));
+    !suspect || float(text).is_some()
 }
 
 /// A decimal number taken apart: `±digits × 10^exponent`, the digits still in the text.
@@ -65,10 +122,15 @@ impl<'a> Decimal<'a> {
             [b'e' | b'E', rest @ ..] => exponent(rest)?,
             _ => return None,
         };
-        let count = whole.len() + fraction.len();
-        let at = |i: usize| if i < whole.len() { whole[i] } else { fraction[i - whole.len()] };
-        let first = (0..count).find(|i| at(*i) != b'0').unwrap_or(count);
-        let end = (first..count).rev().find(|i| at(*i) != b'0').map_or(first, |last| last + 1);
+        let not_zero = |digit: &u8| *digit != b'0';
+        let in_fraction = |at: usize| at + whole.len();
+        let first = whole
+            .iter()
+            .position(not_zero)
+            .or_else(|| fraction.iter().position(not_zero).map(in_fraction));
+        let last = fraction.iter().rposition(not_zero).map(in_fraction);
+        let last = last.or_else(|| whole.iter().rposition(not_zero));
+        let (first, end) = first.zip(last).map_or((0, 0), |(first, last)| (first, last + 1));
         let point = (whole.len() as i64).saturating_add(exponent);
         Some(Self { negative, whole, fraction, first, end, point })
     }
@@ -94,7 +156,7 @@ impl<'a> Decimal<'a> {
         }
     }
 
-    fn integer(&self) -> Integer {
+    pub(super) fn integer(&self) -> Integer {
         if self.is_zero() {
             return Integer::Fits(0);
         }
@@ -130,23 +192,26 @@ impl<'a> Decimal<'a> {
         if self.negative {
             text.push(b'-');
         }
-        if self.before() <= 0 {
+        let (before, after) = (self.before(), self.after());
+        if before <= 0 {
             text.push(b'0');
         }
-        for place in 0..self.before() {
-            let at = self.first + place as usize;
-            text.push(if at < self.end { self.digit(at) } else { b'0' });
-        }
-        if self.after() > 0 {
+        let split = usize::try_from(self.point).unwrap_or(0).clamp(self.first, self.end);
+        self.digits(self.first..split, text);
+        text.extend((split as i64..self.point).map(|_| b'0'));
+        if after > 0 {
             text.push(b'.');
-            for _ in self.before()..0 {
-                text.push(b'0');
-            }
-            let start = self.first.max(usize::try_from(self.point).unwrap_or(0));
-            for at in start..self.end {
-                text.push(self.digit(at));
-            }
+            text.extend((before..0).map(|_| b'0'));
+            self.digits(split..self.end, text);
         }
+    }
+
+    /// Appends the digits at these places.
+    fn digits(&self, places: Range<usize>, text: &mut Vec<u8>) {
+        let point = self.whole.len();
+        let (start, end) = (places.start, places.end);
+        text.extend_from_slice(&self.whole[start.min(point)..end.min(point)]);
+        text.extend_from_slice(&self.fraction[start.max(point) - point..end.max(point) - point]);
     }
 }
 
@@ -171,50 +236,4 @@ fn exponent(text: &[u8]) -> Option<i64> {
         value.saturating_mul(10).saturating_add(i64::from(digit - b'0'))
     });
     Some(if negative { -value } else { value })
-}
-
-/// The number as a FLOAT64; `None` where it is beyond (rounding to infinity).
-pub(super) fn float(token: &[u8]) -> Option<f64> {
-    if let Some(value) = short_float(token) {
-        return Some(value);
-    }
-    let value: f64 = std::str::from_utf8(token).ok()?.parse().ok()?;
-    value.is_finite().then_some(value)
-}
-
-/// A number of at most 15 digits and no exponent, which is one division of two numbers that
-/// FLOAT64 holds exactly, so the quotient is rounded once, correctly (Clinger's quick way).
-fn short_float(token: &[u8]) -> Option<f64> {
-    const TENS: [f64; 16] =
-        [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
-    let (negative, digits) = match token {
-        [b'-', digits @ ..] => (true, digits),
-        digits => (false, digits),
-    };
-    // 15 digits and a point.
-    if digits.len() > 16 {
-        return None;
-    }
-    let mut mantissa = 0u64;
-    let mut point = None;
-    for (at, byte) in digits.iter().enumerate() {
-        match byte {
-            b'0'..=b'9' => mantissa = mantissa * 10 + u64::from(byte - b'0'),
-            b'.' if point.is_none() => point = Some(at),
-            _ => return None,
-        }
-    }
-    let fraction = point.map_or(0, |at| digits.len() - at - 1);
-    if digits.len() - usize::from(point.is_some()) > 15 {
-        return None;
-    }
-    let value = mantissa as f64 / TENS[fraction];
-    Some(if negative { -value } else { value })
-}
-
-/// Whether the number is one of FLOAT64, without reading it where that is plain.
-pub(super) fn is_float(token: &[u8]) -> bool {
-    // Without an exponent it takes 309 digits to leave FLOAT64.
-    let suspect = token.len() > 300 || token.iter().any(|b| matches!(b, b'e' | b'E'));
-    !suspect || float(token).is_some()
 }

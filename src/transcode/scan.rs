@@ -6,7 +6,7 @@
 use super::fault::{Fault, Walked};
 use super::lanes::{self, LANES};
 use super::names::{Key, digest};
-use super::number;
+use super::number::{Number, Short};
 use super::text::{Text, unicode_escape};
 use crate::pipeline::Reason;
 
@@ -18,8 +18,8 @@ pub(super) struct Scanner<'a> {
     text: &'a [u8],
     at: usize,
     depth: usize,
-    /// Whether a string, or what stands close behind it, has a byte beyond ASCII.
-    beyond_ascii: bool,
+    /// Not 0 where a string, or what stands close behind it, has a byte beyond ASCII.
+    beyond_ascii: u64,
 }
 
 /// Keys of the objects being skipped, to find one that repeats. Kept between events so that
@@ -79,7 +79,7 @@ impl Keys {
 
 impl<'a> Scanner<'a> {
     pub(super) fn new(text: &'a [u8]) -> Self {
-        Self { text, at: 0, depth: 0, beyond_ascii: false }
+        Self { text, at: 0, depth: 0, beyond_ascii: 0 }
     }
 
     /// What has not been read yet.
@@ -110,7 +110,7 @@ impl<'a> Scanner<'a> {
     /// Whether what was read is UTF-8; to be asked at the end. Only strings can have bytes beyond
     /// ASCII, and most texts have none at all.
     pub(super) fn utf8(&self) -> Walked<()> {
-        if self.beyond_ascii { utf8(self.text) } else { Ok(()) }
+        if self.beyond_ascii == 0 { Ok(()) } else { utf8(self.text) }
     }
 
     /// Enters the array or object whose first byte was just peeked.
@@ -138,6 +138,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Reads the key and colon of the member that follows.
+    #[inline]
     pub(super) fn key_here(&mut self) -> Walked<Text<'a>> {
         if self.peek()? != b'"' {
             return Err(Fault::syntax(self.at, "a key"));
@@ -150,17 +151,15 @@ impl<'a> Scanner<'a> {
         Ok(key)
     }
 
-    /// Reads the next member's key, with its colon and the comma before it, if it is this one and
-    /// no white space is there.
+    /// Reads the key and colon of the member that follows if it is this one, and no white space is
+    /// there.
     #[inline]
-    pub(super) fn take(&mut self, key: &Key, first: bool) -> bool {
-        match key.begins(self.rest(), !first) {
-            Some(length) => {
-                self.at += length;
-                true
-            }
-            None => false,
+    pub(super) fn take(&mut self, key: &Key) -> bool {
+        let taken = key.begins(self.rest());
+        if taken {
+            self.at += key.len();
         }
+        taken
     }
 
     /// How much has been read.
@@ -176,6 +175,16 @@ impl<'a> Scanner<'a> {
 
     #[inline]
     fn more(&mut self, first: bool, close: u8) -> Walked<bool> {
+        // What stands before a member of nearly every text.
+        let plain = if first { b'"' } else { b',' };
+        if self.text.get(self.at) == Some(&plain) {
+            self.at += usize::from(!first);
+            return Ok(true);
+        }
+        self.more_or_end(first, close)
+    }
+
+    fn more_or_end(&mut self, first: bool, close: u8) -> Walked<bool> {
         let byte = self.peek()?;
         if byte == close {
             self.at += 1;
@@ -198,6 +207,12 @@ impl<'a> Scanner<'a> {
     pub(super) fn string(&mut self) -> Walked<Text<'a>> {
         let start = self.at + 1;
         self.at = start;
+        self.string_from(start)
+    }
+
+    /// Goes on with a string that begins at `start` and is plain so far.
+    #[inline]
+    fn string_from(&mut self, start: usize) -> Walked<Text<'a>> {
         self.plain();
         if self.text.get(self.at) != Some(&b'"') {
             return self.escaped_string(start);
@@ -205,6 +220,47 @@ impl<'a> Scanner<'a> {
         let raw = &self.text[start..self.at];
         self.at += 1;
         Ok(Text { raw, escaped: false })
+    }
+
+    /// Reads the string whose quote was just peeked, and writes it behind `row`.
+    #[inline]
+    pub(super) fn copy_string(&mut self, row: &mut Vec<u8>) -> Walked<()> {
+        let (start, written) = (self.at + 1, row.len());
+        let mut at = start;
+        // Every block is copied whole, and what was too much goes again: no second pass, no call.
+        while let Some(block) = self.text.get(at..).and_then(|rest| rest.first_chunk::<LANES>()) {
+            row.extend_from_slice(block);
+            let look = lanes::look(block);
+            self.beyond_ascii |= look.beyond_ascii;
+            at += look.end;
+            if look.end < LANES {
+                row.truncate(row.len() + look.end - LANES);
+                if block[look.end] == b'"' {
+                    self.at = at + 1;
+                    return Ok(());
+                }
+                break;
+            }
+        }
+        self.at = at;
+        self.copy_rest_of_string(start, written, row)
+    }
+
+    #[inline(never)]
+    fn copy_rest_of_string(
+        &mut self,
+        start: usize,
+        written: usize,
+        row: &mut Vec<u8>,
+    ) -> Walked<()> {
+        let text = self.string_from(start)?;
+        row.truncate(written);
+        if text.escaped {
+            text.unescape(row);
+        } else {
+            row.extend_from_slice(text.raw);
+        }
+        Ok(())
     }
 
     /// Goes on with a string at what its plain beginning ended with.
@@ -227,14 +283,17 @@ impl<'a> Scanner<'a> {
     /// Moves to the next quote, backslash or control character.
     #[inline]
     fn plain(&mut self) {
-        while let Some(block) = self.text[self.at..].first_chunk() {
+        let mut at = self.at;
+        while let Some(block) = self.text.get(at..).and_then(|rest| rest.first_chunk()) {
             let look = lanes::look(block);
             self.beyond_ascii |= look.beyond_ascii;
-            self.at += look.end;
+            at += look.end;
             if look.end < LANES {
+                self.at = at;
                 return;
             }
         }
+        self.at = at;
         self.plain_to_the_end();
     }
 
@@ -264,36 +323,47 @@ impl<'a> Scanner<'a> {
 
     /// Reads the number whose first byte was just peeked, which may turn out to be none.
     #[inline]
-    pub(super) fn number(&mut self) -> Walked<&'a [u8]> {
+    pub(super) fn number(&mut self) -> Walked<Number<'a>> {
         let start = self.at;
-        if self.text.get(self.at) == Some(&b'-') {
-            self.at += 1;
-        }
-        match self.text.get(self.at) {
-            Some(b'0') => self.at += 1,
-            _ => self.digits()?,
-        }
+        let negative = self.text.get(self.at) == Some(&b'-');
+        self.at += usize::from(negative);
+        let mut mantissa = 0;
+        let mut digits = match self.text.get(self.at) {
+            Some(b'0') => {
+                self.at += 1;
+                1
+            }
+            _ => self.digits(&mut mantissa)?,
+        };
+        let mut scale = 0;
         if self.text.get(self.at) == Some(&b'.') {
             self.at += 1;
-            self.digits()?;
+            scale = self.digits(&mut mantissa)?;
+            digits += scale;
         }
+        let mut short = digits <= Short::DIGITS;
         if let Some(b'e' | b'E') = self.text.get(self.at) {
+            short = false;
             self.at += 1;
             if let Some(b'+' | b'-') = self.text.get(self.at) {
                 self.at += 1;
             }
-            self.digits()?;
+            self.digits(&mut mantissa)?;
         }
-        Ok(&self.text[start..self.at])
+        let short = short.then_some(Short { negative, mantissa, scale });
+        Ok(Number { text: &self.text[start..self.at], short })
     }
 
+    /// Reads digits, at least one, behind those of the mantissa; answers how many. Too many for it
+    /// leave nonsense there.
     #[inline]
-    fn digits(&mut self) -> Walked<()> {
+    fn digits(&mut self, mantissa: &mut u64) -> Walked<usize> {
         let start = self.at;
-        while self.text.get(self.at).is_some_and(u8::is_ascii_digit) {
+        while let Some(byte @ b'0'..=b'9') = self.text.get(self.at) {
+            *mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
             self.at += 1;
         }
-        if self.at == start { Err(Fault::syntax(start, "a value")) } else { Ok(()) }
+        if self.at == start { Err(Fault::syntax(start, "a value")) } else { Ok(self.at - start) }
     }
 
     /// Reads `true`, `false` or `null`, of which the first byte was just peeked.
@@ -318,8 +388,16 @@ impl<'a> Scanner<'a> {
     }
 
     /// Passes over one value of which nothing is kept; only the grammar matters.
+    #[inline]
     pub(super) fn skip(&mut self) -> Walked<()> {
         match self.peek()? {
+            b'"' => self.string().map(drop),
+            first => self.skip_other(first),
+        }
+    }
+
+    fn skip_other(&mut self, first: u8) -> Walked<()> {
+        match first {
             b'{' => {
                 self.open()?;
                 let mut first = true;
@@ -374,7 +452,7 @@ impl<'a> Scanner<'a> {
 
     /// A number in JSON text: BigQuery's JSON holds what FLOAT64 holds.
     fn json_number(&mut self) -> Walked<()> {
-        if !number::is_float(self.number()?) {
+        if !self.number()?.is_float() {
             return Err(Fault::new(Reason::OutOfRange, "a number beyond FLOAT64"));
         }
         Ok(())

@@ -43,7 +43,8 @@ pub(super) fn date_time(text: &[u8]) -> Result<i64, TimeFault> {
 
 /// Whether BigQuery's TIMESTAMP holds it.
 pub(super) fn in_micros_range(micros: i64) -> Result<(), TimeFault> {
-    in_range(micros.div_euclid(MICROS_PER_DAY))
+    let days = FIRST_DAY * MICROS_PER_DAY..(LAST_DAY + 1) * MICROS_PER_DAY;
+    if days.contains(&micros) { Ok(()) } else { Err(TimeFault::Range) }
 }
 
 /// Writes a civil date and time without zone in BigQuery's form, to the microsecond.
@@ -97,24 +98,25 @@ impl PartialTime {
 }
 
 /// `YYYY-MM-DD`, its days since the epoch, and what follows.
+#[inline]
 fn full_date(text: &[u8]) -> Result<(i64, &[u8]), TimeFault> {
-    let (date, rest) = text.split_first_chunk::<10>().ok_or(TimeFault::Format)?;
-    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = *date else {
-        return Err(TimeFault::Format);
-    };
-    let year = i64::from(two(y1, y2)? * 100 + two(y3, y4)?);
-    let (month, day) = (two(m1, m2)?, two(d1, d2)?);
+    const YEAR_AND_MONTH: Shape = Shape::of(*b"0000-00-");
+    let (date, rest) = text.split_first_chunk().ok_or(TimeFault::Format)?;
+    let [century, _, year, _, _, month, ..] = YEAR_AND_MONTH.numbers(*date)?;
+    let ([tens, ones], rest) = rest.split_first_chunk().ok_or(TimeFault::Format)?;
+    let (year, month, day) = (century * 100 + year, month, two(*tens, *ones)?);
     if !(1..=12).contains(&month) || day == 0 || day > days_in_month(year, month) {
         return Err(TimeFault::Format);
     }
-    Ok((days_from_civil(year, i64::from(month), i64::from(day)), rest))
+    Ok((days_from_civil(year, month, day), rest))
 }
 
 /// `HH:MM:SS` with an optional fraction, and what follows.
+#[inline]
 fn partial_time(text: &[u8]) -> Result<(PartialTime, &[u8]), TimeFault> {
-    let (clock, mut rest) = text.split_first_chunk::<8>().ok_or(TimeFault::Format)?;
-    let [h1, h2, b':', m1, m2, b':', s1, s2] = *clock else { return Err(TimeFault::Format) };
-    let (hour, minute, second) = (two(h1, h2)?, two(m1, m2)?, two(s1, s2)?);
+    const CLOCK: Shape = Shape::of(*b"00:00:00");
+    let (clock, mut rest) = text.split_first_chunk().ok_or(TimeFault::Format)?;
+    let [hour, _, _, minute, _, _, second, _] = CLOCK.numbers(*clock)?;
     if hour > 23 || minute > 59 || second > 60 {
         return Err(TimeFault::Format);
     }
@@ -134,6 +136,41 @@ fn partial_time(text: &[u8]) -> Result<(PartialTime, &[u8]), TimeFault> {
         rest = &fraction[count..];
     }
     Ok((PartialTime { hour, minute, second, micros }, rest))
+}
+
+/// Eight characters, each a digit or a certain separator, looked at together.
+struct Shape {
+    /// The least that each character may be, and how far below 0x80 the most is above it.
+    least: u64,
+    slack: u64,
+}
+
+impl Shape {
+    /// `0` stands for any digit.
+    const fn of(pattern: [u8; 8]) -> Self {
+        let mut slack = [0x7f; 8];
+        let mut at = 0;
+        while at < 8 {
+            if pattern[at] == b'0' {
+                slack[at] -= 9;
+            }
+            at += 1;
+        }
+        Self { least: u64::from_le_bytes(pattern), slack: u64::from_le_bytes(slack) }
+    }
+
+    /// At each place the number that the digits there and behind it make; between separators only.
+    #[inline]
+    fn numbers(&self, text: [u8; 8]) -> Result<[u32; 8], TimeFault> {
+        const HIGH: u64 = 0x8080_8080_8080_8080;
+        // The high bit comes up in a byte that is below its least, or above its most. What it
+        // borrows or carries spoils bytes behind it, when the text is refused already.
+        let above = u64::from_le_bytes(text).wrapping_sub(self.least);
+        if (above | above.wrapping_add(self.slack)) & HIGH != 0 {
+            return Err(TimeFault::Format);
+        }
+        Ok((above * 10 + (above >> 8)).to_le_bytes().map(u32::from))
+    }
 }
 
 /// Minutes east of UTC; nothing may follow.
@@ -160,21 +197,23 @@ fn two(tens: u8, ones: u8) -> Result<u32, TimeFault> {
     Ok(u32::from(tens) * 10 + u32::from(ones))
 }
 
-fn days_in_month(year: i64, month: u32) -> u32 {
+fn days_in_month(year: u32, month: u32) -> u32 {
     match month {
         4 | 6 | 9 | 11 => 30,
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => {
+            29
+        }
         2 => 28,
         _ => 31,
     }
 }
 
 /// Howard Hinnant's `days_from_civil`: days since 1970-01-01 in the proleptic Gregorian calendar.
-fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
+fn days_from_civil(year: u32, month: u32, day: u32) -> i64 {
+    // Years begin in March, and one era earlier, so that nothing is negative.
+    let year = year + 400 - u32::from(month <= 2);
+    let (era, year_of_era) = (year / 400, year % 400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
     let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    era * 146_097 + day_of_era - 719_468
+    i64::from(era * 146_097 + day_of_era) - 719_468 - 146_097
 }

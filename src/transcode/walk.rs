@@ -71,7 +71,7 @@ impl<'p, 'a> Walk<'p, 'a> {
         if self.scanner.peek()? != b'{' {
             return Err(Fault::new(Reason::InvalidJson, "the value is no JSON object"));
         }
-        self.value(root, row)?;
+        self.inner_value(root, row)?;
         self.scanner.end()?;
         self.scanner.utf8()?;
         if let (Some(tag), Some(members)) = (extra, self.scratch.extra.members()) {
@@ -84,82 +84,72 @@ impl<'p, 'a> Walk<'p, 'a> {
         Ok(self.doubt)
     }
 
+    /// Part of the loop over members: a call for each would cost as much as many a value.
+    #[inline(always)]
     fn value(&mut self, node: &Node, row: &mut Vec<u8>) -> Walked<()> {
         let first = self.scanner.peek()?;
         if let Some(bounds) = &node.bounds {
             self.doubt |= !bounds::kept(bounds, self.scanner.rest());
         }
-        let wrong_type = || Err(Fault::wrong_type(first, node.kind.expected()));
-        if first == b'n' {
-            self.scanner.literal("null")?;
-            return if node.nullable { Ok(()) } else { wrong_type() };
-        }
         match &node.kind {
-            Kind::Any => {
+            Kind::String if first == b'"' => match node.tag {
+                Some(tag) => tag.delimited(row, |row| self.scanner.copy_string(row)),
+                None => self.scanner.string().map(drop),
+            },
+            Kind::Converted(to) if first == b'"' => {
+                let text = self.scanner.string()?;
+                let Some(tag) = node.tag else { return Ok(()) };
+                let text = text.resolve(&mut self.scratch.text);
+                convert::string(*to, text, tag, self.window, row)
+            }
+            Kind::Number { to, whole } if matches!(first, b'-' | b'0'..=b'9') => {
+                convert::number(*to, *whole, self.scanner.number()?, node.tag, row)
+            }
+            Kind::Boolean if matches!(first, b't' | b'f') => {
+                self.scanner.literal(if first == b't' { "true" } else { "false" })?;
+                if let Some(tag) = node.tag {
+                    tag.varint(u64::from(first == b't'), row);
+                }
+                Ok(())
+            }
+            Kind::Object(object) if first == b'{' => match node.tag {
+                Some(tag) => tag.delimited(row, |row| self.object(*object, row)),
+                None => self.object(*object, row),
+            },
+            Kind::Array(items) if first == b'[' => self.array(items, node.bounds.as_deref(), row),
+            Kind::Any if first != b'n' => {
                 let text = self.scanner.json(&mut self.scratch.keys)?;
                 if let Some(tag) = node.tag {
                     tag.bytes(text, row);
                 }
                 Ok(())
             }
-            Kind::Text(inner) => {
+            Kind::Text(inner) if first != b'n' => {
                 let start = self.scanner.rest();
-                self.value(inner, row)?;
+                self.inner_value(inner, row)?;
                 let used = start.len() - self.scanner.rest().len();
                 if let Some(tag) = node.tag {
                     tag.bytes(&start[..used], row);
                 }
                 Ok(())
             }
-            Kind::Boolean => {
-                let value = match first {
-                    b't' => self.scanner.literal("true").map(|()| 1)?,
-                    b'f' => self.scanner.literal("false").map(|()| 0)?,
-                    _ => return wrong_type(),
-                };
-                if let Some(tag) = node.tag {
-                    tag.varint(value, row);
-                }
-                Ok(())
-            }
-            Kind::Number { to, whole } => match first {
-                b'-' | b'0'..=b'9' => {
-                    let token = self.scanner.number()?;
-                    convert::number(*to, *whole, token, node.tag, row)
-                }
-                _ => wrong_type(),
-            },
-            Kind::String => {
-                if first != b'"' {
-                    return wrong_type();
-                }
-                let text = self.scanner.string()?;
-                match node.tag {
-                    Some(tag) if text.escaped => tag.delimited(row, |row| text.unescape(row)),
-                    Some(tag) => tag.bytes(text.raw, row),
-                    None => {}
-                }
-                Ok(())
-            }
-            Kind::Converted(to) => {
-                if first != b'"' {
-                    return wrong_type();
-                }
-                let text = self.scanner.string()?;
-                let Some(tag) = node.tag else { return Ok(()) };
-                let text = text.resolve(&mut self.scratch.text);
-                convert::string(*to, text, tag, self.window, row)
-            }
-            Kind::Object(object) => match (first, node.tag) {
-                (b'{', Some(tag)) => tag.delimited(row, |row| self.object(*object, row)),
-                (b'{', None) => self.object(*object, row),
-                _ => wrong_type(),
-            },
-            Kind::Array(items) => match first {
-                b'[' => self.array(items, node.bounds.as_deref(), row),
-                _ => wrong_type(),
-            },
+            _ => self.no_value(node, first),
         }
+    }
+
+    fn inner_value(&mut self, node: &Node, row: &mut Vec<u8>) -> Walked<()> {
+        self.value(node, row)
+    }
+
+    /// A null, or a value of another type than was expected.
+    fn no_value(&mut self, node: &Node, first: u8) -> Walked<()> {
+        if first == b'n' {
+            self.scanner.literal("null")?;
+            if node.nullable {
+                return Ok(());
+            }
+        }
+        Err(Fault::wrong_type(first, node.kind.expected()))
     }
 
     fn array(&mut self, items: &Node, bounds: Option<&Bounds>, row: &mut Vec<u8>) -> Walked<()> {
@@ -172,7 +162,7 @@ impl<'p, 'a> Walk<'p, 'a> {
                 return Err(Fault::new(Reason::NullInArray, detail).under_index(index));
             }
             self.scratch.extra.enter(Step::Item(index), false);
-            self.value(items, row).map_err(|fault| fault.under_index(index))?;
+            self.inner_value(items, row).map_err(|fault| fault.under_index(index))?;
             self.scratch.extra.leave();
             index += 1;
         }
@@ -187,36 +177,36 @@ impl<'p, 'a> Walk<'p, 'a> {
         let keys = self.scratch.keys.open();
         let mut first = true;
         let mut guess = object.order;
-        loop {
-            let (index, key) = match self.guessed(object, guess, first) {
+        while self.scanner.member(first)? {
+            first = false;
+            let (index, key) = match self.guessed(object, guess) {
                 Some(index) => (index, None),
-                None if !self.scanner.member(first)? => break,
                 None => match self.declared(object, guess)? {
                     Some((index, key)) => (index, Some(key)),
-                    None => {
-                        first = false;
-                        continue;
-                    }
+                    None => continue,
                 },
             };
-            first = false;
             guess = object.order + 1 + index;
             if !seen.mark(&mut self.scratch.seen, index) {
                 return Err(Fault::repeated());
             }
             let field = &object.fields[index];
             let is_array = matches!(field.node.kind, Kind::Array(_));
-            if is_array || matches!(field.node.kind, Kind::Object(_)) {
+            let is_nested = is_array || matches!(field.node.kind, Kind::Object(_));
+            if is_nested {
                 let (start, length) = match key {
                     Some(key) => (self.scanner.start_of(key), key.raw.len()),
                     // Just read, and behind it are a quote and the colon.
-                    None => (self.scanner.at() - 2 - field.name.len(), field.name.len()),
+                    None => {
+                        let length = field.key.len() - "\"\":".len();
+                        (self.scanner.at() - "\":".len() - length, length)
+                    }
                 };
                 self.scratch.extra.enter(Step::Key { start, length }, is_array);
-                self.value(&field.node, row).map_err(|fault| fault.under_key(&field.name))?;
+            }
+            self.value(&field.node, row).map_err(|fault| fault.under_key(&field.name))?;
+            if is_nested {
                 self.scratch.extra.leave();
-            } else {
-                self.value(&field.node, row).map_err(|fault| fault.under_key(&field.name))?;
             }
         }
         self.scratch.keys.close(keys)?;
@@ -230,11 +220,11 @@ impl<'p, 'a> Walk<'p, 'a> {
     /// Reads the next member's key if it is the one that came here the last time, or the one that
     /// came behind that: an optional field is left out now and then.
     #[inline]
-    fn guessed(&mut self, object: &Object, guess: usize, first: bool) -> Option<usize> {
+    fn guessed(&mut self, object: &Object, guess: usize) -> Option<usize> {
         let mut guess = guess;
         for _ in 0..2 {
             let index = self.scratch.order[guess] as usize;
-            if self.scanner.take(&object.fields.get(index)?.key, first) {
+            if self.scanner.take(&object.fields.get(index)?.key) {
                 return Some(index);
             }
             guess = object.order + 1 + index;

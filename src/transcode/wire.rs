@@ -33,7 +33,7 @@ impl Tag {
 
     #[inline]
     pub(super) fn write(self, row: &mut Vec<u8>) {
-        put(row, u32::from_le_bytes(self.bytes).into(), self.used.into());
+        put(row, self.bytes, self.used.into());
     }
 
     /// The key and a varint; a short one, as lengths are, in one store.
@@ -41,7 +41,8 @@ impl Tag {
     pub(super) fn varint(self, value: u64, row: &mut Vec<u8>) {
         if value < 0x80 {
             let key = u64::from(u32::from_le_bytes(self.bytes));
-            put(row, key | value << (8 * self.used), usize::from(self.used) + 1);
+            let both = key | value << (8 * self.used);
+            put(row, both.to_le_bytes(), usize::from(self.used) + 1);
         } else {
             self.longer_varint(value, row);
         }
@@ -49,13 +50,21 @@ impl Tag {
 
     #[inline(never)]
     fn longer_varint(self, value: u64, row: &mut Vec<u8>) {
-        self.write(row);
         if value < 1 << 56 {
             let (spread, used) = middle_varint(value);
-            put(row, spread, used);
+            self.with(spread, used, row);
         } else {
+            self.write(row);
             long_varint(value, row);
         }
+    }
+
+    /// The key and the first `used` bytes of a word.
+    #[inline]
+    fn with(self, word: u64, used: usize, row: &mut Vec<u8>) {
+        let key = u128::from(u32::from_le_bytes(self.bytes));
+        let both = key | u128::from(word) << (8 * self.used);
+        put(row, both.to_le_bytes(), usize::from(self.used) + used);
     }
 
     #[inline]
@@ -64,8 +73,7 @@ impl Tag {
     }
 
     pub(super) fn double(self, value: f64, row: &mut Vec<u8>) {
-        self.write(row);
-        row.extend_from_slice(&value.to_le_bytes());
+        self.with(value.to_bits(), 8, row);
     }
 
     #[inline]
@@ -77,42 +85,33 @@ impl Tag {
     /// Writes a field whose length is known only once `body` has written it. One byte is kept free
     /// for the length, enough below 128; a longer body is moved up once. Answers as `body` does:
     /// on an error the field is left unfinished, and the row is given up.
+    #[inline]
     pub(super) fn delimited<T>(self, row: &mut Vec<u8>, body: impl FnOnce(&mut Vec<u8>) -> T) -> T {
-        self.write(row);
-        let length_at = row.len();
-        row.push(0);
+        self.varint(0, row);
+        let start = row.len();
         let answer = body(row);
-        close(row, length_at);
+        let length = row.len() - start;
+        match row.get_mut(start - 1) {
+            Some(place) if length < 0x80 => *place = length as u8,
+            _ => insert_length(row, start),
+        }
         answer
     }
 }
 
-/// Puts the length of what follows the byte at `length_at` before it.
-fn close(row: &mut Vec<u8>, length_at: usize) {
-    let start = length_at + 1;
-    let end = row.len();
-    let length = (end - start) as u64;
-    if length < 0x80 {
-        row[length_at] = length as u8;
-        return;
-    }
-    let extra = varint_len(length) - 1;
-    row.resize(end + extra, 0);
-    row.copy_within(start..end, start + extra);
-    let mut rest = length;
-    for byte in &mut row[length_at..start + extra] {
-        *byte = rest as u8 | 0x80;
-        rest >>= 7;
-    }
-    row[length_at + extra] &= 0x7f;
+/// Puts the length of what begins at `start` before it, where one byte was kept free.
+#[inline(never)]
+fn insert_length(row: &mut Vec<u8>, start: usize) {
+    let (spread, used) = middle_varint((row.len() - start) as u64);
+    row.splice(start - 1..start, spread.to_le_bytes().into_iter().take(used));
 }
 
-/// Appends the first `used` bytes of a word: all of them are one store, and what is too much goes
+/// Appends the first `used` of these bytes: all of them are one store, and what is too much goes
 /// again.
 #[inline]
-fn put(row: &mut Vec<u8>, word: u64, used: usize) {
+fn put<const N: usize>(row: &mut Vec<u8>, bytes: [u8; N], used: usize) {
     let end = row.len() + used;
-    row.extend_from_slice(&word.to_le_bytes());
+    row.extend_from_slice(&bytes);
     row.truncate(end);
 }
 
@@ -129,6 +128,8 @@ fn middle_varint(value: u64) -> (u64, usize) {
     (spread | more, used)
 }
 
+#[cold]
+#[inline(never)]
 fn long_varint(mut value: u64, row: &mut Vec<u8>) {
     while value >= 0x80 {
         row.push(value as u8 | 0x80);
@@ -137,7 +138,8 @@ fn long_varint(mut value: u64, row: &mut Vec<u8>) {
     row.push(value as u8);
 }
 
+/// A seventh of the bits that the value has, rounded up; protobuf's own way to divide.
 #[inline]
 fn varint_len(value: u64) -> usize {
-    (64 - (value | 1).leading_zeros() as usize).div_ceil(7)
+    (640 - 9 * (value | 1).leading_zeros() as usize) / 64
 }

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use proptest::prelude::*;
 
 use crate::transcode::names::Names;
-use crate::transcode::number::{Decimal, Integer, float, integer};
+use crate::transcode::number::{Decimal, Integer, Number, float, integer};
+use crate::transcode::scan::Scanner;
 use crate::transcode::time::{self, TimeFault};
 use crate::transcode::wire;
 
@@ -43,6 +44,12 @@ fn plain_decimal(token: &str) -> (bool, String, String) {
     (negative && !zero, whole, fraction)
 }
 
+fn scanned(token: &str) -> Number<'_> {
+    let number = Scanner::new(token.as_bytes()).number().unwrap();
+    assert_eq!(number.text, token.as_bytes());
+    number
+}
+
 proptest! {
     #[test]
     fn integers_are_exact(token in "-?(0|[1-9][0-9]{0,21})(\\.[0-9]{1,4}|\\.0{1,4})?([eE][+-]?[0-9]{1,2})?") {
@@ -58,6 +65,7 @@ proptest! {
             }
         };
         prop_assert_eq!(integer(token.as_bytes()), expected);
+        prop_assert_eq!(scanned(&token).integer(), expected);
     }
 
     #[test]
@@ -79,6 +87,8 @@ proptest! {
         let plain = token.parse::<f64>().unwrap();
         let expected = plain.is_finite().then_some(plain.to_bits());
         prop_assert_eq!(float(token.as_bytes()).map(f64::to_bits), expected);
+        prop_assert_eq!(scanned(&token).float().map(f64::to_bits), expected);
+        prop_assert_eq!(scanned(&token).is_float(), expected.is_some());
     }
 
     #[test]
