@@ -6,7 +6,13 @@ use std::time::Duration;
 use clap::Parser;
 use generic_consumer::cli::{self, Args, Exit, Failure};
 use generic_consumer::telemetry;
+use mimalloc::MiMalloc;
 use tokio::runtime::Builder;
+
+/// Of C too: one of librdkafka's threads allocates the records that the consumer's frees, which
+/// the C library's allocator does under a lock.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// How long a blocking call may hold up the end of the process once everything is settled.
 const LINGER: Duration = Duration::from_secs(2);

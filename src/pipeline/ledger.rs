@@ -85,10 +85,6 @@ impl Ledger {
         self.partitions.remove(&partition);
     }
 
-    pub fn owns(&self, partition: Partition) -> bool {
-        self.partitions.contains_key(&partition)
-    }
-
     pub fn owned(&self) -> impl Iterator<Item = Partition> + '_ {
         self.partitions.keys().copied()
     }

@@ -16,6 +16,7 @@ use std::ffi::{CStr, CString, c_void};
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 use std::thread::Thread;
+use std::time::{Duration, Instant};
 
 use rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR as NO_ERROR;
 use rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE as NOT_AVAILABLE;
@@ -31,11 +32,20 @@ use super::{Event, HeaderList, Partition, Position, native};
 /// still near when they are read.
 const AT_ONCE: usize = 128;
 
+/// A partition of which nothing has come is forwarded again after this long, and after twice as
+/// long each time up to the second one.
+const FORWARD_AGAIN: Duration = Duration::from_millis(5);
+const FORWARD_AGAIN_AT_LAST: Duration = Duration::from_secs(1);
+
 /// The queue of all owned partitions' records.
 pub struct Records {
     topic: CString,
     /// Assigned partitions of which nothing has come yet.
     unheard: BTreeSet<Partition>,
+    /// When they are forwarded again, and how long after that: a forwarding is undone soon or not
+    /// at all, and a partition may stay empty for days.
+    forward_at: Instant,
+    patience: Duration,
     /// Taken and not handed out yet, the next one last.
     taken: Vec<Taken>,
     queue: Queue,
@@ -63,6 +73,8 @@ impl Records {
         Ok(Self {
             topic: CString::new(topic).map_err(KafkaError::Nul)?,
             unheard: BTreeSet::new(),
+            forward_at: Instant::now(),
+            patience: FORWARD_AGAIN,
             taken: Vec::with_capacity(AT_ONCE),
             queue: Queue::of(client, reader)?,
         })
@@ -76,6 +88,7 @@ impl Records {
         partitions: impl IntoIterator<Item = Partition>,
     ) {
         self.unheard.extend(partitions);
+        self.patience = FORWARD_AGAIN;
         self.forward(client);
     }
 
@@ -117,13 +130,15 @@ impl Records {
     }
 
     /// Forwards again what may have lost its forwarding; to be called now and then.
-    pub fn attend(&self, client: &Client<impl ClientContext>) {
-        if !self.unheard.is_empty() {
+    pub fn attend(&mut self, client: &Client<impl ClientContext>) {
+        if !self.unheard.is_empty() && Instant::now() >= self.forward_at {
+            self.patience = (self.patience * 2).min(FORWARD_AGAIN_AT_LAST);
             self.forward(client);
         }
     }
 
-    fn forward(&self, client: &Client<impl ClientContext>) {
+    fn forward(&mut self, client: &Client<impl ClientContext>) {
+        self.forward_at = Instant::now() + self.patience;
         for partition in &self.unheard {
             // SAFETY: client, name and queue live; the partition's handle is null or ours, and
             // destroying a handle leaves the forwarding in place.

@@ -8,11 +8,14 @@ use gcp_bigquery_client::google::cloud::bigquery::storage::v1::write_stream::Typ
 use gcp_bigquery_client::google::cloud::bigquery::storage::v1::{
     CreateWriteStreamRequest, FinalizeWriteStreamRequest, FlushRowsRequest, WriteStream,
 };
+use hyper_util::client::legacy::connect::HttpConnector;
 use tonic::Request;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint as TonicEndpoint};
+use tower::ServiceExt;
 
 use super::append::{Connection, annotate, percent_encode};
 use super::auth::Identity;
+use super::coalesce::Coalesced;
 use super::errors::CallError;
 use super::rest::Rest;
 use super::{table, writer};
@@ -134,7 +137,11 @@ impl BigQuery {
 
     /// A channel of its own: BigQuery limits what one connection carries.
     pub(in crate::sink) fn channel(&self) -> Channel {
-        self.inner.endpoint.connect_lazy()
+        let mut connector = HttpConnector::new();
+        // TLS is put around it where the endpoint has it.
+        connector.enforce_http(false);
+        connector.set_nodelay(true);
+        self.inner.endpoint.connect_with_connector_lazy(connector.map_response(Coalesced::new))
     }
 
     /// Opens an append connection for `stream`.
@@ -243,7 +250,6 @@ fn endpoint(storage: &str, plaintext: bool) -> Result<TonicEndpoint, SinkError> 
         .user_agent(concat!("generic-consumer/", env!("CARGO_PKG_VERSION")))
         .map_err(bad)?
         .connect_timeout(Duration::from_secs(10))
-        .tcp_nodelay(true)
         // A connection that died silently is noticed within half a minute, idle or not.
         .http2_keep_alive_interval(Duration::from_secs(20))
         .keep_alive_timeout(Duration::from_secs(10))

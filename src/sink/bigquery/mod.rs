@@ -5,6 +5,7 @@
 pub mod append;
 mod auth;
 mod client;
+mod coalesce;
 pub(in crate::sink) mod descriptor;
 pub(in crate::sink) mod errors;
 mod rest;
