@@ -27,6 +27,7 @@ mod sink;
 mod stalled;
 
 use clap::{Parser, Subcommand};
+use mimalloc::MiMalloc;
 
 /// Whatever goes wrong ends the benchmark with its words.
 pub type Done = Result<(), Box<dyn std::error::Error + Send + Sync>>;
@@ -56,6 +57,10 @@ enum Part {
     /// Process of its own: appends rows made beforehand, by the consumer's own writer
     Append(append::AppendArgs),
 }
+
+/// As the program has it: some figures are of this process.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> Done {
     let args = Args::parse();

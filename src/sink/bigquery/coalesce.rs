@@ -201,7 +201,7 @@ mod tests {
     fn frames_go_out_together() {
         run(async {
             let mut ours = TokioIo::new(Coalesced::new(TokioIo::new(Noting::default())));
-            for _ in 0..10 {
+            for _ in 0..2 * AT_ONCE / FRAME + 2 {
                 ours.write_all(&[7; FRAME]).await.unwrap();
                 ours.flush().await.unwrap();
             }
