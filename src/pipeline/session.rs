@@ -25,6 +25,8 @@ pub enum Ending {
 /// Why the loop leaves early: for a new session, or for good.
 pub(super) enum Break {
     Rejoin(String),
+    /// The group has moved on without this member.
+    Fenced(String),
     Stop(Stop),
 }
 
@@ -127,7 +129,9 @@ impl<'a> Session<'a> {
         self.source.abandon();
         match ending {
             Ok(drained) => Ok(Ending::Finished { drained }),
-            Err(Break::Rejoin(why)) => Ok(Ending::Rejoin { why, progress: self.committed_once }),
+            Err(Break::Rejoin(why) | Break::Fenced(why)) => {
+                Ok(Ending::Rejoin { why, progress: self.committed_once })
+            }
             Err(Break::Stop(stop)) => Err(stop),
         }
     }
@@ -284,7 +288,15 @@ impl<'a> Session<'a> {
     /// The end: take no more in, drain, say that nothing is promised any more, leave the group.
     fn finish(&mut self) -> Result<bool, Break> {
         let owned: Vec<Partition> = self.ledger.owned().collect();
-        let drained = self.drain(&owned)?;
+        let drained = match self.drain(&owned) {
+            // As when all instances are replaced at once. What is not committed is read by the
+            // partitions' next owners, and its rows stay invisible: there is nothing left to do.
+            Err(Break::Fenced(why)) => {
+                tracing::info!(reason = %why, "the group moved on while this member was leaving");
+                return Ok(true);
+            }
+            drained => drained?,
+        };
         if drained && self.commit_clean(&owned).is_err() {
             // A courtesy to the next owner, who can do without: it flushes again what is promised.
             tracing::info!("the group moved on before the promises were taken back");

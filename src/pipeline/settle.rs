@@ -118,10 +118,10 @@ impl Session<'_> {
         if points.is_empty() {
             return Ok(());
         }
-        let took = self
-            .committer
-            .commit(&self.source, &points)
-            .map_err(|error| Break::Rejoin(chain(&error)))?;
+        let took = self.committer.commit(&self.source, &points).map_err(|error| {
+            let why = chain(&error);
+            if error.is_fenced() { Break::Fenced(why) } else { Break::Rejoin(why) }
+        })?;
         self.flow.metrics.commit_seconds.observe(took.as_secs_f64());
         self.flow.health.progress();
         self.committed_once = true;

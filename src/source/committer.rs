@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{CommitMode, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
 use super::offsets_producer::{OffsetsProducer, TransactionError};
@@ -44,6 +44,21 @@ pub enum CommitError {
     Transaction { step: &'static str, source: TransactionError },
     #[error("write the commit's metadata")]
     Record(#[from] RecordError),
+}
+
+impl CommitError {
+    /// The group has moved on without this member: nothing of the commit happened, nor will it.
+    pub fn is_fenced(&self) -> bool {
+        use RDKafkaErrorCode as Code;
+        match self {
+            Self::NotMember | Self::Lost => true,
+            Self::Transaction { source, .. } => matches!(
+                source.code,
+                Code::IllegalGeneration | Code::UnknownMemberId | Code::FencedInstanceId
+            ),
+            Self::SentTwice | Self::Kafka { .. } | Self::Record(_) => false,
+        }
+    }
 }
 
 impl Committer {

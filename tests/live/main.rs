@@ -13,3 +13,4 @@ mod other_bigquery;
 mod outage;
 mod produce;
 mod rebalance;
+mod transactions;

@@ -39,3 +39,31 @@ fn a_partition_revoked_mid_batch_loses_and_repeats_nothing() {
     let ends = kafka.ends(&domain.topic, PARTITIONS);
     assert_eq!(kafka.committed(&domain.group, &domain.topic, PARTITIONS), ends);
 }
+
+/// All instances are replaced at once, as a deployment does: each leaves a group that moves on
+/// meanwhile, and that is no fault.
+#[test]
+fn instances_replaced_together_end_well() {
+    let kafka = shared();
+    let bigquery = EmbeddedBigQuery::start("replaced", "append_delay=0.3:200", 1);
+    let domain = Domain::new("replaced", kafka, &bigquery.urls());
+    let feed = Feed::start(Publisher::new(kafka, &domain, 6), 500);
+    let mut instances = vec![domain.start_ready(), domain.start_ready(), domain.start_ready()];
+    for round in 0..4 {
+        wait_progress(&bigquery, &format!("before replacement {round}"), WITHIN);
+        let mut old = std::mem::take(&mut instances);
+        old.iter_mut().for_each(|instance| instance.process.ask_to_stop());
+        instances = vec![domain.start(), domain.start(), domain.start()];
+        for mut instance in old {
+            let status = instance.process.wait(WITHIN);
+            assert_eq!(status.code(), Some(0), "{}", instance.process.output());
+        }
+        instances.iter_mut().for_each(|instance| instance.wait_ready());
+    }
+    let sent = feed.stop();
+    wait(&bigquery, &sent, WITHIN);
+    instances.iter_mut().for_each(|instance| instance.stop());
+    compare(&bigquery, &sent, Guarantee::ExactlyOnce);
+    let ends = kafka.ends(&domain.topic, PARTITIONS);
+    assert_eq!(kafka.committed(&domain.group, &domain.topic, PARTITIONS), ends);
+}

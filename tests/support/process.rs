@@ -88,10 +88,15 @@ impl Process {
     /// SIGTERM; answers with the status and how long the end took.
     pub fn stop(&mut self, patience: Duration) -> (ExitStatus, Duration) {
         let began = Instant::now();
+        self.ask_to_stop();
+        (self.wait(patience), began.elapsed())
+    }
+
+    /// SIGTERM, if it runs; waits for nothing.
+    pub fn ask_to_stop(&mut self) {
         if self.ended().is_none() {
             self.signal("TERM");
         }
-        (self.wait(patience), began.elapsed())
     }
 
     /// Waits for the end.
