@@ -73,7 +73,7 @@ pub async fn run(args: RunArgs, settings: Settings) -> Result<(), Failure> {
     if drained {
         return Ok(());
     }
-    let what = "the drain deadline passed before everything in flight was settled";
+    let what = "the drain deadline passed before everything in flight was settled and committed";
     let hint = "nothing is lost: what was not committed is read again at the next start";
     Err(Failure::new(Exit::DrainDeadline, what).hint(hint))
 }

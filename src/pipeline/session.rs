@@ -287,6 +287,7 @@ impl<'a> Session<'a> {
 
     /// The end: take no more in, drain, say that nothing is promised any more, leave the group.
     fn finish(&mut self) -> Result<bool, Break> {
+        let deadline = Instant::now() + self.flow.limits.drain;
         let owned: Vec<Partition> = self.ledger.owned().collect();
         let drained = match self.drain(&owned) {
             // As when all instances are replaced at once. What is not committed is read by the
@@ -297,12 +298,26 @@ impl<'a> Session<'a> {
             }
             drained => drained?,
         };
-        if drained && self.commit_clean(&owned).is_err() {
+        let drained = drained && self.commit_last(&owned, deadline);
+        self.source.unsubscribe();
+        Ok(drained)
+    }
+
+    /// The last word to the group once all is settled: nothing is promised any more, and the
+    /// offsets are there, which plain commits leave open. False where they are not in time.
+    fn commit_last(&mut self, owned: &[Partition], deadline: Instant) -> bool {
+        if self.commit_clean(owned).is_err() {
             // A courtesy to the next owner, who can do without: it flushes again what is promised.
             tracing::info!("the group moved on before the promises were taken back");
         }
-        self.source.unsubscribe();
-        Ok(drained)
+        let offset = |partition: &Partition| Some((*partition, self.ledger.finished(*partition)?));
+        match self.flow.guarantee {
+            Guarantee::ExactlyOnce => true,
+            Guarantee::AtLeastOnce => {
+                let points: Vec<_> = owned.iter().filter_map(offset).collect();
+                self.source.confirm_committed(&points, deadline)
+            }
+        }
     }
 
     /// Publishes what the turn counted.

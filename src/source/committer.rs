@@ -49,16 +49,18 @@ pub enum CommitError {
 impl CommitError {
     /// The group has moved on without this member: nothing of the commit happened, nor will it.
     pub fn is_fenced(&self) -> bool {
-        use RDKafkaErrorCode as Code;
         match self {
             Self::NotMember | Self::Lost => true,
-            Self::Transaction { source, .. } => matches!(
-                source.code,
-                Code::IllegalGeneration | Code::UnknownMemberId | Code::FencedInstanceId
-            ),
+            Self::Transaction { source, .. } => is_fenced(source.code),
             Self::SentTwice | Self::Kafka { .. } | Self::Record(_) => false,
         }
     }
+}
+
+/// The broker's ways to say that the group has moved on.
+pub(super) fn is_fenced(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(code, Code::IllegalGeneration | Code::UnknownMemberId | Code::FencedInstanceId)
 }
 
 impl Committer {

@@ -4,26 +4,21 @@
 //! between two records ([`Source::assign`], [`Source::release`]), so that one thread alone reads,
 //! commits and gives up partitions.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rdkafka::client::ClientContext;
-use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::statistics::Statistics;
-use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
-use super::progress::{Progress, RanDry};
+use super::progress::Progress;
+use super::rebalancer::Rebalancer;
 use super::records::{Record, Records, Taken};
 use super::{CommitRecord, Membership, Offset, Partition, RecordError, native};
 use crate::config::StartFrom;
 use crate::sink::StreamPlace;
 use crate::telemetry::Metrics;
-use crate::telemetry::metrics::PartitionLabel;
 
 /// How long one request for offsets or metadata may take before it is tried again.
 const REQUEST: Duration = Duration::from_secs(10);
@@ -164,7 +159,7 @@ impl Source {
     fn serve(&mut self) -> Result<bool, PollError> {
         self.records.attend(self.consumer.client());
         match self.consumer.poll(Duration::ZERO) {
-            None => Ok(self.consumer.context().pending.load(Ordering::Acquire)),
+            None => Ok(self.consumer.context().has_noted()),
             Some(Err(error)) => Err(classify(&self.topic, error)),
             Some(Ok(_)) => Err(PollError::Astray),
         }
@@ -240,7 +235,7 @@ impl Source {
     /// Makes the callback give up revoked partitions by itself, for the client's last moments:
     /// its destructor polls until the group is left.
     pub fn abandon(&mut self) {
-        self.consumer.context().closing.store(true, Ordering::Release);
+        self.consumer.context().close();
         for rebalance in self.rebalances() {
             if let Rebalance::Revoked { partitions, .. } = rebalance {
                 let _ = self.release(&partitions);
@@ -296,6 +291,58 @@ impl Source {
         Ok(answers)
     }
 
+    /// Waits until the group's offsets are these at least, and commits again what went astray: a
+    /// plain commit is not answered, and a coordinator that is away loses it. False where the
+    /// deadline comes first. Where the group moves on, its offsets are others' concern.
+    pub fn confirm_committed(&mut self, points: &[(Partition, Offset)], deadline: Instant) -> bool {
+        const ASK: Duration = Duration::from_secs(2);
+        const LOOK_AGAIN: Duration = Duration::from_millis(20);
+        if points.is_empty() {
+            return true;
+        }
+        // An earlier refusal was followed by another assignment.
+        self.consumer.context().take_fenced();
+        let partitions: Vec<Partition> = points.iter().map(|(partition, _)| *partition).collect();
+        loop {
+            let moved_on = matches!(self.serve(), Ok(true));
+            if moved_on || self.consumer.context().take_fenced() {
+                return true;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            let stored = self.consumer.committed_offsets(self.list(&partitions), left.min(ASK));
+            if let Ok(behind) = stored.and_then(|stored| self.behind(&stored, points)) {
+                if behind.count() == 0 {
+                    return true;
+                }
+                if let Err(error) = self.consumer.commit(&behind, CommitMode::Async) {
+                    tracing::warn!(error = %error, "the last offsets are not committed yet");
+                }
+            }
+            if left.is_zero() {
+                return false;
+            }
+            thread::sleep(LOOK_AGAIN.min(left));
+        }
+    }
+
+    /// Those of the points that the stored offsets have not come to.
+    fn behind(
+        &self,
+        stored: &TopicPartitionList,
+        points: &[(Partition, Offset)],
+    ) -> Result<TopicPartitionList, KafkaError> {
+        let mut behind = TopicPartitionList::new();
+        for (partition, offset) in points {
+            let found = stored.find_partition(&self.topic, partition.0);
+            let found = found.and_then(|element| element.offset().to_raw());
+            if found.is_none_or(|found| found < offset.0) {
+                let offset = KafkaOffset::Offset(offset.0);
+                behind.add_partition_offset(&self.topic, partition.0, offset)?;
+            }
+        }
+        Ok(behind)
+    }
+
     /// First offset kept and the one after the last.
     pub fn watermarks(&self, partition: Partition) -> Result<(Offset, Offset), KafkaError> {
         let (low, high) = self.consumer.fetch_watermarks(&self.topic, partition.0, REQUEST)?;
@@ -336,272 +383,6 @@ fn classify(topic: &str, source: KafkaError) -> PollError {
     }
 }
 
-/// Notes rebalances for the polling thread, and passes librdkafka's words on to tracing.
-pub struct Rebalancer {
-    topic: String,
-    metrics: Metrics,
-    noted: Mutex<Vec<Rebalance>>,
-    ran_dry: Mutex<RanDry>,
-    pending: AtomicBool,
-    closing: AtomicBool,
-}
-
-impl Rebalancer {
-    fn new(topic: String, metrics: Metrics) -> Self {
-        Self {
-            topic,
-            metrics,
-            noted: Mutex::default(),
-            ran_dry: Mutex::default(),
-            pending: AtomicBool::new(false),
-            closing: AtomicBool::new(false),
-        }
-    }
-
-    fn take(&self) -> Vec<Rebalance> {
-        self.pending.store(false, Ordering::Release);
-        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut noted)
-    }
-
-    fn ran_dry<T>(&self, with: impl FnOnce(&mut RanDry) -> T) -> T {
-        with(&mut self.ran_dry.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn note(&self, rebalance: Rebalance) {
-        self.noted.lock().unwrap_or_else(PoisonError::into_inner).push(rebalance);
-        self.pending.store(true, Ordering::Release);
-    }
-}
-
-impl ConsumerContext for Rebalancer {
-    fn rebalance(
-        &self,
-        consumer: &BaseConsumer<Self>,
-        what: RDKafkaRespErr,
-        list: &mut TopicPartitionList,
-    ) {
-        let partitions: Vec<Partition> =
-            list.elements().iter().map(|element| Partition(element.partition())).collect();
-        let assigned = what == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
-        if self.closing.load(Ordering::Acquire) {
-            // Nothing new is taken on any more, and what is revoked is given up at once.
-            if let Err(error) = consumer.unassign() {
-                tracing::warn!(error = %error, "giving partitions up failed");
-            }
-        } else if assigned {
-            self.note(Rebalance::Assigned(partitions));
-        } else {
-            self.note(Rebalance::Revoked { partitions, lost: consumer.assignment_lost() });
-        }
-    }
-
-    fn commit_callback(&self, result: Result<(), KafkaError>, _: &TopicPartitionList) {
-        if let Err(error) = result {
-            tracing::warn!(error = %error, "a plain offset commit failed");
-        }
-    }
-}
-
-impl ClientContext for Rebalancer {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        super::client::log_line(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(error = %error, reason, "kafka client reports an error");
-    }
-
-    fn stats(&self, statistics: Statistics) {
-        for (partition, lag) in super::client::lag_from_statistics(&statistics, &self.topic) {
-            self.metrics.lag.get_or_create(&PartitionLabel { partition }).set(lag);
-        }
-        let Some(topic) = statistics.topics.get(&self.topic) else { return };
-        self.ran_dry(|ran_dry| {
-            for found in topic.partitions.values() {
-                ran_dry.note(Partition(found.partition), found.next_offset, found.fetchq_cnt);
-            }
-        });
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use std::time::Instant;
-
-    use prometheus_client::registry::Registry;
-    use rdkafka::mocking::MockCluster;
-    use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
-
-    use super::*;
-
-    const RECORDS: i64 = 100;
-    const WITHIN: Duration = Duration::from_secs(30);
-
-    type Cluster = MockCluster<'static, DefaultProducerContext>;
-
-    fn publish(cluster: &Cluster, partition: i32, count: i64) {
-        let producer: ThreadedProducer<DefaultProducerContext> = ClientConfig::new()
-            .set("bootstrap.servers", cluster.bootstrap_servers())
-            .create()
-            .unwrap();
-        for _ in 0..count {
-            let record = BaseRecord::<(), _>::to("events").partition(partition).payload("{}");
-            producer.send(record).map_err(|(error, _)| error).unwrap();
-        }
-        producer.flush(WITHIN).unwrap();
-    }
-
-    fn filled(partitions: i32) -> Cluster {
-        let cluster = MockCluster::new(1).unwrap();
-        cluster.create_topic("events", partitions, 1).unwrap();
-        for partition in 0..partitions {
-            publish(&cluster, partition, RECORDS);
-        }
-        cluster
-    }
-
-    fn open(cluster: &Cluster) -> Source {
-        let mut config = ClientConfig::new();
-        config
-            .set("bootstrap.servers", cluster.bootstrap_servers())
-            .set("group.id", "group")
-            .set("enable.auto.commit", "false")
-            .set("partition.assignment.strategy", "cooperative-sticky")
-            .set("auto.offset.reset", "error");
-        let metrics = Metrics::register(&mut Registry::default());
-        Source::open(&config, "events", metrics).unwrap()
-    }
-
-    /// Reads the partitions to this end; answers with the offsets that came, in order.
-    fn read(source: &mut Source, partitions: &[Partition], end: i64) -> Vec<(i32, i64)> {
-        let mut offsets = Vec::new();
-        let began = Instant::now();
-        while !partitions.iter().all(|partition| source.has_read_to(*partition, Offset(end))) {
-            assert!(began.elapsed() < WITHIN, "{} records", offsets.len());
-            if let Polled::Record(record) = source.poll(Duration::from_millis(100)).unwrap() {
-                let at = record.event().at;
-                offsets.push((at.partition.0, at.offset.0));
-            }
-        }
-        offsets
-    }
-
-    fn assigned(source: &mut Source) -> Vec<Partition> {
-        let began = Instant::now();
-        loop {
-            assert!(began.elapsed() < WITHIN, "no assignment");
-            if let Polled::Rebalance = source.poll(Duration::from_millis(100)).unwrap() {
-                for rebalance in source.rebalances() {
-                    if let Rebalance::Assigned(partitions) = rebalance {
-                        return partitions;
-                    }
-                }
-            }
-        }
-    }
-
-    /// Giving up is finished on another thread, which undoes the forwarding then: taking the
-    /// partition on at once must not leave it without.
-    #[test]
-    fn a_partition_given_up_and_taken_on_again_goes_on() {
-        let cluster = filled(4);
-        let mut source = open(&cluster);
-        let partitions = assigned(&mut source);
-        assert_eq!(partitions.len(), 4);
-        for start in 0..10 {
-            let starts: Vec<_> = partitions.iter().map(|p| (*p, Offset(start))).collect();
-            source.assign(&starts).unwrap();
-            let mut offsets = read(&mut source, &partitions, RECORDS);
-            offsets.sort_unstable();
-            let expected = (0..4).flat_map(|p| (start..RECORDS).map(move |offset| (p, offset)));
-            assert!(offsets.iter().copied().eq(expected), "from {start}: {} came", offsets.len());
-            source.release(&partitions).unwrap();
-        }
-        source.abandon();
-    }
-
-    /// Pausing at the end and resuming reads the next record, and none twice.
-    #[test]
-    fn pausing_at_the_end_skips_nothing() {
-        let cluster = filled(1);
-        let mut source = open(&cluster);
-        let partitions = assigned(&mut source);
-        source.assign(&[(partitions[0], Offset(0))]).unwrap();
-        assert_eq!(read(&mut source, &partitions, RECORDS).len() as i64, RECORDS);
-        for round in 0..3 {
-            source.pause(&partitions).unwrap();
-            publish(&cluster, 0, 1);
-            source.resume(&partitions).unwrap();
-            let offsets = read(&mut source, &partitions, RECORDS + round + 1);
-            assert_eq!(offsets, [(0, RECORDS + round)]);
-        }
-        source.abandon();
-    }
-
-    /// What was taken from librdkafka waits here, and nothing is read twice or left out.
-    #[test]
-    fn pausing_between_two_records_loses_and_repeats_none() {
-        let cluster = filled(2);
-        let mut source = open(&cluster);
-        let partitions = assigned(&mut source);
-        let starts: Vec<_> = partitions.iter().map(|p| (*p, Offset(0))).collect();
-        source.assign(&starts).unwrap();
-        let mut offsets = Vec::new();
-        let began = Instant::now();
-        while offsets.len() < 2 * RECORDS as usize {
-            assert!(began.elapsed() < WITHIN, "{} records", offsets.len());
-            if let Polled::Record(record) = source.poll(Duration::from_millis(100)).unwrap() {
-                let at = record.event().at;
-                offsets.push((at.partition.0, at.offset.0));
-                drop(record);
-                if offsets.len() % 7 == 0 {
-                    source.pause(&partitions).unwrap();
-                    assert!(matches!(source.poll(Duration::ZERO), Ok(Polled::Nothing)));
-                    source.resume(&partitions).unwrap();
-                }
-            }
-        }
-        offsets.sort_unstable();
-        assert!(offsets.iter().copied().eq((0..2).flat_map(|p| (0..RECORDS).map(move |o| (p, o)))));
-        source.abandon();
-    }
-
-    /// librdkafka may fetch again what it handed over already.
-    #[test]
-    fn a_record_that_is_fetched_again_comes_once() {
-        let cluster = filled(1);
-        let mut source = open(&cluster);
-        let partitions = assigned(&mut source);
-        source.assign(&[(partitions[0], Offset(0))]).unwrap();
-        assert_eq!(read(&mut source, &partitions, RECORDS).len() as i64, RECORDS);
-        source.consumer.seek("events", 0, KafkaOffset::Beginning, WITHIN).unwrap();
-        publish(&cluster, 0, 1);
-        assert_eq!(read(&mut source, &partitions, RECORDS + 1), [(0, RECORDS)]);
-        source.abandon();
-    }
-
-    /// What is taken and not handed out goes with its partition.
-    #[test]
-    fn a_partition_given_up_halfway_begins_anew() {
-        let cluster = filled(2);
-        let mut source = open(&cluster);
-        let partitions = assigned(&mut source);
-        for taken in [1, 10, 60] {
-            let starts: Vec<_> = partitions.iter().map(|p| (*p, Offset(0))).collect();
-            source.assign(&starts).unwrap();
-            let mut left = taken;
-            while left > 0 {
-                if let Polled::Record(_) = source.poll(Duration::from_millis(100)).unwrap() {
-                    left -= 1;
-                }
-            }
-            source.release(&partitions).unwrap();
-            assert!(source.records.is_empty());
-        }
-        source.assign(&[(partitions[1], Offset(3))]).unwrap();
-        let offsets = read(&mut source, &partitions[1..], RECORDS);
-        assert!(offsets.iter().copied().eq((3..RECORDS).map(|offset| (partitions[1].0, offset))));
-        source.abandon();
-    }
-}
+#[path = "consumer_tests.rs"]
+mod tests;

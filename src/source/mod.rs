@@ -9,6 +9,7 @@ mod native;
 mod offsets_producer;
 mod position;
 mod progress;
+mod rebalancer;
 mod records;
 mod reread;
 
