@@ -25,22 +25,22 @@ fn ran<W>(mut work: W, run: impl Fn(&mut W) -> usize) -> W {
     work
 }
 
-// A thousand events, of which a fifth is left out. The goal is 6,000 an event.
-#[library_benchmark(config = at_most(7_300 * THOUSAND))]
+// A thousand events, of which a fifth is left out.
+#[library_benchmark(config = at_most(6_000 * THOUSAND))]
 #[bench::delivery(Transcoding::new(Columns::All, 0.2))]
 fn transcode(work: Transcoding) -> Transcoding {
     ran(work, Transcoding::run)
 }
 
 // A thousand events read and checked, without rows.
-#[library_benchmark(config = at_most(6_000 * THOUSAND))]
+#[library_benchmark(config = at_most(4_950 * THOUSAND))]
 #[bench::delivery(Transcoding::new(Columns::None, 0.0))]
 fn decode(work: Transcoding) -> Transcoding {
     ran(work, Transcoding::run)
 }
 
 // A thousand events that are left out.
-#[library_benchmark(config = at_most(1_150 * THOUSAND))]
+#[library_benchmark(config = at_most(1_075 * THOUSAND))]
 #[bench::delivery(Transcoding::new(Columns::All, 1.0))]
 fn ignore(work: Transcoding) -> Transcoding {
     ran(work, Transcoding::run)
