@@ -1,10 +1,10 @@
 //! A connection whose small writes go out together.
 //!
-//! HTTP/2 cuts a request into frames of 16 KiB, unless the peer allows more, which BigQuery does
-//! not; and `h2` flushes behind every frame. A megabyte is 64 system calls then, each with its own
-//! way through the kernel, which is most of what an append costs. Here a flush that follows a write
-//! is put off until the next call, whatever it is, and asks to be called again at once, so that
-//! nothing waits: in a row of frames the next call brings the next frame.
+//! HTTP/2 cuts a request into frames of 16 KiB, unless the peer allows more, and `h2` flushes
+//! behind every frame. A megabyte is 64 system calls then, each with its own way through the
+//! kernel, which is most of what an append costs. Here a flush that follows a write is put off
+//! until the next call, whatever it is, and asks to be called again at once, so that nothing waits:
+//! in a row of frames the next call brings the next frame.
 
 use std::io;
 use std::pin::Pin;
