@@ -76,6 +76,8 @@ impl Session<'_> {
     /// Someone else may own them already: nothing of theirs is committed any more.
     fn lose(&mut self, partitions: &[Partition]) -> Result<(), Break> {
         tracing::warn!(partitions = ?ids(partitions), "partitions lost");
+        // Who owns nothing any more has not caught up with it.
+        self.joined = false;
         self.forget(partitions);
         self.source.release(partitions).map_err(rejoin)
     }

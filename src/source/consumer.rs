@@ -12,7 +12,7 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
-use super::progress::Progress;
+use super::progress::{Progress, RanDry};
 use super::rebalancer::Rebalancer;
 use super::records::{Record, Records, Taken};
 use super::{CommitRecord, Membership, Offset, Partition, RecordError, native};
@@ -150,8 +150,13 @@ impl Source {
     }
 
     fn take(&mut self) -> Option<Taken> {
-        self.records.take();
-        self.next()
+        // Of many at once all may have come before.
+        while !self.paused && self.records.take() {
+            if let Some(taken) = self.next() {
+                return Some(taken);
+            }
+        }
+        None
     }
 
     /// Serves the client's own queue: rebalances, and what befalls the whole client. Answers
@@ -175,10 +180,10 @@ impl Source {
     pub fn assign(&mut self, starts: &[(Partition, Offset)]) -> Result<(), KafkaError> {
         let partitions = starts.iter().map(|(partition, _)| *partition);
         self.records.follow(self.consumer.client(), partitions);
+        self.consumer.context().ran_dry(RanDry::forget);
         let mut list = TopicPartitionList::with_capacity(starts.len());
         for (partition, offset) in starts {
             self.progress.assign(*partition, *offset);
-            self.consumer.context().ran_dry(|ran_dry| ran_dry.forget(*partition));
             list.add_partition_offset(&self.topic, partition.0, KafkaOffset::Offset(offset.0))?;
         }
         self.consumer.incremental_assign(&list)
@@ -304,8 +309,9 @@ impl Source {
         self.consumer.context().take_fenced();
         let partitions: Vec<Partition> = points.iter().map(|(partition, _)| *partition).collect();
         loop {
-            let moved_on = matches!(self.serve(), Ok(true));
-            if moved_on || self.consumer.context().take_fenced() {
+            // Commits are answered there; what else it tells is not for one who leaves.
+            let _ = self.serve();
+            if self.consumer.context().take_fenced() || self.assignment_lost() {
                 return true;
             }
             let left = deadline.saturating_duration_since(Instant::now());

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Offset, Partition, Position};
+use crate::clock::Clock;
 
 /// The offset from which each assigned partition goes on.
 ///
@@ -56,14 +57,19 @@ impl Progress {
 /// way to learn that the last offsets have no record, compaction having removed it.
 #[derive(Debug, Default)]
 pub(super) struct RanDry {
-    /// The offset fetched to, and whether two statistics in a row say so: the first after an
-    /// assignment may still tell of the one before.
+    /// The offset fetched to, and whether two statistics in a row say so.
     found: HashMap<Partition, (i64, bool)>,
+    /// Older statistics are of an earlier assignment: seconds since the epoch.
+    since: i64,
 }
 
 impl RanDry {
-    /// One statistics' word; `waiting`: records that are fetched and not handed over.
-    pub(super) fn note(&mut self, partition: Partition, fetched_to: i64, waiting: i64) {
+    /// One statistics' word; `waiting`: records that are fetched and not handed over; `time`: its
+    /// second since the epoch.
+    pub(super) fn note(&mut self, partition: Partition, fetched_to: i64, waiting: i64, time: i64) {
+        if time <= self.since {
+            return;
+        }
         if waiting > 0 {
             self.found.remove(&partition);
             return;
@@ -72,8 +78,10 @@ impl RanDry {
         self.found.insert(partition, (fetched_to, again));
     }
 
-    pub(super) fn forget(&mut self, partition: Partition) {
-        self.found.remove(&partition);
+    /// The assignment changes now.
+    pub(super) fn forget(&mut self) {
+        self.found.clear();
+        self.since = Clock::System.now_micros() / 1_000_000;
     }
 
     pub(super) fn at(&self, partition: Partition) -> Option<i64> {
@@ -140,17 +148,23 @@ mod tests {
     #[test]
     fn dry_is_what_two_statistics_found_so() {
         let (mut dry, partition) = (RanDry::default(), Partition(1));
-        let mut told = |fetched_to, waiting| {
-            dry.note(partition, fetched_to, waiting);
+        dry.forget();
+        let now = dry.since;
+        let mut told = |fetched_to, waiting, time| {
+            dry.note(partition, fetched_to, waiting, time);
             dry.at(partition)
         };
-        assert_eq!(told(10, 0), None);
-        assert_eq!(told(10, 0), Some(10));
-        assert_eq!(told(10, 3), None);
-        assert_eq!(told(12, 0), None);
-        assert_eq!(told(12, 0), Some(12));
-        assert_eq!(told(15, 0), None);
-        dry.forget(partition);
+        // Of the assignment before.
+        assert_eq!(told(10, 0, now - 5), None);
+        assert_eq!(told(10, 0, now), None);
+        assert_eq!(told(10, 0, now + 5), None);
+        assert_eq!(told(10, 0, now + 10), Some(10));
+        assert_eq!(told(10, 3, now + 15), None);
+        assert_eq!(told(12, 0, now + 20), None);
+        assert_eq!(told(12, 0, now + 25), Some(12));
+        assert_eq!(told(15, 0, now + 30), None);
+        assert_eq!(told(15, 0, now + 35), Some(15));
+        dry.forget();
         assert_eq!(dry.at(partition), None);
     }
 }

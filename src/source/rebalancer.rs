@@ -121,8 +121,9 @@ impl ClientContext for Rebalancer {
         }
         let Some(topic) = statistics.topics.get(&self.topic) else { return };
         self.ran_dry(|ran_dry| {
-            for found in topic.partitions.values() {
-                ran_dry.note(Partition(found.partition), found.next_offset, found.fetchq_cnt);
+            for found in topic.partitions.values().filter(|found| found.fetch_state == "active") {
+                let partition = Partition(found.partition);
+                ran_dry.note(partition, found.next_offset, found.fetchq_cnt, statistics.time);
             }
         });
     }

@@ -109,10 +109,11 @@ impl Records {
         self.taken.is_empty()
     }
 
-    /// Takes what is there, once everything taken before is handed out; never waits.
-    pub fn take(&mut self) {
+    /// Takes what is there, once everything taken before is handed out; never waits. Answers
+    /// whether there is something.
+    pub fn take(&mut self) -> bool {
         if !self.is_empty() {
-            return;
+            return true;
         }
         // SAFETY: the queue lives. Pointers are written into room for as many, each to a message
         // that is ours to destroy, which is what a `Taken` is; so many of them as are answered.
@@ -127,6 +128,7 @@ impl Records {
                 self.unheard.remove(&taken.at().partition);
             }
         }
+        !self.is_empty()
     }
 
     /// Forwards again what may have lost its forwarding; to be called now and then.

@@ -40,8 +40,9 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     (
         "enable.partition.eof",
-        "the end of a partition is how --until-caught-up and the lag are told",
+        "an end that comes as a message moves the client's position; --until-caught-up does without",
     ),
+    ("statistics.interval.ms", "the lag and --until-caught-up are told by the statistics"),
     ("transactional.id", TRANSACTION),
     ("enable.idempotence", TRANSACTION),
     ("transaction.timeout.ms", TRANSACTION),

@@ -247,6 +247,7 @@ fn properties_that_the_guarantees_rest_on_are_refused_with_the_reason() {
         ("isolation.level", "committed"),
         ("transactional.id", "transactions"),
         ("enable.partition.eof", "--until-caught-up"),
+        ("statistics.interval.ms", "--until-caught-up"),
         ("auto.offset.reset", "START_FROM"),
         ("plugin.library.paths", "code"),
     ] {

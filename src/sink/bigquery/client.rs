@@ -32,6 +32,8 @@ const GOOGLE_STORAGE: &str = "https://bigquerystorage.googleapis.com";
 /// A unary call that takes longer is asked again.
 const CALL: Duration = Duration::from_secs(30);
 
+const CONNECT: Duration = Duration::from_secs(10);
+
 /// BigQuery, reachable for tables and for appends.
 #[derive(Clone)]
 pub struct BigQuery {
@@ -141,6 +143,8 @@ impl BigQuery {
         // TLS is put around it where the endpoint has it.
         connector.enforce_http(false);
         connector.set_nodelay(true);
+        // Shared out among a name's addresses, so that one that is dead leaves time for the others.
+        connector.set_connect_timeout(Some(CONNECT));
         self.inner.endpoint.connect_with_connector_lazy(connector.map_response(Coalesced::new))
     }
 
@@ -249,7 +253,7 @@ fn endpoint(storage: &str, plaintext: bool) -> Result<TonicEndpoint, SinkError> 
         .map_err(bad)?
         .user_agent(concat!("generic-consumer/", env!("CARGO_PKG_VERSION")))
         .map_err(bad)?
-        .connect_timeout(Duration::from_secs(10))
+        .connect_timeout(CONNECT)
         // A connection that died silently is noticed within half a minute, idle or not.
         .http2_keep_alive_interval(Duration::from_secs(20))
         .keep_alive_timeout(Duration::from_secs(10))

@@ -81,14 +81,16 @@ impl<C: Read + Write + Unpin> Read for Coalesced<C> {
         context: &mut Context<'_>,
         into: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        // What a flush was asked for goes before an answer is awaited. A full socket is no reason
-        // not to read: it wakes us too.
-        if !self.fresh
+        let read = Pin::new(&mut self.inner).poll_read(context, into);
+        // What a flush was asked for goes before an answer is awaited. What has come already is
+        // taken first: an error of writing must not hide it.
+        if read.is_pending()
+            && !self.fresh
             && let Poll::Ready(Err(error)) = self.send(context)
         {
             return Poll::Ready(Err(error));
         }
-        Pin::new(&mut self.inner).poll_read(context, into)
+        read
     }
 }
 

@@ -25,7 +25,10 @@ pub(super) fn plain_decimal_of(token: &str) -> Option<(bool, String, String)> {
 fn plain_decimal(token: &str) -> (bool, String, String) {
     let (token, exponent) = match token.split_once(['e', 'E']) {
         // Beyond a few hundred places every limit is passed.
-        Some((token, exponent)) => (token, exponent.parse().unwrap_or(999).clamp(-999, 999)),
+        Some((token, exponent)) => {
+            let beyond = if exponent.starts_with('-') { -999 } else { 999 };
+            (token, exponent.parse().unwrap_or(beyond).clamp(-999, 999))
+        }
         None => (token, 0),
     };
     let negative = token.starts_with('-');
