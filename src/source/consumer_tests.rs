@@ -70,6 +70,10 @@ fn assigned(source: &mut Source) -> Vec<Partition> {
     }
 }
 
+fn starts(partitions: &[Partition], offset: i64) -> Vec<(Partition, Offset)> {
+    partitions.iter().map(|partition| (*partition, Offset(offset))).collect()
+}
+
 /// Giving up is finished on another thread, which undoes the forwarding then: taking the
 /// partition on at once must not leave it without.
 #[test]
@@ -79,8 +83,7 @@ fn a_partition_given_up_and_taken_on_again_goes_on() {
     let partitions = assigned(&mut source);
     assert_eq!(partitions.len(), 4);
     for start in 0..10 {
-        let starts: Vec<_> = partitions.iter().map(|p| (*p, Offset(start))).collect();
-        source.assign(&starts).unwrap();
+        source.assign(&starts(&partitions, start)).unwrap();
         let mut offsets = read(&mut source, &partitions, RECORDS);
         offsets.sort_unstable();
         let expected = (0..4).flat_map(|p| (start..RECORDS).map(move |offset| (p, offset)));
@@ -96,7 +99,7 @@ fn pausing_at_the_end_skips_nothing() {
     let cluster = filled(1);
     let mut source = open(&cluster);
     let partitions = assigned(&mut source);
-    source.assign(&[(partitions[0], Offset(0))]).unwrap();
+    source.assign(&starts(&partitions, 0)).unwrap();
     assert_eq!(read(&mut source, &partitions, RECORDS).len() as i64, RECORDS);
     for round in 0..3 {
         source.pause(&partitions).unwrap();
@@ -114,8 +117,7 @@ fn pausing_between_two_records_loses_and_repeats_none() {
     let cluster = filled(2);
     let mut source = open(&cluster);
     let partitions = assigned(&mut source);
-    let starts: Vec<_> = partitions.iter().map(|p| (*p, Offset(0))).collect();
-    source.assign(&starts).unwrap();
+    source.assign(&starts(&partitions, 0)).unwrap();
     let mut offsets = Vec::new();
     let began = Instant::now();
     while offsets.len() < 2 * RECORDS as usize {
@@ -142,7 +144,7 @@ fn a_record_that_is_fetched_again_comes_once() {
     let cluster = filled(1);
     let mut source = open(&cluster);
     let partitions = assigned(&mut source);
-    source.assign(&[(partitions[0], Offset(0))]).unwrap();
+    source.assign(&starts(&partitions, 0)).unwrap();
     assert_eq!(read(&mut source, &partitions, RECORDS).len() as i64, RECORDS);
     source.consumer.seek("events", 0, KafkaOffset::Beginning, WITHIN).unwrap();
     publish(&cluster, 0, 1);
@@ -157,8 +159,7 @@ fn a_partition_given_up_halfway_begins_anew() {
     let mut source = open(&cluster);
     let partitions = assigned(&mut source);
     for taken in [1, 10, 60] {
-        let starts: Vec<_> = partitions.iter().map(|p| (*p, Offset(0))).collect();
-        source.assign(&starts).unwrap();
+        source.assign(&starts(&partitions, 0)).unwrap();
         let mut left = taken;
         while left > 0 {
             if let Polled::Record(_) = source.poll(Duration::from_millis(100)).unwrap() {

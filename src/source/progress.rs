@@ -145,6 +145,7 @@ mod tests {
             }
         }
     }
+
     #[test]
     fn dry_is_what_two_statistics_found_so() {
         let (mut dry, partition) = (RanDry::default(), Partition(1));

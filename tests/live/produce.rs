@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::bigquery::EmbeddedBigQuery;
 use crate::support::domain::{Domain, IGNORED, PARTITIONS, TABLE};
+use crate::support::events::event_id;
 use crate::support::kafka::{Kafka, shared};
 use crate::support::process::Process;
 use crate::support::records::records;
@@ -23,11 +24,6 @@ fn samples(domain: &Domain) -> Vec<Sample> {
     let mut samples = Samples::new(&contract, 5, AROUND_MS);
     let made = std::iter::from_fn(|| samples.event()).take(EVENTS);
     made.collect()
-}
-
-fn event_id(sample: &Sample) -> String {
-    let event: Value = serde_json::from_slice(&sample.value).unwrap();
-    event["event_id"].as_str().unwrap().to_owned()
 }
 
 /// One value a line.

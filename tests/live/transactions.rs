@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use generic_consumer::contract::sample::{Sample, Samples};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
-use serde_json::Value;
 
 use crate::support::bigquery::EmbeddedBigQuery;
 use crate::support::domain::{Domain, IGNORED, PARTITIONS, TABLE};
+use crate::support::events::event_id;
 use crate::support::kafka::{Kafka, shared};
 
 const WITHIN: Duration = Duration::from_secs(60);
@@ -65,10 +65,7 @@ fn rows_of(name: &str, guarantee: &str, ends: &[End]) {
         send(&producer, &domain.topic, &batch, *end);
         if *end == End::Commit {
             let good = batch.iter().filter(|sample| sample.event_type != IGNORED);
-            expected.extend(good.map(|sample| {
-                let event: Value = serde_json::from_slice(&sample.value).unwrap();
-                event["event_id"].as_str().unwrap().to_owned()
-            }));
+            expected.extend(good.map(event_id));
         }
     }
     let mut run = domain.run(&["DELIVERY", "--until-caught-up"], &[]);

@@ -187,3 +187,9 @@ impl Drop for Feed {
         self.stop.store(true, Ordering::Relaxed);
     }
 }
+
+/// What a sample is told apart by.
+pub fn event_id(sample: &Sample) -> String {
+    let event: serde_json::Value = serde_json::from_slice(&sample.value).unwrap();
+    event["event_id"].as_str().unwrap().to_owned()
+}
