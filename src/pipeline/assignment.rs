@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use super::Until;
 use super::runner::Stop;
 use super::session::{Break, OpenLane, Session};
-use crate::config::Guarantee;
+use crate::config::{Guarantee, StartFrom};
 use crate::retry::Backoff;
 use crate::sink::{Lane, LaneMode, StreamPlace};
 use crate::source::{Committed, Partition, Rebalance};
@@ -32,25 +33,23 @@ impl Session<'_> {
     /// Reads where each partition stands, has the promised rows flushed again, and resumes there.
     fn take_on(&mut self, partitions: &[Partition]) -> Result<(), Break> {
         let starts = self.committed(partitions)?;
+        let new = starts.iter().filter(|start| !start.was_committed);
+        let new: Vec<_> = new.map(|start| (start.partition.0, start.offset.0)).collect();
+        if !new.is_empty() {
+            tracing::warn!(
+                partitions_and_offsets = ?new,
+                start_from = ?self.flow.start_from,
+                "the group has no offset of these partitions"
+            );
+        }
         for start in &starts {
-            if !start.was_committed {
-                tracing::warn!(
-                    partition = start.partition.0,
-                    offset = start.offset.0,
-                    start_from = ?self.flow.start_from,
-                    "the group has no offset of this partition"
-                );
-            }
             self.ledger.assign(start.partition, start.offset, start.promise.clone());
             self.open_lane(start.partition, start.promise.clone())?;
         }
         let starts: Vec<_> = starts.iter().map(|start| (start.partition, start.offset)).collect();
         self.source.assign(&starts).map_err(rejoin)?;
-        for partition in partitions {
-            if !self.ends.contains_key(partition) {
-                let (_, end) = self.source.watermarks(*partition).map_err(rejoin)?;
-                self.ends.insert(*partition, end);
-            }
+        if self.flow.until == Until::CaughtUp {
+            self.note_ends(partitions)?;
         }
         if self.is_paused() {
             self.pause(true)?;
@@ -58,6 +57,14 @@ impl Session<'_> {
         self.joined = true;
         self.flow.health.joined(true);
         tracing::info!(partitions = ?ids(partitions), "partitions assigned");
+        Ok(())
+    }
+
+    /// Notes where each partition ends when it is seen first.
+    fn note_ends(&mut self, partitions: &[Partition]) -> Result<(), Break> {
+        let new = partitions.iter().filter(|partition| !self.ends.contains_key(partition));
+        let new: Vec<Partition> = new.copied().collect();
+        self.ends.extend(self.source.ends_of_log(&new, StartFrom::Latest).map_err(rejoin)?);
         Ok(())
     }
 

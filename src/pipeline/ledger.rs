@@ -89,6 +89,10 @@ impl Ledger {
         self.partitions.keys().copied()
     }
 
+    pub fn owns(&self, partition: Partition) -> bool {
+        self.partitions.contains_key(&partition)
+    }
+
     /// Opens a span. Spans of a partition come in offset order, each where the last one ended or
     /// after a gap (compaction, transaction markers).
     pub fn open(&mut self, batch: BatchId, span: Span, now: Instant) {

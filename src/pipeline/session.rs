@@ -2,7 +2,7 @@
 //! ends and the next one reads from the broker what happened; nothing is carried over.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use super::assembler::Assembler;
@@ -11,7 +11,7 @@ use super::runner::{Stop, chain};
 use super::summary::Tally;
 use super::{Batch, BatchId, DeadLetter, Flow, Span, Summary, Transcoded, Until};
 use crate::config::Guarantee;
-use crate::sink::{Command, Lane, Report, StreamName, Writer};
+use crate::sink::{Command, Lane, Report, Reports, StreamName, Writer};
 use crate::source::{Committer, Offset, Partition, PollError, Polled, Source};
 
 /// How a session ended.
@@ -40,11 +40,8 @@ impl From<Stop> for Break {
 /// million records a second one burst lasts a millisecond.
 const BURST: usize = 1_000;
 
-/// The longest wait for a record when nothing is under way.
+/// The longest wait for a record: a shutdown is noticed as soon.
 const IDLE: Duration = Duration::from_millis(100);
-
-/// The wait for a record while answers are outstanding, so that they are noticed soon.
-const BUSY: Duration = Duration::from_millis(5);
 
 /// Over the limit the thread first just waits for answers this long; pausing throws away what
 /// librdkafka has fetched ahead, so only a sink that stalls is worth it.
@@ -61,15 +58,18 @@ pub(super) struct Session<'a> {
     pub(super) in_flight: HashMap<BatchId, InFlight>,
     pub(super) in_flight_bytes: usize,
     pub(super) reports: Receiver<(Lane, Report)>,
-    pub(super) report_to: Sender<(Lane, Report)>,
+    pub(super) report_to: Reports,
     pub(super) epoch: u64,
     pub(super) last_commit: Instant,
     pub(super) joined: bool,
     pub(super) committed_once: bool,
     paused: bool,
     tally: Tally,
+    observed: Instant,
     /// End of each partition as first seen, for [`Until::CaughtUp`].
     pub(super) ends: BTreeMap<Partition, Offset>,
+    /// A partition that had not come to its end when it was asked last.
+    behind: Option<Partition>,
 }
 
 /// A lane's writer and the stream its rows go to.
@@ -93,7 +93,7 @@ impl<'a> Session<'a> {
         summary: &'a mut Summary,
     ) -> Result<Self, Stop> {
         let source = Source::open(&flow.consumer, &flow.topic, flow.metrics.clone())?;
-        let (report_to, reports) = channel();
+        let (report_to, reports) = Reports::here();
         Ok(Self {
             source,
             committer,
@@ -110,7 +110,9 @@ impl<'a> Session<'a> {
             committed_once: false,
             paused: false,
             tally: Tally::default(),
+            observed: Instant::now(),
             ends: BTreeMap::new(),
+            behind: None,
             flow,
             summary,
         })
@@ -191,12 +193,20 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// How long the next poll may wait for a record.
+    /// How long the next poll may wait for a record: a report ends the wait, so do batches that
+    /// ripen and the end of the commit interval.
     fn patience(&self) -> Duration {
-        let most = if self.in_flight.is_empty() && self.is_settled() { IDLE } else { BUSY };
+        let most = self.until_commit(IDLE);
         self.assembler
             .deadline()
             .map_or(most, |deadline| most.min(deadline.saturating_duration_since(Instant::now())))
+    }
+
+    /// `most`, or less where the next commit may come sooner. One that might have come by now was
+    /// tried: it waits for a report.
+    fn until_commit(&self, most: Duration) -> Duration {
+        let left = self.flow.limits.commit_interval.saturating_sub(self.last_commit.elapsed());
+        if left.is_zero() { most } else { most.min(left) }
     }
 
     fn is_over_limit(&self) -> bool {
@@ -208,10 +218,11 @@ impl<'a> Session<'a> {
     fn regulate(&mut self) -> Result<(), Break> {
         let began = Instant::now();
         while !self.paused && self.is_over_limit() {
-            if began.elapsed() > PATIENCE {
+            let left = PATIENCE.saturating_sub(began.elapsed());
+            if left.is_zero() {
                 self.pause(true)?;
             }
-            self.wait_for_report(BUSY)?;
+            self.wait_for_report(self.until_commit(left))?;
             self.commit_settled()?;
         }
         if self.paused && self.in_flight_bytes * 2 <= self.flow.limits.in_flight_bytes {
@@ -273,16 +284,31 @@ impl<'a> Session<'a> {
     }
 
     /// Whether everything that was there at the start is settled, committed and visible.
-    fn is_caught_up(&self) -> bool {
+    fn is_caught_up(&mut self) -> bool {
         if self.flow.until == Until::Stopped || !self.joined {
             return false;
         }
-        self.ledger.owned().all(|partition| {
-            let Some(end) = self.ends.get(&partition) else { return false };
-            let nothing_waits = self.ledger.is_idle(partition) && !self.assembler.holds(partition);
-            self.ledger.finished(partition).is_some_and(|at| at >= *end)
-                || (nothing_waits && self.source.has_read_to(partition, *end))
-        })
+        // One that is behind speaks for all: asking a thousand every turn costs as much as reading.
+        if self.behind.is_some_and(|partition| !self.has_caught_up(partition)) {
+            return false;
+        }
+        let since = self.behind.unwrap_or(Partition(0));
+        let late = self.ledger.owned().filter(|partition| *partition > since);
+        let behind =
+            late.chain(self.ledger.owned()).find(|partition| !self.has_caught_up(*partition));
+        self.behind = behind;
+        behind.is_none()
+    }
+
+    /// A partition that is not ours any more keeps nobody waiting.
+    fn has_caught_up(&self, partition: Partition) -> bool {
+        if !self.ledger.owns(partition) {
+            return true;
+        }
+        let Some(end) = self.ends.get(&partition) else { return false };
+        let nothing_waits = self.ledger.is_idle(partition) && !self.assembler.holds(partition);
+        self.ledger.finished(partition).is_some_and(|at| at >= *end)
+            || (nothing_waits && self.source.has_read_to(partition, *end))
     }
 
     /// The end: take no more in, drain, say that nothing is promised any more, leave the group.
@@ -324,11 +350,13 @@ impl<'a> Session<'a> {
     fn observe(&mut self) {
         self.tally.publish(self.flow.plan.ignored_labels(), self.summary, &self.flow.metrics);
         let held = self.in_flight_bytes + self.assembler.bytes();
-        let metrics = &self.flow.metrics;
-        metrics.in_flight_bytes.set(held as i64);
-        let oldest =
-            self.ledger.oldest_unsettled().map_or(0.0, |since| since.elapsed().as_secs_f64());
-        metrics.oldest_unsettled_seconds.set(oldest);
+        self.flow.metrics.in_flight_bytes.set(held as i64);
         self.flow.health.work_pending(held > 0 || !self.is_settled());
+        if self.observed.elapsed() >= IDLE {
+            self.observed = Instant::now();
+            let oldest = self.ledger.oldest_unsettled();
+            let age = oldest.map_or(0.0, |since| since.elapsed().as_secs_f64());
+            self.flow.metrics.oldest_unsettled_seconds.set(age);
+        }
     }
 }

@@ -8,7 +8,8 @@ pub mod bigquery;
 pub mod dead_letter;
 
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::{self, Thread};
 
 use async_trait::async_trait;
 use tokio::sync::mpsc::UnboundedSender;
@@ -81,8 +82,27 @@ pub enum Report {
     Failed(SinkError),
 }
 
-/// Where writers report; the consumer thread reads it between polls.
-pub type Reports = Sender<(Lane, Report)>;
+/// Where writers report. The thread that made it reads the reports between polls, and is woken for
+/// them from its wait for records.
+#[derive(Debug, Clone)]
+pub struct Reports {
+    to: Sender<(Lane, Report)>,
+    reader: Thread,
+}
+
+impl Reports {
+    /// To the thread that calls this.
+    pub fn here() -> (Self, Receiver<(Lane, Report)>) {
+        let (to, reports) = channel();
+        (Self { to, reader: thread::current() }, reports)
+    }
+
+    /// To nobody once the reader is gone: so will the writer be.
+    pub fn send(&self, lane: Lane, report: Report) {
+        let _ = self.to.send((lane, report));
+        self.reader.unpark();
+    }
+}
 
 /// A permanent error with what a person can do about it.
 #[derive(Debug, thiserror::Error)]

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
 use super::progress::{Progress, RanDry};
@@ -271,28 +272,27 @@ impl Source {
     ) -> Result<Vec<Result<Committed, RecordError>>, KafkaError> {
         let list = self.consumer.committed_offsets(self.list(partitions), REQUEST)?;
         let mut answers = Vec::with_capacity(partitions.len());
+        let mut without = Vec::new();
         for (index, element) in list.elements().iter().enumerate() {
             element.error()?;
             let partition = Partition(element.partition());
-            let answer = match element.offset() {
-                KafkaOffset::Offset(offset) => CommitRecord::read(&native::metadata(&list, index))
-                    .map(|promise| Committed {
-                        partition,
-                        offset: Offset(offset),
-                        promise,
-                        was_committed: true,
-                    }),
-                _ => {
-                    let (low, high) = self.watermarks(partition)?;
-                    let offset = match start {
-                        StartFrom::Earliest => low,
-                        StartFrom::Latest => high,
-                    };
-                    Ok(Committed { partition, offset, promise: None, was_committed: false })
-                }
+            let KafkaOffset::Offset(offset) = element.offset() else {
+                without.push(partition);
+                continue;
             };
-            answers.push(answer);
+            let committed = |promise| Committed {
+                partition,
+                offset: Offset(offset),
+                promise,
+                was_committed: true,
+            };
+            answers.push(CommitRecord::read(&native::metadata(&list, index)).map(committed));
         }
+        answers.extend(self.ends_of_log(&without, start)?.into_iter().map(
+            |(partition, offset)| {
+                Ok(Committed { partition, offset, promise: None, was_committed: false })
+            },
+        ));
         Ok(answers)
     }
 
@@ -349,10 +349,31 @@ impl Source {
         Ok(behind)
     }
 
-    /// First offset kept and the one after the last.
-    pub fn watermarks(&self, partition: Partition) -> Result<(Offset, Offset), KafkaError> {
-        let (low, high) = self.consumer.fetch_watermarks(&self.topic, partition.0, REQUEST)?;
-        Ok((Offset(low), Offset(high)))
+    /// The first offset kept of each partition, or the one after the last that may be read: one
+    /// request to each broker, however many partitions it leads.
+    pub fn ends_of_log(
+        &self,
+        partitions: &[Partition],
+        end: StartFrom,
+    ) -> Result<Vec<(Partition, Offset)>, KafkaError> {
+        if partitions.is_empty() {
+            return Ok(Vec::new());
+        }
+        // In the protocol both ends of the log are times of their own.
+        let mut times = self.list(partitions);
+        times.set_all_offsets(match end {
+            StartFrom::Earliest => KafkaOffset::Beginning,
+            StartFrom::Latest => KafkaOffset::End,
+        })?;
+        let found = self.consumer.offsets_for_times(times, REQUEST)?;
+        let offset = |element: &TopicPartitionListElem<'_>| {
+            element.error()?;
+            // Never without one: it would be read as the end of an empty log.
+            let offset = element.offset().to_raw().filter(|offset| *offset >= 0);
+            let offset = offset.ok_or(KafkaError::OffsetFetch(RDKafkaErrorCode::NoOffset))?;
+            Ok((Partition(element.partition()), Offset(offset)))
+        };
+        found.elements().iter().map(offset).collect()
     }
 
     fn list(&self, partitions: &[Partition]) -> TopicPartitionList {

@@ -46,7 +46,10 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Part {
-    Curves,
+    Curves {
+        /// Only these, by their first word: partitions, event, bytes, ignored, latency
+        along: Vec<String>,
+    },
     Stalled,
     /// Fills the topic and keeps broker and server up, for a profiler; ends with its input
     Hold,
@@ -69,7 +72,7 @@ fn main() -> Done {
     };
     match args.part {
         None => pairs::run(&args.readers),
-        Some(Part::Curves) => curves::run(),
+        Some(Part::Curves { along }) => curves::run(&along),
         Some(Part::Stalled) => stalled::run(),
         Some(Part::Hold) => pairs::hold(),
         Some(Part::Null(args)) => null::drain(&args),

@@ -20,6 +20,10 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// As an event of the delivery contract, where size is not what is looked at.
 const BYTES: usize = 440;
 
+/// A point's events: as many as the benchmark's, or so many bytes.
+const EVENTS: u64 = 2_000_000;
+const TOPIC_BYTES: u64 = 880_000_000;
+
 /// What a domain of the curves looks like; one of them changes along a curve.
 #[derive(Debug, Clone, Copy)]
 struct Shape {
@@ -32,60 +36,130 @@ struct Shape {
 
 const PLAIN: Shape = Shape { partitions: 4, types: 10, bytes: BYTES, ignored: 0.2, latency_ms: 0 };
 
-pub fn run() -> Done {
-    let kafka = Kafka::start("curves");
-    let sink = Sink::start();
-    let mut curves = serde_json::Map::new();
-    let mut curve = |name: &str, shapes: Vec<(f64, Shape)>| {
-        let points: Vec<Value> = shapes
-            .into_iter()
-            .enumerate()
-            .map(|(number, (x, shape))| {
-                let at = format!("curve-{}-{number}", name.replace(' ', "-"));
-                let cost = cost(&at, shape, &kafka, &sink);
-                println!("{name} {x}: {cost} CPU s per million events");
-                json!({ "x": x, "cpu_seconds_a_million": cost.json() })
-            })
-            .collect();
-        curves.insert(name.to_owned(), Value::Array(points));
-    };
+/// One way along which the cost is looked at.
+struct Curve {
+    name: &'static str,
+    /// What is on the axis, and the shape there.
+    points: Vec<(f64, Shape)>,
+    /// Index of the point that the others are held against, and what the last may cost beside it.
+    against: usize,
+    must: Option<f64>,
+}
+
+fn curves() -> [Curve; 5] {
+    let curve = |name, against, must, points| Curve { name, points, against, must };
     let partitions = [1, 4, 64, 256, 1_000];
-    curve(
-        "partitions",
-        partitions.map(|n| (f64::from(n), Shape { partitions: n, ..PLAIN })).into(),
-    );
     let types = [1, 10, 100, 500];
-    curve("event types", types.map(|n| (n as f64, Shape { types: n, ..PLAIN })).into());
     let sizes = [200, 440, 2_000, 10_000, 50_000];
-    curve("bytes", sizes.map(|n| (n as f64, Shape { bytes: n, ..PLAIN })).into());
     let shares = [0.0, 0.2, 0.5, 0.95];
-    curve("ignored share", shares.map(|n| (n, Shape { ignored: n, ..PLAIN })).into());
     let waits = [0, 50, 150, 300];
-    curve("latency ms", waits.map(|n| (n as f64, Shape { latency_ms: n, ..PLAIN })).into());
-    report::keep("curves", &Value::Object(curves));
+    [
+        curve(
+            "partitions",
+            1,
+            Some(1.15),
+            partitions.map(|n| (f64::from(n), Shape { partitions: n, ..PLAIN })).into(),
+        ),
+        curve(
+            "event types",
+            0,
+            Some(1.10),
+            types.map(|n| (n as f64, Shape { types: n, ..PLAIN })).into(),
+        ),
+        curve("bytes", 1, None, sizes.map(|n| (n as f64, Shape { bytes: n, ..PLAIN })).into()),
+        curve("ignored share", 1, None, shares.map(|n| (n, Shape { ignored: n, ..PLAIN })).into()),
+        curve(
+            "latency ms",
+            0,
+            None,
+            waits.map(|n| (n as f64, Shape { latency_ms: n, ..PLAIN })).into(),
+        ),
+    ]
+}
+
+/// `along`: only these curves, by their first word; all where it is empty.
+pub fn run(along: &[String]) -> Done {
+    let sink = Sink::start();
+    let chosen = |curve: &Curve| {
+        along.is_empty() || along.iter().any(|word| curve.name.starts_with(word.as_str()))
+    };
+    let mut all = serde_json::Map::new();
+    for curve in curves().into_iter().filter(chosen) {
+        // One for each, so that no more than one curve's topics are on the disk.
+        let kafka = Kafka::start("curves");
+        all.insert(curve.name.to_owned(), measured(&curve, &kafka, &sink));
+    }
+    report::keep("curves", &Value::Object(all));
     Ok(())
 }
 
-fn cost(name: &str, shape: Shape, kafka: &Kafka, sink: &Sink) -> Spread {
-    let repeats = if report::quick() { 3 } else { 5 };
-    let domain = Domain::with_partitions(name, kafka, &sink.urls(), shape.partitions);
-    let contract = generated(&domain, name, shape.types);
-    // Two hundred megabytes, or half a million events.
-    let count = (200_000_000 / shape.bytes as u64).min(500_000);
-    let ignored = ("Ignored", shape.ignored);
-    let drawn = Drawn { padded: Some(("note", shape.bytes)), ..Drawn::plain(ignored) };
-    let feed = Feed { topic: name, partitions: shape.partitions, count, drawn };
-    let filled = feed::fill(kafka, &contract, &feed);
-    sink.latency(Duration::from_millis(shape.latency_ms));
-    let costs: Vec<f64> = (0..=repeats)
-        .map(|run| {
-            domain.set("GROUP_ID_DELIVERY", &format!("{name}-{run}"));
-            consume(&domain, sink, filled) * 1e6 / count as f64
+/// All points in turn, round after round: what ran in the same round is compared.
+fn measured(curve: &Curve, kafka: &Kafka, sink: &Sink) -> Value {
+    let rounds = if report::quick() { 3 } else { 9 };
+    let points: Vec<Point<'_>> = curve
+        .points
+        .iter()
+        .enumerate()
+        .map(|(number, (_, shape))| {
+            let name = format!("curve-{}-{number}", curve.name.replace(' ', "-"));
+            Point::filled(name, *shape, kafka, sink)
         })
         .collect();
-    sink.latency(Duration::ZERO);
-    // The first run warms the broker up.
-    Spread::of(costs.into_iter().skip(1))
+    // The first round warms the broker up.
+    let rounds: Vec<Vec<f64>> = (0..=rounds)
+        .map(|round| points.iter().map(|point| point.cost(round)).collect())
+        .skip(1)
+        .collect();
+    let mut rows = Vec::new();
+    let mut all = Vec::new();
+    for (index, (x, _)) in curve.points.iter().enumerate() {
+        let cost = Spread::of(rounds.iter().map(|round| round[index]));
+        let ratio = Spread::of(rounds.iter().map(|round| round[index] / round[curve.against]));
+        let is_last = index + 1 == curve.points.len();
+        let verdict = match curve.must.filter(|_| is_last) {
+            None => String::new(),
+            Some(must) if ratio.median <= must => format!("≤ {must:.2}: holds"),
+            Some(must) => format!("≤ {must:.2}: MISSED"),
+        };
+        rows.push(vec![x.to_string(), cost.to_string(), ratio.to_string(), verdict.clone()]);
+        all.push(json!({ "x": x, "cpu_seconds_a_million": cost.json(), "paired": ratio.json(),
+                         "verdict": verdict }));
+    }
+    let against = format!("÷ {}", curve.points[curve.against].0);
+    report::table(&[curve.name, "CPU s per million events", &against, "must"], &rows);
+    Value::Array(all)
+}
+
+/// A domain and its topic, filled.
+struct Point<'a> {
+    name: String,
+    shape: Shape,
+    domain: Domain,
+    count: u64,
+    filled: Filled,
+    sink: &'a Sink,
+}
+
+impl<'a> Point<'a> {
+    fn filled(name: String, shape: Shape, kafka: &Kafka, sink: &'a Sink) -> Self {
+        let domain = Domain::with_partitions(&name, kafka, &sink.urls(), shape.partitions);
+        let contract = generated(&domain, &name, shape.types);
+        let count = (TOPIC_BYTES / shape.bytes as u64).min(EVENTS);
+        let ignored = ("Ignored", shape.ignored);
+        let drawn = Drawn { padded: Some(("note", shape.bytes)), ..Drawn::plain(ignored) };
+        let feed = Feed { topic: &name, partitions: shape.partitions, count, drawn };
+        let filled = feed::fill(kafka, &contract, &feed);
+        Self { name, shape, domain, count, filled, sink }
+    }
+
+    /// CPU seconds a million events, the process's start and the join included.
+    fn cost(&self, round: usize) -> f64 {
+        self.domain.set("GROUP_ID_DELIVERY", &format!("{}-{round}", self.name));
+        self.sink.latency(Duration::from_millis(self.shape.latency_ms));
+        let seconds = consume(&self.domain, self.sink, self.filled);
+        self.sink.latency(Duration::ZERO);
+        seconds * 1e6 / self.count as f64
+    }
 }
 
 /// CPU seconds of one run.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use generic_consumer::clock::Clock;
-use generic_consumer::config::{self, Broker, Inputs};
+use generic_consumer::config::{self, Broker, Inputs, StartFrom};
 use generic_consumer::contract;
 use generic_consumer::pipeline::Transcoded;
 use generic_consumer::row::RowBuffer;
@@ -63,9 +63,7 @@ pub fn drain(args: &NullArgs) -> Done {
             Polled::Rebalance => {
                 for rebalance in source.rebalances() {
                     let Rebalance::Assigned(partitions) = rebalance else { continue };
-                    for partition in &partitions {
-                        ends.push((*partition, source.watermarks(*partition)?.1));
-                    }
+                    ends.extend(source.ends_of_log(&partitions, StartFrom::Latest)?);
                     let starts: Vec<_> = partitions.into_iter().map(|p| (p, Offset(0))).collect();
                     source.assign(&starts)?;
                 }

@@ -37,10 +37,10 @@ use crate::source::Position;
 /// Requests on their way at once: what a lost connection makes us send again.
 const PIPELINED: usize = 16;
 
-/// Bytes on their way above which the next request waits: the transport holds a copy of each until
-/// it is sent (measured with a stalled peer: 161 MiB resident at sixteen requests of 1 MiB a lane,
-/// 140 at four). Two full batches a round trip are more than a connection of BigQuery carries.
-const PIPELINED_BYTES: usize = 1 << 20;
+/// Bytes on their way above which the next request waits. A connection of BigQuery carries ten
+/// megabytes a second or so, and answers within half a second: with as much as that on the way it
+/// never waits for us. One request at a time would be a round trip a megabyte.
+const PIPELINED_BYTES: usize = 8 << 20;
 
 /// BigQuery takes 20 MB a request. A larger batch is cut; a single row may be larger than this.
 const REQUEST_BYTES: usize = 9 << 20;
@@ -72,7 +72,7 @@ pub fn spawn(bigquery: BigQuery, parts: Parts) -> Writer {
     tokio::spawn(async move {
         let (lane, reports) = (parts.lane, parts.reports.clone());
         if let Err(error) = Task::new(bigquery, parts).run(inbox).await {
-            let _ = reports.send((lane, Report::Failed(error)));
+            reports.send(lane, Report::Failed(error));
         }
     });
     Writer::new(commands)
@@ -456,8 +456,7 @@ impl Task {
     }
 
     fn report(&self, report: Report) {
-        // The session is gone: so will this task be.
-        let _ = self.parts.reports.send((self.parts.lane, report));
+        self.parts.reports.send(self.parts.lane, report);
     }
 }
 

@@ -74,7 +74,7 @@ impl Task {
                 match error.verdict() {
                     Verdict::Retry | Verdict::RetrySlowly => {
                         tracing::warn!(error = %error, "flush again");
-                        let _ = reports.send((lane, Report::Waiting));
+                        reports.send(lane, Report::Waiting);
                         tokio::time::sleep(backoff.pause()).await;
                     }
                     // Flushed before, as Beam's connector reads it too: the answer was lost, or the

@@ -8,7 +8,7 @@ mod schedule;
 mod service;
 mod visibility;
 
-use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -94,7 +94,7 @@ impl Rig {
         let letters = DeadLetters::bigquery(&sink, &table, false, about).await.expect("letters");
         let columns = vec![Column::nullable("id", ColumnType::String)];
         let partition = matches!(mode, LaneMode::Buffered { .. }).then_some(P);
-        let (sender, reports) = channel();
+        let (sender, reports) = Reports::here();
         let parts = Parts {
             lane: Lane { partition, epoch: 1 },
             mode,
