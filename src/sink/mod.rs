@@ -140,3 +140,23 @@ pub trait Reread: Send + Sync {
     /// The record at `at`, without its rejection; `None` where the broker no longer has it.
     async fn reread(&self, at: Position) -> Option<DeadLetter>;
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    #[test]
+    fn a_report_ends_its_readers_wait() {
+        let (reports, waiting) = Reports::here();
+        let lane = Lane { partition: None, epoch: 1 };
+        let began = Instant::now();
+        let writer = thread::spawn(move || reports.send(lane, Report::Waiting));
+        while waiting.try_recv().is_err() {
+            assert!(began.elapsed() < Duration::from_secs(30), "still parked");
+            thread::park_timeout(Duration::from_secs(60));
+        }
+        writer.join().unwrap();
+    }
+}

@@ -74,6 +74,23 @@ fn starts(partitions: &[Partition], offset: i64) -> Vec<(Partition, Offset)> {
     partitions.iter().map(|partition| (*partition, Offset(offset))).collect()
 }
 
+#[test]
+fn all_partitions_tell_where_they_begin_and_end() {
+    let cluster = filled(3);
+    publish(&cluster, 1, 7);
+    let source = open(&cluster);
+    let partitions = [0, 1, 2].map(Partition);
+    let ends = |end| {
+        let mut found = source.ends_of_log(&partitions, end).unwrap();
+        found.sort_unstable();
+        found.into_iter().map(|(partition, offset)| (partition.0, offset.0)).collect::<Vec<_>>()
+    };
+    assert_eq!(ends(StartFrom::Earliest), [(0, 0), (1, 0), (2, 0)]);
+    assert_eq!(ends(StartFrom::Latest), [(0, RECORDS), (1, RECORDS + 7), (2, RECORDS)]);
+    assert!(source.ends_of_log(&[], StartFrom::Latest).unwrap().is_empty());
+    assert!(source.ends_of_log(&[Partition(9)], StartFrom::Latest).is_err(), "no such partition");
+}
+
 /// Giving up is finished on another thread, which undoes the forwarding then: taking the
 /// partition on at once must not leave it without.
 #[test]

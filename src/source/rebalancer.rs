@@ -1,7 +1,7 @@
 //! What librdkafka calls back: rebalances are noted for the polling thread, its words are passed on.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
@@ -24,7 +24,6 @@ pub struct Rebalancer {
     metrics: Metrics,
     noted: Mutex<Vec<Rebalance>>,
     ran_dry: Mutex<RanDry>,
-    pending: AtomicBool,
     closing: AtomicBool,
     fenced: AtomicBool,
 }
@@ -36,7 +35,6 @@ impl Rebalancer {
             metrics,
             noted: Mutex::default(),
             ran_dry: Mutex::default(),
-            pending: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             fenced: AtomicBool::new(false),
         }
@@ -44,14 +42,12 @@ impl Rebalancer {
 
     /// Whether [`Self::take`] has something.
     pub(super) fn has_noted(&self) -> bool {
-        self.pending.load(Ordering::Acquire)
+        !self.noted().is_empty()
     }
 
     /// The rebalances noted since the last call, in order.
     pub(super) fn take(&self) -> Vec<Rebalance> {
-        self.pending.store(false, Ordering::Release);
-        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut noted)
+        std::mem::take(&mut self.noted())
     }
 
     /// From here on nothing new is taken on, and what is revoked is given up inside the callback.
@@ -68,9 +64,8 @@ impl Rebalancer {
         with(&mut self.ran_dry.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn note(&self, rebalance: Rebalance) {
-        self.noted.lock().unwrap_or_else(PoisonError::into_inner).push(rebalance);
-        self.pending.store(true, Ordering::Release);
+    fn noted(&self) -> MutexGuard<'_, Vec<Rebalance>> {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -90,9 +85,10 @@ impl ConsumerContext for Rebalancer {
                 tracing::warn!(error = %error, "giving partitions up failed");
             }
         } else if assigned {
-            self.note(Rebalance::Assigned(partitions));
+            self.noted().push(Rebalance::Assigned(partitions));
         } else {
-            self.note(Rebalance::Revoked { partitions, lost: consumer.assignment_lost() });
+            let lost = consumer.assignment_lost();
+            self.noted().push(Rebalance::Revoked { partitions, lost });
         }
     }
 

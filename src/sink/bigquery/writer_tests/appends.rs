@@ -192,6 +192,25 @@ async fn at_least_once_repeats_what_is_unanswered_and_knows_no_offsets() {
     assert!(rig.failed().await.hint.contains("no offsets"));
 }
 
+/// As many as a round trip needs, and no more: what waits behind them stays with the writer.
+#[tokio::test]
+async fn eight_megabytes_are_on_their_way_at_once() {
+    static ROW: [u8; 1 << 20] = [b'x'; 1 << 20];
+    let mut rig = Rig::buffered().await;
+    rig.fake.hold();
+    for id in 0..12 {
+        rig.append_bytes(id, id as i64, [&ROW[..]].into_iter());
+    }
+    rig.fake.has_seen(8).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(rig.fake.state().seen.len(), 8);
+    rig.fake.release();
+    for id in 0..12 {
+        assert_eq!(rig.settled().await.place, place(1, id + 1));
+    }
+    assert_eq!((rig.retries(), rig.fake.state().connections), (0, 1));
+}
+
 #[tokio::test]
 async fn slow_answers_are_waited_for() {
     let mut rig = Rig::buffered().await;
