@@ -65,6 +65,7 @@ pub(super) struct Session<'a> {
     pub(super) committed_once: bool,
     paused: bool,
     tally: Tally,
+    /// When the age of the oldest batch was looked at last.
     observed: Instant,
     /// End of each partition as first seen, for [`Until::CaughtUp`].
     pub(super) ends: BTreeMap<Partition, Offset>,
@@ -352,6 +353,7 @@ impl<'a> Session<'a> {
         let held = self.in_flight_bytes + self.assembler.bytes();
         self.flow.metrics.in_flight_bytes.set(held as i64);
         self.flow.health.work_pending(held > 0 || !self.is_settled());
+        // It asks every partition, and is read every few seconds.
         if self.observed.elapsed() >= IDLE {
             self.observed = Instant::now();
             let oldest = self.ledger.oldest_unsettled();

@@ -79,10 +79,12 @@ fn curves() -> [Curve; 5] {
 
 /// `along`: only these curves, by their first word; all where it is empty.
 pub fn run(along: &[String]) -> Done {
+    let named = |word: &String, curve: &Curve| curve.name.split(' ').next() == Some(word);
+    if let Some(word) = along.iter().find(|word| !curves().iter().any(|curve| named(word, curve))) {
+        return Err(format!("there is no curve along `{word}`").into());
+    }
+    let chosen = |curve: &Curve| along.is_empty() || along.iter().any(|word| named(word, curve));
     let sink = Sink::start();
-    let chosen = |curve: &Curve| {
-        along.is_empty() || along.iter().any(|word| curve.name.starts_with(word.as_str()))
-    };
     let mut all = serde_json::Map::new();
     for curve in curves().into_iter().filter(chosen) {
         // One for each, so that no more than one curve's topics are on the disk.
