@@ -103,14 +103,14 @@ fn bounds(schema: &Schema) -> Option<Box<Bounds>> {
     schema.bounds.clone().map(Box::new)
 }
 
-fn rules(event: &EventSchema) -> Result<Option<Rules>, PlanError> {
+fn rules(event: &EventSchema) -> Result<Option<Box<Rules>>, PlanError> {
     let only_in_doubt = match event.validation {
         Validation::Never => return Ok(None),
         Validation::InDoubt => true,
         Validation::Always => false,
     };
     Rules::compile(&event.json_schema, only_in_doubt)
-        .map(Some)
+        .map(|rules| Some(Box::new(rules)))
         .map_err(|problem| PlanError::Schema { event: event.name.clone(), problem })
 }
 
@@ -184,9 +184,9 @@ impl<'c> Compiler<'c> {
                 None => self.checked(&property.schema, property.required)?,
             };
             let key = Key::new(&property.name);
-            fields.push(Field { name: property.name.as_str().into(), key, node });
+            fields.push(Field { key, node });
         }
-        let names = Names::new(properties.iter().map(|property| property.name.as_str()));
+        let names = Names::new(properties.iter().map(|property| property.name.as_str())).into();
         let order = self.objects.last().map_or(0, |last| last.order + last.fields.len() + 1);
         let fields = fields.into_boxed_slice();
         self.objects.push(Object { names, fields, required, rest, order });

@@ -163,7 +163,8 @@ impl Path {
                 if !scanner.member(first)? {
                     return Ok((found, &[]));
                 }
-                if scanner.take(quick) || scanner.key_here()?.resolve(scratch) == wanted.as_bytes()
+                if scanner.take(quick, quick.len())
+                    || scanner.key_here()?.resolve(scratch) == wanted.as_bytes()
                 {
                     break;
                 }

@@ -1,5 +1,6 @@
-//! Sixteen bytes of a string looked at together: where its plain run ends, and whether one is
-//! beyond ASCII. With SSE2, which every x86-64 has, and without; the tests hold the two together.
+//! Sixteen bytes looked at together: where a string's plain run ends, whether one is beyond ASCII,
+//! how many are those of a key. With SSE2, which every x86-64 has, and without; the tests hold the
+//! two together.
 
 pub(super) const LANES: usize = 16;
 
@@ -13,10 +14,10 @@ pub(super) struct Look {
 }
 
 #[cfg(target_arch = "x86_64")]
-pub(super) use sse2::look;
+pub(super) use sse2::{alike, look};
 
 #[cfg(not(target_arch = "x86_64"))]
-pub(super) use portable::look;
+pub(super) use portable::{alike, look};
 
 #[cfg(target_arch = "x86_64")]
 mod sse2 {
@@ -32,6 +33,18 @@ mod sse2 {
     pub(in super::super) fn look(block: &[u8; LANES]) -> Look {
         // SAFETY: SSE2 belongs to every x86-64; sixteen bytes are read, at any alignment.
         unsafe { with_sse2(_mm_loadu_si128(block.as_ptr().cast())) }
+    }
+
+    /// How many of the first bytes are the same.
+    #[inline]
+    #[expect(unsafe_code, reason = "a target feature is named, not seen")]
+    pub(in super::super) fn alike(a: &[u8; LANES], b: &[u8; LANES]) -> usize {
+        // SAFETY: as above.
+        let same = unsafe {
+            let (a, b) = (_mm_loadu_si128(a.as_ptr().cast()), _mm_loadu_si128(b.as_ptr().cast()));
+            _mm_movemask_epi8(_mm_cmpeq_epi8(a, b))
+        };
+        (!same).trailing_zeros() as usize
     }
 
     #[inline]
@@ -68,6 +81,10 @@ mod portable {
             (low, _) => first(low),
         };
         Look { end, beyond_ascii: (low | high) & HIGH }
+    }
+
+    pub(in super::super) fn alike(a: &[u8; LANES], b: &[u8; LANES]) -> usize {
+        (u128::from_le_bytes(*a) ^ u128::from_le_bytes(*b)).trailing_zeros() as usize / 8
     }
 
     fn first(found: u64) -> usize {
@@ -112,6 +129,19 @@ mod tests {
         ) {
             prop_assert_eq!(seen(look(&block)), plainly(&block));
             prop_assert_eq!(seen(portable::look(&block)), plainly(&block));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn both_ways_count_what_is_alike(
+            block in any::<[u8; LANES]>(), other in any::<[u8; LANES]>(), from in 0..=LANES,
+        ) {
+            let mut mixed = block;
+            mixed[from..].copy_from_slice(&other[from..]);
+            let plainly = block.iter().zip(&mixed).take_while(|(a, b)| a == b).count();
+            prop_assert_eq!(alike(&block, &mixed), plainly);
+            prop_assert_eq!(portable::alike(&block, &mixed), plainly);
         }
     }
 

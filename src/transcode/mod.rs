@@ -71,7 +71,7 @@ struct EventPlan {
     /// Columns that are the same in all its rows.
     constants: Box<[u8]>,
     /// What the contract asks for beyond what the walk checks.
-    rules: Option<Rules>,
+    rules: Option<Box<Rules>>,
 }
 
 impl Plan {

@@ -48,9 +48,10 @@ fn forget_nulls(value: &mut Value, node: &Node, objects: &[Object]) {
         (Kind::Object(object), Value::Object(members)) => {
             let object = &objects[*object];
             for (index, field) in object.fields.iter().enumerate() {
-                match members.get_mut(&*field.name) {
+                let name = object.names.name(index);
+                match members.get_mut(name) {
                     Some(Value::Null) if !object.requires(index) => {
-                        members.remove(&*field.name);
+                        members.remove(name);
                     }
                     Some(member) => forget_nulls(member, &field.node, objects),
                     None => {}

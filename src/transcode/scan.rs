@@ -151,13 +151,13 @@ impl<'a> Scanner<'a> {
         Ok(key)
     }
 
-    /// Reads the key and colon of the member that follows if it is this one, and no white space is
-    /// there.
+    /// Reads the key and colon of the member that follows if it is this one, of this length, and no
+    /// white space is there.
     #[inline]
-    pub(super) fn take(&mut self, key: &Key) -> bool {
-        let taken = key.begins(self.rest());
+    pub(super) fn take(&mut self, key: &Key, length: usize) -> bool {
+        let taken = key.begins(self.rest(), length);
         if taken {
-            self.at += key.len();
+            self.at += length;
         }
         taken
     }

@@ -25,13 +25,32 @@ pub(super) struct Scratch {
     extra: Extra,
     /// For each object, which field came first the last time, then which one after each of its
     /// fields: producers write fields in one order, so nearly every key can be guessed.
-    order: Vec<u32>,
+    order: Vec<Guess>,
+}
+
+/// A field, with the length of its key: where the text goes on is known before the field itself
+/// has come from memory.
+#[derive(Debug, Clone, Copy)]
+struct Guess {
+    field: u32,
+    key_length: u32,
+}
+
+impl Guess {
+    /// Behind the last field it is none.
+    fn of(object: &Object, field: usize) -> Self {
+        let key_length = object.fields.get(field).map_or(0, |field| field.key.len()) as u32;
+        Self { field: field as u32, key_length }
+    }
 }
 
 impl Scratch {
     /// The first guess is the contract's order.
     pub(super) fn new(objects: &[Object]) -> Self {
-        let order = objects.iter().flat_map(|object| 0..=object.fields.len() as u32).collect();
+        let mut order = Vec::new();
+        for object in objects {
+            order.extend((0..=object.fields.len()).map(|field| Guess::of(object, field)));
+        }
         Self { order, ..Self::default() }
     }
 }
@@ -204,7 +223,8 @@ impl<'p, 'a> Walk<'p, 'a> {
                 };
                 self.scratch.extra.enter(Step::Key { start, length }, is_array);
             }
-            self.value(&field.node, row).map_err(|fault| fault.under_key(&field.name))?;
+            self.value(&field.node, row)
+                .map_err(|fault| fault.under_key(object.names.name(index)))?;
             if is_nested {
                 self.scratch.extra.leave();
             }
@@ -213,7 +233,7 @@ impl<'p, 'a> Walk<'p, 'a> {
         match self.scratch.seen.close(seen, &object.required) {
             None => Ok(()),
             Some(missing) => Err(Fault::new(Reason::MissingField, "required, and not there")
-                .under_key(&object.fields[missing].name)),
+                .under_key(object.names.name(missing))),
         }
     }
 
@@ -223,8 +243,9 @@ impl<'p, 'a> Walk<'p, 'a> {
     fn guessed(&mut self, object: &Object, guess: usize) -> Option<usize> {
         let mut guess = guess;
         for _ in 0..2 {
-            let index = self.scratch.order[guess] as usize;
-            if self.scanner.take(&object.fields.get(index)?.key) {
+            let Guess { field, key_length } = self.scratch.order[guess];
+            let index = field as usize;
+            if self.scanner.take(&object.fields.get(index)?.key, key_length as usize) {
                 return Some(index);
             }
             guess = object.order + 1 + index;
@@ -237,7 +258,7 @@ impl<'p, 'a> Walk<'p, 'a> {
         let key = self.scanner.key_here()?;
         match object.names.find(key.resolve(&mut self.scratch.text)) {
             Some(index) => {
-                self.scratch.order[guess] = index as u32;
+                self.scratch.order[guess] = Guess::of(object, index);
                 Ok(Some((index, key)))
             }
             None => self.undeclared(object.rest, key).map(|()| None),

@@ -85,17 +85,19 @@ pub fn run(along: &[String]) -> Done {
     }
     let chosen = |curve: &Curve| along.is_empty() || along.iter().any(|word| named(word, curve));
     let sink = Sink::start();
-    let mut all = serde_json::Map::new();
+    // Curves that are not measured now stay as they are.
+    let mut all = report::kept("curves");
     for curve in curves().into_iter().filter(chosen) {
         // One for each, so that no more than one curve's topics are on the disk.
         let kafka = Kafka::start("curves");
         all.insert(curve.name.to_owned(), measured(&curve, &kafka, &sink));
+        report::keep("curves", &Value::Object(all.clone()));
     }
-    report::keep("curves", &Value::Object(all));
     Ok(())
 }
 
-/// All points in turn, round after round: what ran in the same round is compared.
+/// All points, round after round, each in an order of its own: what ran in the same round is
+/// compared.
 fn measured(curve: &Curve, kafka: &Kafka, sink: &Sink) -> Value {
     let rounds = if report::quick() { 3 } else { 9 };
     let points: Vec<Point<'_>> = curve
@@ -108,10 +110,15 @@ fn measured(curve: &Curve, kafka: &Kafka, sink: &Sink) -> Value {
         })
         .collect();
     // The first round warms the broker up.
-    let rounds: Vec<Vec<f64>> = (0..=rounds)
-        .map(|round| points.iter().map(|point| point.cost(round)).collect())
-        .skip(1)
-        .collect();
+    let numbers: Vec<usize> = (0..points.len()).collect();
+    let all_points = |round| {
+        let mut costs = vec![f64::NAN; points.len()];
+        for number in measure::shuffled(&numbers, round) {
+            costs[number] = points[number].cost(round);
+        }
+        costs
+    };
+    let rounds: Vec<Vec<f64>> = (0..=rounds).map(all_points).skip(1).collect();
     let mut rows = Vec::new();
     let mut all = Vec::new();
     for (index, (x, _)) in curve.points.iter().enumerate() {

@@ -3,6 +3,10 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
+
 use crate::support::process::Process;
 
 /// USER_HZ is 100 on every Linux that Rust runs on.
@@ -10,6 +14,13 @@ const TICKS: f64 = 100.0;
 
 /// Between two looks; memory has its own high-water mark, so few are enough.
 const PAUSE: Duration = Duration::from_millis(10);
+
+/// What a round measures, in the round's own order, which is the same in every run.
+pub fn shuffled<T: Clone>(all: &[T], round: usize) -> Vec<T> {
+    let mut all = all.to_vec();
+    all.shuffle(&mut StdRng::seed_from_u64(round as u64));
+    all
+}
 
 #[derive(Debug, Clone, Copy)]
 pub struct Cost {

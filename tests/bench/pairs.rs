@@ -1,4 +1,5 @@
-//! All readers in turn, again and again: only what ran in the same round is compared.
+//! All readers, again and again: only what ran in the same round is compared. Each round has an
+//! order of its own, because a process is dearer or cheaper by what ran before it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -65,8 +66,9 @@ pub fn run(some: &[Reader]) -> Done {
     }
     let mut rounds_run: Vec<BTreeMap<Reader, Sample>> = Vec::new();
     for round in 1..=rounds {
+        let in_turn = measure::shuffled(chosen, round);
         let one: BTreeMap<_, _> =
-            chosen.iter().map(|&reader| (reader, bench.measure(reader))).collect();
+            in_turn.into_iter().map(|reader| (reader, bench.measure(reader))).collect();
         let costs: Vec<String> = one
             .iter()
             .map(|(reader, sample)| format!("{} {:.2}", reader.name(), sample.cpu_a_million()))

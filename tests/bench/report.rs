@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use comfy_table::Table;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::support::folder;
 
@@ -50,12 +50,21 @@ pub fn table(head: &[&str], rows: &[Vec<String>]) {
 
 /// Writes `target/bench/NAME.json`.
 pub fn keep(name: &str, result: &Value) {
-    let folder: PathBuf = folder::target().join("bench");
-    std::fs::create_dir_all(&folder).expect("a folder");
-    let file = folder.join(format!("{name}.json"));
+    let file = file(name);
+    std::fs::create_dir_all(file.parent().expect("its folder")).expect("a folder");
     let text = serde_json::to_string_pretty(result).expect("JSON");
     std::fs::write(&file, text).expect("written");
     println!("\n{}", file.display());
+}
+
+/// What an earlier run kept; nothing where there was none.
+pub fn kept(name: &str) -> Map<String, Value> {
+    let text = std::fs::read_to_string(file(name)).unwrap_or_default();
+    serde_json::from_str(&text).unwrap_or_default()
+}
+
+fn file(name: &str) -> PathBuf {
+    folder::target().join("bench").join(format!("{name}.json"))
 }
 
 /// `QUICK=1`: fewer of everything.
