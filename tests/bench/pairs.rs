@@ -66,9 +66,7 @@ pub fn run(some: &[Reader]) -> Done {
     }
     let mut rounds_run: Vec<BTreeMap<Reader, Sample>> = Vec::new();
     for round in 1..=rounds {
-        let in_turn = measure::shuffled(chosen, round);
-        let one: BTreeMap<_, _> =
-            in_turn.into_iter().map(|reader| (reader, bench.measure(reader))).collect();
+        let one = run_a_round(&bench, chosen, round);
         let costs: Vec<String> = one
             .iter()
             .map(|(reader, sample)| format!("{} {:.2}", reader.name(), sample.cpu_a_million()))
@@ -88,6 +86,16 @@ pub fn run(some: &[Reader]) -> Done {
                  "readers": readers, "ratios": goals, "single": singles }),
     );
     Ok(())
+}
+
+fn run_a_round(bench: &Bench, chosen: &[Reader], round: usize) -> BTreeMap<Reader, Sample> {
+    let runs: Vec<Reader> =
+        chosen.iter().flat_map(|reader| vec![*reader; reader.times()]).collect();
+    let mut samples: BTreeMap<Reader, Vec<Sample>> = BTreeMap::new();
+    for reader in measure::shuffled(&runs, round) {
+        samples.entry(reader).or_default().push(bench.measure(reader));
+    }
+    samples.into_iter().map(|(reader, runs)| (reader, Sample::of(&runs))).collect()
 }
 
 /// Says how to run the consumer on what the readers read.

@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::events::Drawn;
 use crate::feed::{self, Feed, Filled};
 use crate::measure::{self, Cost};
+use crate::report;
 use crate::sink::Sink;
 use crate::support::bigquery::{DATASET, PROJECT};
 use crate::support::domain::{Domain, IGNORED, PARTITIONS, TABLE};
@@ -51,9 +52,16 @@ impl Reader {
             Self::InsertRows => "Python, insert_rows_json",
         }
     }
+
+    /// How often it reads in a round: what is over in two seconds is at the mercy of whatever the
+    /// machine does just then.
+    pub fn times(self) -> usize {
+        let is_python = matches!(self, Self::StorageWrite | Self::InsertRows);
+        if is_python || report::quick() { 1 } else { 3 }
+    }
 }
 
-/// One run of one reader.
+/// One run of one reader, or several of one round.
 #[derive(Debug, Clone, Copy)]
 pub struct Sample {
     pub cost: Cost,
@@ -66,6 +74,22 @@ impl Sample {
     /// CPU seconds a million events, numerically microseconds an event.
     pub fn cpu_a_million(&self) -> f64 {
         self.cost.cpu_seconds * 1e6 / self.events as f64
+    }
+
+    /// Means, but of the memory the most.
+    pub fn of(runs: &[Self]) -> Self {
+        let mean = |figure: &dyn Fn(&Self) -> f64| {
+            runs.iter().map(figure).sum::<f64>() / runs.len() as f64
+        };
+        let peak = runs.iter().map(|run| run.cost.peak_resident).max();
+        let cost = Cost {
+            cpu_seconds: mean(&|run| run.cost.cpu_seconds),
+            peak_resident: peak.expect("a reader runs at least once"),
+        };
+        let events_per_second = runs[0]
+            .events_per_second
+            .map(|_| mean(&|run| run.events_per_second.expect("as in the first run")));
+        Self { cost, events: runs[0].events, events_per_second }
     }
 }
 

@@ -31,6 +31,7 @@ in
       nativeBuildInputs ? [ ],
       buildInputs ? [ ],
       postPatch ? "",
+      preConfigure ? "",
       configureFlags ? [ ],
       makeFlags ? [ ],
       enableParallelBuilding ? false,
@@ -54,6 +55,7 @@ in
         cd source
         quietly() { "$@" >> ../log 2>&1 || { tail -50 ../log; exit 1; }; }
         ${postPatch}
+        ${preConfigure}
         quietly ./configure --prefix="$out" ${toString configureFlags}
         quietly make ${if enableParallelBuilding then "-j$NIX_BUILD_CORES" else ""} ${toString makeFlags}
         quietly make ${toString makeFlags} install
