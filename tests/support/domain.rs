@@ -142,7 +142,10 @@ storage = "{storage}"
         for (name, value) in self.keys.borrow().iter() {
             writeln!(env, "{name}='{value}'").expect("a string");
         }
-        std::fs::write(self.folder.join(".env"), env).expect("written");
+        // Put in place whole: the instance started just before may be reading it.
+        let new = self.folder.join(".env.new");
+        std::fs::write(&new, env).expect("written");
+        std::fs::rename(&new, self.folder.join(".env")).expect("in place");
         let number = self.started.get() + 1;
         self.started.set(number);
         let name = format!("{}-{number}", self.group);
