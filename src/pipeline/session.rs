@@ -132,6 +132,10 @@ impl<'a> Session<'a> {
         self.source.abandon();
         match ending {
             Ok(drained) => Ok(Ending::Finished { drained }),
+            // A rebalance that the shutdown met halfway ends as one that comes a moment later.
+            Err(Break::Fenced(why)) if self.flow.shutdown.requested() => {
+                Ok(Ending::Finished { drained: left_behind(&why) })
+            }
             Err(Break::Rejoin(why) | Break::Fenced(why)) => {
                 Ok(Ending::Rejoin { why, progress: self.committed_once })
             }
@@ -317,12 +321,7 @@ impl<'a> Session<'a> {
         let deadline = Instant::now() + self.flow.limits.drain;
         let owned: Vec<Partition> = self.ledger.owned().collect();
         let drained = match self.drain(&owned) {
-            // As when all instances are replaced at once. What is not committed is read by the
-            // partitions' next owners, and its rows stay invisible: there is nothing left to do.
-            Err(Break::Fenced(why)) => {
-                tracing::info!(reason = %why, "the group moved on while this member was leaving");
-                return Ok(true);
-            }
+            Err(Break::Fenced(why)) => return Ok(left_behind(&why)),
             drained => drained?,
         };
         let drained = drained && self.commit_last(&owned, deadline);
@@ -361,4 +360,12 @@ impl<'a> Session<'a> {
             self.flow.metrics.oldest_unsettled_seconds.set(age);
         }
     }
+}
+
+/// Whether a leaving member that the group moved on without has drained, as when all instances are
+/// replaced at once: what is not committed is read by the partitions' next owners, and its rows
+/// stay invisible, so there is nothing left to do.
+fn left_behind(why: &str) -> bool {
+    tracing::info!(reason = %why, "the group moved on while this member was leaving");
+    true
 }
