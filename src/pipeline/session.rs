@@ -121,20 +121,23 @@ impl<'a> Session<'a> {
 
     /// Runs until the flow ends, a doubt needs a new session, or an error needs a person.
     pub fn run(&mut self) -> Result<Ending, Stop> {
-        let ending = loop {
+        let (leaving, ending) = loop {
             if self.flow.shutdown.requested() || self.is_caught_up() {
-                break self.finish();
+                break (true, self.finish());
             }
             if let Err(reason) = self.turn() {
-                break Err(reason);
+                // A rebalance that a shutdown meets halfway is left as one a moment later.
+                break (self.flow.shutdown.requested(), Err(reason));
             }
         };
         self.source.abandon();
         match ending {
             Ok(drained) => Ok(Ending::Finished { drained }),
-            // A rebalance that the shutdown met halfway ends as one that comes a moment later.
-            Err(Break::Fenced(why)) if self.flow.shutdown.requested() => {
-                Ok(Ending::Finished { drained: left_behind(&why) })
+            // As when all instances are replaced at once. What is not committed is read by the
+            // partitions' next owners, and its rows stay invisible: there is nothing left to do.
+            Err(Break::Fenced(why)) if leaving => {
+                tracing::info!(reason = %why, "the group moved on while this member was leaving");
+                Ok(Ending::Finished { drained: true })
             }
             Err(Break::Rejoin(why) | Break::Fenced(why)) => {
                 Ok(Ending::Rejoin { why, progress: self.committed_once })
@@ -320,11 +323,7 @@ impl<'a> Session<'a> {
     fn finish(&mut self) -> Result<bool, Break> {
         let deadline = Instant::now() + self.flow.limits.drain;
         let owned: Vec<Partition> = self.ledger.owned().collect();
-        let drained = match self.drain(&owned) {
-            Err(Break::Fenced(why)) => return Ok(left_behind(&why)),
-            drained => drained?,
-        };
-        let drained = drained && self.commit_last(&owned, deadline);
+        let drained = self.drain(&owned)? && self.commit_last(&owned, deadline);
         self.source.unsubscribe();
         Ok(drained)
     }
@@ -360,12 +359,4 @@ impl<'a> Session<'a> {
             self.flow.metrics.oldest_unsettled_seconds.set(age);
         }
     }
-}
-
-/// Whether a leaving member that the group moved on without has drained, as when all instances are
-/// replaced at once: what is not committed is read by the partitions' next owners, and its rows
-/// stay invisible, so there is nothing left to do.
-fn left_behind(why: &str) -> bool {
-    tracing::info!(reason = %why, "the group moved on while this member was leaving");
-    true
 }
