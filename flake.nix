@@ -38,7 +38,7 @@
     {
       packages = each (
         pkgs: packages: {
-          librdkafka = pkgs.callPackage ./nix/librdkafka.nix { };
+          librdkafka = pkgs.callPackage ./nix/librdkafka { };
           default = pkgs.callPackage ./nix/package.nix { inherit (packages) librdkafka; };
           consumer = pkgs.callPackage ./nix/package.nix {
             inherit (packages) librdkafka;

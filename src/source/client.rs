@@ -53,8 +53,10 @@ pub fn consumer_config(consume: &ConsumeSettings, bootstrap: &str) -> ClientConf
     // Measured: with librdkafka's 1,000 ms a consumer slower than the broker idles two thirds of
     // its time, because a full queue is looked at again only after that pause.
     config.set("fetch.queue.backoff.ms", "2");
-    // What is fetched ahead, all partitions together: counted apart from the bytes in flight.
-    config.set("queued.max.messages.kbytes", "4096");
+    // What is fetched ahead, all partitions together: counted apart from the bytes in flight. Less
+    // of it stays in the processor's caches from librdkafka's thread to ours (docs/performance.md);
+    // two megabytes are still a fifth of a second of what a connection of BigQuery takes.
+    config.set("queued.max.messages.kbytes", "2048");
     config.set("fetch.max.bytes", "4194304");
     config.set("fetch.message.max.bytes", "1048576");
     config.set("fetch.wait.max.ms", "100");

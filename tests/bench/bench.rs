@@ -5,6 +5,7 @@
 //! bench            readers in turn, pair by pair, then single figures → target/bench/result.json
 //! bench curves     cost by partitions, types, size, ignored share, latency → target/bench/curves.json
 //! bench stalled    memory and CPU while the sink answers nothing → target/bench/stalled.json
+//! bench compare    programs against each other: what a change is worth
 //! bench hold       the same topic and server for a profiler, until its input ends
 //! ```
 
@@ -13,6 +14,7 @@
 mod support;
 
 mod append;
+mod compare;
 mod curves;
 mod events;
 mod feed;
@@ -51,6 +53,8 @@ enum Part {
         along: Vec<String>,
     },
     Stalled,
+    /// Programs in turn, each held against the first
+    Compare(compare::CompareArgs),
     /// Fills the topic and keeps broker and server up, for a profiler; ends with its input
     Hold,
     /// Process of its own: counts rows
@@ -74,6 +78,7 @@ fn main() -> Done {
         None => pairs::run(&args.readers),
         Some(Part::Curves { along }) => curves::run(&along),
         Some(Part::Stalled) => stalled::run(),
+        Some(Part::Compare(args)) => compare::run(&args),
         Some(Part::Hold) => pairs::hold(),
         Some(Part::Null(args)) => null::drain(&args),
         Some(Part::Serve(args)) => on_tokio(&|runtime| runtime.block_on(server::serve(&args))),

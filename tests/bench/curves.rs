@@ -1,5 +1,6 @@
 //! How the cost of an event changes with what cannot be chosen: the slope says more than the level.
 
+use std::path::Path;
 use std::time::Duration;
 
 use generic_consumer::contract::{self, Contract};
@@ -12,7 +13,7 @@ use crate::measure;
 use crate::readers::summary;
 use crate::report::{self, Spread};
 use crate::sink::Sink;
-use crate::support::domain::{Domain, TABLE};
+use crate::support::domain::{self, Domain, TABLE};
 use crate::support::kafka::Kafka;
 
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -26,15 +27,16 @@ const TOPIC_BYTES: u64 = 880_000_000;
 
 /// What a domain of the curves looks like; one of them changes along a curve.
 #[derive(Debug, Clone, Copy)]
-struct Shape {
-    partitions: i32,
-    types: usize,
-    bytes: usize,
-    ignored: f64,
-    latency_ms: u64,
+pub struct Shape {
+    pub partitions: i32,
+    pub types: usize,
+    pub bytes: usize,
+    pub ignored: f64,
+    pub latency_ms: u64,
 }
 
-const PLAIN: Shape = Shape { partitions: 4, types: 10, bytes: BYTES, ignored: 0.2, latency_ms: 0 };
+pub const PLAIN: Shape =
+    Shape { partitions: 4, types: 10, bytes: BYTES, ignored: 0.2, latency_ms: 0 };
 
 /// One way along which the cost is looked at.
 struct Curve {
@@ -109,12 +111,15 @@ fn measured(curve: &Curve, kafka: &Kafka, sink: &Sink) -> Value {
             Point::filled(name, *shape, kafka, sink)
         })
         .collect();
+    // What a goal judges is measured several times a round, of which the mean counts.
+    let times = if curve.must.is_some() && !report::quick() { 3 } else { 1 };
+    let runs: Vec<usize> = (0..points.len() * times).collect();
     // The first round warms the broker up.
-    let numbers: Vec<usize> = (0..points.len()).collect();
-    let all_points = |round| {
-        let mut costs = vec![f64::NAN; points.len()];
-        for number in measure::shuffled(&numbers, round) {
-            costs[number] = points[number].cost(round);
+    let all_points = |round: usize| {
+        let mut costs = vec![0.0; points.len()];
+        for run in measure::shuffled(&runs, round) {
+            let number = run % points.len();
+            costs[number] += points[number].cost(round * runs.len() + run) / times as f64;
         }
         costs
     };
@@ -140,7 +145,7 @@ fn measured(curve: &Curve, kafka: &Kafka, sink: &Sink) -> Value {
 }
 
 /// A domain and its topic, filled.
-struct Point<'a> {
+pub struct Point<'a> {
     name: String,
     shape: Shape,
     domain: Domain,
@@ -150,7 +155,7 @@ struct Point<'a> {
 }
 
 impl<'a> Point<'a> {
-    fn filled(name: String, shape: Shape, kafka: &Kafka, sink: &'a Sink) -> Self {
+    pub fn filled(name: String, shape: Shape, kafka: &Kafka, sink: &'a Sink) -> Self {
         let domain = Domain::with_partitions(&name, kafka, &sink.urls(), shape.partitions);
         let contract = generated(&domain, &name, shape.types);
         let count = (TOPIC_BYTES / shape.bytes as u64).min(EVENTS);
@@ -162,19 +167,24 @@ impl<'a> Point<'a> {
     }
 
     /// CPU seconds a million events, the process's start and the join included.
-    fn cost(&self, round: usize) -> f64 {
-        self.domain.set("GROUP_ID_DELIVERY", &format!("{}-{round}", self.name));
+    fn cost(&self, run: usize) -> f64 {
+        self.cost_of(domain::program(), run)
+    }
+
+    /// Of this program; `run` is a number that no other run has.
+    pub fn cost_of(&self, program: &Path, run: usize) -> f64 {
+        self.domain.set("GROUP_ID_DELIVERY", &format!("{}-{run}", self.name));
         self.sink.latency(Duration::from_millis(self.shape.latency_ms));
-        let seconds = consume(&self.domain, self.sink, self.filled);
+        let seconds = consume(program, &self.domain, self.sink, self.filled);
         self.sink.latency(Duration::ZERO);
         seconds * 1e6 / self.count as f64
     }
 }
 
 /// CPU seconds of one run.
-fn consume(domain: &Domain, sink: &Sink, filled: Filled) -> f64 {
+fn consume(program: &Path, domain: &Domain, sink: &Sink, filled: Filled) -> f64 {
     sink.reset();
-    let mut process = domain.run(&["DELIVERY", "--until-caught-up"], &[]);
+    let mut process = domain.launch(program, &["DELIVERY", "--until-caught-up"], &[], None);
     let cost = measure::to_the_end(&mut process, PATIENCE);
     assert_eq!(sink.rows(TABLE).visible, filled.rows, "rows\n{}", process.output());
     assert_eq!(summary(&process.output(), "ignored"), filled.ignored);

@@ -14,7 +14,7 @@ use crate::measure::{self, Cost};
 use crate::report;
 use crate::sink::Sink;
 use crate::support::bigquery::{DATASET, PROJECT};
-use crate::support::domain::{Domain, IGNORED, PARTITIONS, TABLE};
+use crate::support::domain::{self, Domain, IGNORED, PARTITIONS, TABLE};
 use crate::support::folder;
 use crate::support::kafka::Kafka;
 use crate::support::process::{Process, Start};
@@ -132,12 +132,17 @@ impl Bench {
 
     /// Runs a reader to the end of its topic.
     pub fn measure(&self, reader: Reader) -> Sample {
+        self.measure_as(reader, domain::program())
+    }
+
+    /// The same, where the reader is ours with `program` as the consumer.
+    pub fn measure_as(&self, reader: Reader, program: &Path) -> Sample {
         self.sink.reset();
         match reader {
             Reader::Kcat => self.kcat(),
             Reader::Null => self.null(),
-            Reader::AtLeastOnce => self.ours("at-least-once"),
-            Reader::ExactlyOnce => self.ours("exactly-once"),
+            Reader::AtLeastOnce => self.ours(program, "at-least-once"),
+            Reader::ExactlyOnce => self.ours(program, "exactly-once"),
             Reader::StorageWrite => self.python("storage_write.py", &self.sink.grpc()),
             Reader::InsertRows => self.python("insert_rows.py", &self.sink.urls().rest),
         }
@@ -149,10 +154,10 @@ impl Bench {
         format!("bench-{}", self.runs.get())
     }
 
-    fn ours(&self, guarantee: &str) -> Sample {
+    fn ours(&self, program: &Path, guarantee: &str) -> Sample {
         let domain = &self.domain;
         domain.set("GROUP_ID_DELIVERY", &self.fresh_group()).set("DELIVERY_GUARANTEE", guarantee);
-        let mut process = domain.run(&["DELIVERY", "--until-caught-up"], &[]);
+        let mut process = domain.launch(program, &["DELIVERY", "--until-caught-up"], &[], None);
         let cost = measure::to_the_end(&mut process, PATIENCE);
         assert_eq!(self.sink.rows(TABLE).visible, self.filled.rows, "visible rows");
         assert_eq!(self.sink.rows(TABLE).appended, self.filled.rows, "appended rows");
@@ -179,7 +184,7 @@ impl Bench {
         // fetch.queue.backoff.ms, which Debian's librdkafka does not know yet; a reader that is
         // never slower than the broker does without.
         let settings = [
-            "queued.max.messages.kbytes=4096",
+            "queued.max.messages.kbytes=2048",
             "fetch.max.bytes=4194304",
             "fetch.message.max.bytes=1048576",
             "fetch.wait.max.ms=100",

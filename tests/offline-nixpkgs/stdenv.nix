@@ -30,6 +30,7 @@ in
       src,
       nativeBuildInputs ? [ ],
       buildInputs ? [ ],
+      patches ? [ ],
       postPatch ? "",
       preConfigure ? "",
       configureFlags ? [ ],
@@ -54,6 +55,7 @@ in
         chmod -R u+w source
         cd source
         quietly() { "$@" >> ../log 2>&1 || { tail -50 ../log; exit 1; }; }
+        for patch in ${toString (map (patch: "${patch}") patches)}; do quietly patch -p1 -i "$patch"; done
         ${postPatch}
         ${preConfigure}
         quietly ./configure --prefix="$out" ${toString configureFlags}

@@ -40,6 +40,11 @@ pub struct Instance {
     metrics: u16,
 }
 
+/// The binary that cargo built for this test or benchmark.
+pub fn program() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_generic-consumer"))
+}
+
 impl Domain {
     /// Makes the topic and the folder.
     pub fn new(name: &str, kafka: &Kafka, bigquery: &Urls) -> Self {
@@ -126,8 +131,7 @@ storage = "{storage}"
         variables: &[(&str, &str)],
         input: Option<&Path>,
     ) -> Process {
-        let program = Path::new(env!("CARGO_BIN_EXE_generic-consumer"));
-        self.launch(program, arguments, variables, input)
+        self.launch(program(), arguments, variables, input)
     }
 
     /// Starts any program as an instance would be started.

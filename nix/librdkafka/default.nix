@@ -16,19 +16,23 @@ let
 
   # rdkafka-sys 4.10.0+2.12.1 carries librdkafka's version behind the plus.
   inherit (builtins)
+    attrNames
     elemAt
     filter
     fromTOML
     head
+    isString
+    match
+    readDir
     readFile
     split
     ;
-  crate = head (filter (p: p.name == "rdkafka-sys") (fromTOML (readFile ../Cargo.lock)).package);
+  crate = head (filter (p: p.name == "rdkafka-sys") (fromTOML (readFile ../../Cargo.lock)).package);
   locked = elemAt (split "\\+" crate.version) 2;
 in
 assert
   version == locked
-  || throw "nix/librdkafka.nix builds librdkafka ${version}, but Cargo.lock's rdkafka-sys ${crate.version} asks for ${locked}: set version = \"${locked}\" and the hash of its tag.";
+  || throw "nix/librdkafka builds librdkafka ${version}, but Cargo.lock's rdkafka-sys ${crate.version} asks for ${locked}: set version = \"${locked}\" and the hash of its tag.";
 stdenv.mkDerivation {
   pname = "librdkafka";
   inherit version;
@@ -50,21 +54,15 @@ stdenv.mkDerivation {
     zlib
     zstd
   ];
+  # Each says what it is for; docs/adr/0008-librdkafka-patched.md.
+  patches = map (name: ./. + "/${name}") (
+    filter (name: match ".*\\.patch" name != null) (attrNames (readDir ./.))
+  );
   postPatch = "patchShebangs .";
-  # Optimised as one: a record passes a dozen small functions of several files (docs/performance.md).
-  preConfigure = ''
-    export CFLAGS="-O3 -flto=auto -fno-semantic-interposition -frandom-seed=librdkafka"
-    export LDFLAGS="$CFLAGS ''${LDFLAGS-}"
-  '';
-  configureFlags = [
-    "--enable-ssl"
-    "--enable-zlib"
-    "--enable-zstd"
-    "--disable-gssapi"
-    "--disable-curl"
-    # lz4 and snappy are in the source.
-    "--disable-lz4-ext"
-  ];
+  # build.sh has these two as well.
+  preConfigure = readFile ./flags.sh;
+  # lz4 and snappy are in the source.
+  configureFlags = filter (line: isString line && line != "") (split "\n" (readFile ./options));
   # The C library alone: no C++, no examples.
   makeFlags = [
     "-C"

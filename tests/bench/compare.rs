@@ -1,0 +1,77 @@
+//! Programs against each other: what a change is worth, round by round on the same topic.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::Done;
+use crate::curves::{PLAIN, Point, Shape};
+use crate::measure;
+use crate::readers::{Bench, Reader};
+use crate::report::{self, Spread};
+use crate::sink::Sink;
+use crate::support::kafka::Kafka;
+
+#[derive(Args)]
+pub struct CompareArgs {
+    /// Consumers to hold against the first: paths of programs, or of scripts that set a variable
+    /// and run one; `kcat` is kcat
+    #[arg(required = true)]
+    programs: Vec<PathBuf>,
+    #[arg(long, default_value_t = 9)]
+    rounds: usize,
+    /// On a topic of the curves with so many partitions, without kcat
+    #[arg(long)]
+    partitions: Option<i32>,
+    /// On a topic of the curves with so many event types, without kcat
+    #[arg(long)]
+    types: Option<usize>,
+}
+
+pub fn run(args: &CompareArgs) -> Done {
+    if args.partitions.is_none() && args.types.is_none() {
+        let bench = Bench::new(2_000_000, 1_000);
+        let cost = |program: &Path, _: usize| {
+            let reader = match program.to_str() {
+                Some("kcat") => return bench.measure(Reader::Kcat).cpu_a_million(),
+                _ => Reader::AtLeastOnce,
+            };
+            bench.measure_as(reader, program).cpu_a_million()
+        };
+        compare(args, &cost);
+    } else {
+        let (kafka, sink) = (Kafka::start("compare"), Sink::start());
+        let shape = Shape {
+            partitions: args.partitions.unwrap_or(PLAIN.partitions),
+            types: args.types.unwrap_or(PLAIN.types),
+            ..PLAIN
+        };
+        let point = Point::filled("compare".to_owned(), shape, &kafka, &sink);
+        compare(args, &|program, run| point.cost_of(program, run));
+    }
+    Ok(())
+}
+
+/// `cost` is given a program and a number that no other run has.
+fn compare(args: &CompareArgs, cost: &dyn Fn(&Path, usize) -> f64) {
+    let programs = &args.programs;
+    let numbers: Vec<usize> = (0..programs.len()).collect();
+    let mut rounds: Vec<Vec<f64>> = Vec::new();
+    // The first round warms the broker up.
+    for round in 0..=args.rounds {
+        let mut costs = vec![f64::NAN; programs.len()];
+        for number in measure::shuffled(&numbers, round) {
+            costs[number] = cost(&programs[number], round * programs.len() + number);
+        }
+        if round > 0 {
+            rounds.push(costs);
+        }
+    }
+    let row = |number: &usize| {
+        let costs = Spread::of(rounds.iter().map(|round| round[*number]));
+        let ratios = Spread::of(rounds.iter().map(|round| round[*number] / round[0]));
+        vec![programs[*number].display().to_string(), costs.to_string(), ratios.to_string()]
+    };
+    let rows: Vec<_> = numbers.iter().map(row).collect();
+    report::table(&["program", "CPU s per million events", "÷ the first"], &rows);
+}
