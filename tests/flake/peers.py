@@ -182,6 +182,9 @@ class Podman:
     def __init__(self, archive, tag):
         self.image = f"localhost/generic-consumer-test:{os.getpid()}"
         self.ids = []
+        # Before there is an image: where podman finds one at its first call it takes the machine for
+        # an old one, and CNI for its network.
+        self.podman("info", check=True)
         subprocess.run(
             ["skopeo", "--insecure-policy", "copy", "--quiet", f"oci-archive:{archive}:{tag}", f"containers-storage:{self.image}"],
             check=True,
