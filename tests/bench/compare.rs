@@ -32,11 +32,11 @@ pub fn run(args: &CompareArgs) -> Done {
     if args.partitions.is_none() && args.types.is_none() {
         let bench = Bench::new(2_000_000, 1_000);
         let cost = |program: &Path, _: usize| {
-            let reader = match program.to_str() {
-                Some("kcat") => return bench.measure(Reader::Kcat).cpu_a_million(),
-                _ => Reader::AtLeastOnce,
+            let sample = match program.to_str() {
+                Some("kcat") => bench.measure(Reader::Kcat),
+                _ => bench.measure_as(Reader::AtLeastOnce, program),
             };
-            bench.measure_as(reader, program).cpu_a_million()
+            sample.cpu_a_million()
         };
         compare(args, &cost);
     } else {
