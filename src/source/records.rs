@@ -124,8 +124,9 @@ impl Records {
         }
         self.taken.reverse();
         if !self.unheard.is_empty() {
-            for taken in &self.taken {
-                self.unheard.remove(&taken.at().partition);
+            // They come as they were fetched, many of a partition in a row.
+            for run in self.taken.chunk_by(|a, b| a.at().partition == b.at().partition) {
+                self.unheard.remove(&run[0].at().partition);
             }
         }
         !self.is_empty()

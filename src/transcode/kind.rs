@@ -163,13 +163,17 @@ impl Path {
                 if !scanner.member(first)? {
                     return Ok((found, &[]));
                 }
-                if scanner.take(quick, quick.len())
-                    || scanner.key_here()?.resolve(scratch) == wanted.as_bytes()
-                {
+                first = false;
+                if scanner.take(quick, quick.len()) {
+                    break;
+                }
+                if scanner.skip_strings(wanted) {
+                    continue;
+                }
+                if scanner.key_here()?.resolve(scratch) == wanted.as_bytes() {
                     break;
                 }
                 scanner.skip()?;
-                first = false;
             }
         }
         let found = leaf(&mut scanner)?;

@@ -33,14 +33,14 @@ fn transcode(work: Transcoding) -> Transcoding {
 }
 
 // A thousand events read and checked, without rows.
-#[library_benchmark(config = at_most(4_950 * THOUSAND))]
+#[library_benchmark(config = at_most(4_900 * THOUSAND))]
 #[bench::delivery(Transcoding::new(Columns::None, 0.0))]
 fn decode(work: Transcoding) -> Transcoding {
     ran(work, Transcoding::run)
 }
 
 // A thousand events that are left out.
-#[library_benchmark(config = at_most(1_075 * THOUSAND))]
+#[library_benchmark(config = at_most(1_025 * THOUSAND))]
 #[bench::delivery(Transcoding::new(Columns::All, 1.0))]
 fn ignore(work: Transcoding) -> Transcoding {
     ran(work, Transcoding::run)
