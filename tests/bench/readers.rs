@@ -180,11 +180,11 @@ impl Bench {
     /// kcat prints one byte an event, which is how its events are counted.
     fn kcat(&self) -> Sample {
         let kafka = self.kafka.bootstrap();
-        // The same fetch settings as the consumer's (src/source/client.rs), but for
-        // fetch.queue.backoff.ms, which Debian's librdkafka does not know yet; a reader that is
-        // never slower than the broker does without.
+        // The same fetch settings as the consumer's (src/source/client.rs), but for what it reads
+        // ahead: Debian's librdkafka knows no fetch.queue.backoff.ms yet and waits a second
+        // whenever its queue is full, which with 2 MiB ahead it is after every Fetch.
         let settings = [
-            "queued.max.messages.kbytes=2048",
+            "queued.max.messages.kbytes=4096",
             "fetch.max.bytes=4194304",
             "fetch.message.max.bytes=1048576",
             "fetch.wait.max.ms=100",
