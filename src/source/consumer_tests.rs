@@ -1,10 +1,13 @@
 //! The source on librdkafka's mock cluster.
 
+use std::time::Instant;
+
 use prometheus_client::registry::Registry;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 
 use super::*;
+use crate::config::StartFrom;
 
 const RECORDS: i64 = 100;
 const WITHIN: Duration = Duration::from_secs(30);

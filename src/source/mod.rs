@@ -6,6 +6,7 @@ mod committer;
 mod consumer;
 mod event;
 mod native;
+mod offsets;
 mod offsets_producer;
 mod position;
 mod progress;
@@ -15,8 +16,9 @@ mod reread;
 
 pub use commit_record::{CommitRecord, RecordError};
 pub use committer::{CommitError, Committer};
-pub use consumer::{Committed, OpenError, PollError, Polled, Rebalance, Source};
+pub use consumer::{OpenError, PollError, Polled, Rebalance, Source};
 pub use event::{Event, HeaderList, NoHeaders};
+pub use offsets::Committed;
 pub use offsets_producer::{Membership, TransactionError};
 pub use position::{Offset, Partition, Position};
 pub use records::Record;
