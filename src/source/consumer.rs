@@ -15,7 +15,7 @@ use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 use super::progress::{Progress, RanDry};
 use super::rebalancer::Rebalancer;
 use super::records::{Record, Records, Taken};
-use super::{Membership, Offset, Partition};
+use super::{Membership, Offset, Partition, native};
 use crate::telemetry::Metrics;
 
 /// The consumer of one topic in one group, read by the thread that opened it.
@@ -202,18 +202,12 @@ impl Source {
         }
         let past = |at: i64| at >= end.0;
         self.records.is_empty()
-            && (self.position(partition).is_some_and(past)
+            && (native::position(self.consumer.client(), &self.topic, partition).is_some_and(past)
                 || self
                     .consumer
                     .context()
                     .ran_dry(|ran_dry| ran_dry.at(partition))
                     .is_some_and(past))
-    }
-
-    /// librdkafka's own word of what it handed over.
-    fn position(&self, partition: Partition) -> Option<i64> {
-        let positions = self.consumer.position().ok()?;
-        positions.find_partition(&self.topic, partition.0)?.offset().to_raw()
     }
 
     /// Leaves the group once everything is released.

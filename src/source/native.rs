@@ -1,14 +1,21 @@
-//! The two places where librdkafka's memory is read directly, because the safe wrapper panics on
-//! text that is not UTF-8: header names and committed metadata, both written by strangers.
+//! Where librdkafka is asked or read directly. The safe wrapper panics on text that is not UTF-8:
+//! header names and committed metadata, both written by strangers. And it asks where all assigned
+//! partitions stand, by way of another thread, where one is meant.
 #![expect(unsafe_code, reason = "small, audited: each block says why it is sound")]
 
 use std::borrow::Cow;
 use std::ffi::{CStr, c_char, c_void};
 use std::ptr;
 
-use rdkafka::TopicPartitionList;
-use rdkafka::bindings::{rd_kafka_header_cnt, rd_kafka_header_get_all, rd_kafka_resp_err_t};
+use rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR as NO_ERROR;
+use rdkafka::bindings::{
+    rd_kafka_header_cnt, rd_kafka_header_get_all, rd_kafka_position, rd_kafka_resp_err_t,
+};
+use rdkafka::client::{Client, ClientContext};
 use rdkafka::message::BorrowedHeaders;
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::Partition;
 
 pub fn header_count(headers: &BorrowedHeaders) -> usize {
     // SAFETY: a `&BorrowedHeaders` is the list's own address, alive as long as the reference.
@@ -30,7 +37,7 @@ pub fn header(headers: &BorrowedHeaders, index: usize) -> Option<(&[u8], Option<
             &mut value,
             &mut size,
         );
-        if answer != rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR || name.is_null() {
+        if answer != NO_ERROR || name.is_null() {
             return None;
         }
         let value =
@@ -54,5 +61,24 @@ pub fn metadata(list: &TopicPartitionList, index: usize) -> Cow<'_, str> {
         let bytes =
             std::slice::from_raw_parts(element.metadata.cast::<u8>(), element.metadata_size);
         String::from_utf8_lossy(bytes)
+    }
+}
+
+/// The offset behind the last record of a partition that was handed out, if one was.
+pub fn position(
+    client: &Client<impl ClientContext>,
+    topic: &str,
+    partition: Partition,
+) -> Option<i64> {
+    let mut list = TopicPartitionList::with_capacity(1);
+    list.add_partition(topic, partition.0);
+    // SAFETY: client and list live; what is written is the offset of the list's own entry.
+    let answer = unsafe { rd_kafka_position(client.native_ptr(), list.ptr()) };
+    if answer != NO_ERROR {
+        return None;
+    }
+    match list.find_partition(topic, partition.0)?.offset() {
+        Offset::Offset(at) => Some(at),
+        _ => None,
     }
 }
