@@ -49,7 +49,7 @@ pub struct Running {
     stop: watch::Sender<bool>,
     servers: Vec<JoinHandle<()>>,
     /// Held while we run: two servers on one store would not know of each other's streams.
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Running {
@@ -100,7 +100,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         std::fs::create_dir_all(folder)
             .map_err(|source| StartError::Folder { folder: folder.to_owned(), source })?;
     }
-    let lock = lock(&options.store)?;
+    let lock = Lock::of(&options.store)?;
     if options.fresh {
         remove(&options.store);
     }
@@ -145,14 +145,27 @@ async fn listen(address: SocketAddr) -> Result<(SocketAddr, TcpListener), StartE
     Ok((listener.local_addr().map_err(failed)?, listener))
 }
 
-/// The lock dies with the process, however it dies.
-fn lock(store: &Path) -> Result<File, StartError> {
-    let failed = |source| StartError::Lock { store: store.to_owned(), source };
-    let file = File::create(beside(store, ".lock")).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StartError::InUse(store.to_owned())),
-        Err(TryLockError::Error(source)) => Err(failed(source)),
+/// A store's lock, which dies with the process, however it dies.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Lock {
+    fn of(store: &Path) -> Result<Self, StartError> {
+        let failed = |source| StartError::Lock { store: store.to_owned(), source };
+        let file = File::create(beside(store, ".lock")).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self(file)),
+            Err(TryLockError::WouldBlock) => Err(StartError::InUse(store.to_owned())),
+            Err(TryLockError::Error(source)) => Err(failed(source)),
+        }
+    }
+}
+
+impl Drop for Lock {
+    /// Closing the file is not enough: a process that is forked just now has it too, until it has
+    /// become another program.
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
     }
 }
 
@@ -176,4 +189,21 @@ pub type Row = serde_json::Map<String, serde_json::Value>;
 /// `dataset.table` or `project.dataset.table`.
 pub fn rows(store: &Path, table: &str, limit: Option<usize>) -> Result<Vec<Row>, StoreError> {
     Store::open_existing(store)?.rows(table, limit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_forked_meanwhile_does_not_hold_the_store() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = folder.path().join("store.sqlite");
+        let lock = Lock::of(&store).unwrap();
+        assert!(matches!(Lock::of(&store), Err(StartError::InUse(_))));
+        let forked = lock.0.try_clone().unwrap();
+        drop(lock);
+        Lock::of(&store).unwrap();
+        drop(forked);
+    }
 }
