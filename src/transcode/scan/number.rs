@@ -1,0 +1,52 @@
+//! Numbers: their grammar, and the value of a short one on the way.
+
+use super::Scanner;
+use crate::transcode::fault::{Fault, Walked};
+use crate::transcode::number::{Number, Short};
+
+impl<'a> Scanner<'a> {
+    /// Reads the number whose first byte was just peeked, which may turn out to be none.
+    #[inline]
+    pub(in super::super) fn number(&mut self) -> Walked<Number<'a>> {
+        let start = self.at;
+        let negative = self.text.get(self.at) == Some(&b'-');
+        self.at += usize::from(negative);
+        let mut mantissa = 0;
+        let mut digits = match self.text.get(self.at) {
+            Some(b'0') => {
+                self.at += 1;
+                1
+            }
+            _ => self.digits(&mut mantissa)?,
+        };
+        let mut scale = 0;
+        if self.text.get(self.at) == Some(&b'.') {
+            self.at += 1;
+            scale = self.digits(&mut mantissa)?;
+            digits += scale;
+        }
+        let mut short = digits <= Short::DIGITS;
+        if let Some(b'e' | b'E') = self.text.get(self.at) {
+            short = false;
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.text.get(self.at) {
+                self.at += 1;
+            }
+            self.digits(&mut mantissa)?;
+        }
+        let short = short.then_some(Short { negative, mantissa, scale });
+        Ok(Number { text: &self.text[start..self.at], short })
+    }
+
+    /// Reads digits, at least one, behind those of the mantissa; answers how many. Too many for it
+    /// leave nonsense there.
+    #[inline]
+    fn digits(&mut self, mantissa: &mut u64) -> Walked<usize> {
+        let start = self.at;
+        while let Some(byte @ b'0'..=b'9') = self.text.get(self.at) {
+            *mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
+            self.at += 1;
+        }
+        if self.at == start { Err(Fault::syntax(start, "a value")) } else { Ok(self.at - start) }
+    }
+}
