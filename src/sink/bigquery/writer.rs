@@ -6,8 +6,9 @@
 //! the old request could still land on the old one (docs/adr/0001-exactly-once.md).
 
 mod beside;
+mod unsettled;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,30 +21,20 @@ use tonic::Status;
 use tonic::transport::Channel;
 
 use self::beside::Beside;
+use self::unsettled::Unsettled;
 use super::BigQuery;
 use super::append::{Append, Connection};
 use super::descriptor::writer_schema;
 use super::errors::{CallError, Verdict};
 use crate::config::TableId;
-use crate::pipeline::{Batch, BatchId, Reason};
+use crate::pipeline::Batch;
 use crate::retry::Backoff;
-use crate::row::{RowBuffer, TableSchema};
+use crate::row::TableSchema;
 use crate::sink::dead_letter::DeadLetters;
 use crate::sink::{
-    Command, Lane, LaneMode, Report, Reports, Reread, SinkError, StreamName, StreamPlace, Writer,
+    Command, Lane, LaneMode, Report, Reports, Reread, SinkError, StreamName, Writer,
 };
 use crate::source::Position;
-
-/// Requests on their way at once: what a lost connection makes us send again.
-const PIPELINED: usize = 16;
-
-/// Bytes on their way above which the next request waits. A connection of BigQuery carries ten
-/// megabytes a second or so, and answers within half a second: with as much as that on the way it
-/// never waits for us. One request at a time would be a round trip a megabyte.
-const PIPELINED_BYTES: usize = 8 << 20;
-
-/// BigQuery takes 20 MB a request. A larger batch is cut; a single row may be larger than this.
-const REQUEST_BYTES: usize = 9 << 20;
 
 /// An append that is not answered for so long never will be (seen with other clients: a connection
 /// that takes requests and answers none).
@@ -78,31 +69,6 @@ pub fn spawn(bigquery: BigQuery, parts: Parts) -> Writer {
     Writer::new(commands)
 }
 
-/// One request's rows, from the batch to the acknowledgement.
-#[derive(Debug, Clone)]
-struct Part {
-    batch: BatchId,
-    rows: Arc<RowBuffer>,
-    /// Row offset in the current stream, once sent there.
-    offset: Option<u64>,
-    /// Sent on an earlier connection too, so the stream may have it already.
-    sent_before: bool,
-    sent_at: Option<Instant>,
-}
-
-/// A batch not yet settled.
-struct Open {
-    id: BatchId,
-    /// Requests not yet acknowledged.
-    parts: usize,
-    /// Dead-letter deliveries under way.
-    deliveries: usize,
-    /// Acknowledged parts, kept while others of the batch may still move to a fresh stream.
-    acked: Vec<Arc<RowBuffer>>,
-    place: Option<StreamPlace>,
-    letters: Vec<Reason>,
-}
-
 struct Task {
     bigquery: BigQuery,
     parts: Parts,
@@ -111,14 +77,10 @@ struct Task {
     buffered: bool,
     /// Where appends go: the default stream, or the lane's own once created.
     stream: Option<StreamName>,
-    next_row: u64,
     connection: Option<Connection>,
     /// The connection's first request names stream and schema.
     introduced: bool,
-    /// Unacknowledged requests in order; the first `in_air` of them are sent.
-    queue: VecDeque<Part>,
-    in_air: usize,
-    open: VecDeque<Open>,
+    unsettled: Unsettled,
     beside: JoinSet<Result<Beside, SinkError>>,
     backoff: Backoff,
     slow: Backoff,
@@ -135,12 +97,9 @@ impl Task {
             schema: writer_schema(&parts.schema),
             buffered,
             stream: (!buffered).then_some(default),
-            next_row: 0,
             connection: None,
             introduced: false,
-            queue: VecDeque::new(),
-            in_air: 0,
-            open: VecDeque::new(),
+            unsettled: Unsettled::default(),
             beside: JoinSet::new(),
             backoff: Backoff::new(Duration::from_millis(50), Duration::from_secs(10)),
             slow: Backoff::new(Duration::from_secs(1), Duration::from_secs(60)),
@@ -189,25 +148,10 @@ impl Task {
 
     /// Takes a batch on: its rows join the queue, its dead letters leave at once.
     fn admit(&mut self, batch: Batch) {
-        let mut open = Open {
-            id: batch.id,
-            parts: 0,
-            deliveries: 0,
-            acked: Vec::new(),
-            place: None,
-            letters: Vec::new(),
-        };
-        if !batch.rows.is_empty() {
-            for rows in batch.rows.split(REQUEST_BYTES) {
-                open.parts += 1;
-                self.queue.push_back(Part::new(batch.id, Arc::new(rows)));
-            }
-        }
+        self.unsettled.admit(batch.id, batch.rows, !batch.letters.is_empty());
         if !batch.letters.is_empty() {
-            open.deliveries = 1;
             self.deliver(batch.id, batch.letters);
         }
-        self.open.push_back(open);
         self.settle();
     }
 
@@ -217,13 +161,10 @@ impl Task {
             return Ok(());
         }
         self.resume_at = None;
-        while self.in_air < self.queue.len().min(PIPELINED) && !self.has_enough_in_air() {
+        while self.unsettled.may_send() {
             let Some(stream) = self.stream.clone() else {
                 match self.bigquery.create_stream(&self.channel, &self.parts.table).await {
-                    Ok(name) => {
-                        self.stream = Some(StreamName(Arc::from(name)));
-                        self.next_row = 0;
-                    }
+                    Ok(name) => self.stream = Some(StreamName(Arc::from(name))),
                     Err(error) => return self.failed(error),
                 }
                 continue;
@@ -238,25 +179,16 @@ impl Task {
                 }
                 continue;
             };
-            let part = &mut self.queue[self.in_air];
-            let offset = *part.offset.get_or_insert(self.next_row);
-            self.next_row = self.next_row.max(offset + part.rows.len() as u64);
-            part.sent_at = Some(Instant::now());
+            let Some((offset, rows)) = self.unsettled.send() else { break };
             connection.send(Append {
                 stream: (!self.introduced).then(|| stream.0.clone()),
                 schema: (!self.introduced).then(|| self.schema.clone()),
                 offset: self.buffered.then_some(offset),
-                rows: part.rows.clone(),
+                rows,
             });
             self.introduced = true;
-            self.in_air += 1;
         }
         Ok(())
-    }
-
-    fn has_enough_in_air(&self) -> bool {
-        let bytes: usize = self.queue.iter().take(self.in_air).map(|part| part.rows.bytes()).sum();
-        bytes >= PIPELINED_BYTES
     }
 
     fn answered(
@@ -277,13 +209,13 @@ impl Task {
             },
             Some(Err(status)) => CallError::of_status("append to", &on, &status),
             // Idle connections are closed by the service; with nothing on its way that is no fault.
-            None if self.in_air == 0 => {
+            None if self.unsettled.in_air() == 0 => {
                 self.disconnect();
                 return Ok(());
             }
             None => CallError::no_answer("append to", &on),
         };
-        if self.in_air == 0 {
+        if self.unsettled.in_air() == 0 {
             self.disconnect();
             return Ok(());
         }
@@ -292,34 +224,19 @@ impl Task {
 
     /// The oldest request is in the stream.
     fn acknowledged(&mut self) {
-        let Some(part) = self.queue.pop_front() else { return };
-        self.in_air = self.in_air.saturating_sub(1);
+        let own_stream = self.stream.as_ref().filter(|_| self.buffered);
+        let Some(waited) = self.unsettled.acknowledge(own_stream) else { return };
         self.backoff.reset();
         self.slow.reset();
         self.fresh_in_a_row = 0;
-        if let Some(sent_at) = part.sent_at {
-            self.bigquery.metrics().append_seconds.observe(sent_at.elapsed().as_secs_f64());
-        }
-        let place = match (&self.stream, part.offset) {
-            (Some(stream), Some(offset)) if self.buffered => {
-                Some(StreamPlace { stream: stream.clone(), rows: offset + part.rows.len() as u64 })
-            }
-            _ => None,
-        };
-        if let Some(open) = self.open.iter_mut().find(|open| open.id == part.batch) {
-            open.parts -= 1;
-            open.acked.push(part.rows);
-            open.place = place;
-        }
+        self.bigquery.metrics().append_seconds.observe(waited.as_secs_f64());
         self.settle();
     }
 
     /// `row_errors`: nothing of the oldest request was written. The bad rows become dead letters,
     /// the others are sent again: in the default stream behind the rest, else on a fresh stream.
     fn refuse_rows(&mut self, errors: &[RowError]) -> Result<(), SinkError> {
-        let Some(mut part) = self.queue.pop_front() else { return Ok(()) };
-        self.in_air = self.in_air.saturating_sub(1);
-        let positions = part.rows.positions();
+        let Some((batch, positions)) = self.unsettled.oldest() else { return Ok(()) };
         let errors: BTreeMap<usize, &RowError> = errors
             .iter()
             .filter_map(|error| Some((usize::try_from(error.index).ok()?, error)))
@@ -338,18 +255,8 @@ impl Task {
             });
         }
         tracing::warn!(rows = refused.len(), table = %self.parts.table, "bigquery refuses rows");
-        part.rows = Arc::new(part.rows.without(&bad));
-        (part.offset, part.sent_before) = (None, false);
-        if let Some(open) = self.open.iter_mut().find(|open| open.id == part.batch) {
-            open.deliveries += 1;
-            if part.rows.is_empty() {
-                open.parts -= 1;
-            }
-        }
-        self.deliver_refused(part.batch, refused);
-        if !part.rows.is_empty() {
-            if self.buffered { self.queue.push_front(part) } else { self.queue.push_back(part) }
-        }
+        self.unsettled.refuse(&bad, self.buffered);
+        self.deliver_refused(batch, refused);
         if self.buffered {
             self.fresh_stream();
         }
@@ -360,7 +267,7 @@ impl Task {
     /// Decides what becomes of a failed call.
     fn failed(&mut self, error: CallError) -> Result<(), SinkError> {
         match error.verdict() {
-            Verdict::AlreadyExists if self.queue.front().is_some_and(|part| part.sent_before) => {
+            Verdict::AlreadyExists if self.unsettled.oldest_was_sent_before() => {
                 self.acknowledged();
                 return Ok(());
             }
@@ -385,7 +292,7 @@ impl Task {
     fn again_after(&mut self, error: &CallError, slowly: bool) {
         let pause = if slowly { self.slow.pause() } else { self.backoff.pause() };
         let pause_ms = pause.as_millis() as u64;
-        tracing::warn!(error = %error, pause_ms, unanswered = self.in_air, "append again");
+        tracing::warn!(error = %error, pause_ms, unanswered = self.unsettled.in_air(), "append again");
         self.bigquery.metrics().append_retries.inc();
         self.report(Report::Waiting);
         self.disconnect();
@@ -395,55 +302,24 @@ impl Task {
     /// Everything unanswered will be sent again, the same bytes at the same offsets.
     fn disconnect(&mut self) {
         self.connection = None;
-        for part in self.queue.iter_mut().take(self.in_air) {
-            part.sent_before = true;
-        }
-        self.in_air = 0;
+        self.unsettled.unsend();
     }
 
-    /// All unsettled rows go to a stream that no old request can reach. A batch of which a part
-    /// was acknowledged goes whole: its place has to be in one stream.
+    /// All unsettled rows go to a stream that no old request can reach.
     fn fresh_stream(&mut self) {
-        self.disconnect();
+        self.connection = None;
         self.stream = None;
-        self.next_row = 0;
-        for part in &mut self.queue {
-            (part.offset, part.sent_before) = (None, false);
-        }
-        for open in self.open.iter_mut().rev().filter(|open| open.parts > 0) {
-            open.place = None;
-            open.parts += open.acked.len();
-            let at = self.queue.iter().position(|part| part.batch == open.id).unwrap_or(0);
-            for rows in open.acked.drain(..).rev() {
-                self.queue.insert(at, Part::new(open.id, rows));
-            }
-        }
+        self.unsettled.start_over();
     }
 
-    /// Reports what is wholly acknowledged and delivered. Dead letters may keep a batch back while
-    /// later ones pass.
     fn settle(&mut self) {
-        let mut index = 0;
-        while index < self.open.len() {
-            let open = &self.open[index];
-            if open.parts > 0 || open.deliveries > 0 {
-                index += 1;
-                continue;
-            }
-            let Some(open) = self.open.remove(index) else { break };
-            self.report(Report::Settled {
-                batch: open.id,
-                place: open.place,
-                rows: open.acked.iter().map(|rows| rows.len()).sum(),
-                bytes: open.acked.iter().map(|rows| rows.bytes()).sum(),
-                letters: open.letters,
-            });
+        while let Some(settled) = self.unsettled.settle() {
+            self.report(settled);
         }
     }
 
     fn check_silence(&mut self) -> Result<(), SinkError> {
-        let oldest = self.queue.front().filter(|_| self.in_air > 0).and_then(|part| part.sent_at);
-        if oldest.is_some_and(|sent| sent.elapsed() >= self.parts.answer) {
+        if self.unsettled.waits_since().is_some_and(|sent| sent.elapsed() >= self.parts.answer) {
             let on = self.stream.as_ref().map_or_else(String::new, |stream| stream.0.to_string());
             return self.failed(CallError::no_answer("append to", &on));
         }
@@ -451,18 +327,12 @@ impl Task {
     }
 
     fn next_wake(&self) -> Option<Instant> {
-        let silence = self.queue.front().filter(|_| self.in_air > 0).and_then(|part| part.sent_at);
-        self.resume_at.or(silence.map(|sent| sent + self.parts.answer))
+        let silent = self.unsettled.waits_since().map(|since| since + self.parts.answer);
+        self.resume_at.or(silent)
     }
 
     fn report(&self, report: Report) {
         self.parts.reports.send(self.parts.lane, report);
-    }
-}
-
-impl Part {
-    fn new(batch: BatchId, rows: Arc<RowBuffer>) -> Self {
-        Self { batch, rows, offset: None, sent_before: false, sent_at: None }
     }
 }
 

@@ -24,10 +24,7 @@ impl Task {
             Beside::Recovered => self.report(Report::Recovered),
             Beside::Flushed(place) => self.report(Report::Flushed(place)),
             Beside::Delivered { batch, letters } => {
-                if let Some(open) = self.open.iter_mut().find(|open| open.id == batch) {
-                    open.deliveries -= 1;
-                    open.letters.extend(letters);
-                }
+                self.unsettled.delivered(batch, letters);
                 self.settle();
             }
             Beside::Nothing => {}

@@ -2,6 +2,7 @@
 
 use super::fake::{DEFAULT, stream};
 use super::*;
+use crate::sink::bigquery::writer::unsettled::REQUEST_BYTES;
 
 /// Partition, offset and value of the dead letters.
 fn letters(rig: &Rig) -> Vec<(i64, i64, Option<String>)> {

@@ -1,0 +1,214 @@
+//! What a writer has taken on and not yet settled: requests in the order they are sent in, and the
+//! batches they belong to. Plain data; the service and its faults are the writer's business.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::pipeline::{BatchId, Reason};
+use crate::row::RowBuffer;
+use crate::sink::{Report, StreamName, StreamPlace};
+use crate::source::Position;
+
+/// Requests on their way at once: what a lost connection makes us send again.
+const PIPELINED: usize = 16;
+
+/// Bytes on their way above which the next request waits. A connection of BigQuery carries ten
+/// megabytes a second or so, and answers within half a second: with as much as that on the way it
+/// never waits for us. One request at a time would be a round trip a megabyte.
+const PIPELINED_BYTES: usize = 8 << 20;
+
+/// BigQuery takes 20 MB a request. A larger batch is cut; a single row may be larger than this.
+pub(super) const REQUEST_BYTES: usize = 9 << 20;
+
+#[derive(Default)]
+pub(super) struct Unsettled {
+    /// Unacknowledged requests in order; the first `in_air` of them are sent.
+    requests: VecDeque<Request>,
+    in_air: usize,
+    batches: VecDeque<Open>,
+    /// Rows the current stream has once all that was sent there has come.
+    next_row: u64,
+}
+
+/// One request's rows, from the batch to the acknowledgement.
+struct Request {
+    batch: BatchId,
+    rows: Arc<RowBuffer>,
+    /// Row offset in the current stream, once sent there.
+    offset: Option<u64>,
+    /// Sent on an earlier connection too, so the stream may have it already.
+    sent_before: bool,
+    sent_at: Option<Instant>,
+}
+
+/// A batch not yet settled.
+struct Open {
+    id: BatchId,
+    /// Requests not yet acknowledged.
+    requests: usize,
+    /// Dead-letter deliveries under way.
+    deliveries: usize,
+    /// Acknowledged rows, kept while others of the batch may still move to a fresh stream.
+    acked: Vec<Arc<RowBuffer>>,
+    place: Option<StreamPlace>,
+    letters: Vec<Reason>,
+}
+
+impl Unsettled {
+    /// Takes a batch on, its rows cut into requests; `delivers`: its dead letters are on their way.
+    pub(super) fn admit(&mut self, id: BatchId, rows: RowBuffer, delivers: bool) {
+        let queued = self.requests.len();
+        if !rows.is_empty() {
+            let cut = rows.split(REQUEST_BYTES);
+            self.requests.extend(cut.into_iter().map(|rows| Request::new(id, Arc::new(rows))));
+        }
+        self.batches.push_back(Open {
+            id,
+            requests: self.requests.len() - queued,
+            deliveries: usize::from(delivers),
+            acked: Vec::new(),
+            place: None,
+            letters: Vec::new(),
+        });
+    }
+
+    /// Whether a request waits that may be sent now.
+    pub(super) fn may_send(&self) -> bool {
+        let in_air = self.requests.range(..self.in_air);
+        let bytes: usize = in_air.map(|request| request.rows.bytes()).sum();
+        self.in_air < self.requests.len().min(PIPELINED) && bytes < PIPELINED_BYTES
+    }
+
+    /// The next request is being sent: its row offset in the stream, and its rows.
+    pub(super) fn send(&mut self) -> Option<(u64, Arc<RowBuffer>)> {
+        let request = self.requests.get_mut(self.in_air)?;
+        let offset = *request.offset.get_or_insert(self.next_row);
+        self.next_row = self.next_row.max(offset + request.rows.len() as u64);
+        request.sent_at = Some(Instant::now());
+        self.in_air += 1;
+        Some((offset, request.rows.clone()))
+    }
+
+    /// Requests sent and not yet answered.
+    pub(super) fn in_air(&self) -> usize {
+        self.in_air
+    }
+
+    /// Since when the oldest request in the air waits for its answer.
+    pub(super) fn waits_since(&self) -> Option<Instant> {
+        self.oldest_in_air()?.sent_at
+    }
+
+    /// Whether the stream may have the oldest request in the air from an earlier connection.
+    pub(super) fn oldest_was_sent_before(&self) -> bool {
+        self.oldest_in_air().is_some_and(|request| request.sent_before)
+    }
+
+    /// Batch and records of the oldest request in the air.
+    pub(super) fn oldest(&self) -> Option<(BatchId, &[Position])> {
+        self.oldest_in_air().map(|request| (request.batch, request.rows.positions()))
+    }
+
+    /// The oldest request in the air is in the stream (`None`: the default stream, which has no
+    /// offsets). Answers how long that took.
+    pub(super) fn acknowledge(&mut self, stream: Option<&StreamName>) -> Option<Duration> {
+        let Request { batch, rows, offset, sent_at, .. } = self.land()?;
+        let place = stream.zip(offset).map(|(stream, offset)| StreamPlace {
+            stream: stream.clone(),
+            rows: offset + rows.len() as u64,
+        });
+        if let Some(open) = self.batch(batch) {
+            open.requests -= 1;
+            open.acked.push(rows);
+            open.place = place;
+        }
+        sent_at.map(|sent_at| sent_at.elapsed())
+    }
+
+    /// Nothing of the oldest request in the air was written. Its bad rows, by index, are on their
+    /// way as dead letters; the others are sent again, before all others or behind them.
+    pub(super) fn refuse(&mut self, bad: &[usize], first: bool) {
+        let Some(refused) = self.land() else { return };
+        let rows = refused.rows.without(bad);
+        let nothing_left = rows.is_empty();
+        if let Some(open) = self.batch(refused.batch) {
+            open.deliveries += 1;
+            open.requests -= usize::from(nothing_left);
+        }
+        let again = Request::new(refused.batch, Arc::new(rows));
+        match first {
+            _ if nothing_left => {}
+            true => self.requests.push_front(again),
+            false => self.requests.push_back(again),
+        }
+    }
+
+    /// Dead letters of this batch are where they belong.
+    pub(super) fn delivered(&mut self, batch: BatchId, letters: Vec<Reason>) {
+        if let Some(open) = self.batch(batch) {
+            open.deliveries -= 1;
+            open.letters.extend(letters);
+        }
+    }
+
+    /// The connection is gone, and with it every answer: all is to be sent again as it was.
+    pub(super) fn unsend(&mut self) {
+        for request in self.requests.range_mut(..self.in_air) {
+            request.sent_before = true;
+        }
+        self.in_air = 0;
+    }
+
+    /// All goes to a stream of which nothing is known. A batch of which a part was acknowledged
+    /// goes whole: its place has to be in one stream.
+    pub(super) fn start_over(&mut self) {
+        self.in_air = 0;
+        self.next_row = 0;
+        for request in &mut self.requests {
+            (request.offset, request.sent_before) = (None, false);
+        }
+        for open in self.batches.iter_mut().rev().filter(|open| open.requests > 0) {
+            open.place = None;
+            open.requests += open.acked.len();
+            let at = self.requests.iter().position(|request| request.batch == open.id).unwrap_or(0);
+            for rows in open.acked.drain(..).rev() {
+                self.requests.insert(at, Request::new(open.id, rows));
+            }
+        }
+    }
+
+    /// The next batch that is wholly acknowledged and delivered. Dead letters may keep a batch
+    /// back while later ones pass.
+    pub(super) fn settle(&mut self) -> Option<Report> {
+        let done = self.batches.iter().position(|open| open.requests == 0 && open.deliveries == 0);
+        let open = self.batches.remove(done?)?;
+        Some(Report::Settled {
+            batch: open.id,
+            place: open.place,
+            rows: open.acked.iter().map(|rows| rows.len()).sum(),
+            bytes: open.acked.iter().map(|rows| rows.bytes()).sum(),
+            letters: open.letters,
+        })
+    }
+
+    fn oldest_in_air(&self) -> Option<&Request> {
+        self.requests.front().filter(|_| self.in_air > 0)
+    }
+
+    /// The oldest request in the air is answered.
+    fn land(&mut self) -> Option<Request> {
+        self.in_air = self.in_air.checked_sub(1)?;
+        self.requests.pop_front()
+    }
+
+    fn batch(&mut self, id: BatchId) -> Option<&mut Open> {
+        self.batches.iter_mut().find(|open| open.id == id)
+    }
+}
+
+impl Request {
+    fn new(batch: BatchId, rows: Arc<RowBuffer>) -> Self {
+        Self { batch, rows, offset: None, sent_before: false, sent_at: None }
+    }
+}
