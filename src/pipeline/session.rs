@@ -130,7 +130,6 @@ impl<'a> Session<'a> {
                 break (self.flow.shutdown.requested(), Err(reason));
             }
         };
-        self.source.abandon();
         match ending {
             Ok(drained) => Ok(Ending::Finished { drained }),
             // As when all instances are replaced at once. What is not committed is read by the

@@ -179,7 +179,13 @@ impl Source {
         for partition in partitions {
             self.progress.release(*partition);
         }
-        self.consumer.incremental_unassign(&self.list(partitions))
+        let list = self.list(partitions);
+        if self.paused {
+            // librdkafka would keep it paused beyond the unassign, and read nothing of it when it
+            // comes back.
+            self.consumer.resume(&list)?;
+        }
+        self.consumer.incremental_unassign(&list)
     }
 
     /// No record comes until [`Self::resume`], also none of those taken on the way here.
@@ -215,17 +221,6 @@ impl Source {
         self.consumer.unsubscribe();
     }
 
-    /// Makes the callback give up revoked partitions by itself, for the client's last moments:
-    /// its destructor polls until the group is left.
-    pub fn abandon(&mut self) {
-        self.consumer.context().close();
-        for rebalance in self.rebalances() {
-            if let Rebalance::Revoked { partitions, .. } = rebalance {
-                let _ = self.release(&partitions);
-            }
-        }
-    }
-
     /// Someone else may own this client's partitions.
     pub fn assignment_lost(&self) -> bool {
         self.consumer.assignment_lost()
@@ -246,6 +241,19 @@ impl Source {
             list.add_partition(&self.topic, partition.0);
         }
         list
+    }
+}
+
+/// The client's destructor polls until the group is left: in these last moments the callback gives
+/// up by itself what is revoked, because nobody else will.
+impl Drop for Source {
+    fn drop(&mut self) {
+        self.consumer.context().close();
+        for rebalance in self.rebalances() {
+            if let Rebalance::Revoked { partitions, .. } = rebalance {
+                let _ = self.release(&partitions);
+            }
+        }
     }
 }
 

@@ -110,7 +110,6 @@ fn a_partition_given_up_and_taken_on_again_goes_on() {
         assert!(offsets.iter().copied().eq(expected), "from {start}: {} came", offsets.len());
         source.release(&partitions).unwrap();
     }
-    source.abandon();
 }
 
 /// Pausing at the end and resuming reads the next record, and none twice.
@@ -128,7 +127,6 @@ fn pausing_at_the_end_skips_nothing() {
         let offsets = read(&mut source, &partitions, RECORDS + round + 1);
         assert_eq!(offsets, [(0, RECORDS + round)]);
     }
-    source.abandon();
 }
 
 /// What was taken from librdkafka waits here, and nothing is read twice or left out.
@@ -155,7 +153,22 @@ fn pausing_between_two_records_loses_and_repeats_none() {
     }
     offsets.sort_unstable();
     assert!(offsets.iter().copied().eq((0..2).flat_map(|p| (0..RECORDS).map(move |o| (p, o)))));
-    source.abandon();
+}
+
+/// A pause is of what is owned: what is given up meanwhile, and comes back later, is read.
+#[test]
+fn a_partition_given_up_while_paused_comes_back_awake() {
+    let cluster = filled(2);
+    let mut source = open(&cluster);
+    let partitions = assigned(&mut source);
+    let (given_up, kept) = partitions.split_at(1);
+    source.assign(&starts(&partitions, 0)).unwrap();
+    source.pause(&partitions).unwrap();
+    source.release(given_up).unwrap();
+    source.resume(kept).unwrap();
+    assert_eq!(read(&mut source, kept, RECORDS).len() as i64, RECORDS);
+    source.assign(&starts(given_up, 0)).unwrap();
+    assert_eq!(read(&mut source, given_up, RECORDS).len() as i64, RECORDS);
 }
 
 /// librdkafka may fetch again what it handed over already.
@@ -169,7 +182,6 @@ fn a_record_that_is_fetched_again_comes_once() {
     source.consumer.seek("events", 0, KafkaOffset::Beginning, WITHIN).unwrap();
     publish(&cluster, 0, 1);
     assert_eq!(read(&mut source, &partitions, RECORDS + 1), [(0, RECORDS)]);
-    source.abandon();
 }
 
 /// What is taken and not handed out goes with its partition.
@@ -192,5 +204,4 @@ fn a_partition_given_up_halfway_begins_anew() {
     source.assign(&[(partitions[1], Offset(3))]).unwrap();
     let offsets = read(&mut source, &partitions[1..], RECORDS);
     assert!(offsets.iter().copied().eq((3..RECORDS).map(|offset| (partitions[1].0, offset))));
-    source.abandon();
 }

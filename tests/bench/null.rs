@@ -76,7 +76,6 @@ pub fn drain(args: &NullArgs) -> Done {
             }
         }
     }
-    source.abandon();
     println!("{}", json!({ "rows": written, "ignored": ignored, "rejected": rejected }));
     Ok(())
 }
