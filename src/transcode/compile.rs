@@ -5,6 +5,7 @@ use super::names::{Key, Names};
 use super::plan::{Converted, Field, Kind, Node, NumberAs, Object, Rest};
 use super::position::PositionColumns;
 use super::rules::Rules;
+use super::seen::Required;
 use super::walk::Scratch;
 use super::wire::{Tag, WireType};
 use super::{EventPlan, Plan};
@@ -55,7 +56,7 @@ impl Plan {
                 RowLayout::Envelope => compiler.envelope(table)?,
             };
             objects = compiler.objects;
-            let constants = position.constants(&options.topic, &event.name, &contract.id);
+            let constants = position.of_type(&event.name);
             events.push(EventPlan { root, constants, rules: rules(event)? });
         }
         let (kinds, ignored_labels) = kinds(contract, &options.ignore);
@@ -63,12 +64,14 @@ impl Plan {
             .then(|| top_level(table, "_extra", &ColumnType::Json))
             .flatten();
         let scratch = Scratch::new(&objects);
+        let constants = position.constants(&options.topic, &contract.id);
         Ok(Self {
             kinds,
             ignored_labels,
             events,
             objects,
             position,
+            constants,
             extra,
             partition_by_timestamp: options.partition_by.eq_ignore_ascii_case("_kafka_timestamp"),
             max_row_bytes: options.max_row_bytes,
@@ -169,10 +172,8 @@ impl<'c> Compiler<'c> {
         rest: Rest,
         columns: &[(usize, &Column)],
     ) -> Result<usize, PlanError> {
-        let mut required = vec![0; properties.len().div_ceil(64)].into_boxed_slice();
         let mut fields = Vec::with_capacity(properties.len());
-        for (at, property) in properties.iter().enumerate() {
-            required[at / 64] |= u64::from(property.required) << (at % 64);
+        for property in properties {
             let column = columns.iter().find(|(_, column)| column.source == property.name);
             let node = match column {
                 Some((index, column)) => {
@@ -186,6 +187,7 @@ impl<'c> Compiler<'c> {
             let key = Key::new(&property.name);
             fields.push(Field { key, node });
         }
+        let required = Required::of(properties.iter().map(|property| property.required));
         let names = Names::new(properties.iter().map(|property| property.name.as_str())).into();
         let order = self.objects.last().map_or(0, |last| last.order + last.fields.len() + 1);
         let fields = fields.into_boxed_slice();

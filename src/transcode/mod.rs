@@ -56,6 +56,8 @@ pub struct Plan {
     events: Vec<EventPlan>,
     objects: Vec<Object>,
     position: PositionColumns,
+    /// Columns that are the same in all rows.
+    constants: Box<[u8]>,
     /// `_extra`, where the table has it and the layout uses it.
     extra: Option<Tag>,
     /// The table's day partition goes by `_kafka_timestamp`.
@@ -64,15 +66,18 @@ pub struct Plan {
     scratch: Scratch,
 }
 
-/// One event type of the contract.
+/// One event type of the contract; a line of a processor's cache, as a field is.
 #[derive(Debug)]
+#[repr(align(64))]
 struct EventPlan {
     root: Node,
-    /// Columns that are the same in all its rows.
+    /// Columns that are the same in all its rows, and in no others.
     constants: Box<[u8]>,
     /// What the contract asks for beyond what the walk checks.
     rules: Option<Box<Rules>>,
 }
+
+const _: () = assert!(size_of::<EventPlan>() == 64);
 
 impl Plan {
     /// Metric labels of [`Transcoded::Ignored`]: the ignored event types, then `tombstone`.
@@ -136,6 +141,7 @@ impl Plan {
             if self.partition_by_timestamp {
                 position::check_timestamp(event, window)?;
             }
+            row.extend_from_slice(&self.constants);
             row.extend_from_slice(&plan.constants);
             self.position.write(event, ingested_at_micros, row);
             let doubt = Walk::new(&self.objects, window, value, distinct, &mut self.scratch)

@@ -1,28 +1,25 @@
 //! The compiled form of a contract over a table: what the walk is led by.
 
 use super::names::{Key, Names};
+use super::seen::Required;
 use super::wire::Tag;
 use crate::contract::Bounds;
 
-/// An object that the contract declares.
+/// An object that the contract declares; a line of a processor's cache, as a field is.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(super) struct Object {
     /// Apart, because a walk that guesses every key does not need them.
     pub(super) names: Box<Names>,
     /// In the order of `names`.
     pub(super) fields: Box<[Field]>,
-    /// One bit a field: those that must come.
-    pub(super) required: Box<[u64]>,
+    pub(super) required: Required,
     pub(super) rest: Rest,
     /// Where its fields' usual order stands among all objects' (`Scratch::order`).
     pub(super) order: usize,
 }
 
-impl Object {
-    pub(super) fn requires(&self, field: usize) -> bool {
-        self.required[field / 64] >> (field % 64) & 1 == 1
-    }
-}
+const _: () = assert!(size_of::<Object>() == 64);
 
 /// What becomes of a member that the contract does not declare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

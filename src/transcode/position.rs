@@ -43,17 +43,14 @@ impl PositionColumns {
         }
     }
 
+    /// The columns that are the same in every row.
+    pub(super) fn constants(&self, topic: &str, contract: &str) -> Box<[u8]> {
+        constants([(self.topic, topic), (self.contract, contract)])
+    }
+
     /// The columns that are the same in every row of an event type.
-    pub(super) fn constants(&self, topic: &str, event_type: &str, contract: &str) -> Box<[u8]> {
-        let mut row = Vec::new();
-        for (tag, value) in
-            [(self.topic, topic), (self.event_type, event_type), (self.contract, contract)]
-        {
-            if let Some(tag) = tag {
-                tag.bytes(value.as_bytes(), &mut row);
-            }
-        }
-        row.into_boxed_slice()
+    pub(super) fn of_type(&self, event_type: &str) -> Box<[u8]> {
+        constants([(self.event_type, event_type)])
     }
 
     /// The columns that differ from record to record. A timestamp beyond BigQuery's years is no
@@ -78,6 +75,16 @@ impl PositionColumns {
             tag.int64(ingested_at_micros, row);
         }
     }
+}
+
+fn constants<const N: usize>(columns: [(Option<Tag>, &str); N]) -> Box<[u8]> {
+    let mut row = Vec::new();
+    for (tag, value) in columns {
+        if let Some(tag) = tag {
+            tag.bytes(value.as_bytes(), &mut row);
+        }
+    }
+    row.into_boxed_slice()
 }
 
 /// For a table partitioned by `_kafka_timestamp`.

@@ -50,7 +50,7 @@ fn forget_nulls(value: &mut Value, node: &Node, objects: &[Object]) {
             for (index, field) in object.fields.iter().enumerate() {
                 let name = object.names.name(index);
                 match members.get_mut(name) {
-                    Some(Value::Null) if !object.requires(index) => {
+                    Some(Value::Null) if !object.required.has(index) => {
                         members.remove(name);
                     }
                     Some(member) => forget_nulls(member, &field.node, objects),

@@ -192,7 +192,7 @@ impl<'p, 'a> Walk<'p, 'a> {
     fn object(&mut self, object: usize, row: &mut Vec<u8>) -> Walked<()> {
         let object = &self.objects[object];
         self.scanner.open()?;
-        let mut seen = self.scratch.seen.open(object.required.len());
+        let mut seen = self.scratch.seen.open(&object.required);
         let keys = self.scratch.keys.open();
         let mut first = true;
         let mut guess = object.order;
