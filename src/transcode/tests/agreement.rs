@@ -101,7 +101,9 @@ fn value_for(schema: &Value) -> BoxedStrategy<String> {
                 quoted(texts(&["10:00:00", "23:59:59.9999999", "24:00:00", "10:00"]).boxed())
             }
             _ if schema["contentEncoding"] == "base64" => {
-                quoted(texts(&["", "AAEC", "AA==", "AA", "/+8=", "A", "AB==", "-_8="]).boxed())
+                let padded = ["", "AAEC", "AA==", "AA=", "AA", "/+8="];
+                let faulty = ["A", "AB==", "-_8=", "=", "AAEC=", "AA===", "/+8=="];
+                quoted(texts(&[&padded[..], &faulty[..]].concat()).boxed())
             }
             _ => string(),
         },

@@ -222,6 +222,7 @@ fn a_format_is_asserted_where_it_converts() {
         (r#""day":"2026-02-30""#, "/day: found a string that is not a date"),
         (r#""price":"1,50""#, "/price: found a string that is not a decimal"),
         (r#""label":"a b""#, "/label: found a string that is not base64 of RFC 4648"),
+        (r#""label":"AAEC=""#, "/label: found a string that is not base64 of RFC 4648"),
     ] {
         assert_eq!(rejected(fixture, booked(members)), (Reason::BadFormat, detail.to_owned()));
     }
