@@ -20,6 +20,7 @@ pub mod contract;
 #[cfg(feature = "local")]
 pub mod local;
 pub mod pipeline;
+pub mod record;
 pub mod row;
 pub mod sink;
 pub mod source;

@@ -24,9 +24,9 @@ use super::{Exit, Failure};
 use crate::clock::Clock;
 use crate::config::{Broker, RowLayout, Settings};
 use crate::contract::Contract;
-use crate::pipeline::Transcoded;
+use crate::record::{Event, Position, Transcoded};
 use crate::row::RowBuffer;
-use crate::source::{Event, Position, client};
+use crate::source::client;
 use crate::transcode::{Plan, PlanOptions};
 
 /// Bad lines that are printed; the count tells of the rest.

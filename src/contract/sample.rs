@@ -7,7 +7,7 @@ use rand::{Rng, SeedableRng};
 use serde_json::{Map, Value, json};
 
 use super::{Contract, Discriminator, EventSchema};
-use crate::pipeline::Reason;
+use crate::record::Reason;
 
 /// One made-up event.
 #[derive(Debug, Clone, PartialEq, Eq)]

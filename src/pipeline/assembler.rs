@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Batch, BatchId, DeadLetter, Span};
 use crate::config::{Guarantee, Limits};
+use crate::record::{DeadLetter, Offset, Partition, Position};
 use crate::row::RowBuffer;
-use crate::source::{Offset, Partition, Position};
+use crate::sink::{Batch, BatchId, Span};
 
 /// The open batches of all lanes.
 pub struct Assembler {

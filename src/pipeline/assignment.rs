@@ -6,9 +6,10 @@ use super::Until;
 use super::runner::Stop;
 use super::session::{Break, OpenLane, Session};
 use crate::config::{Guarantee, StartFrom};
+use crate::record::Partition;
 use crate::retry::Backoff;
 use crate::sink::{Lane, LaneMode, StreamPlace};
-use crate::source::{Committed, Partition, Rebalance};
+use crate::source::{Committed, Rebalance};
 use crate::telemetry::metrics::PartitionLabel;
 
 /// How long the committed offsets may take: the group waits for us meanwhile, well within

@@ -8,9 +8,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
-use super::{BatchId, Span};
-use crate::sink::{StreamName, StreamPlace};
-use crate::source::{Offset, Partition};
+use crate::record::{Offset, Partition};
+use crate::sink::{BatchId, Span, StreamName, StreamPlace};
 
 /// What a commit says of one partition: everything before `offset` is settled, and `promise`, where
 /// there is one, names the rows that are durable but not yet visible.

@@ -5,18 +5,14 @@
 
 mod assembler;
 mod assignment;
-mod batch;
 mod flow;
 mod ledger;
-mod outcome;
 mod runner;
 mod session;
 mod settle;
 mod summary;
 
-pub use batch::{Batch, BatchId, Span};
 pub use flow::{Flow, Until};
 pub use ledger::{CommitPoint, Ledger};
-pub use outcome::{DeadLetter, Reason, Rejection, Transcoded};
 pub use runner::{Stop, run};
 pub use summary::Summary;

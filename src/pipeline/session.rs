@@ -9,10 +9,11 @@ use super::assembler::Assembler;
 use super::ledger::Ledger;
 use super::runner::{Stop, chain};
 use super::summary::Tally;
-use super::{Batch, BatchId, DeadLetter, Flow, Span, Summary, Transcoded, Until};
+use super::{Flow, Summary, Until};
 use crate::config::Guarantee;
-use crate::sink::{Command, Lane, Report, Reports, StreamName, Writer};
-use crate::source::{Committer, Offset, Partition, PollError, Polled, Source};
+use crate::record::{DeadLetter, Offset, Partition, Transcoded};
+use crate::sink::{Batch, BatchId, Command, Lane, Report, Reports, Span, StreamName, Writer};
+use crate::source::{Committer, PollError, Polled, Source};
 
 /// How a session ended.
 pub enum Ending {

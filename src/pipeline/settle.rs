@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use super::CommitPoint;
 use super::runner::{Stop, chain};
 use super::session::{Break, Session};
+use crate::record::Partition;
 use crate::sink::{Command, Lane, Report};
-use crate::source::Partition;
 use crate::telemetry::metrics::ReasonLabel;
 
 /// How often a drain looks for a rebalance-free step forward.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use super::Reason;
+use crate::record::Reason;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::EventType;
 

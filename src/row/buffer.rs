@@ -1,6 +1,6 @@
 //! Encoded rows, framed for the wire as they are written.
 
-use crate::source::Position;
+use crate::record::Position;
 
 /// Rows as the body of a `ProtoRows` message: each is `0x0A`, its length as a varint, its bytes.
 /// The append request takes `frames` as it stands, so a row is written once and never copied.

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use prost::Message;
 
 use super::RowBuffer;
-use crate::source::Position;
+use crate::record::Position;
 
 /// Rows of the lengths at which the length prefix changes its own length.
 fn rows() -> impl Strategy<Value = Vec<Vec<u8>>> {

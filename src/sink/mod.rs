@@ -4,6 +4,7 @@
 //! write stream, in at-least-once the table's default stream for all partitions together. It is
 //! told what to append and what to flush, and reports back; it never decides what is committed.
 
+mod batch;
 pub mod bigquery;
 pub mod dead_letter;
 
@@ -11,11 +12,12 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, Thread};
 
+pub use batch::{Batch, BatchId, Span};
+
 use async_trait::async_trait;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::pipeline::{Batch, BatchId, DeadLetter};
-use crate::source::{Partition, Position};
+use crate::record::{DeadLetter, Partition, Position, Reason};
 
 /// Which writer speaks: reports of an earlier assignment of the same partition are told apart by
 /// their epoch.
@@ -73,7 +75,7 @@ pub enum Report {
         rows: usize,
         bytes: usize,
         /// Dead letters of the batch, with those that BigQuery's `row_errors` added.
-        letters: Vec<crate::pipeline::Reason>,
+        letters: Vec<Reason>,
     },
     Flushed(StreamPlace),
     /// BigQuery asks to wait, or is away: the writer tries again. Throttled is not stuck.

@@ -13,8 +13,9 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
 use super::offsets_producer::{OffsetsProducer, TransactionError};
-use super::{CommitRecord, Partition, RecordError, Source};
+use super::{CommitRecord, RecordError, Source};
 use crate::pipeline::CommitPoint;
+use crate::record::Partition;
 
 /// How long each step of a commit may take. Shorter than `transaction.timeout.ms`, so that we know
 /// of our failure before the broker gives the transaction up.

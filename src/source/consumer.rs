@@ -15,7 +15,8 @@ use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 use super::progress::{Progress, RanDry};
 use super::rebalancer::Rebalancer;
 use super::records::{Record, Records, Taken};
-use super::{Membership, Offset, Partition, native};
+use super::{Membership, native};
+use crate::record::{Offset, Partition};
 use crate::telemetry::Metrics;
 
 /// The consumer of one topic in one group, read by the thread that opened it.

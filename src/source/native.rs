@@ -15,7 +15,7 @@ use rdkafka::client::{Client, ClientContext};
 use rdkafka::message::BorrowedHeaders;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::Partition;
+use crate::record::Partition;
 
 pub fn header_count(headers: &BorrowedHeaders) -> usize {
     // SAFETY: a `&BorrowedHeaders` is the list's own address, alive as long as the reference.

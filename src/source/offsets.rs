@@ -10,8 +10,9 @@ use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
 use super::consumer::Source;
-use super::{CommitRecord, Offset, Partition, RecordError, native};
+use super::{CommitRecord, RecordError, native};
 use crate::config::StartFrom;
+use crate::record::{Offset, Partition};
 use crate::sink::StreamPlace;
 
 /// How long one request for offsets or metadata may take before it is tried again.

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::{Offset, Partition, Position};
 use crate::clock::Clock;
+use crate::record::{Offset, Partition, Position};
 
 /// The offset from which each assigned partition goes on.
 ///

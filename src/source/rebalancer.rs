@@ -11,10 +11,10 @@ use rdkafka::error::KafkaError;
 use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaRespErr;
 
-use super::Partition;
 use super::committer::is_fenced;
 use super::consumer::Rebalance;
 use super::progress::RanDry;
+use crate::record::Partition;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::PartitionLabel;
 

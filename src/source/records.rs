@@ -26,7 +26,8 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::BorrowedHeaders;
 use rdkafka::types::RDKafkaErrorCode;
 
-use super::{Event, HeaderList, Partition, Position, native};
+use super::native;
+use crate::record::{Event, HeaderList, Partition, Position};
 
 /// Records taken at once: the call's own cost is shared by many, and what they touch of memory is
 /// still near when they are read.

@@ -9,8 +9,8 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
-use super::{Position, native};
-use crate::pipeline::{DeadLetter, Reason, Rejection};
+use super::native;
+use crate::record::{DeadLetter, Position, Reason, Rejection};
 use crate::sink::Reread;
 
 /// Long enough for a broker that is restarting; the batch waits meanwhile.

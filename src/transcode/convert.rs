@@ -9,7 +9,7 @@ use super::number::{self, Decimal, Integer, Number};
 use super::plan::{Converted, NumberAs};
 use super::time::{self, MICROS_PER_DAY, TimeFault};
 use super::wire::Tag;
-use crate::pipeline::Reason;
+use crate::record::Reason;
 
 /// RFC 4648's standard alphabet; padding may be left out, since nothing is lost by it.
 const BASE64: GeneralPurpose = GeneralPurpose::new(

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::pipeline::Reason;
+use crate::record::Reason;
 
 /// The answer of every step of a walk. The fault is boxed: it is rare, and a small answer is quick.
 pub(super) type Walked<T> = Result<T, Box<Fault>>;

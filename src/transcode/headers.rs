@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::source::HeaderList;
+use crate::record::HeaderList;
 
 /// Writes `{"name": value, …}` in the order in which names first come. A value is text where it is
 /// UTF-8, `{"base64": "…"}` where it is not, and `null` where the header has none. A name that

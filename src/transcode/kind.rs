@@ -6,8 +6,7 @@ use super::fault::{Fault, Walked, json_type};
 use super::names::{Key, Names};
 use super::scan::Scanner;
 use super::text::Text;
-use crate::pipeline::Reason;
-use crate::source::{Event, HeaderList};
+use crate::record::{Event, HeaderList, Reason};
 
 /// What is done with an event of a known type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

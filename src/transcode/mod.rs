@@ -44,9 +44,8 @@ use self::position::PositionColumns;
 use self::rules::Rules;
 use self::walk::{Scratch, Walk};
 use self::wire::Tag;
-use crate::pipeline::{Reason, Rejection, Transcoded};
+use crate::record::{Event, Reason, Rejection, Transcoded};
 use crate::row::RowBuffer;
-use crate::source::Event;
 
 /// A contract compiled for a table: decides about every record and writes the rows.
 #[derive(Debug)]

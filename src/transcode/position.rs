@@ -5,8 +5,8 @@ use super::fault::Walked;
 use super::headers;
 use super::time;
 use super::wire::{Tag, WireType};
+use crate::record::Event;
 use crate::row::{ColumnType, TableSchema};
-use crate::source::Event;
 
 /// The position columns that the table has.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::fault::{Fault, Walked};
 use super::plan::{Kind, Node, Object};
-use crate::pipeline::Reason;
+use crate::record::Reason;
 
 #[derive(Debug)]
 pub(super) struct Rules {

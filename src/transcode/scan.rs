@@ -12,7 +12,7 @@ pub(super) use self::skip::Keys;
 use super::fault::{Fault, Walked};
 use super::names::Key;
 use super::text::Text;
-use crate::pipeline::Reason;
+use crate::record::Reason;
 
 /// Arrays and objects may nest this deep; the next level is one too many. serde_json has the same
 /// limit, so whatever one of the two reads the other reads too.

@@ -13,7 +13,7 @@ use super::seen::More;
 use super::text::Text;
 use super::wire::Tag;
 use crate::contract::Bounds;
-use crate::pipeline::Reason;
+use crate::record::Reason;
 
 /// Memory that a walk needs, kept from event to event so that none is allocated.
 #[derive(Debug, Default)]

@@ -7,11 +7,11 @@ use std::time::Instant;
 use bytes::Bytes;
 use generic_consumer::config::RowLayout;
 use generic_consumer::contract;
-use generic_consumer::pipeline::{BatchId, Ledger, Span, Transcoded};
+use generic_consumer::pipeline::Ledger;
+use generic_consumer::record::{Event, NoHeaders, Offset, Partition, Position, Transcoded};
 use generic_consumer::row::{RowBuffer, TableSchema};
 use generic_consumer::sink::bigquery::append::Append;
-use generic_consumer::sink::{StreamName, StreamPlace};
-use generic_consumer::source::{Event, NoHeaders, Offset, Partition, Position};
+use generic_consumer::sink::{BatchId, Span, StreamName, StreamPlace};
 use generic_consumer::transcode::{Plan, PlanOptions};
 
 use crate::events::Drawn;

@@ -8,9 +8,8 @@ use std::cell::Cell;
 
 use generic_consumer::config::RowLayout;
 use generic_consumer::contract;
-use generic_consumer::pipeline::Transcoded;
+use generic_consumer::record::{Event, Position, Transcoded};
 use generic_consumer::row::RowBuffer;
-use generic_consumer::source::{Event, Position};
 use generic_consumer::transcode::{Plan, PlanOptions};
 use serde_json::json;
 

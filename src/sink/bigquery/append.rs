@@ -225,7 +225,7 @@ mod tests {
     use prost::Message;
 
     use super::*;
-    use crate::source::Position;
+    use crate::record::Position;
 
     fn decoded(append: &Append) -> AppendRowsRequest {
         let bytes = append.parts().concat();

@@ -27,14 +27,13 @@ use super::append::{Append, Connection};
 use super::descriptor::writer_schema;
 use super::errors::{CallError, Verdict};
 use crate::config::TableId;
-use crate::pipeline::Batch;
+use crate::record::Position;
 use crate::retry::Backoff;
 use crate::row::TableSchema;
 use crate::sink::dead_letter::DeadLetters;
 use crate::sink::{
-    Command, Lane, LaneMode, Report, Reports, Reread, SinkError, StreamName, Writer,
+    Batch, Command, Lane, LaneMode, Report, Reports, Reread, SinkError, StreamName, Writer,
 };
-use crate::source::Position;
 
 /// An append that is not answered for so long never will be (seen with other clients: a connection
 /// that takes requests and answers none).

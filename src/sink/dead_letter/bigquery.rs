@@ -12,7 +12,7 @@ use tonic::transport::Channel;
 use super::{About, headers_json};
 use crate::clock::Clock;
 use crate::config::TableId;
-use crate::pipeline::DeadLetter;
+use crate::record::DeadLetter;
 use crate::retry::Backoff;
 use crate::row::{Column, ColumnType, RowBuffer, TableSchema};
 use crate::sink::SinkError;

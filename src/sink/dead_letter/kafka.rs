@@ -9,7 +9,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 
 use super::About;
-use crate::pipeline::DeadLetter;
+use crate::record::DeadLetter;
 use crate::retry::Backoff;
 use crate::sink::SinkError;
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rdkafka::config::ClientConfig;
 
 use crate::config::TableId;
-use crate::pipeline::DeadLetter;
+use crate::record::DeadLetter;
 use crate::sink::SinkError;
 use crate::sink::bigquery::BigQuery;
 

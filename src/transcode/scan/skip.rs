@@ -1,7 +1,7 @@
 //! Values passed over whole: of no interest, or kept as the text they are.
 
 use super::Scanner;
-use crate::pipeline::Reason;
+use crate::record::Reason;
 use crate::transcode::fault::{Fault, Walked};
 use crate::transcode::names::digest;
 use crate::transcode::text::Text;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::support::{Became, Setup};
 use crate::config::RowLayout;
 use crate::contract::Discriminator;
-use crate::source::NoHeaders;
+use crate::record::NoHeaders;
 
 /// The JSON Schema of a field: typed, converted, free, with further rules, nested.
 fn schema() -> impl Strategy<Value = Value> {

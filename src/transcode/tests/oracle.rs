@@ -12,9 +12,8 @@ use super::plain::Plain;
 use super::scalar::{self, is_whole};
 use crate::config::RowLayout;
 use crate::contract::Discriminator;
-use crate::pipeline::Reason;
+use crate::record::{Event, Reason};
 use crate::row::{Column, ColumnType, Mode, TableSchema};
-use crate::source::Event;
 
 /// What must become of a record.
 #[derive(Debug, PartialEq)]

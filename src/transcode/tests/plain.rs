@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use super::Members;
 use super::grammar::is_json;
-use crate::pipeline::Reason;
+use crate::record::Reason;
 use crate::transcode::scan::MAX_DEPTH;
 
 /// Numbers as written; of repeated keys the last, in its place.

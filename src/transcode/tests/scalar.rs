@@ -4,7 +4,7 @@ use base64::Engine;
 
 use super::descriptor::Cell;
 use super::values::plain_decimal_of;
-use crate::pipeline::Reason;
+use crate::record::Reason;
 use crate::row::ColumnType;
 
 /// What a number's or a string's text becomes in a column.

@@ -6,9 +6,8 @@ use super::descriptor::{Cell, decode};
 use super::oracle::{Oracle, Verdict};
 use crate::config::RowLayout;
 use crate::contract::{self, Contract, Discriminator};
-use crate::pipeline::{Rejection, Transcoded};
+use crate::record::{Event, HeaderList, NoHeaders, Position, Rejection, Transcoded};
 use crate::row::{RowBuffer, TableSchema};
-use crate::source::{Event, HeaderList, NoHeaders, Position};
 use crate::transcode::{Plan, PlanOptions};
 
 /// 2026-11-21 10:00:00 UTC.

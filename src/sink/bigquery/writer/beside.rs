@@ -4,11 +4,10 @@
 use std::time::{Duration, Instant};
 
 use super::Task;
-use crate::pipeline::{BatchId, DeadLetter, Reason, Rejection};
+use crate::record::{DeadLetter, Position, Reason, Rejection};
 use crate::retry::Backoff;
 use crate::sink::bigquery::errors::Verdict;
-use crate::sink::{Report, StreamName, StreamPlace};
-use crate::source::Position;
+use crate::sink::{BatchId, Report, StreamName, StreamPlace};
 
 /// What ran beside the loop and came to its end.
 pub(super) enum Beside {

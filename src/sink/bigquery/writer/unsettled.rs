@@ -5,10 +5,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::pipeline::{BatchId, Reason};
+use crate::record::{Position, Reason};
+
 use crate::row::RowBuffer;
-use crate::sink::{Report, StreamName, StreamPlace};
-use crate::source::Position;
+use crate::sink::{BatchId, Report, StreamName, StreamPlace};
 
 /// Requests on their way at once: what a lost connection makes us send again.
 const PIPELINED: usize = 16;

@@ -17,11 +17,10 @@ use prometheus_client::registry::Registry;
 use super::*;
 use crate::clock::Clock;
 use crate::config::{Endpoint, Guarantee, RowLayout, WriteSettings};
-use crate::pipeline::{BatchId, DeadLetter, Reason, Rejection, Span};
+use crate::record::{DeadLetter, Offset, Partition, Reason, Rejection};
 use crate::row::{Column, ColumnType, RowBuffer};
-use crate::sink::StreamPlace;
 use crate::sink::dead_letter::About;
-use crate::source::{Offset, Partition};
+use crate::sink::{BatchId, Span, StreamPlace};
 use crate::telemetry::Metrics;
 use fake::{Fake, Fault, Letter};
 

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::descriptor::Cell;
 use super::plain::Plain;
 use super::support::{Became, Fixture, Setup};
-use crate::pipeline::Reason;
+use crate::record::Reason;
 
 pub(super) fn delivery() -> Setup {
     let booked = json!({

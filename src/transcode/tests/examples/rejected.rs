@@ -3,9 +3,8 @@
 use serde_json::json as schema;
 
 use super::{booked, cell, delivery, json, rejected, row, text};
-use crate::pipeline::{Reason, Transcoded};
+use crate::record::{Event, NoHeaders, Position, Reason, Transcoded};
 use crate::row::RowBuffer;
-use crate::source::{Event, NoHeaders, Position};
 use crate::transcode::scan::MAX_DEPTH;
 use crate::transcode::tests::descriptor::Cell;
 use crate::transcode::tests::support::{Became, Setup};

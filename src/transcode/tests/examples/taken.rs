@@ -5,8 +5,7 @@ use serde_json::json as schema;
 use super::{booked, cell, delivery, json, rejected, row, text};
 use crate::config::RowLayout;
 use crate::contract::Discriminator;
-use crate::pipeline::Reason;
-use crate::source::{Event, NoHeaders, Position};
+use crate::record::{Event, NoHeaders, Position, Reason};
 use crate::transcode::tests::descriptor::Cell;
 use crate::transcode::tests::support::{Became, NOW, Setup};
 

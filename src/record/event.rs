@@ -1,6 +1,6 @@
 //! One record as the consumer thread sees it: borrowed from librdkafka, never copied.
 
-use super::Position;
+use super::position::Position;
 
 /// A record of the topic.
 #[derive(Clone, Copy)]

@@ -1,8 +1,7 @@
 //! A batch: what one append carries, and the offsets it settles.
 
-use super::DeadLetter;
+use crate::record::{DeadLetter, Offset, Partition};
 use crate::row::RowBuffer;
-use crate::source::{Offset, Partition};
 
 /// Number of a batch in its process, rising.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

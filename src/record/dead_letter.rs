@@ -1,0 +1,69 @@
+//! A rejected record, with everything needed to inspect it and send it again.
+
+use sha2::{Digest, Sha256};
+
+use super::event::Event;
+use super::outcome::Rejection;
+use super::position::Position;
+
+/// A rejected record on its way to the dead letters, with all a person needs to send it again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    pub at: Position,
+    pub timestamp_ms: Option<i64>,
+    pub key: Option<Vec<u8>>,
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
+    /// The first MiB of the value.
+    pub value: Option<Vec<u8>>,
+    /// Bytes of the whole value.
+    pub value_bytes: u64,
+    /// SHA-256 of the whole value, lower-case hex.
+    pub value_sha256: String,
+    pub rejection: Rejection,
+}
+
+/// How much of a value a dead letter keeps: enough to read it, and far below an append's limit.
+const KEPT_BYTES: usize = 1 << 20;
+
+impl DeadLetter {
+    /// Keeps the first MiB of the value, its length and its SHA-256.
+    pub fn new(
+        at: Position,
+        timestamp_ms: Option<i64>,
+        key: Option<&[u8]>,
+        headers: Vec<(String, Option<Vec<u8>>)>,
+        value: Option<&[u8]>,
+        rejection: Rejection,
+    ) -> Self {
+        let whole = value.unwrap_or_default();
+        Self {
+            at,
+            timestamp_ms,
+            key: key.map(<[u8]>::to_vec),
+            headers,
+            value: value.map(|value| value[..value.len().min(KEPT_BYTES)].to_vec()),
+            value_bytes: whole.len() as u64,
+            value_sha256: Sha256::digest(whole).iter().map(|byte| format!("{byte:02x}")).collect(),
+            rejection,
+        }
+    }
+
+    pub fn of(event: &Event<'_>, rejection: Rejection) -> Self {
+        let headers = (0..event.headers.len())
+            .map(|index| event.headers.get(index))
+            .map(|(name, value)| (name.to_owned(), value.map(<[u8]>::to_vec)))
+            .collect();
+        Self::new(event.at, event.timestamp_ms, event.key, headers, event.value, rejection)
+    }
+
+    /// Bytes it holds in memory, for the bound on what is in flight.
+    pub fn bytes(&self) -> usize {
+        let headers = self.headers.iter().map(|(name, value)| {
+            name.len() + value.as_ref().map_or(0, Vec::len) + size_of::<(String, Option<Vec<u8>>)>()
+        });
+        size_of::<Self>()
+            + self.key.as_ref().map_or(0, Vec::len)
+            + self.value.as_ref().map_or(0, Vec::len)
+            + headers.sum::<usize>()
+    }
+}

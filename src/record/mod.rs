@@ -1,0 +1,15 @@
+//! The shared vocabulary: where a record stands, what it holds, and what becomes of it.
+//!
+//! This module depends on no other module of the program.
+
+mod dead_letter;
+mod event;
+mod outcome;
+mod position;
+mod reason;
+
+pub use dead_letter::DeadLetter;
+pub use event::{Event, HeaderList, NoHeaders};
+pub use outcome::{Rejection, Transcoded};
+pub use position::{Offset, Partition, Position};
+pub use reason::Reason;
