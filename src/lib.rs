@@ -14,6 +14,7 @@
 #[cfg(not(any(feature = "bundled-librdkafka", feature = "system-librdkafka")))]
 compile_error!("choose librdkafka: the feature `bundled-librdkafka` or `system-librdkafka`");
 
+pub mod app;
 pub mod cli;
 pub mod config;
 pub mod contract;
@@ -30,3 +31,4 @@ pub mod transcode;
 pub mod clock;
 pub mod retry;
 pub mod shutdown;
+pub mod stop;

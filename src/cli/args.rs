@@ -7,6 +7,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};
 
 use super::version;
+use crate::app::LOCAL_STORE;
 use crate::config::{Inputs, keys};
 
 const STYLES: Styles = Styles::styled()
@@ -155,9 +156,6 @@ pub enum LocalCommand {
     /// Print the visible rows of a table of the embedded BigQuery
     Rows(LocalRows),
 }
-
-/// Where the embedded BigQuery keeps its rows unless told otherwise.
-pub const LOCAL_STORE: &str = ".local/bigquery.sqlite";
 
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = local_bigquery_help())]

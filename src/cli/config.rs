@@ -5,25 +5,23 @@ use std::io::{IsTerminal, Write};
 use comfy_table::{ContentArrangement, Table, presets};
 
 use super::args::ConfigArgs;
-use super::{Exit, Failure};
+use super::failure::{Exit, Failure};
+use crate::app::{Domain, DomainError, RowOptions};
 use crate::config::keys::{IMPORT_PATH, Key, PARTITION_BY};
 use crate::config::{Complaint, ContractSettings, Resolved, Rows, load_and_check};
-use crate::contract::{self, Contract};
-use crate::row::TableSchema;
-use crate::transcode::{Plan, PlanOptions};
 
 const HEAD: [&str; 4] = ["key", "value", "layer", "place"];
 
 /// Prints the settings on stdout; a configuration that would not run, or a contract that is
 /// wrong, is a failure that names every mistake.
 pub fn config(args: &ConfigArgs) -> Result<(), Failure> {
-    let mut contract = None;
+    let mut domain = None;
     let loaded =
         load_and_check(&args.domain, &args.layers.inputs(), &mut |settings, rows| match check(
             settings, rows,
         ) {
             Ok(checked) => {
-                contract = Some(checked);
+                domain = Some(checked);
                 Vec::new()
             }
             Err(complaints) => complaints,
@@ -31,7 +29,7 @@ pub fn config(args: &ConfigArgs) -> Result<(), Failure> {
         .map_err(Failure::configuration)?;
     let mut stdout = std::io::stdout().lock();
     let page = if stdout.is_terminal() { table(&loaded.resolved) } else { text(&loaded.resolved) };
-    let outcome = contract.map_or(String::new(), |(contract, columns)| {
+    let outcome = domain.map_or(String::new(), |Domain { contract, columns, .. }| {
         format!(
             "{} reads {} ({} event types, {}) and writes {} columns to {}\n",
             loaded.settings.domain,
@@ -51,31 +49,24 @@ pub fn config(args: &ConfigArgs) -> Result<(), Failure> {
         .map_err(|error| Failure::new(Exit::Stopped, "print the settings").source(error))
 }
 
-/// The contract and the columns that follow from it, or all that is wrong with them.
-fn check(
-    settings: &ContractSettings,
-    rows: &Rows,
-) -> Result<(Contract, TableSchema), Vec<Complaint>> {
-    let contract = contract::load(&settings.dir, &settings.import_path, &settings.import_object)
-        .map_err(complaints)?;
-    let columns = contract.table_schema(rows.layout, &rows.partition_by).map_err(complaints)?;
-    let options = PlanOptions {
-        topic: contract.topic.clone(),
-        ignore: settings.ignore_events.clone(),
-        layout: rows.layout,
-        partition_by: rows.partition_by.clone(),
-        // No record is read here.
-        max_row_bytes: usize::MAX,
-    };
-    match Plan::compile(&contract, &columns, options) {
-        Ok(_) => Ok((contract, columns)),
-        Err(error) => Err(vec![complaint(&IMPORT_PATH, error.to_string())]),
-    }
+/// The domain, or all that is wrong with its contract.
+fn check(settings: &ContractSettings, rows: &Rows) -> Result<Domain, Vec<Complaint>> {
+    let options = RowOptions::new(settings, rows.layout, &rows.partition_by);
+    let domain = Domain::load(settings, options).map_err(complaints)?;
+    domain.plan(&domain.columns).map_err(complaints)?;
+    Ok(domain)
 }
 
-fn complaints(error: contract::ContractError) -> Vec<Complaint> {
-    error
-        .mistakes
+fn complaints(error: DomainError) -> Vec<Complaint> {
+    let mistakes = match error {
+        DomainError::Contract { source, .. } | DomainError::Columns { source, .. } => {
+            source.mistakes
+        }
+        DomainError::Plan { source, .. } => {
+            return vec![complaint(&IMPORT_PATH, source.to_string())];
+        }
+    };
+    mistakes
         .into_iter()
         .map(|mistake| match mistake.place.as_str() {
             "PARTITION_BY" => complaint(&PARTITION_BY, mistake.what),

@@ -4,7 +4,9 @@ use std::error::Error;
 use std::fmt;
 use std::process::ExitCode;
 
+use crate::app::{AppError, DomainError};
 use crate::config::Mistakes;
+use crate::stop::Stop;
 
 /// Exit codes other than 0; `docs/reference/exit-codes.md` documents them. 130 is set by the
 /// second signal itself.
@@ -75,5 +77,29 @@ impl fmt::Display for Failure {
             Some(hint) => write!(f, "\n\nhint: {hint}"),
             None => Ok(()),
         }
+    }
+}
+
+impl From<Stop> for Failure {
+    fn from(stop: Stop) -> Self {
+        let failure = Self::stopped(stop.what, stop.hint);
+        Self { source: stop.source, ..failure }
+    }
+}
+
+impl From<AppError> for Failure {
+    fn from(error: AppError) -> Self {
+        match error {
+            AppError::Configuration { what, hint, source } => {
+                Self { exit: Exit::Configuration, what, source, hint }
+            }
+            AppError::Stop(stop) => stop.into(),
+        }
+    }
+}
+
+impl From<DomainError> for Failure {
+    fn from(error: DomainError) -> Self {
+        AppError::from(error).into()
     }
 }

@@ -20,14 +20,13 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::args::ProduceArgs;
-use super::{Exit, Failure};
+use super::failure::{Exit, Failure};
+use crate::app::Domain;
 use crate::clock::Clock;
-use crate::config::{Broker, RowLayout, Settings};
-use crate::contract::Contract;
+use crate::config::{Broker, Settings};
 use crate::record::{Event, Position, Transcoded};
 use crate::row::RowBuffer;
 use crate::source::client;
-use crate::transcode::{Plan, PlanOptions};
 
 /// Bad lines that are printed; the count tells of the rest.
 const SHOWN: usize = 20;
@@ -50,14 +49,15 @@ struct Record {
 /// Publishes the lines; answers once every one of them is on the broker.
 pub async fn produce(args: ProduceArgs, settings: Settings) -> Result<(), Failure> {
     let servers = target(&args, &settings)?;
-    let contract = super::run::load(&settings)?;
+    let domain = Domain::of(&settings)?;
     let records = records(&read(&args.file)?, args.envelope)?;
     if !args.no_validate {
-        check(&records, &settings, &contract)?;
+        check(&records, &domain)?;
     }
-    publish(&records, &settings, &servers, &contract.topic).await?;
+    let topic = &domain.contract.topic;
+    publish(&records, &settings, &servers, topic).await?;
     let environment = &settings.consume.environment;
-    println!("published {} events to {} ({environment})", records.len(), contract.topic);
+    println!("published {} events to {} ({environment})", records.len(), topic);
     Ok(())
 }
 
@@ -163,24 +163,9 @@ fn unwrap(line: &[u8], number: usize) -> Result<Record, String> {
     })
 }
 
-/// Runs every record through the transcoder, as a consumer of this contract would.
-fn check(records: &[Record], settings: &Settings, contract: &Contract) -> Result<(), Failure> {
-    let configuration = |error: Box<dyn std::error::Error + Send + Sync>| {
-        Failure::new(Exit::Configuration, format!("compile the contract {}", contract.id))
-            .source(error)
-    };
-    let table = contract
-        .table_schema(RowLayout::Columns, "_ingested_at")
-        .map_err(|error| configuration(error.into()))?;
-    let options = PlanOptions {
-        topic: contract.topic.clone(),
-        ignore: settings.contract.ignore_events.clone(),
-        layout: RowLayout::Columns,
-        partition_by: "_ingested_at".to_owned(),
-        max_row_bytes: super::run::LARGEST_ROW,
-    };
-    let mut plan =
-        Plan::compile(contract, &table, options).map_err(|error| configuration(error.into()))?;
+/// Runs every record through the transcoder, as the domain's consumer would.
+fn check(records: &[Record], domain: &Domain) -> Result<(), Failure> {
+    let mut plan = domain.plan(&domain.columns)?;
     let now = Clock::System.now_micros();
     let mut wrong = Vec::new();
     for record in records {
@@ -191,7 +176,7 @@ fn check(records: &[Record], settings: &Settings, contract: &Contract) -> Result
             value: record.value.as_deref(),
             headers: &record.headers,
         };
-        // The rows themselves are of no interest here.
+        // The row itself is not needed.
         if let Transcoded::Rejected(why) = plan.transcode(&event, now, &mut RowBuffer::default()) {
             wrong.push(format!("line {}: {}: {}", record.line, why.reason.code(), why.detail));
         }

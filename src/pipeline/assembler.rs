@@ -1,22 +1,24 @@
-//! Puts outcomes together into batches: by bytes, rows and age, one open batch a lane.
+//! Gathers rows and dead letters into batches: one open batch a lane, which ends by bytes, rows or
+//! age.
 
 use std::time::{Duration, Instant};
 
-use crate::config::{Guarantee, Limits};
+use crate::config::Limits;
 use crate::record::{DeadLetter, Offset, Partition, Position};
 use crate::row::RowBuffer;
-use crate::sink::{Batch, BatchId, Span};
+use crate::sink::{Batch, BatchId, Durability, Span};
 
 /// The open batches of all lanes.
 pub struct Assembler {
     per_partition: bool,
+    /// Limits of one batch.
     bytes: usize,
     rows: usize,
     age: Duration,
-    /// Indexed by partition in exactly-once, index 0 alone in at-least-once.
+    /// By partition where each has its lane; index 0 alone where one lane serves all.
     lanes: Vec<Option<OpenBatch>>,
-    /// Bytes of each lane's last batch: the next one begins with as much room, so that a steady
-    /// flow neither copies while it grows nor leaves holes of every size behind.
+    /// Bytes of each lane's last batch. The next batch begins with this capacity, so that a steady
+    /// flow neither copies while its batches grow nor fragments the heap.
     sizes: Vec<usize>,
     next: u64,
 }
@@ -26,17 +28,17 @@ pub struct OpenBatch {
     batch: Batch,
     opened: Instant,
     letter_bytes: usize,
-    /// Index of each partition's span in `batch.spans`, so that a record of any of a thousand
-    /// partitions finds its own without a search.
+    /// Index of each partition's span in `batch.spans`: with a thousand partitions a search for
+    /// every record would cost too much.
     span_of: Vec<u32>,
 }
 
 const NO_SPAN: u32 = u32::MAX;
 
 impl Assembler {
-    pub fn new(guarantee: Guarantee, limits: &Limits) -> Self {
+    pub fn new(durability: Durability, limits: &Limits) -> Self {
         Self {
-            per_partition: matches!(guarantee, Guarantee::ExactlyOnce),
+            per_partition: durability.has_lane_per_partition(),
             bytes: limits.batch_bytes,
             rows: limits.batch_rows,
             age: limits.batch_age,
@@ -46,7 +48,7 @@ impl Assembler {
         }
     }
 
-    /// The open batch that takes records of this partition.
+    /// The open batch for records of this partition.
     pub fn batch_for(&mut self, partition: Partition, now: Instant) -> &mut OpenBatch {
         let index = self.index(partition);
         if self.lanes.len() <= index {
@@ -70,7 +72,7 @@ impl Assembler {
         })
     }
 
-    /// Takes the partition's batch out if it is full.
+    /// Removes and returns the partition's batch if it is full.
     pub fn take_full(&mut self, partition: Partition) -> Option<Batch> {
         let index = self.index(partition);
         let (bytes, rows) = (self.bytes, self.rows);
@@ -86,14 +88,14 @@ impl Assembler {
         Some(batch)
     }
 
-    /// Takes every batch out that is older than the limit; all of them with `now` absent.
-    pub fn take_ripe(&mut self, now: Option<Instant>) -> Vec<Batch> {
+    /// Removes and returns the batches that have reached the age limit.
+    pub fn take_due(&mut self, now: Instant) -> Vec<Batch> {
         let age = self.age;
-        let ripe = |open: &OpenBatch| now.is_none_or(|now| now - open.opened >= age);
+        let due = |open: &OpenBatch| now - open.opened >= age;
         self.lanes
             .iter_mut()
             .zip(&mut self.sizes)
-            .filter(|(lane, _)| lane.as_ref().is_some_and(ripe))
+            .filter(|(lane, _)| lane.as_ref().is_some_and(due))
             .filter_map(|(lane, size)| {
                 let batch = lane.take()?.batch;
                 *size = batch.rows.bytes();
@@ -102,7 +104,7 @@ impl Assembler {
             .collect()
     }
 
-    /// Takes the batch out that holds this partition's records, if there is one.
+    /// Removes and returns the open batch of the partition's lane, if there is one.
     pub fn take(&mut self, partition: Partition) -> Option<Batch> {
         let index = self.index(partition);
         self.lanes.get_mut(index)?.take().map(|open| open.batch)
@@ -121,7 +123,7 @@ impl Assembler {
         self.lanes.iter().flatten().map(OpenBatch::bytes).sum()
     }
 
-    /// When the oldest open batch has to go.
+    /// When the oldest open batch reaches the age limit.
     pub fn deadline(&self) -> Option<Instant> {
         self.lanes.iter().flatten().map(|open| open.opened + self.age).min()
     }
@@ -141,7 +143,7 @@ impl OpenBatch {
         self.batch.letters.push(letter);
     }
 
-    /// Notes that the batch now covers this record, whatever became of it.
+    /// Extends the batch's spans by this record, whatever became of it.
     pub fn cover(&mut self, at: Position) {
         match self.span(at.partition) {
             Some(index) => self.batch.spans[index].next = at.offset.next(),
@@ -173,12 +175,14 @@ impl OpenBatch {
 mod tests {
     use super::*;
 
+    const AGE: Duration = Duration::from_millis(20);
+
     fn limits() -> Limits {
         Limits {
             in_flight_bytes: 1 << 20,
             batch_bytes: 100,
             batch_rows: 3,
-            batch_age: Duration::from_millis(20),
+            batch_age: AGE,
             commit_interval: Duration::ZERO,
             drain: Duration::from_secs(1),
         }
@@ -196,14 +200,16 @@ mod tests {
     }
 
     #[test]
-    fn exactly_once_keeps_partitions_apart_and_at_least_once_puts_them_together() {
+    fn partitions_share_a_batch_only_where_they_share_a_lane() {
         let now = Instant::now();
-        for (guarantee, batches) in [(Guarantee::ExactlyOnce, 2), (Guarantee::AtLeastOnce, 1)] {
-            let mut assembler = Assembler::new(guarantee, &limits());
+        for (durability, batches) in
+            [(Durability::Promised, 2), (Durability::Stored, 2), (Durability::Visible, 1)]
+        {
+            let mut assembler = Assembler::new(durability, &limits());
             put(&mut assembler, 5, 10, 1, now);
             put(&mut assembler, 0, 3, 1, now);
             put(&mut assembler, 5, 12, 1, now);
-            let taken = assembler.take_ripe(None);
+            let taken = assembler.take_due(now + AGE);
             assert_eq!(taken.len(), batches);
             let mut spans: Vec<Span> = taken.into_iter().flat_map(|batch| batch.spans).collect();
             spans.sort_by_key(|span| span.partition);
@@ -220,7 +226,7 @@ mod tests {
     #[test]
     fn a_batch_ends_by_rows_bytes_or_age() {
         let now = Instant::now();
-        let mut assembler = Assembler::new(Guarantee::ExactlyOnce, &limits());
+        let mut assembler = Assembler::new(Durability::Promised, &limits());
         put(&mut assembler, 0, 0, 1, now);
         put(&mut assembler, 0, 1, 1, now);
         assert!(assembler.take_full(Partition(0)).is_none());
@@ -229,7 +235,7 @@ mod tests {
         put(&mut assembler, 0, 3, 120, now);
         assert!(assembler.take_full(Partition(0)).is_some());
         put(&mut assembler, 1, 0, 1, now);
-        assert!(assembler.take_ripe(Some(now)).is_empty());
-        assert_eq!(assembler.take_ripe(Some(now + Duration::from_millis(20))).len(), 1);
+        assert!(assembler.take_due(now).is_empty());
+        assert_eq!(assembler.take_due(now + AGE).len(), 1);
     }
 }

@@ -1,25 +1,25 @@
 //! The ledger: how far each partition has settled, and so what may be committed.
 //!
 //! Every batch opens its spans in offset order; they settle in any order. Only the contiguous
-//! settled head is ever offered for a commit, so nothing overtakes an unwritten row. In
-//! exactly-once the head also stops where the rows move to another write stream, until the rows of
-//! the stream before it are visible: one commit's metadata can name one stream only.
+//! settled head is ever offered for a commit, so nothing overtakes an unwritten row. A commit's
+//! metadata can name one series of promises only. So the head also stops where the rows move to
+//! another series, until the rows of the series before it are visible.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use crate::record::{Offset, Partition};
-use crate::sink::{BatchId, Span, StreamName, StreamPlace};
+use crate::sink::{BatchId, Promise, Span};
 
 /// What a commit says of one partition: everything before `offset` is settled, and `promise`, where
 /// there is one, names the rows that are durable but not yet visible.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommitPoint {
     pub offset: Offset,
-    pub promise: Option<StreamPlace>,
+    pub promise: Option<Promise>,
 }
 
-/// The books of all partitions this instance owns.
+/// The accounts of all partitions that this instance owns.
 #[derive(Debug, Default)]
 pub struct Ledger {
     partitions: BTreeMap<Partition, Account>,
@@ -29,16 +29,16 @@ pub struct Ledger {
 struct Account {
     /// Batches not yet committed, in offset order.
     open: VecDeque<Entry>,
-    /// End of the last settled head that was committed.
+    /// The last acknowledged commit.
     committed: CommitPoint,
-    /// A flush was ordered and not yet acknowledged.
-    flush_due: Option<StreamPlace>,
-    /// Rows of the current stream known to be visible.
-    visible: Option<StreamPlace>,
-    /// The previous owner's rows are visible: a commit may replace its metadata.
-    recovered: bool,
-    /// A stream that the last commit no longer named, once that commit is acknowledged.
-    retired: Option<StreamName>,
+    /// Ordered to be flushed and not yet acknowledged.
+    flush_due: Option<Promise>,
+    /// The rows of the current series that are known to be visible.
+    visible: Option<Promise>,
+    /// What the owner before promised is visible, so a commit may replace its metadata.
+    ready: bool,
+    /// A promise whose series the last acknowledged commit stopped naming.
+    retired: Option<Promise>,
 }
 
 #[derive(Debug)]
@@ -51,35 +51,50 @@ struct Entry {
 
 #[derive(Debug, Clone)]
 struct Settled {
-    place: Option<StreamPlace>,
+    promise: Option<Promise>,
 }
 
+/// Below the number of every batch.
+const NO_BATCH: BatchId = BatchId(0);
+
 impl Ledger {
-    /// Takes a partition on at its committed offset. Nothing of it may be committed before
-    /// [`Ledger::recovered`]; `promise` is what the committed metadata names.
-    pub fn assign(&mut self, partition: Partition, start: Offset, promise: Option<StreamPlace>) {
+    /// Takes a partition on at its committed offset. Nothing of it is committed before
+    /// [`Ledger::ready`]; `promise` is what the committed metadata names.
+    pub fn assign(&mut self, partition: Partition, start: Offset, promise: Option<Promise>) {
         let account = Account {
             open: VecDeque::new(),
             committed: CommitPoint { offset: start, promise },
             flush_due: None,
             visible: None,
-            recovered: false,
+            ready: false,
             retired: None,
         };
         self.partitions.insert(partition, account);
     }
 
-    pub fn recovered(&mut self, partition: Partition) {
-        if let Some(account) = self.partitions.get_mut(&partition) {
-            account.recovered = true;
+    /// The partition may be committed from here on. A sink that keeps the offset itself says where
+    /// to resume; where the group's offset differs, it is to be committed too.
+    pub fn ready(&mut self, partition: Partition, resume: Option<Offset>) {
+        let Some(account) = self.partitions.get_mut(&partition) else { return };
+        account.ready = true;
+        if let Some(next) = resume.filter(|next| *next != account.committed.offset) {
+            let settled = Some(Settled { promise: None });
+            let opened = Instant::now();
+            account.open.push_front(Entry { batch: NO_BATCH, next, opened, settled });
         }
     }
 
-    pub fn is_recovered(&self, partition: Partition) -> bool {
-        self.partitions.get(&partition).is_some_and(|account| account.recovered)
+    pub fn is_ready(&self, partition: Partition) -> bool {
+        self.partitions.get(&partition).is_some_and(|account| account.ready)
     }
 
-    /// Forgets a partition: it belongs to someone else now.
+    /// The offset to read next, as long as nothing was read since the assignment.
+    pub fn start(&self, partition: Partition) -> Option<Offset> {
+        let account = self.partitions.get(&partition)?;
+        Some(account.open.front().map_or(account.committed.offset, |entry| entry.next))
+    }
+
+    /// Forgets a partition that somebody else owns now.
     pub fn release(&mut self, partition: Partition) {
         self.partitions.remove(&partition);
     }
@@ -92,7 +107,7 @@ impl Ledger {
         self.partitions.contains_key(&partition)
     }
 
-    /// Opens a span. Spans of a partition come in offset order, each where the last one ended or
+    /// Opens a span. Spans of a partition come in offset order, each where the one before ended or
     /// after a gap (compaction, transaction markers).
     pub fn open(&mut self, batch: BatchId, span: Span, now: Instant) {
         if let Some(account) = self.partitions.get_mut(&span.partition) {
@@ -101,11 +116,11 @@ impl Ledger {
     }
 
     /// Everything of the batch in this partition is acknowledged: rows, dead letters, ignored.
-    pub fn settle(&mut self, batch: BatchId, partition: Partition, place: Option<StreamPlace>) {
+    pub fn settle(&mut self, batch: BatchId, partition: Partition, promise: Option<Promise>) {
         let Some(account) = self.partitions.get_mut(&partition) else { return };
-        // Batches rise in number within a partition, so a late answer is found by bisection.
+        // Batches ascend within a partition, so a late report is found by bisection.
         if let Ok(index) = account.open.binary_search_by(|entry| entry.batch.cmp(&batch)) {
-            account.open[index].settled = Some(Settled { place });
+            account.open[index].settled = Some(Settled { promise });
         }
     }
 
@@ -114,56 +129,55 @@ impl Ledger {
         self.partitions.get(&partition)?.commit_point()
     }
 
-    /// A last commit once all is settled and visible: the same offset, no promise, so that the
-    /// next owner has nothing to flush and an old stream may be forgotten by BigQuery.
+    /// A last commit once all is settled and visible: the same offset without a promise. Then the
+    /// next owner has nothing to flush, and the sink may forget what the promise named.
     pub fn clean_point(&self, partition: Partition) -> Option<CommitPoint> {
         let account = self.partitions.get(&partition)?;
-        let idle = account.recovered && account.flush_due.is_none() && account.open.is_empty();
+        let idle = account.ready && account.flush_due.is_none() && account.open.is_empty();
         (idle && account.committed.promise.is_some())
             .then_some(CommitPoint { offset: account.committed.offset, promise: None })
     }
 
-    /// The broker acknowledged `point`; answers with the rows to flush.
-    pub fn committed(&mut self, partition: Partition, point: CommitPoint) -> Option<StreamPlace> {
+    /// The broker acknowledged `point`. Returns what to flush now.
+    pub fn committed(&mut self, partition: Partition, point: CommitPoint) -> Option<Promise> {
         let account = self.partitions.get_mut(&partition)?;
         while account.open.front().is_some_and(|entry| entry.next <= point.offset) {
             account.open.pop_front();
         }
-        let before = account.committed.promise.take().map(|promise| promise.stream);
-        let after = point.promise.as_ref().map(|promise| promise.stream.clone());
-        if before.is_some() && before != after {
-            account.retired = before;
+        if let Some(before) = account.committed.promise.take()
+            && !point.promise.as_ref().is_some_and(|after| after.is_of_series(&before))
+        {
+            account.retired = Some(before);
         }
         account.flush_due = point.promise.clone();
         account.committed = point;
         account.flush_due.clone()
     }
 
-    /// Rows up to `place` are visible.
-    pub fn flushed(&mut self, partition: Partition, place: StreamPlace) {
+    /// The promised rows are visible.
+    pub fn flushed(&mut self, partition: Partition, promise: Promise) {
         let Some(account) = self.partitions.get_mut(&partition) else { return };
-        if account.flush_due.as_ref() == Some(&place) {
+        if account.flush_due.as_ref() == Some(&promise) {
             account.flush_due = None;
-            account.visible = Some(place);
+            account.visible = Some(promise);
         }
     }
 
-    /// A stream that may be finalized, told once: no commit names it any more. The lane's current
-    /// stream comes out too once a clean commit dropped its name; the caller keeps that one open.
-    pub fn take_retired(&mut self, partition: Partition) -> Option<StreamName> {
+    /// Returns, once, a promise whose series the latest commit stopped naming.
+    pub fn take_retired(&mut self, partition: Partition) -> Option<Promise> {
         self.partitions.get_mut(&partition)?.retired.take()
     }
 
-    /// Offset up to which the partition is settled, committed and (as far as rows go) visible.
+    /// The offset up to which the partition is settled, committed and (as far as rows go) visible.
     pub fn finished(&self, partition: Partition) -> Option<Offset> {
         let account = self.partitions.get(&partition)?;
-        (account.recovered && account.flush_due.is_none()).then_some(account.committed.offset)
+        (account.ready && account.flush_due.is_none()).then_some(account.committed.offset)
     }
 
-    /// Nothing is open, committed but invisible, or unrecovered.
+    /// Nothing is open, committed but invisible, or waiting to become ready.
     pub fn is_idle(&self, partition: Partition) -> bool {
         self.partitions.get(&partition).is_none_or(|account| {
-            account.open.is_empty() && account.flush_due.is_none() && account.recovered
+            account.open.is_empty() && account.flush_due.is_none() && account.ready
         })
     }
 
@@ -179,27 +193,25 @@ impl Ledger {
 
 impl Account {
     fn commit_point(&self) -> Option<CommitPoint> {
-        if !self.recovered || self.flush_due.is_some() {
+        if !self.ready || self.flush_due.is_some() {
             return None;
         }
         let mut head: Option<CommitPoint> = None;
         for entry in &self.open {
             let Some(settled) = &entry.settled else { break };
-            let promise = settled.place.clone().filter(|place| !self.is_visible(place));
+            let promise = settled.promise.as_ref().filter(|promise| !self.is_visible(promise));
             let promised = head.as_ref().and_then(|point| point.promise.as_ref());
             let promise = match (promised, promise) {
-                (Some(before), Some(now)) if before.stream != now.stream => break,
-                (before, now) => now.or_else(|| before.cloned()),
+                (Some(before), Some(now)) if !now.is_of_series(before) => break,
+                (before, now) => now.or(before).cloned(),
             };
             head = Some(CommitPoint { offset: entry.next, promise });
         }
         head
     }
 
-    fn is_visible(&self, place: &StreamPlace) -> bool {
-        self.visible
-            .as_ref()
-            .is_some_and(|seen| seen.stream == place.stream && place.rows <= seen.rows)
+    fn is_visible(&self, promise: &Promise) -> bool {
+        self.visible.as_ref().is_some_and(|visible| visible.covers(promise))
     }
 }
 

@@ -7,11 +7,12 @@ use std::time::Instant;
 use proptest::prelude::*;
 
 use super::*;
+use crate::sink::SinkName;
 
 const P: Partition = Partition(0);
 
-fn place(stream: u8, rows: u64) -> StreamPlace {
-    StreamPlace { stream: StreamName(Arc::from(format!("s{stream}"))), rows }
+fn promise(series: u8, rows: u64) -> Promise {
+    Promise::new(SinkName("test"), Arc::from(format!("s{series}")), rows)
 }
 
 fn span(first: i64, next: i64) -> Span {
@@ -62,8 +63,8 @@ fn is_row(offset: i64) -> bool {
     offset % 7 < 4
 }
 
-fn number(stream: &StreamName) -> u8 {
-    stream.0[1..].parse().expect("a test stream")
+fn number(promise: &Promise) -> u8 {
+    promise.series()[1..].parse().expect("a test series")
 }
 
 proptest! {
@@ -76,12 +77,12 @@ proptest! {
     fn the_commit_point_never_passes_an_unsettled_offset(steps in prop::collection::vec(step(), 1..80)) {
         let mut ledger = Ledger::default();
         let mut world = World::default();
-        let (mut stream, mut batch, mut next) = (0u8, 0u64, 0i64);
-        let mut pending: Vec<(BatchId, i64, i64, Option<StreamPlace>)> = Vec::new();
+        let (mut stream, mut batch, mut next) = (0u8, 1u64, 0i64);
+        let mut pending: Vec<(BatchId, i64, i64, Option<Promise>)> = Vec::new();
         let mut committed = CommitPoint { offset: Offset(0), promise: None };
-        let mut due: Option<StreamPlace> = None;
+        let mut due: Option<Promise> = None;
         ledger.assign(P, Offset(0), None);
-        ledger.recovered(P);
+        ledger.ready(P, None);
         for step in steps {
             match step {
                 Step::Open { offsets, fresh } => {
@@ -89,7 +90,7 @@ proptest! {
                     let entry = world.streams.entry(stream).or_default();
                     entry.0.extend((next..next + offsets).filter(|offset| is_row(*offset)));
                     let total = entry.0.len() as u64;
-                    let at = (total > 0).then(|| place(stream, total));
+                    let at = (total > 0).then(|| promise(stream, total));
                     ledger.open(BatchId(batch), span(next, next + offsets), Instant::now());
                     pending.push((BatchId(batch), next, next + offsets, at));
                     for offset in next..next + offsets { world.settled.insert(offset, false); }
@@ -109,7 +110,7 @@ proptest! {
                     }
                     let seen = world.visible();
                     let promised: Vec<i64> = point.promise.iter().flat_map(|p| {
-                        world.streams[&number(&p.stream)].0[..p.rows as usize].to_vec()
+                        world.streams[&number(p)].0[..p.rows() as usize].to_vec()
                     }).collect();
                     for rows in world.streams.values().map(|(rows, _)| rows) {
                         for offset in rows.iter().filter(|o| **o < point.offset.0) {
@@ -123,8 +124,8 @@ proptest! {
                     due = ledger.committed(P, point);
                 },
                 Step::Flush => if let Some(at) = due.take() {
-                    let rows = &mut world.streams.get_mut(&number(&at.stream)).expect("stream").1;
-                    *rows = (*rows).max(at.rows);
+                    let rows = &mut world.streams.get_mut(&number(&at)).expect("stream").1;
+                    *rows = (*rows).max(at.rows());
                     ledger.flushed(P, at);
                 },
                 Step::Revoke => {
@@ -132,8 +133,8 @@ proptest! {
                     prop_assert!(ledger.commit_point(P).is_none());
                     // The next owner: flush what the metadata names, a new stream, resume.
                     if let Some(at) = &committed.promise {
-                        let rows = &mut world.streams.get_mut(&number(&at.stream)).expect("stream").1;
-                        *rows = (*rows).max(at.rows);
+                        let rows = &mut world.streams.get_mut(&number(at)).expect("stream").1;
+                        *rows = (*rows).max(at.rows());
                     }
                     due = None;
                     stream += 1;
@@ -142,7 +143,7 @@ proptest! {
                     world.settled.retain(|offset, _| *offset < next);
                     ledger.assign(P, committed.offset, committed.promise.clone());
                     prop_assert!(ledger.commit_point(P).is_none());
-                    ledger.recovered(P);
+                    ledger.ready(P, None);
                 }
             }
             let mut seen = world.visible();
@@ -156,7 +157,7 @@ proptest! {
 fn an_ignored_span_advances_the_head_without_a_promise() {
     let mut ledger = Ledger::default();
     ledger.assign(P, Offset(5), None);
-    ledger.recovered(P);
+    ledger.ready(P, None);
     ledger.open(BatchId(1), span(5, 9), Instant::now());
     assert_eq!(ledger.commit_point(P), None);
     ledger.settle(BatchId(1), P, None);
@@ -164,43 +165,43 @@ fn an_ignored_span_advances_the_head_without_a_promise() {
 }
 
 #[test]
-fn nothing_is_committed_before_the_recovery() {
+fn nothing_is_committed_before_the_partition_is_ready() {
     let mut ledger = Ledger::default();
-    ledger.assign(P, Offset(0), Some(place(7, 3)));
+    ledger.assign(P, Offset(0), Some(promise(7, 3)));
     ledger.open(BatchId(1), span(0, 1), Instant::now());
-    ledger.settle(BatchId(1), P, Some(place(8, 1)));
+    ledger.settle(BatchId(1), P, Some(promise(8, 1)));
     assert_eq!(ledger.commit_point(P), None);
-    ledger.recovered(P);
-    let point = ledger.commit_point(P).expect("recovered");
+    ledger.ready(P, None);
+    let point = ledger.commit_point(P).expect("ready");
     ledger.committed(P, point);
-    assert_eq!(ledger.take_retired(P), Some(place(7, 3).stream));
+    assert_eq!(ledger.take_retired(P), Some(promise(7, 3)));
 }
 
 #[test]
 fn the_head_stops_where_the_stream_changes_until_the_first_is_visible() {
     let mut ledger = Ledger::default();
     ledger.assign(P, Offset(0), None);
-    ledger.recovered(P);
+    ledger.ready(P, None);
     for (batch, stream) in [(1, 1), (2, 2)] {
         ledger.open(BatchId(batch), span(batch as i64 - 1, batch as i64), Instant::now());
-        ledger.settle(BatchId(batch), P, Some(place(stream, 1)));
+        ledger.settle(BatchId(batch), P, Some(promise(stream, 1)));
     }
     let first = ledger.commit_point(P).expect("first");
-    assert_eq!(first, CommitPoint { offset: Offset(1), promise: Some(place(1, 1)) });
+    assert_eq!(first, CommitPoint { offset: Offset(1), promise: Some(promise(1, 1)) });
     let flush = ledger.committed(P, first).expect("a flush");
     assert_eq!(ledger.commit_point(P), None);
     ledger.flushed(P, flush);
     let second = ledger.commit_point(P).expect("second");
-    assert_eq!(second, CommitPoint { offset: Offset(2), promise: Some(place(2, 1)) });
+    assert_eq!(second, CommitPoint { offset: Offset(2), promise: Some(promise(2, 1)) });
 }
 
 #[test]
 fn once_all_is_visible_a_clean_commit_drops_the_promise() {
     let mut ledger = Ledger::default();
     ledger.assign(P, Offset(0), None);
-    ledger.recovered(P);
+    ledger.ready(P, None);
     ledger.open(BatchId(1), span(0, 1), Instant::now());
-    ledger.settle(BatchId(1), P, Some(place(1, 1)));
+    ledger.settle(BatchId(1), P, Some(promise(1, 1)));
     let point = ledger.commit_point(P).expect("settled");
     let flush = ledger.committed(P, point).expect("a flush");
     assert_eq!(ledger.clean_point(P), None);
@@ -210,4 +211,24 @@ fn once_all_is_visible_a_clean_commit_drops_the_promise() {
     assert_eq!(ledger.committed(P, clean), None);
     assert_eq!(ledger.clean_point(P), None);
     assert!(ledger.is_idle(P));
+}
+
+/// A sink that stores the offset itself may be ahead of the group, or behind it after a restore.
+#[test]
+fn where_the_sink_resumes_is_committed_to_the_group_and_wins() {
+    for resume in [3, 8] {
+        let mut ledger = Ledger::default();
+        ledger.assign(P, Offset(5), None);
+        ledger.ready(P, Some(Offset(resume)));
+        assert_eq!(ledger.start(P), Some(Offset(resume)));
+        let point = ledger.commit_point(P).expect("differs from the group's");
+        assert_eq!(point, CommitPoint { offset: Offset(resume), promise: None });
+        assert_eq!(ledger.committed(P, point), None);
+        assert!(ledger.is_idle(P));
+        assert_eq!(ledger.finished(P), Some(Offset(resume)));
+    }
+    let mut ledger = Ledger::default();
+    ledger.assign(P, Offset(5), None);
+    ledger.ready(P, Some(Offset(5)));
+    assert_eq!((ledger.start(P), ledger.commit_point(P)), (Some(Offset(5)), None));
 }

@@ -1,18 +1,31 @@
 //! The chain from records to visible rows, and the ledger that says how far it has come.
 //!
-//! [`run`] opens sessions until one ends well; a `session` is one Kafka client's life, and its
-//! `turn` is the whole chain on one screen.
+//! ```text
+//! run ─► session ─► read: source ─► transcode ─► assembler        rebalances: session/assignment
+//!          turn  ─► settlement: lanes ─► sink ─► reports ─► ledger ─► offset commit ─► flush
+//!                ─► back_pressure: wait, pause, resume              end: catch_up
+//! ```
+//!
+//! [`run()`] opens sessions until one ends well. A session is one Kafka client's life; `turn` in
+//! session.rs is the whole chain on one screen. What is written where is the sink's business: the
+//! pipeline knows batches, reports and promises ([`crate::sink`]).
 
 mod assembler;
-mod assignment;
+mod back_pressure;
+mod catch_up;
+mod commit_metadata;
+mod ending;
 mod flow;
+mod lanes;
 mod ledger;
-mod runner;
+mod run;
 mod session;
-mod settle;
+mod settlement;
 mod summary;
+#[cfg(test)]
+mod tests;
 
 pub use flow::{Flow, Until};
 pub use ledger::{CommitPoint, Ledger};
-pub use runner::{Stop, run};
+pub use run::run;
 pub use summary::Summary;

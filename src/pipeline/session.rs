@@ -1,91 +1,43 @@
-//! One Kafka client's life: join, read, write, commit, leave. After a commit in doubt the session
-//! ends and the next one reads from the broker what happened; nothing is carried over.
+//! One Kafka client's life: join, read, write, commit, leave. A commit whose outcome is unknown ends
+//! the session; the next one reads from the broker what was committed, and nothing is carried over.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::mpsc::Receiver;
+mod assignment;
+
 use std::time::{Duration, Instant};
 
 use super::assembler::Assembler;
-use super::ledger::Ledger;
-use super::runner::{Stop, chain};
-use super::summary::Tally;
-use super::{Flow, Summary, Until};
-use crate::config::Guarantee;
+use super::back_pressure::{BackPressure, Pressure};
+use super::catch_up::CatchUp;
+use super::ending::{Break, Ending, Interruption};
+use super::flow::Flow;
+use super::settlement::Settlement;
+use super::summary::{Summary, Tally};
 use crate::record::{DeadLetter, Offset, Partition, Transcoded};
-use crate::sink::{Batch, BatchId, Command, Lane, Report, Reports, Span, StreamName, Writer};
+use crate::sink::Durability;
 use crate::source::{Committer, PollError, Polled, Source};
+use crate::stop::Stop;
 
-/// How a session ended.
-pub enum Ending {
-    /// Shut down or caught up; `drained` says whether everything in flight was settled.
-    Finished { drained: bool },
-    /// A new session has to find out what was committed. `progress`: this one got somewhere.
-    Rejoin { why: String, progress: bool },
-}
-
-/// Why the loop leaves early: for a new session, or for good.
-pub(super) enum Break {
-    Rejoin(String),
-    /// The group has moved on without this member.
-    Fenced(String),
-    Stop(Stop),
-}
-
-impl From<Stop> for Break {
-    fn from(stop: Stop) -> Self {
-        Self::Stop(stop)
-    }
-}
-
-/// Records taken from librdkafka between two looks at reports, commits and batch ages: at a
-/// million records a second one burst lasts a millisecond.
+/// Records read between two checks of reports, commits and batch ages: at a million records a
+/// second one burst lasts a millisecond.
 const BURST: usize = 1_000;
 
-/// The longest wait for a record: a shutdown is noticed as soon.
+/// The longest wait for a record, and so the longest delay of a shutdown.
 const IDLE: Duration = Duration::from_millis(100);
 
-/// Over the limit the thread first just waits for answers this long; pausing throws away what
-/// librdkafka has fetched ahead, so only a sink that stalls is worth it.
-const PATIENCE: Duration = Duration::from_millis(500);
-
-pub(super) struct Session<'a> {
-    pub(super) flow: &'a mut Flow,
-    pub(super) summary: &'a mut Summary,
-    pub(super) source: Source,
-    pub(super) committer: Committer,
-    pub(super) ledger: Ledger,
-    pub(super) assembler: Assembler,
-    pub(super) lanes: HashMap<Option<Partition>, OpenLane>,
-    pub(super) in_flight: HashMap<BatchId, InFlight>,
-    pub(super) in_flight_bytes: usize,
-    pub(super) reports: Receiver<(Lane, Report)>,
-    pub(super) report_to: Reports,
-    pub(super) epoch: u64,
-    pub(super) last_commit: Instant,
-    pub(super) joined: bool,
-    pub(super) committed_once: bool,
-    paused: bool,
+/// A member of the group with everything that it has under way.
+pub struct Session<'a> {
+    flow: &'a mut Flow,
+    summary: &'a mut Summary,
+    source: Source,
+    assembler: Assembler,
+    settlement: Settlement,
+    pressure: BackPressure,
+    catch_up: CatchUp,
+    /// The group has assigned partitions to this member, if only none.
+    joined: bool,
     tally: Tally,
-    /// When the age of the oldest batch was looked at last.
+    /// When the age of the oldest batch was last measured.
     observed: Instant,
-    /// End of each partition as first seen, for [`Until::CaughtUp`].
-    pub(super) ends: BTreeMap<Partition, Offset>,
-    /// A partition that had not come to its end when it was asked last.
-    behind: Option<Partition>,
-}
-
-/// A lane's writer and the stream its rows go to.
-pub(super) struct OpenLane {
-    pub(super) lane: Lane,
-    pub(super) writer: Writer,
-    pub(super) stream: Option<StreamName>,
-}
-
-/// A batch that its writer has.
-pub(super) struct InFlight {
-    pub(super) bytes: usize,
-    pub(super) lane: Lane,
-    pub(super) spans: Vec<Span>,
 }
 
 impl<'a> Session<'a> {
@@ -94,66 +46,66 @@ impl<'a> Session<'a> {
         committer: Committer,
         summary: &'a mut Summary,
     ) -> Result<Self, Stop> {
-        let source = Source::open(&flow.consumer, &flow.topic, flow.metrics.clone())?;
-        let (report_to, reports) = Reports::here();
+        let subscription = &flow.subscription;
+        let hint = "check the consume environment's properties";
+        let source =
+            Source::open(&subscription.consumer, &subscription.topic, flow.metrics.clone())
+                .map_err(|error| Stop::new("open the Kafka consumer", hint, error))?;
         Ok(Self {
             source,
-            committer,
-            ledger: Ledger::default(),
-            assembler: Assembler::new(flow.guarantee, &flow.limits),
-            lanes: HashMap::new(),
-            in_flight: HashMap::new(),
-            in_flight_bytes: 0,
-            reports,
-            report_to,
-            epoch: 0,
-            last_commit: Instant::now(),
+            assembler: Assembler::new(flow.sink.durability(), &flow.limits),
+            settlement: Settlement::new(
+                flow.sink.clone(),
+                committer,
+                flow.limits.commit_interval,
+                flow.metrics.clone(),
+                flow.health.clone(),
+            ),
+            pressure: BackPressure::new(flow.limits.in_flight_bytes),
+            catch_up: CatchUp::new(flow.until),
             joined: false,
-            committed_once: false,
-            paused: false,
             tally: Tally::default(),
             observed: Instant::now(),
-            ends: BTreeMap::new(),
-            behind: None,
             flow,
             summary,
         })
     }
 
-    /// Runs until the flow ends, a doubt needs a new session, or an error needs a person.
+    /// Runs until the flow ends, a new session is needed, or a person.
     pub fn run(&mut self) -> Result<Ending, Stop> {
         let (leaving, ending) = loop {
             if self.flow.shutdown.requested() || self.is_caught_up() {
                 break (true, self.finish());
             }
             if let Err(reason) = self.turn() {
-                // A rebalance that a shutdown meets halfway is left as one a moment later.
+                // A shutdown that comes during a rebalance is treated like one just after it.
                 break (self.flow.shutdown.requested(), Err(reason));
             }
         };
+        self.publish_counts();
         match ending {
             Ok(drained) => Ok(Ending::Finished { drained }),
-            // As when all instances are replaced at once. What is not committed is read by the
-            // partitions' next owners, and its rows stay invisible: there is nothing left to do.
+            // As when all instances are replaced at once. The partitions' next owners read again
+            // what is not committed, and its rows stay invisible: there is nothing left to do.
             Err(Break::Fenced(why)) if leaving => {
                 tracing::info!(reason = %why, "the group moved on while this member was leaving");
                 Ok(Ending::Finished { drained: true })
             }
             Err(Break::Rejoin(why) | Break::Fenced(why)) => {
-                Ok(Ending::Rejoin { why, progress: self.committed_once })
+                Ok(Ending::Rejoin { why, progress: self.settlement.has_committed() })
             }
             Err(Break::Stop(stop)) => Err(stop),
         }
     }
 
-    /// The chain, once around: what came back settles, what settled is committed, what was
+    /// The chain, once around: what came back settles, what is settled is committed, what was
     /// committed is flushed, and then new records become batches.
     fn turn(&mut self) -> Result<(), Break> {
-        self.take_reports()?;
-        self.commit_settled()?;
+        self.settlement.take_reports()?;
+        self.settlement.commit_due(&self.source)?;
         self.regulate()?;
         self.read()?;
-        self.send_ripe();
+        self.send_due();
         self.observe();
         Ok(())
     }
@@ -179,8 +131,8 @@ impl<'a> Session<'a> {
                     open.cover(event.at);
                     self.tally.read(event.value.map_or(0, <[u8]>::len));
                     if let Some(batch) = self.assembler.take_full(partition) {
-                        self.send(batch);
-                        if self.is_over_limit() {
+                        self.settlement.send(batch);
+                        if self.pressure.is_over(self.held_bytes()) {
                             return Ok(());
                         }
                     }
@@ -188,175 +140,148 @@ impl<'a> Session<'a> {
                 Ok(Polled::Rebalance) => return self.rebalance(),
                 Ok(Polled::Nothing) => return Ok(()),
                 Err(PollError::Passing(error)) => {
-                    tracing::warn!(error = %error, "reading is interrupted, librdkafka goes on");
-                }
-                Err(error @ (PollError::Client(_) | PollError::Astray)) => {
-                    return Err(Break::Rejoin(chain(&error)));
+                    tracing::warn!(error = %error, "reading is interrupted, librdkafka retries");
                 }
                 Err(PollError::Refused { topic, hint, source }) => {
                     return Err(Stop::new(format!("read topic {topic}"), hint, source).into());
                 }
+                Err(error) => return Err(Break::Rejoin(Interruption::Read(error))),
             }
         }
         Ok(())
     }
 
-    /// How long the next poll may wait for a record: a report ends the wait, so do batches that
-    /// ripen and the end of the commit interval.
+    /// How long the next poll may wait for a record. A report ends the wait; so do the age limit of
+    /// a batch and the commit interval.
     fn patience(&self) -> Duration {
-        let most = self.until_commit(IDLE);
+        let most = self.settlement.until_commit(IDLE);
         self.assembler
             .deadline()
             .map_or(most, |deadline| most.min(deadline.saturating_duration_since(Instant::now())))
     }
 
-    /// `most`, or less where the next commit may come sooner. One that might have come by now was
-    /// tried: it waits for a report.
-    fn until_commit(&self, most: Duration) -> Duration {
-        let left = self.flow.limits.commit_interval.saturating_sub(self.last_commit.elapsed());
-        if left.is_zero() { most } else { most.min(left) }
+    fn send_due(&mut self) {
+        for batch in self.assembler.take_due(Instant::now()) {
+            self.settlement.send(batch);
+        }
     }
 
-    fn is_over_limit(&self) -> bool {
-        self.in_flight_bytes + self.assembler.bytes() > self.flow.limits.in_flight_bytes
+    // -------------------------------------------------------------------------- back-pressure
+
+    /// Bytes in flight and in open batches.
+    fn held_bytes(&self) -> usize {
+        self.settlement.in_flight_bytes() + self.assembler.bytes()
     }
 
-    /// Back-pressure by bytes: over the limit wait for answers, and pause where none come; go on
-    /// at half of it, because every pause throws away what was fetched ahead.
     fn regulate(&mut self) -> Result<(), Break> {
-        let began = Instant::now();
-        while !self.paused && self.is_over_limit() {
-            let left = PATIENCE.saturating_sub(began.elapsed());
-            if left.is_zero() {
-                self.pause(true)?;
+        loop {
+            let in_flight = self.settlement.in_flight_bytes();
+            match self.pressure.check(self.held_bytes(), in_flight, Instant::now()) {
+                Pressure::None => return Ok(()),
+                Pressure::Wait(most) => {
+                    self.settlement.wait_for_report(self.settlement.until_commit(most))?;
+                    self.settlement.commit_due(&self.source)?;
+                }
+                Pressure::Pause => self.pause(true)?,
+                Pressure::Resume => self.pause(false)?,
             }
-            self.wait_for_report(self.until_commit(left))?;
-            self.commit_settled()?;
         }
-        if self.paused && self.in_flight_bytes * 2 <= self.flow.limits.in_flight_bytes {
-            self.pause(false)?;
-        }
+    }
+
+    fn pause(&mut self, pause: bool) -> Result<(), Break> {
+        let owned: Vec<Partition> = self.settlement.ledger().owned().collect();
+        if pause { self.source.pause(&owned) } else { self.source.resume(&owned) }?;
+        self.pressure.set_paused(pause);
+        let in_flight_bytes = self.settlement.in_flight_bytes();
+        tracing::info!(paused = pause, in_flight_bytes, "back-pressure");
         Ok(())
     }
 
-    pub(super) fn pause(&mut self, pause: bool) -> Result<(), Break> {
-        let owned: Vec<Partition> = self.ledger.owned().collect();
-        let done = if pause { self.source.pause(&owned) } else { self.source.resume(&owned) };
-        done.map_err(|error| Break::Rejoin(format!("pause or resume partitions: {error}")))?;
-        self.paused = pause;
-        tracing::info!(paused = pause, in_flight_bytes = self.in_flight_bytes, "back-pressure");
-        Ok(())
-    }
+    // -------------------------------------------------------------------------------- the end
 
-    pub(super) fn is_paused(&self) -> bool {
-        self.paused
-    }
-
-    fn send_ripe(&mut self) {
-        for batch in self.assembler.take_ripe(Some(Instant::now())) {
-            self.send(batch);
-        }
-    }
-
-    /// Opens the batch's spans in the ledger and hands it to its writer. A batch without rows and
-    /// dead letters has nothing to wait for.
-    pub(super) fn send(&mut self, mut batch: Batch) {
-        batch.rows.shrink();
-        let now = Instant::now();
-        for span in &batch.spans {
-            self.ledger.open(batch.id, *span, now);
-        }
-        if batch.rows.is_empty() && batch.letters.is_empty() {
-            for span in &batch.spans {
-                self.ledger.settle(batch.id, span.partition, None);
-            }
-            return;
-        }
-        let key = match self.flow.guarantee {
-            Guarantee::ExactlyOnce => batch.spans.first().map(|span| span.partition),
-            Guarantee::AtLeastOnce => None,
-        };
-        let Some(open) = self.lanes.get(&key) else { return };
-        let bytes = batch.bytes();
-        self.in_flight_bytes += bytes;
-        let in_flight = InFlight { bytes, lane: open.lane, spans: batch.spans.clone() };
-        self.in_flight.insert(batch.id, in_flight);
-        open.writer.tell(Command::Append(batch));
-    }
-
-    /// Nothing waits: no batch, no commit, no flush.
-    pub(super) fn is_settled(&self) -> bool {
-        self.ledger
-            .owned()
-            .all(|partition| self.ledger.is_idle(partition) && !self.assembler.holds(partition))
-    }
-
-    /// Whether everything that was there at the start is settled, committed and visible.
+    /// Whether everything up to the noted ends is settled, committed and visible.
     fn is_caught_up(&mut self) -> bool {
-        if self.flow.until == Until::Stopped || !self.joined {
+        if !self.joined {
             return false;
         }
-        // One that is behind speaks for all: asking a thousand every turn costs as much as reading.
-        if self.behind.is_some_and(|partition| !self.has_caught_up(partition)) {
-            return false;
-        }
-        let since = self.behind.unwrap_or(Partition(0));
-        let late = self.ledger.owned().filter(|partition| *partition > since);
-        let behind =
-            late.chain(self.ledger.owned()).find(|partition| !self.has_caught_up(*partition));
-        self.behind = behind;
-        behind.is_none()
+        let (ledger, assembler, source) = (self.settlement.ledger(), &self.assembler, &self.source);
+        self.catch_up.is_done(ledger, |partition, end| {
+            let nothing_waits = ledger.is_idle(partition) && !assembler.holds(partition);
+            ledger.finished(partition).is_some_and(|at| at >= end)
+                || (nothing_waits && source.has_read_to(partition, end))
+        })
     }
 
-    /// A partition that is not ours any more keeps nobody waiting.
-    fn has_caught_up(&self, partition: Partition) -> bool {
-        if !self.ledger.owns(partition) {
-            return true;
-        }
-        let Some(end) = self.ends.get(&partition) else { return false };
-        let nothing_waits = self.ledger.is_idle(partition) && !self.assembler.holds(partition);
-        self.ledger.finished(partition).is_some_and(|at| at >= *end)
-            || (nothing_waits && self.source.has_read_to(partition, *end))
-    }
-
-    /// The end: take no more in, drain, say that nothing is promised any more, leave the group.
+    /// Reads no more, drains, commits that nothing is promised any more, and leaves the group.
     fn finish(&mut self) -> Result<bool, Break> {
         let deadline = Instant::now() + self.flow.limits.drain;
-        let owned: Vec<Partition> = self.ledger.owned().collect();
+        let owned: Vec<Partition> = self.settlement.ledger().owned().collect();
         let drained = self.drain(&owned)? && self.commit_last(&owned, deadline);
         self.source.unsubscribe();
         Ok(drained)
     }
 
-    /// The last word to the group once all is settled: nothing is promised any more, and the
-    /// offsets are there, which plain commits leave open. False where they are not in time.
-    fn commit_last(&mut self, owned: &[Partition], deadline: Instant) -> bool {
-        if self.commit_clean(owned).is_err() {
-            // A courtesy to the next owner, who can do without: it flushes again what is promised.
-            tracing::info!("the group moved on before the promises were taken back");
+    /// Sends what is open in these partitions, and waits until it is settled, committed and
+    /// flushed. Returns false where the drain limit comes first.
+    fn drain(&mut self, partitions: &[Partition]) -> Result<bool, Break> {
+        let deadline = Instant::now() + self.flow.limits.drain;
+        for partition in partitions {
+            if let Some(batch) = self.assembler.take(*partition) {
+                self.settlement.send(batch);
+            }
         }
-        let offset = |partition: &Partition| Some((*partition, self.ledger.finished(*partition)?));
-        match self.flow.guarantee {
-            Guarantee::ExactlyOnce => true,
-            Guarantee::AtLeastOnce => {
-                let points: Vec<_> = owned.iter().filter_map(offset).collect();
-                self.source.confirm_committed(&points, deadline)
+        self.settlement.drain(&self.source, partitions, deadline)
+    }
+
+    /// The last commits once all is settled: nothing is promised any more, and offsets that were
+    /// committed without waiting for the answer have arrived. False where they have not in time.
+    fn commit_last(&mut self, owned: &[Partition], deadline: Instant) -> bool {
+        if self.settlement.commit_clean(&self.source, owned).is_err() {
+            // The next owner does without: it flushes again what is promised.
+            tracing::info!("the group moved on before the last promises could be withdrawn");
+        }
+        let finished = |partition: &Partition| {
+            Some((*partition, self.settlement.ledger().finished(*partition)?))
+        };
+        let offsets: Vec<(Partition, Offset)> = owned.iter().filter_map(finished).collect();
+        match self.flow.sink.durability() {
+            Durability::Promised => true,
+            Durability::Visible => self.source.confirm_committed(&offsets, deadline),
+            // The sink has the offsets; the group's are for those who watch lag.
+            Durability::Stored => {
+                self.source.confirm_committed(&offsets, deadline);
+                true
             }
         }
     }
 
+    // ------------------------------------------------------------------------------- counting
+
     /// Publishes what the turn counted.
     fn observe(&mut self) {
-        self.tally.publish(self.flow.plan.ignored_labels(), self.summary, &self.flow.metrics);
-        let held = self.in_flight_bytes + self.assembler.bytes();
+        self.publish_counts();
+        let held = self.held_bytes();
         self.flow.metrics.in_flight_bytes.set(held as i64);
         self.flow.health.work_pending(held > 0 || !self.is_settled());
-        // It asks every partition, and is read every few seconds.
+        // It scans every partition, and is scraped every few seconds.
         if self.observed.elapsed() >= IDLE {
             self.observed = Instant::now();
-            let oldest = self.ledger.oldest_unsettled();
+            let oldest = self.settlement.ledger().oldest_unsettled();
             let age = oldest.map_or(0.0, |since| since.elapsed().as_secs_f64());
             self.flow.metrics.oldest_unsettled_seconds.set(age);
         }
+    }
+
+    fn publish_counts(&mut self) {
+        self.tally.publish(self.flow.plan.ignored_labels(), self.summary, &self.flow.metrics);
+        self.summary.add_written(self.settlement.take_written());
+    }
+
+    /// No batch, commit or flush is under way.
+    fn is_settled(&self) -> bool {
+        let ledger = self.settlement.ledger();
+        ledger
+            .owned()
+            .all(|partition| ledger.is_idle(partition) && !self.assembler.holds(partition))
     }
 }

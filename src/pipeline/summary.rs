@@ -19,13 +19,14 @@ pub struct Summary {
     /// By event type, `tombstone` among them.
     pub ignored: BTreeMap<String, u64>,
     pub dead_lettered: BTreeMap<Reason, u64>,
-    /// Times the Kafka client was made anew.
+    /// Times that the Kafka client was closed and joined the group again.
     pub rejoins: u64,
-    pub table: String,
+    /// Where the rows are.
+    pub target: String,
 }
 
 impl Summary {
-    pub fn new(table: String) -> Self {
+    pub fn new(target: String) -> Self {
         Self {
             began: Instant::now(),
             read: 0,
@@ -35,7 +36,15 @@ impl Summary {
             ignored: BTreeMap::new(),
             dead_lettered: BTreeMap::new(),
             rejoins: 0,
-            table,
+            target,
+        }
+    }
+
+    pub(super) fn add_written(&mut self, written: Written) {
+        self.written += written.rows;
+        self.written_bytes += written.bytes;
+        for reason in written.letters {
+            *self.dead_lettered.entry(reason).or_default() += 1;
         }
     }
 
@@ -64,9 +73,29 @@ impl fmt::Display for Summary {
             writeln!(f, "  {:<32} {count:>8}", reason.code())?;
         }
         if self.rejoins > 0 {
-            writeln!(f, "rejoined       {:>10}  (records in doubt were read again)", self.rejoins)?;
+            writeln!(
+                f,
+                "rejoined       {:>10}  (uncommitted records were read again)",
+                self.rejoins
+            )?;
         }
-        write!(f, "rows are in    {}", self.table)
+        write!(f, "rows are in    {}", self.target)
+    }
+}
+
+/// What was settled since the summary was last updated.
+#[derive(Debug, Default)]
+pub(super) struct Written {
+    rows: u64,
+    bytes: u64,
+    letters: Vec<Reason>,
+}
+
+impl Written {
+    pub fn add(&mut self, rows: usize, bytes: usize, letters: &[Reason]) {
+        self.rows += rows as u64;
+        self.bytes += bytes as u64;
+        self.letters.extend_from_slice(letters);
     }
 }
 
@@ -75,7 +104,7 @@ impl fmt::Display for Summary {
 pub(super) struct Tally {
     records: u64,
     bytes: u64,
-    /// By the plan's label.
+    /// By index into `Plan::ignored_labels`.
     ignored: Vec<u64>,
 }
 
@@ -92,7 +121,7 @@ impl Tally {
         self.ignored[label] += 1;
     }
 
-    /// Adds the counts to the summary and the metrics, and begins anew.
+    /// Adds the counts to the summary and the metrics, and resets them.
     pub fn publish(&mut self, labels: &[String], summary: &mut Summary, metrics: &Metrics) {
         if self.records == 0 {
             return;

@@ -1,4 +1,4 @@
-//! A rejected record, with everything needed to inspect it and send it again.
+//! A rejected record, with everything a person needs to inspect it and send it again.
 
 use sha2::{Digest, Sha256};
 
@@ -6,10 +6,11 @@ use super::event::Event;
 use super::outcome::Rejection;
 use super::position::Position;
 
-/// A rejected record on its way to the dead letters, with all a person needs to send it again.
+/// A rejected record on its way to the dead letters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
     pub at: Position,
+    /// Milliseconds since the epoch.
     pub timestamp_ms: Option<i64>,
     pub key: Option<Vec<u8>>,
     pub headers: Vec<(String, Option<Vec<u8>>)>,
@@ -26,37 +27,27 @@ pub struct DeadLetter {
 const KEPT_BYTES: usize = 1 << 20;
 
 impl DeadLetter {
-    /// Keeps the first MiB of the value, its length and its SHA-256.
-    pub fn new(
-        at: Position,
-        timestamp_ms: Option<i64>,
-        key: Option<&[u8]>,
-        headers: Vec<(String, Option<Vec<u8>>)>,
-        value: Option<&[u8]>,
-        rejection: Rejection,
-    ) -> Self {
-        let whole = value.unwrap_or_default();
-        Self {
-            at,
-            timestamp_ms,
-            key: key.map(<[u8]>::to_vec),
-            headers,
-            value: value.map(|value| value[..value.len().min(KEPT_BYTES)].to_vec()),
-            value_bytes: whole.len() as u64,
-            value_sha256: Sha256::digest(whole).iter().map(|byte| format!("{byte:02x}")).collect(),
-            rejection,
-        }
-    }
-
+    /// Copies the record: of its value the first MiB, with the length and hash of the whole.
     pub fn of(event: &Event<'_>, rejection: Rejection) -> Self {
         let headers = (0..event.headers.len())
             .map(|index| event.headers.get(index))
             .map(|(name, value)| (name.to_owned(), value.map(<[u8]>::to_vec)))
             .collect();
-        Self::new(event.at, event.timestamp_ms, event.key, headers, event.value, rejection)
+        let value = event.value.unwrap_or_default();
+        let kept = |value: &[u8]| value[..value.len().min(KEPT_BYTES)].to_vec();
+        Self {
+            at: event.at,
+            timestamp_ms: event.timestamp_ms,
+            key: event.key.map(<[u8]>::to_vec),
+            headers,
+            value: event.value.map(kept),
+            value_bytes: value.len() as u64,
+            value_sha256: Sha256::digest(value).iter().map(|byte| format!("{byte:02x}")).collect(),
+            rejection,
+        }
     }
 
-    /// Bytes it holds in memory, for the bound on what is in flight.
+    /// Bytes it holds in memory, for the limit on what is in flight.
     pub fn bytes(&self) -> usize {
         let headers = self.headers.iter().map(|(name, value)| {
             name.len() + value.as_ref().map_or(0, Vec::len) + size_of::<(String, Option<Vec<u8>>)>()

@@ -1,4 +1,4 @@
-//! One record as the consumer thread sees it: borrowed from librdkafka, never copied.
+//! One record as the consumer thread sees it: borrowed from the Kafka client, never copied.
 
 use super::position::Position;
 
@@ -6,7 +6,7 @@ use super::position::Position;
 #[derive(Clone, Copy)]
 pub struct Event<'a> {
     pub at: Position,
-    /// Milliseconds since the epoch; absent on records without a timestamp.
+    /// Milliseconds since the epoch; `None` where the record has no timestamp.
     pub timestamp_ms: Option<i64>,
     pub key: Option<&'a [u8]>,
     /// `None` is a tombstone.
@@ -14,7 +14,14 @@ pub struct Event<'a> {
     pub headers: &'a dyn HeaderList,
 }
 
-/// Headers in the order of the record; a name may repeat and a value may be absent.
+impl Event<'_> {
+    /// A record of which only the position is known.
+    pub fn unknown(at: Position) -> Self {
+        Self { at, timestamp_ms: None, key: None, value: None, headers: &NoHeaders }
+    }
+}
+
+/// Headers in the order of the record. Names may repeat, values may be absent.
 pub trait HeaderList {
     fn len(&self) -> usize;
     fn get(&self, index: usize) -> (&str, Option<&[u8]>);
@@ -23,7 +30,7 @@ pub trait HeaderList {
     }
 }
 
-/// A record without headers.
+/// The headers of a record that has none.
 pub struct NoHeaders;
 
 impl HeaderList for NoHeaders {

@@ -1,9 +1,9 @@
-//! A batch: what one append carries, and the offsets it settles.
+//! A batch: the rows and dead letters of one append, and the offsets that it settles.
 
 use crate::record::{DeadLetter, Offset, Partition};
 use crate::row::RowBuffer;
 
-/// Number of a batch in its process, rising.
+/// Number of a batch, ascending within a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BatchId(pub u64);
 
@@ -15,8 +15,8 @@ pub struct Span {
     pub next: Offset,
 }
 
-/// Rows and dead letters of contiguous offsets. Exactly-once: one partition, one span.
-/// At-least-once: as many partitions as came together.
+/// Rows and dead letters of contiguous offsets: one span in a lane of one partition, in the lane
+/// for all partitions one span for each partition that has records in it.
 #[derive(Debug, Clone)]
 pub struct Batch {
     pub id: BatchId,
@@ -26,9 +26,8 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Bytes it takes in memory until it is settled. Rows count two and a half times: memory that is
-    /// given back waits in the allocator before it is used again or returned. Where rows alone were
-    /// held to 43 MiB, a consumer catching up after a stall had 125 to 130 MiB, 30 of them its own.
+    /// Bytes to count against the limit in flight until the batch is settled. Rows count two and a
+    /// half times, because freed memory stays in the allocator for a while (docs/performance.md).
     pub fn bytes(&self) -> usize {
         self.rows.bytes() * 5 / 2 + self.letters.iter().map(DeadLetter::bytes).sum::<usize>()
     }

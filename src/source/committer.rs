@@ -12,21 +12,34 @@ use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
+use super::consumer::Source;
 use super::offsets_producer::{OffsetsProducer, TransactionError};
-use super::{CommitRecord, RecordError, Source};
-use crate::pipeline::CommitPoint;
-use crate::record::Partition;
+use crate::record::{Offset, Partition};
 
 /// How long each step of a commit may take. Shorter than `transaction.timeout.ms`, so that we know
 /// of our failure before the broker gives the transaction up.
 const STEP: Duration = Duration::from_secs(8);
 
+/// One partition's part of a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    pub partition: Partition,
+    /// The next offset to read.
+    pub offset: Offset,
+    /// Opaque here: what it means is between the pipeline and its sink.
+    pub metadata: String,
+}
+
 /// How offsets are committed.
 pub enum Committer {
-    /// Exactly-once: a transaction that holds offsets only.
+    /// A transaction that holds nothing but offsets.
     Transactional(OffsetsProducer),
-    /// At-least-once: a plain commit.
+    /// A plain commit that nobody waits for.
     Plain,
+    /// A plain commit that is waited for: librdkafka's mock cluster does not keep the offsets of
+    /// transactions.
+    #[cfg(test)]
+    Synchronous,
 }
 
 /// A commit that was not acknowledged. Whatever the cause, it may or may not have happened: the
@@ -43,8 +56,6 @@ pub enum CommitError {
     Kafka { step: &'static str, source: KafkaError },
     #[error("{step}")]
     Transaction { step: &'static str, source: TransactionError },
-    #[error("write the commit's metadata")]
-    Record(#[from] RecordError),
 }
 
 impl CommitError {
@@ -53,7 +64,7 @@ impl CommitError {
         match self {
             Self::NotMember | Self::Lost => true,
             Self::Transaction { source, .. } => is_fenced(source.code),
-            Self::SentTwice | Self::Kafka { .. } | Self::Record(_) => false,
+            Self::SentTwice | Self::Kafka { .. } => false,
         }
     }
 }
@@ -76,13 +87,9 @@ impl Committer {
         Ok(Self::Transactional(producer))
     }
 
-    /// Commits the points of the partitions together; a transaction blocks until the broker has
-    /// answered. Called by the thread that serves rebalances, and by no other.
-    pub fn commit(
-        &self,
-        source: &Source,
-        points: &[(Partition, CommitPoint)],
-    ) -> Result<Duration, CommitError> {
+    /// Commits all of them together, and returns how long that took. A transaction blocks until the
+    /// broker has answered. Only the thread that serves rebalances may call this.
+    pub fn commit(&self, source: &Source, commits: &[Commit]) -> Result<Duration, CommitError> {
         let began = Instant::now();
         // The order matters: a loss clears the membership and raises the flag in one step, and no
         // new membership is taken on before this thread has served the loss. So a membership read
@@ -91,15 +98,15 @@ impl Committer {
         if source.assignment_lost() {
             return Err(CommitError::Lost);
         }
-        let mut list = TopicPartitionList::with_capacity(points.len());
-        for (partition, point) in points {
-            let mut element = list.add_partition(source.topic(), partition.0);
-            let offset = KafkaOffset::Offset(point.offset.0);
+        let mut list = TopicPartitionList::with_capacity(commits.len());
+        for commit in commits {
+            let mut element = list.add_partition(source.topic(), commit.partition.0);
+            let offset = KafkaOffset::Offset(commit.offset.0);
             element.set_offset(offset).map_err(|source| CommitError::Kafka {
                 step: "set the offset of a commit",
                 source,
             })?;
-            element.set_metadata(CommitRecord::write(point.promise.as_ref())?);
+            element.set_metadata(&commit.metadata);
         }
         match self {
             Self::Transactional(producer) => {
@@ -112,15 +119,23 @@ impl Committer {
                     return Err(CommitError::SentTwice);
                 }
             }
-            // A lost, late or misplaced plain commit can only repeat rows, which at-least-once
-            // allows; so nothing waits for its answer, and leaving the group sends it first.
-            Self::Plain => source
-                .client()
-                .commit(&list, CommitMode::Async)
-                .map_err(|source| CommitError::Kafka { step: "commit offsets", source })?,
+            // A plain commit that is lost or late can only repeat rows, which at-least-once allows.
+            // So nothing waits for its answer. Leaving the group sends it first.
+            Self::Plain => plain(source, &list, CommitMode::Async)?,
+            #[cfg(test)]
+            Self::Synchronous => plain(source, &list, CommitMode::Sync)?,
         }
         Ok(began.elapsed())
     }
+}
+
+fn plain(
+    source: &Source,
+    offsets: &TopicPartitionList,
+    mode: CommitMode,
+) -> Result<(), CommitError> {
+    let committed = source.client().commit(offsets, mode);
+    committed.map_err(|source| CommitError::Kafka { step: "commit offsets", source })
 }
 
 fn transaction(step: &'static str) -> impl FnOnce(TransactionError) -> CommitError {

@@ -1,7 +1,6 @@
 //! Kafka: where events come from, where offsets are committed, and the words for their places.
 
 pub mod client;
-mod commit_record;
 mod committer;
 mod consumer;
 mod native;
@@ -9,13 +8,14 @@ mod offsets;
 mod offsets_producer;
 mod progress;
 mod rebalancer;
+mod record_reader;
 mod records;
-mod reread;
+mod subscription;
 
-pub use commit_record::{CommitRecord, RecordError};
-pub use committer::{CommitError, Committer};
+pub use committer::{Commit, CommitError, Committer};
 pub use consumer::{OpenError, PollError, Polled, Rebalance, Source};
 pub use offsets::Committed;
 pub use offsets_producer::{Membership, TransactionError};
+pub use record_reader::RecordReader;
 pub use records::Record;
-pub use reread::KafkaReread;
+pub use subscription::Subscription;

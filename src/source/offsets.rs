@@ -1,5 +1,5 @@
-//! What the broker knows of offsets: those the group has committed, and where the log begins and
-//! ends.
+//! Offsets that the broker keeps: those that the group has committed, and where each partition's log
+//! begins and ends.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,10 +10,9 @@ use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
 use super::consumer::Source;
-use super::{CommitRecord, RecordError, native};
+use super::native;
 use crate::config::StartFrom;
 use crate::record::{Offset, Partition};
-use crate::sink::StreamPlace;
 
 /// How long one request for offsets or metadata may take before it is tried again.
 const REQUEST: Duration = Duration::from_secs(10);
@@ -23,20 +22,21 @@ const REQUEST: Duration = Duration::from_secs(10);
 pub struct Committed {
     pub partition: Partition,
     pub offset: Offset,
-    /// Rows that the last commit promised to make visible.
-    pub promise: Option<StreamPlace>,
+    /// What the last commit carried next to the offset; empty where there was none.
+    pub metadata: String,
     /// The group had an offset; otherwise `offset` is where the configuration says to start.
     pub was_committed: bool,
 }
 
 impl Source {
-    /// The group's committed offsets with what they promise; where there is none, the end of the
-    /// log that `start` names. Asks the broker (stable offsets only), once.
+    /// Where the partitions begin: at the group's committed offsets, or where there is none, at the
+    /// end of the log that `start` names. One request for stable offsets, which are not given while
+    /// a transaction that commits them is pending.
     pub fn committed(
         &self,
         partitions: &[Partition],
         start: StartFrom,
-    ) -> Result<Vec<Result<Committed, RecordError>>, KafkaError> {
+    ) -> Result<Vec<Committed>, KafkaError> {
         let list = self.client().committed_offsets(self.list(partitions), REQUEST)?;
         let mut answers = Vec::with_capacity(partitions.len());
         let mut without = Vec::new();
@@ -47,36 +47,34 @@ impl Source {
                 without.push(partition);
                 continue;
             };
-            let committed = |promise| Committed {
-                partition,
-                offset: Offset(offset),
-                promise,
-                was_committed: true,
-            };
-            answers.push(CommitRecord::read(&native::metadata(&list, index)).map(committed));
+            let metadata = native::metadata(&list, index).into_owned();
+            let offset = Offset(offset);
+            answers.push(Committed { partition, offset, metadata, was_committed: true });
         }
         answers.extend(self.ends_of_log(&without, start)?.into_iter().map(
             |(partition, offset)| {
-                Ok(Committed { partition, offset, promise: None, was_committed: false })
+                let metadata = String::new();
+                Committed { partition, offset, metadata, was_committed: false }
             },
         ));
         Ok(answers)
     }
 
-    /// Waits until the group's offsets are these at least, and commits again what went astray: a
-    /// plain commit is not answered, and a coordinator that is away loses it. False where the
-    /// deadline comes first. Where the group moves on, its offsets are others' concern.
+    /// Waits until the group's committed offsets have reached these, and commits again what was
+    /// lost: nobody waits for the answer to a plain commit, and a coordinator that is away loses it.
+    /// Returns false where the deadline comes first. Once the group has moved on without this
+    /// member, the offsets are no longer its concern.
     pub fn confirm_committed(&mut self, points: &[(Partition, Offset)], deadline: Instant) -> bool {
         const ASK: Duration = Duration::from_secs(2);
-        const LOOK_AGAIN: Duration = Duration::from_millis(20);
+        const RETRY: Duration = Duration::from_millis(20);
         if points.is_empty() {
             return true;
         }
-        // An earlier refusal was followed by another assignment.
+        // A refusal from before the current assignment does not count.
         self.client().context().take_fenced();
         let partitions: Vec<Partition> = points.iter().map(|(partition, _)| *partition).collect();
         loop {
-            // Commits are answered there; what else it tells is not for one who leaves.
+            // This serves the answers to commits. A member that leaves needs nothing else from it.
             let _ = self.serve();
             if self.client().context().take_fenced() || self.assignment_lost() {
                 return true;
@@ -94,11 +92,11 @@ impl Source {
             if left.is_zero() {
                 return false;
             }
-            thread::sleep(LOOK_AGAIN.min(left));
+            thread::sleep(RETRY.min(left));
         }
     }
 
-    /// Those of the points that the stored offsets have not come to.
+    /// The points that the stored offsets have not reached.
     fn behind(
         &self,
         stored: &TopicPartitionList,
@@ -116,7 +114,7 @@ impl Source {
         Ok(behind)
     }
 
-    /// The first offset kept of each partition, or the one after the last that may be read: one
+    /// The first offset of each partition's log, or the one behind its last readable record. One
     /// request to each broker, however many partitions it leads.
     pub fn ends_of_log(
         &self,
@@ -126,7 +124,7 @@ impl Source {
         if partitions.is_empty() {
             return Ok(Vec::new());
         }
-        // In the protocol both ends of the log are times of their own.
+        // The protocol asks for both ends of the log by special timestamps.
         let mut times = self.list(partitions);
         times.set_all_offsets(match end {
             StartFrom::Earliest => KafkaOffset::Beginning,
@@ -135,7 +133,7 @@ impl Source {
         let found = self.client().offsets_for_times(times, REQUEST)?;
         let offset = |element: &TopicPartitionListElem<'_>| {
             element.error()?;
-            // Never without one: it would be read as the end of an empty log.
+            // A missing offset must not pass as the end of an empty log.
             let offset = element.offset().to_raw().filter(|offset| *offset >= 0);
             let offset = offset.ok_or(KafkaError::OffsetFetch(RDKafkaErrorCode::NoOffset))?;
             Ok((Partition(element.partition()), Offset(offset)))

@@ -5,17 +5,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use clap::Args;
+use generic_consumer::app::Domain;
 use generic_consumer::clock::Clock;
-use generic_consumer::config::{self, Inputs, RowLayout};
-use generic_consumer::contract;
+use generic_consumer::config::{self, Guarantee, Inputs};
 use generic_consumer::contract::sample::Samples;
-use generic_consumer::record::{DeadLetter, Event, NoHeaders, Position};
+use generic_consumer::record::{DeadLetter, Event, NoHeaders, Position, Rejection};
 use generic_consumer::row::RowBuffer;
-use generic_consumer::sink::bigquery::BigQuery;
+use generic_consumer::sink::bigquery::{BigQuery, BigQuerySink};
 use generic_consumer::sink::dead_letter::{About, DeadLetters};
-use generic_consumer::sink::{Batch, BatchId, Command, Lane, LaneMode, Report, Reports, Reread};
+use generic_consumer::sink::{Batch, BatchId, Command, Lane, Report, Reports, Reread, Sink, Start};
 use generic_consumer::telemetry::Metrics;
-use generic_consumer::transcode::{Plan, PlanOptions};
 use prometheus_client::registry::Registry;
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
@@ -43,7 +42,7 @@ struct Nothing;
 
 #[async_trait]
 impl Reread for Nothing {
-    async fn reread(&self, _at: Position) -> Option<DeadLetter> {
+    async fn reread(&self, _: Position, _: Rejection) -> Option<DeadLetter> {
         None
     }
 }
@@ -54,21 +53,21 @@ pub async fn append(args: &AppendArgs) -> Done {
         .map_err(|mistakes| format!("{mistakes:?}"))?
         .settings;
     let write = &settings.write;
-    let at = &settings.contract;
-    let contract = contract::load(&at.dir, &at.import_path, &at.import_object)?;
-    let table = contract.table_schema(RowLayout::Columns, &write.partition_by)?;
+    let domain = Domain::of(&settings)?;
     let metrics = Metrics::register(&mut Registry::default());
-    let sink = BigQuery::connect(write, metrics, Clock::System).await?;
-    sink.prepare(&write.table, &table, true, &write.partition_by).await?;
+    let bigquery = BigQuery::connect(write, metrics, Clock::System).await?;
+    let columns = &domain.columns;
+    let table = bigquery.prepare(&write.table, columns, true, &write.partition_by).await?;
     let about = About { topic: String::new(), group: String::new(), contract: String::new() };
-    let letters = DeadLetters::bigquery(&sink, &write.table, true, about).await?;
-    let rows = rows(&contract, &table)?;
+    let letters = DeadLetters::bigquery(&bigquery, &write.table, true, about).await?;
+    let rows = rows(&domain)?;
 
-    let (reports, reported) = Reports::here();
+    let (reports, reported) = Reports::to_this_thread();
     let lane = Lane { partition: None, epoch: 0 };
-    let table = (write.table.clone(), Arc::new(table));
-    let writer =
-        sink.writer(lane, LaneMode::Default, table.0, table.1, letters, Arc::new(Nothing), reports);
+    let target = (write.table.clone(), &table);
+    let guarantee = Guarantee::AtLeastOnce;
+    let sink = BigQuerySink::new(bigquery, target, guarantee, letters, Arc::new(Nothing));
+    let writer = sink.open(lane, Start::Fresh, reports);
     let requests = WARM + args.megabytes * 1_000_000 / rows.bytes() as u64;
     let done = tokio::task::spawn_blocking(move || {
         let (mut sent, mut settled) = (0, 0);
@@ -81,7 +80,7 @@ pub async fn append(args: &AppendArgs) -> Done {
                 let rows = rows.clone();
                 copying += cpu(ClockId::ThreadCPUTime) - copied;
                 let (id, spans, letters) = (BatchId(sent), Vec::new(), Vec::new());
-                writer.tell(Command::Append(Batch { id, spans, rows, letters }));
+                writer.send(Command::Append(Batch { id, spans, rows, letters }));
                 sent += 1;
             }
             match reported.recv()? {
@@ -110,20 +109,10 @@ fn cpu(of: ClockId) -> Duration {
 }
 
 /// A request's worth of rows.
-fn rows(
-    contract: &contract::Contract,
-    table: &generic_consumer::row::TableSchema,
-) -> Result<RowBuffer, Box<dyn std::error::Error + Send + Sync>> {
-    let options = PlanOptions {
-        topic: contract.topic.clone(),
-        ignore: Vec::new(),
-        layout: RowLayout::Columns,
-        partition_by: "_ingested_at".to_owned(),
-        max_row_bytes: REQUEST,
-    };
-    let mut plan = Plan::compile(contract, table, options)?;
+fn rows(domain: &Domain) -> Result<RowBuffer, Box<dyn std::error::Error + Send + Sync>> {
+    let mut plan = domain.plan(&domain.columns)?;
     let now = Clock::System.now_micros();
-    let mut samples = Samples::new(contract, 1, now / 1_000);
+    let mut samples = Samples::new(&domain.contract, 1, now / 1_000);
     let mut rows = RowBuffer::with_capacity(REQUEST);
     let mut offset = 0;
     while rows.bytes() < REQUEST {

@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use clap::Args;
+use generic_consumer::app::Domain;
 use generic_consumer::clock::Clock;
 use generic_consumer::config::{self, Broker, Inputs, StartFrom};
-use generic_consumer::contract;
 use generic_consumer::record::{Offset, Transcoded};
 use generic_consumer::row::RowBuffer;
 use generic_consumer::source::{Polled, Rebalance, Source, client};
 use generic_consumer::telemetry::Metrics;
-use generic_consumer::transcode::{Plan, PlanOptions};
 use prometheus_client::registry::Registry;
 use serde_json::json;
 
@@ -30,21 +29,11 @@ pub fn drain(args: &NullArgs) -> Done {
     let Broker::Servers(servers) = &settings.consume.broker else {
         return Err("the embedded broker is no benchmark".into());
     };
-    let at = &settings.contract;
-    let contract = contract::load(&at.dir, &at.import_path, &at.import_object)?;
-    let write = &settings.write;
-    let table = contract.table_schema(write.layout, &write.partition_by)?;
-    let options = PlanOptions {
-        topic: contract.topic.clone(),
-        ignore: at.ignore_events.clone(),
-        layout: write.layout,
-        partition_by: write.partition_by.clone(),
-        max_row_bytes: 19_000_000,
-    };
-    let mut plan = Plan::compile(&contract, &table, options)?;
+    let domain = Domain::of(&settings)?;
+    let mut plan = domain.plan(&domain.columns)?;
     let metrics = Metrics::register(&mut Registry::default());
     let config = client::consumer_config(&settings.consume, servers);
-    let mut source = Source::open(&config, &contract.topic, metrics)?;
+    let mut source = Source::open(&config, &domain.contract.topic, metrics)?;
     let mut rows = RowBuffer::with_capacity(1 << 20);
     let (mut written, mut ignored, mut rejected) = (0, 0, 0);
     let mut ends = Vec::new();

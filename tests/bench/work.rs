@@ -2,17 +2,18 @@
 //! thousand of each, on memory that has grown already.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use generic_consumer::config::RowLayout;
+use generic_consumer::app::{Domain, RowOptions};
 use generic_consumer::contract;
 use generic_consumer::pipeline::Ledger;
 use generic_consumer::record::{Event, NoHeaders, Offset, Partition, Position, Transcoded};
 use generic_consumer::row::{RowBuffer, TableSchema};
 use generic_consumer::sink::bigquery::append::Append;
-use generic_consumer::sink::{BatchId, Span, StreamName, StreamPlace};
-use generic_consumer::transcode::{Plan, PlanOptions};
+use generic_consumer::sink::{BatchId, Promise, SinkName, Span};
+use generic_consumer::transcode::Plan;
 
 use crate::events::Drawn;
 
@@ -43,20 +44,15 @@ impl Transcoding {
         let document = "contracts.delivery.delivery_events_v10";
         let contract = contract::load(&contracts, document, "DeliveryEventsV10Topic")
             .unwrap_or_else(|error| panic!("{error:?}"));
-        let whole = contract.table_schema(RowLayout::Columns, "occurred_at").expect("a table");
-        let table = match columns {
-            Columns::All => whole,
-            Columns::None => TableSchema { columns: Vec::new() },
+        let (partition_by, ignore) = ("occurred_at".to_owned(), vec![IGNORED.to_owned()]);
+        let options = RowOptions { partition_by, ignore, ..RowOptions::default() };
+        let domain = Domain::new(contract, options).expect("columns");
+        let plan = match columns {
+            Columns::All => domain.plan(&domain.columns),
+            Columns::None => domain.plan(&TableSchema { columns: Vec::new() }),
         };
-        let options = PlanOptions {
-            topic: contract.topic.clone(),
-            ignore: vec![IGNORED.to_owned()],
-            layout: RowLayout::Columns,
-            partition_by: "occurred_at".to_owned(),
-            max_row_bytes: 1 << 20,
-        };
-        let plan = Plan::compile(&contract, &table, options).expect("it fits");
-        let drawn = Drawn::plain((IGNORED, ignored)).from(&contract, COUNT);
+        let plan = plan.expect("it fits");
+        let drawn = Drawn::plain((IGNORED, ignored)).from(&domain.contract, COUNT);
         let events = drawn.into_iter().map(|(_, value)| value).collect();
         let mut work = Self { plan, events, rows: RowBuffer::with_capacity(1 << 20) };
         work.run();
@@ -107,17 +103,21 @@ impl Framing {
 /// A thousand batches of exactly-once: opened, settled, committed, flushed.
 pub fn settle_a_thousand_batches() -> Ledger {
     let partition = Partition(0);
-    let stream = StreamName("projects/p/datasets/d/tables/t/streams/s".into());
+    let stream: Arc<str> = "projects/p/datasets/d/tables/t/streams/s".into();
     let now = Instant::now();
     let mut ledger = Ledger::default();
     ledger.assign(partition, Offset(0), None);
-    ledger.recovered(partition);
+    ledger.ready(partition, None);
     for number in 0..COUNT as i64 {
-        let batch = BatchId(number as u64);
+        let batch = BatchId(number as u64 + 1);
         let (first, next) = (Offset(number * 1_000), Offset((number + 1) * 1_000));
         ledger.open(batch, Span { partition, first, next }, now);
         let rows = (number as u64 + 1) * 800;
-        ledger.settle(batch, partition, Some(StreamPlace { stream: stream.clone(), rows }));
+        ledger.settle(
+            batch,
+            partition,
+            Some(Promise::new(SinkName("bigquery"), stream.clone(), rows)),
+        );
         let point = ledger.commit_point(partition).expect("the head is settled");
         if let Some(place) = ledger.committed(partition, point) {
             ledger.flushed(partition, place);

@@ -6,11 +6,11 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use generic_consumer::config::RowLayout;
+use generic_consumer::app::{Domain, RowOptions};
 use generic_consumer::contract;
 use generic_consumer::record::{Event, Position, Transcoded};
 use generic_consumer::row::RowBuffer;
-use generic_consumer::transcode::{Plan, PlanOptions};
+use generic_consumer::transcode::Plan;
 use serde_json::json;
 
 struct Counting;
@@ -83,15 +83,10 @@ fn plan() -> Plan {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("test.json"), document.to_string()).unwrap();
     let contract = contract::load(folder.path(), "test", "Topic").unwrap();
-    let table = contract.table_schema(RowLayout::Columns, "at").unwrap();
-    let options = PlanOptions {
-        topic: "topic".to_owned(),
-        ignore: vec!["Ignored".to_owned()],
-        layout: RowLayout::Columns,
-        partition_by: "at".to_owned(),
-        max_row_bytes: 1 << 20,
-    };
-    Plan::compile(&contract, &table, options).unwrap()
+    let (partition_by, ignore) = ("at".to_owned(), vec!["Ignored".to_owned()]);
+    let options = RowOptions { partition_by, ignore, ..RowOptions::default() };
+    let domain = Domain::new(contract, options).unwrap();
+    domain.plan(&domain.columns).unwrap()
 }
 
 #[test]

@@ -7,11 +7,12 @@
 
 use std::path::{Path, PathBuf};
 
+use generic_consumer::app::{Domain, RowOptions};
 use generic_consumer::config::RowLayout;
 use generic_consumer::contract::{self, Contract};
 use generic_consumer::record::{Event, Position, Transcoded};
 use generic_consumer::row::RowBuffer;
-use generic_consumer::transcode::{Plan, PlanOptions};
+use generic_consumer::transcode::Plan;
 use serde_json::Value;
 
 /// 2026-11-21, in microseconds: samples are dated near it.
@@ -80,15 +81,9 @@ fn contracts() -> Vec<(Contract, PathBuf)> {
 }
 
 fn plan(contract: &Contract, layout: RowLayout) -> Plan {
-    let table = contract.table_schema(layout, "_ingested_at").expect("columns");
-    let options = PlanOptions {
-        topic: contract.topic.clone(),
-        ignore: Vec::new(),
-        layout,
-        partition_by: "_ingested_at".to_owned(),
-        max_row_bytes: 19_000_000,
-    };
-    Plan::compile(contract, &table, options).expect("compiles")
+    let options = RowOptions { layout, ..RowOptions::default() };
+    let domain = Domain::new(contract.clone(), options).expect("columns");
+    domain.plan(&domain.columns).expect("compiles")
 }
 
 fn outcome(plan: &mut Plan, sample: &Sample) -> (Transcoded, usize) {

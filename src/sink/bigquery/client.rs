@@ -18,12 +18,12 @@ use super::auth::Identity;
 use super::coalesce::Coalesced;
 use super::errors::CallError;
 use super::rest::Rest;
-use super::{table, writer};
+use super::stream::StreamPlace;
+use super::table;
 use crate::clock::Clock;
 use crate::config::{Endpoint, TableId, WriteSettings};
 use crate::row::TableSchema;
-use crate::sink::dead_letter::DeadLetters;
-use crate::sink::{Lane, LaneMode, Reports, Reread, SinkError, StreamPlace, Writer};
+use crate::sink::SinkError;
 use crate::telemetry::Metrics;
 
 const GOOGLE_REST: &str = "https://bigquery.googleapis.com";
@@ -105,28 +105,6 @@ impl BigQuery {
             makes_datasets: self.inner.makes_datasets,
         };
         table::prepare(&self.inner.rest, wish).await
-    }
-
-    /// Starts a lane's writer on the current tokio runtime.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "a lane's whole surroundings, named at one place"
-    )]
-    pub fn writer(
-        &self,
-        lane: Lane,
-        mode: LaneMode,
-        table: TableId,
-        schema: Arc<TableSchema>,
-        letters: DeadLetters,
-        reread: Arc<dyn Reread>,
-        reports: Reports,
-    ) -> Writer {
-        let answer = writer::ANSWER;
-        writer::spawn(
-            self.clone(),
-            writer::Parts { lane, mode, table, schema, letters, reread, reports, answer },
-        )
     }
 
     pub(in crate::sink) fn metrics(&self) -> &Metrics {

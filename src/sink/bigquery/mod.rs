@@ -3,14 +3,18 @@
 //! use it, is told in docs/adr/0003-own-append-client.md.
 
 pub mod append;
+pub(in crate::sink) mod appender;
 mod auth;
 mod client;
 mod coalesce;
 pub(in crate::sink) mod descriptor;
-pub(in crate::sink) mod errors;
+mod errors;
 mod rest;
+mod sink;
+mod stream;
 mod table;
 mod tokens;
 mod writer;
 
 pub use client::BigQuery;
+pub use sink::BigQuerySink;

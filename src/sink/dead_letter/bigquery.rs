@@ -1,10 +1,5 @@
-//! Dead letters in a BigQuery table beside the domain's own.
+//! Dead letters in a BigQuery table next to the domain's own.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use bytes::Bytes;
-use gcp_bigquery_client::google::cloud::bigquery::storage::v1::append_rows_response::Response;
 use prost::encoding::{bytes as byte_string, int64, string};
 use tokio::sync::Mutex;
 use tonic::transport::Channel;
@@ -13,31 +8,23 @@ use super::{About, headers_json};
 use crate::clock::Clock;
 use crate::config::TableId;
 use crate::record::DeadLetter;
-use crate::retry::Backoff;
 use crate::row::{Column, ColumnType, RowBuffer, TableSchema};
-use crate::sink::SinkError;
 use crate::sink::bigquery::BigQuery;
-use crate::sink::bigquery::append::{Append, Connection};
+use crate::sink::bigquery::appender::{ANSWER, Appended, Appender, Destination};
 use crate::sink::bigquery::descriptor::writer_schema;
-use crate::sink::bigquery::errors::{CallError, Verdict};
+use crate::sink::{BatchId, SinkError};
 
-/// An answer that takes longer is asked for again.
-const ANSWER: Duration = Duration::from_secs(60);
-
-/// One append's worth; BigQuery takes 20 MB.
-const REQUEST_BYTES: usize = 9 << 20;
-
-/// The dead-letter table and the one connection to its default stream.
+/// The dead-letter table and the appender to its default stream.
 pub struct LetterTable {
     bigquery: BigQuery,
-    stream: String,
-    schema: Bytes,
+    channel: Channel,
+    to: Destination,
     columns: TableSchema,
     about: About,
     clock: Clock,
-    channel: Channel,
-    /// One request at a time: dead letters are few, and their order is a courtesy.
-    connection: Mutex<Option<Connection>>,
+    /// `None` before the first letter, and while letters are being sent. Sending is exclusive: dead
+    /// letters are few.
+    appender: Mutex<Option<Appender>>,
 }
 
 /// The table's columns. `value` holds the first MiB; `value_bytes` and `value_sha256` (lower-case
@@ -72,18 +59,20 @@ impl LetterTable {
     ) -> Result<Self, SinkError> {
         let desired = TableSchema { columns: columns() };
         let columns = bigquery.prepare(&table, &desired, manage, "_ingested_at").await?;
+        let to =
+            Destination { schema: writer_schema(&columns), table, buffered: false, answer: ANSWER };
         Ok(Self {
-            stream: format!("{}/streams/_default", table.path()),
-            schema: writer_schema(&columns),
+            to,
             columns,
             about,
             clock: bigquery.clock(),
             channel: bigquery.channel(),
-            connection: Mutex::new(None),
+            appender: Mutex::new(None),
             bigquery: bigquery.clone(),
         })
     }
 
+    /// Durable once this returns.
     pub async fn send(&self, letters: &[DeadLetter]) -> Result<(), SinkError> {
         let now = self.clock.now_micros();
         let mut rows = RowBuffer::default();
@@ -93,10 +82,30 @@ impl LetterTable {
                 Ok::<(), std::convert::Infallible>(())
             });
         }
-        for part in rows.split(REQUEST_BYTES) {
-            self.append(Arc::new(part)).await?;
+        let mut kept = self.appender.lock().await;
+        // It is put back only after success. Where this future is dropped instead, because its lane
+        // was given up, the appender goes with it, and nobody takes its answers for their own.
+        let mut appender = kept.take().unwrap_or_else(|| {
+            Appender::new(self.bigquery.clone(), self.channel.clone(), self.to.clone())
+        });
+        appender.admit(BatchId(0), rows, false);
+        while appender.settled().is_none() {
+            appender.send().await?;
+            if let Appended::Refused { rows, .. } = appender.next().await? {
+                let message = rows.into_iter().next().map_or(String::new(), |(_, message)| message);
+                return Err(self.refused(message));
+            }
         }
+        *kept = Some(appender);
         Ok(())
+    }
+
+    fn refused(&self, message: String) -> SinkError {
+        SinkError::new(
+            format!("append dead letters to {}", self.to.table),
+            "BigQuery refuses a dead letter; please report this with the message",
+            message,
+        )
     }
 
     /// Writes the columns that the table has, in their own field numbers.
@@ -138,72 +147,6 @@ impl LetterTable {
                 }
                 _ => {}
             }
-        }
-    }
-
-    async fn append(&self, rows: Arc<RowBuffer>) -> Result<(), SinkError> {
-        let mut held = self.connection.lock().await;
-        let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(30));
-        loop {
-            // Taken out while a request is on its way: whoever stops waiting (a lane that is given
-            // up) drops the connection with it, and nobody takes its answer for their own.
-            let connection = held.take();
-            let error = match self.once(connection, &rows).await {
-                Ok(connection) => {
-                    *held = Some(connection);
-                    return Ok(());
-                }
-                Err(error) => error,
-            };
-            match error.verdict() {
-                Verdict::Retry | Verdict::RetrySlowly => {
-                    tracing::warn!(error = %error, "append dead letters again");
-                    tokio::time::sleep(backoff.pause()).await;
-                }
-                Verdict::AlreadyExists | Verdict::FreshStream => {
-                    return Err(
-                        error.stop("the default stream knows no offsets; please report this")
-                    );
-                }
-                Verdict::Stop(hint) => return Err(error.stop(hint)),
-            }
-        }
-    }
-
-    /// One request and its answer; gives the connection back if it may be used again.
-    async fn once(
-        &self,
-        connection: Option<Connection>,
-        rows: &Arc<RowBuffer>,
-    ) -> Result<Connection, CallError> {
-        let fresh = connection.is_none();
-        let mut connection = match connection {
-            Some(connection) => connection,
-            None => self.bigquery.append(&self.channel, &self.stream).await?,
-        };
-        let operation = "append dead letters to";
-        connection.send(Append {
-            stream: fresh.then(|| Arc::from(self.stream.as_str())),
-            schema: fresh.then(|| self.schema.clone()),
-            offset: None,
-            rows: rows.clone(),
-        });
-        match tokio::time::timeout(ANSWER, connection.answer()).await {
-            Ok(Some(Ok(response))) => match response.response {
-                Some(Response::Error(status)) => {
-                    Err(CallError::in_band(operation, &self.stream, &status))
-                }
-                _ if !response.row_errors.is_empty() => Err(CallError {
-                    operation,
-                    on: self.stream.clone(),
-                    code: tonic::Code::InvalidArgument,
-                    message: response.row_errors[0].message.clone(),
-                    storage: None,
-                }),
-                _ => Ok(connection),
-            },
-            Ok(Some(Err(status))) => Err(CallError::of_status(operation, &self.stream, &status)),
-            Ok(None) | Err(_) => Err(CallError::no_answer(operation, &self.stream)),
         }
     }
 }

@@ -181,7 +181,7 @@ async fn a_permanent_error_stops_with_a_hint() {
 
 #[tokio::test]
 async fn at_least_once_repeats_what_is_unanswered_and_knows_no_offsets() {
-    let mut rig = Rig::new(LaneMode::Default).await;
+    let mut rig = Rig::new(Mode::Default).await;
     rig.fake.script("AppendRows", [Fault::Fine, Fault::Lost]);
     pipeline_of_four(&rig).await;
     four_settle(&mut rig, [None, None, None, None]).await;
@@ -225,7 +225,7 @@ async fn slow_answers_are_waited_for() {
 async fn a_connection_that_answers_nothing_is_replaced() {
     let answer = Duration::from_secs(2);
     let fake = fake::Fake::start().await;
-    let mut rig = Rig::on(fake, LaneMode::Buffered { recover: None }, answer).await;
+    let mut rig = Rig::on(fake, Mode::Buffered, answer).await;
     rig.fake.script("AppendRows", [Fault::Slow(answer / 2), Fault::Silent]);
     let began = Instant::now();
     pipeline_of_four(&rig).await;

@@ -8,6 +8,7 @@ mod schedule;
 mod service;
 mod visibility;
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
 
@@ -16,11 +17,15 @@ use prometheus_client::registry::Registry;
 
 use super::*;
 use crate::clock::Clock;
-use crate::config::{Endpoint, Guarantee, RowLayout, WriteSettings};
-use crate::record::{DeadLetter, Offset, Partition, Reason, Rejection};
-use crate::row::{Column, ColumnType, RowBuffer};
-use crate::sink::dead_letter::About;
-use crate::sink::{BatchId, Span, StreamPlace};
+use crate::config::{Endpoint, Guarantee, RowLayout, TableId, WriteSettings};
+use crate::record::{DeadLetter, Event, NoHeaders, Offset, Partition, Position, Reason, Rejection};
+use crate::row::{Column, ColumnType, RowBuffer, TableSchema};
+use crate::sink::bigquery::BigQuery;
+use crate::sink::bigquery::appender::{ANSWER, FRESH_STREAMS};
+use crate::sink::bigquery::descriptor::writer_schema;
+use crate::sink::bigquery::stream::{StreamName, StreamPlace};
+use crate::sink::dead_letter::{About, DeadLetters};
+use crate::sink::{BatchId, Reread, Span};
 use crate::telemetry::Metrics;
 use fake::{Fake, Fault, Letter};
 
@@ -28,6 +33,13 @@ const P: Partition = Partition(3);
 
 /// Far beyond what any step takes; only a hang is ended by it.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Which streams a writer appends to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Default,
+    Buffered,
+}
 
 /// A writer, its service, and what it has reported.
 struct Rig {
@@ -52,25 +64,28 @@ struct Records;
 
 #[async_trait]
 impl Reread for Records {
-    async fn reread(&self, at: Position) -> Option<DeadLetter> {
+    async fn reread(&self, at: Position, rejection: Rejection) -> Option<DeadLetter> {
         let value = format!("record {}", at.offset.0);
-        let rejection =
-            Rejection { reason: Reason::Empty, detail: String::new(), event_type: None };
-        (at.offset.0 != 404)
-            .then(|| DeadLetter::new(at, None, None, Vec::new(), Some(value.as_bytes()), rejection))
+        let value = Some(value.as_bytes());
+        let event = Event { at, timestamp_ms: None, key: None, value, headers: &NoHeaders };
+        (at.offset.0 != 404).then(|| DeadLetter::of(&event, rejection))
     }
 }
 
 impl Rig {
     async fn buffered() -> Self {
-        Self::new(LaneMode::Buffered { recover: None }).await
+        Self::new(Mode::Buffered).await
     }
 
-    async fn new(mode: LaneMode) -> Self {
+    async fn new(mode: Mode) -> Self {
         Self::on(Fake::start().await, mode, ANSWER).await
     }
 
-    async fn on(fake: Fake, mode: LaneMode, answer: Duration) -> Self {
+    async fn on(fake: Fake, mode: Mode, answer: Duration) -> Self {
+        Self::starting(fake, mode, Start::Fresh, answer).await
+    }
+
+    async fn starting(fake: Fake, mode: Mode, start: Start, answer: Duration) -> Self {
         let table =
             TableId { project: "p".to_owned(), dataset: "d".to_owned(), table: "t".to_owned() };
         let write = WriteSettings {
@@ -93,19 +108,19 @@ impl Rig {
         };
         let letters = DeadLetters::bigquery(&sink, &table, false, about).await.expect("letters");
         let columns = vec![Column::nullable("id", ColumnType::String)];
-        let partition = matches!(mode, LaneMode::Buffered { .. }).then_some(P);
-        let (sender, reports) = Reports::here();
-        let parts = Parts {
-            lane: Lane { partition, epoch: 1 },
-            mode,
+        let buffered = mode == Mode::Buffered;
+        let (sender, reports) = Reports::to_this_thread();
+        let target = Target {
+            bigquery: sink,
             table,
-            schema: Arc::new(TableSchema { columns }),
+            schema: writer_schema(&TableSchema { columns }),
+            buffered,
             letters,
             reread: Arc::new(Records),
-            reports: sender,
             answer,
         };
-        let writer = spawn(sink, parts);
+        let lane = Lane { partition: buffered.then_some(P), epoch: 1 };
+        let writer = spawn(Arc::new(target), lane, start, sender);
         Self { fake, writer, metrics, reports, waits: 0 }
     }
 
@@ -126,7 +141,7 @@ impl Rig {
             next += 1;
         }
         let span = Span { partition: P, first: Offset(first), next: Offset(next) };
-        self.writer.tell(Command::Append(Batch {
+        self.writer.send(Command::Append(Batch {
             id: BatchId(id),
             spans: vec![span],
             rows: buffer,
@@ -142,7 +157,7 @@ impl Rig {
                     Ok((_, Report::Waiting)) => self.waits += 1,
                     Ok((_, report)) => return report,
                     Err(TryRecvError::Empty) => tokio::time::sleep(Duration::from_millis(1)).await,
-                    Err(TryRecvError::Disconnected) => panic!("the writer ended without a word"),
+                    Err(TryRecvError::Disconnected) => panic!("the writer ended without a report"),
                 }
             }
         };
@@ -152,8 +167,9 @@ impl Rig {
     async fn settled(&mut self) -> Settled {
         loop {
             match self.report().await {
-                Report::Recovered => {}
-                Report::Settled { batch, place, rows, letters, .. } => {
+                Report::Ready { .. } => {}
+                Report::Settled { batch, promise, rows, letters, .. } => {
+                    let place = promise.map(StreamPlace::from);
                     return Settled { batch, place, rows, letters };
                 }
                 other => panic!("{other:?}"),
@@ -161,10 +177,10 @@ impl Rig {
         }
     }
 
-    async fn failed(&mut self) -> SinkError {
+    async fn failed(&mut self) -> Stop {
         loop {
             match self.report().await {
-                Report::Recovered => {}
+                Report::Ready { .. } => {}
                 Report::Failed(error) => return error,
                 other => panic!("{other:?}"),
             }

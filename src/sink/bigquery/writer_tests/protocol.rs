@@ -18,10 +18,11 @@ async fn every_call_names_its_resource_in_the_routing_header() {
     let mut rig = Rig::buffered().await;
     rig.append(1, 0, &["a", "bad"]);
     let settled = rig.settled().await;
-    let StreamPlace { stream: name, rows } = settled.place.expect("a place");
-    rig.writer.tell(Command::Flush(StreamPlace { stream: name.clone(), rows }));
+    let place = settled.place.expect("a place");
+    rig.writer.send(Command::Flush(place.into()));
     assert!(matches!(rig.report().await, Report::Flushed(_)));
-    rig.writer.tell(Command::Finalize(name));
+    let first = super::place(1, 1).expect("a place");
+    rig.writer.send(Command::Retire(first.into()));
     while routing(&rig, "FinalizeWriteStream").is_empty() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
@@ -34,7 +35,7 @@ async fn every_call_names_its_resource_in_the_routing_header() {
     let on = |name: &str| format!("write_stream={}", encoded(name));
     assert_eq!(appends, [on(&stream(1)), on(&stream(2)), on(LETTERS)]);
     assert_eq!(routing(&rig, "FlushRows"), [format!("write_stream={second}")]);
-    assert_eq!(routing(&rig, "FinalizeWriteStream"), [format!("name={second}")]);
+    assert_eq!(routing(&rig, "FinalizeWriteStream"), [format!("name={}", encoded(&stream(1)))]);
 }
 
 /// Connection, stream, whether a schema came, and offset of each append.
@@ -47,8 +48,8 @@ fn introductions(rig: &Rig) -> Vec<(usize, String, bool, Option<i64>)> {
 #[tokio::test]
 async fn the_first_request_of_a_connection_names_stream_and_schema_and_no_other() {
     for (mode, name, offsets) in [
-        (LaneMode::Buffered { recover: None }, stream(1), [Some(0), Some(2), Some(3)]),
-        (LaneMode::Default, DEFAULT.to_owned(), [None; 3]),
+        (Mode::Buffered, stream(1), [Some(0), Some(2), Some(3)]),
+        (Mode::Default, DEFAULT.to_owned(), [None; 3]),
     ] {
         let mut rig = Rig::new(mode).await;
         rig.fake.script("AppendRows", [Fault::Fine, Fault::ThenClosed]);

@@ -2,7 +2,7 @@
 
 use super::fake::{DEFAULT, stream};
 use super::*;
-use crate::sink::bigquery::writer::unsettled::REQUEST_BYTES;
+use crate::sink::bigquery::appender::REQUEST_BYTES;
 
 /// Partition, offset and value of the dead letters.
 fn letters(rig: &Rig) -> Vec<(i64, i64, Option<String>)> {
@@ -48,7 +48,7 @@ async fn exactly_once_takes_the_rest_to_a_fresh_stream() {
 
 #[tokio::test]
 async fn at_least_once_sends_the_rest_behind_the_others() {
-    let mut rig = Rig::new(LaneMode::Default).await;
+    let mut rig = Rig::new(Mode::Default).await;
     three_batches(&rig).await;
     let [first, second, third] = three_settle(&mut rig).await;
     assert_eq!([first.place, second.place, third.place], [None, None, None]);

@@ -64,8 +64,8 @@ struct Outcome {
 }
 
 /// Appends all batches and waits until each has settled. Rows are named by their offset.
-async fn play(mode: LaneMode, batches: &[Rows], faults: Vec<Fault>) -> Outcome {
-    let buffered = mode != LaneMode::Default;
+async fn play(mode: Mode, batches: &[Rows], faults: Vec<Fault>) -> Outcome {
+    let buffered = mode != Mode::Default;
     let mut rig = Rig::new(mode).await;
     rig.fake.script("AppendRows", faults);
     let (mut good, mut bad, mut next) = (Vec::new(), BTreeSet::new(), 0);
@@ -108,7 +108,7 @@ async fn play(mode: LaneMode, batches: &[Rows], faults: Vec<Fault>) -> Outcome {
     Outcome { streams, letters, good, bad }
 }
 
-fn played(mode: LaneMode, batches: &[Rows], faults: Vec<Fault>) -> Outcome {
+fn played(mode: Mode, batches: &[Rows], faults: Vec<Fault>) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(play(mode, batches, faults))
 }
@@ -119,7 +119,7 @@ proptest! {
     /// What the settled places cover is each good row once, in order; the rest are dead letters.
     #[test]
     fn exactly_once((batches, faults) in schedule(true)) {
-        let outcome = played(LaneMode::Buffered { recover: None }, &batches, faults);
+        let outcome = played(Mode::Buffered, &batches, faults);
         prop_assert_eq!(outcome.streams.concat(), outcome.good);
         prop_assert_eq!(outcome.letters, outcome.bad);
     }
@@ -127,7 +127,7 @@ proptest! {
     /// Each good row is there, perhaps repeatedly; the rest are dead letters.
     #[test]
     fn at_least_once((batches, faults) in schedule(false)) {
-        let outcome = played(LaneMode::Default, &batches, faults);
+        let outcome = played(Mode::Default, &batches, faults);
         let written: BTreeSet<i64> = outcome.streams.concat().into_iter().collect();
         prop_assert_eq!(written, outcome.good.into_iter().collect());
         prop_assert_eq!(outcome.letters, outcome.bad);

@@ -15,7 +15,7 @@ async fn with_three_rows() -> Rig {
 
 fn flush(rig: &Rig, rows: u64) -> StreamPlace {
     let place = place(1, rows).expect("a place");
-    rig.writer.tell(Command::Flush(place.clone()));
+    rig.writer.send(Command::Flush(place.clone().into()));
     place
 }
 
@@ -28,7 +28,7 @@ async fn a_flush_makes_just_the_rows_of_its_place_visible() {
     let mut rig = with_three_rows().await;
     assert_eq!(flushed(&rig), 0, "appended is not visible");
     let place = flush(&rig, 2);
-    assert!(matches!(rig.report().await, Report::Flushed(done) if done == place));
+    assert!(matches!(rig.report().await, Report::Flushed(done) if done == place.clone().into()));
     assert_eq!(flushed(&rig), 2);
 }
 
@@ -47,7 +47,7 @@ async fn rows_flushed_before_are_as_good() {
     let mut rig = with_three_rows().await;
     rig.fake.script("FlushRows", [Fault::Lost, Fault::Refused(Code::AlreadyExists)]);
     let place = flush(&rig, 3);
-    assert!(matches!(rig.report().await, Report::Flushed(done) if done == place));
+    assert!(matches!(rig.report().await, Report::Flushed(done) if done == place.clone().into()));
     assert_eq!(flushed(&rig), 3);
 }
 
@@ -67,17 +67,19 @@ async fn the_previous_owners_rows_are_flushed_first() {
     let before = with_three_rows().await;
     let fake = before.fake;
     fake.script("FlushRows", [Fault::Refused(Code::Unavailable)]);
-    let mut rig = Rig::on(fake, LaneMode::Buffered { recover: place(1, 2) }, ANSWER).await;
+    let start = Start::Flush(place(1, 2).expect("a place").into());
+    let mut rig = Rig::starting(fake, Mode::Buffered, start, ANSWER).await;
     rig.append(2, 3, &["d"]);
-    let (mut recovered, mut settled) = (false, false);
-    while !(recovered && settled) {
+    let (mut ready, mut settled) = (false, false);
+    while !(ready && settled) {
         match rig.report().await {
-            Report::Recovered => {
-                assert_eq!(flushed(&rig), 2, "recovered means visible");
-                recovered = true;
+            Report::Ready { resume: None } => {
+                assert_eq!(flushed(&rig), 2, "ready means visible");
+                ready = true;
             }
-            Report::Settled { place: at, .. } => {
-                assert_eq!(at, place(2, 1), "in a stream of its own");
+            Report::Settled { promise, .. } => {
+                let place = promise.map(StreamPlace::from);
+                assert_eq!(place, self::place(2, 1), "in a stream of its own");
                 settled = true;
             }
             other => panic!("{other:?}"),
@@ -85,21 +87,37 @@ async fn the_previous_owners_rows_are_flushed_first() {
     }
 }
 
+/// Retires the first stream, and waits until the call has been carried out.
+async fn retire_the_first_stream(rig: &Rig) {
+    let calls = rig.fake.state().calls.len();
+    rig.writer.send(Command::Retire(place(1, 3).expect("a place").into()));
+    while rig.fake.state().calls.len() == calls {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    // The call is counted before it is carried out.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+}
+
 #[tokio::test]
-async fn finalizing_is_best_effort() {
+async fn a_retired_stream_is_finalized_as_far_as_possible() {
     let mut rig = with_three_rows().await;
+    // A refused row makes the writer leave its first stream.
+    rig.append(2, 3, &["bad", "d"]);
+    assert_eq!(rig.settled().await.place, place(2, 1));
     rig.fake.script("FinalizeWriteStream", [Fault::Refused(Code::NotFound)]);
     for finalized in [false, true] {
-        let calls = rig.fake.state().calls.len();
-        rig.writer.tell(Command::Finalize(StreamName(Arc::from(stream(1)))));
-        while rig.fake.state().calls.len() == calls {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        // The call is counted before it is carried out.
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        retire_the_first_stream(&rig).await;
         assert_eq!(rig.fake.state().streams[&stream(1)].finalized, finalized);
     }
-    // Its own stream being finalized, it goes on with a fresh one.
+    rig.append(3, 5, &["e"]);
+    assert_eq!(rig.settled().await.place, place(2, 2));
+}
+
+#[tokio::test]
+async fn the_stream_that_rows_go_to_is_not_finalized() {
+    let mut rig = with_three_rows().await;
+    rig.writer.send(Command::Retire(place(1, 3).expect("a place").into()));
     rig.append(2, 3, &["d"]);
-    assert_eq!(rig.settled().await.place, place(2, 1));
+    assert_eq!(rig.settled().await.place, place(1, 4));
+    assert!(!rig.fake.state().calls.iter().any(|call| call.0 == "FinalizeWriteStream"));
 }

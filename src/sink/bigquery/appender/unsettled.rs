@@ -1,5 +1,6 @@
-//! What a writer has taken on and not yet settled: requests in the order they are sent in, and the
-//! batches they belong to. Plain data; the service and its faults are the writer's business.
+//! What an appender has taken on and not yet settled: requests in the order in which they are sent,
+//! and the batches they belong to. Plain data; the service and its errors are the appender's
+//! business.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -8,36 +9,51 @@ use std::time::{Duration, Instant};
 use crate::record::{Position, Reason};
 
 use crate::row::RowBuffer;
-use crate::sink::{BatchId, Report, StreamName, StreamPlace};
+use crate::sink::BatchId;
+use crate::sink::bigquery::stream::{StreamName, StreamPlace};
 
-/// Requests on their way at once: what a lost connection makes us send again.
+/// Requests in the air at once: what has to be sent again after a lost connection.
 const PIPELINED: usize = 16;
 
-/// Bytes on their way above which the next request waits. A connection of BigQuery carries ten
-/// megabytes a second or so, and answers within half a second: with as much as that on the way it
-/// never waits for us. One request at a time would be a round trip a megabyte.
+/// Bytes in the air above which the next request waits. A connection to BigQuery carries about ten
+/// megabytes a second and answers within half a second, so with this much in the air it never waits
+/// for us. One request at a time would cost a round trip for every megabyte.
 const PIPELINED_BYTES: usize = 8 << 20;
 
 /// BigQuery takes 20 MB a request. A larger batch is cut; a single row may be larger than this.
-pub(super) const REQUEST_BYTES: usize = 9 << 20;
+pub const REQUEST_BYTES: usize = 9 << 20;
 
+/// A batch of which every row is acknowledged and every dead letter durable.
+#[derive(Debug)]
+pub struct Settled {
+    pub batch: BatchId,
+    /// The batch's last row in its BUFFERED stream; `None` in the default stream, and where the
+    /// batch had no rows.
+    pub place: Option<StreamPlace>,
+    pub rows: usize,
+    /// Bytes of the rows as they were sent.
+    pub bytes: usize,
+    pub letters: Vec<Reason>,
+}
+
+/// Requests and the batches they belong to.
 #[derive(Default)]
 pub(super) struct Unsettled {
     /// Unacknowledged requests in order; the first `in_air` of them are sent.
     requests: VecDeque<Request>,
     in_air: usize,
     batches: VecDeque<Open>,
-    /// Rows the current stream has once all that was sent there has come.
+    /// Rows of the current stream once everything sent to it has arrived.
     next_row: u64,
 }
 
-/// One request's rows, from the batch to the acknowledgement.
+/// One request's rows, until they are acknowledged.
 struct Request {
     batch: BatchId,
     rows: Arc<RowBuffer>,
     /// Row offset in the current stream, once sent there.
     offset: Option<u64>,
-    /// Sent on an earlier connection too, so the stream may have it already.
+    /// Sent on an earlier connection too, so that the stream may already have it.
     sent_before: bool,
     sent_at: Option<Instant>,
 }
@@ -49,14 +65,15 @@ struct Open {
     requests: usize,
     /// Dead-letter deliveries under way.
     deliveries: usize,
-    /// Acknowledged rows, kept while others of the batch may still move to a fresh stream.
+    /// Acknowledged rows, kept as long as others of the batch may still move to a fresh stream.
     acked: Vec<Arc<RowBuffer>>,
     place: Option<StreamPlace>,
     letters: Vec<Reason>,
 }
 
 impl Unsettled {
-    /// Takes a batch on, its rows cut into requests; `delivers`: its dead letters are on their way.
+    /// Takes a batch on and cuts its rows into requests. `delivers`: dead letters of it are being
+    /// delivered.
     pub(super) fn admit(&mut self, id: BatchId, rows: RowBuffer, delivers: bool) {
         let queued = self.requests.len();
         if !rows.is_empty() {
@@ -73,14 +90,14 @@ impl Unsettled {
         });
     }
 
-    /// Whether a request waits that may be sent now.
+    /// Whether a request is waiting that may be sent now.
     pub(super) fn may_send(&self) -> bool {
         let in_air = self.requests.range(..self.in_air);
         let bytes: usize = in_air.map(|request| request.rows.bytes()).sum();
         self.in_air < self.requests.len().min(PIPELINED) && bytes < PIPELINED_BYTES
     }
 
-    /// The next request is being sent: its row offset in the stream, and its rows.
+    /// Returns the next request to send: its row offset in the stream, and its rows.
     pub(super) fn send(&mut self) -> Option<(u64, Arc<RowBuffer>)> {
         let request = self.requests.get_mut(self.in_air)?;
         let offset = *request.offset.get_or_insert(self.next_row);
@@ -95,7 +112,7 @@ impl Unsettled {
         self.in_air
     }
 
-    /// Since when the oldest request in the air waits for its answer.
+    /// When the oldest request in the air was sent.
     pub(super) fn waits_since(&self) -> Option<Instant> {
         self.oldest_in_air()?.sent_at
     }
@@ -111,7 +128,7 @@ impl Unsettled {
     }
 
     /// The oldest request in the air is in the stream (`None`: the default stream, which has no
-    /// offsets). Answers how long that took.
+    /// offsets). Returns how long the answer took.
     pub(super) fn acknowledge(&mut self, stream: Option<&StreamName>) -> Option<Duration> {
         let Request { batch, rows, offset, sent_at, .. } = self.land()?;
         let place = stream.zip(offset).map(|(stream, offset)| StreamPlace {
@@ -126,8 +143,8 @@ impl Unsettled {
         sent_at.map(|sent_at| sent_at.elapsed())
     }
 
-    /// Nothing of the oldest request in the air was written. Its bad rows, by index, are on their
-    /// way as dead letters; the others are sent again, before all others or behind them.
+    /// Nothing of the oldest request in the air was written. Its bad rows, by index, are being
+    /// delivered as dead letters. The others are sent again, before all other requests or after.
     pub(super) fn refuse(&mut self, bad: &[usize], first: bool) {
         let Some(refused) = self.land() else { return };
         let rows = refused.rows.without(bad);
@@ -144,7 +161,7 @@ impl Unsettled {
         }
     }
 
-    /// Dead letters of this batch are where they belong.
+    /// One delivery of dead letters of this batch is durable.
     pub(super) fn delivered(&mut self, batch: BatchId, letters: Vec<Reason>) {
         if let Some(open) = self.batch(batch) {
             open.deliveries -= 1;
@@ -152,7 +169,7 @@ impl Unsettled {
         }
     }
 
-    /// The connection is gone, and with it every answer: all is to be sent again as it was.
+    /// The connection is gone, and with it every answer: everything is to be sent again as it was.
     pub(super) fn unsend(&mut self) {
         for request in self.requests.range_mut(..self.in_air) {
             request.sent_before = true;
@@ -160,8 +177,8 @@ impl Unsettled {
         self.in_air = 0;
     }
 
-    /// All goes to a stream of which nothing is known. A batch of which a part was acknowledged
-    /// goes whole: its place has to be in one stream.
+    /// Everything goes to a fresh stream. A batch of which a part was acknowledged moves whole,
+    /// because its place has to be in one stream.
     pub(super) fn start_over(&mut self) {
         self.in_air = 0;
         self.next_row = 0;
@@ -178,12 +195,12 @@ impl Unsettled {
         }
     }
 
-    /// The next batch that is wholly acknowledged and delivered. Dead letters may keep a batch
-    /// back while later ones pass.
-    pub(super) fn settle(&mut self) -> Option<Report> {
+    /// Removes and returns the next batch that is acknowledged and delivered as a whole. A batch that
+    /// waits for its dead letters lets later ones pass.
+    pub(super) fn settle(&mut self) -> Option<Settled> {
         let done = self.batches.iter().position(|open| open.requests == 0 && open.deliveries == 0);
         let open = self.batches.remove(done?)?;
-        Some(Report::Settled {
+        Some(Settled {
             batch: open.id,
             place: open.place,
             rows: open.acked.iter().map(|rows| rows.len()).sum(),
@@ -196,7 +213,7 @@ impl Unsettled {
         self.requests.front().filter(|_| self.in_air > 0)
     }
 
-    /// The oldest request in the air is answered.
+    /// Removes the oldest request in the air: it was answered.
     fn land(&mut self) -> Option<Request> {
         self.in_air = self.in_air.checked_sub(1)?;
         self.requests.pop_front()

@@ -1,0 +1,33 @@
+//! Why a command cannot do its work.
+
+use std::error::Error;
+
+use super::domain::DomainError;
+use crate::stop::Stop;
+
+/// What is wrong is either the configuration, which is found before anything is touched, or
+/// something outside that only a person can resolve.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    #[error("{what}")]
+    Configuration {
+        what: String,
+        hint: Option<String>,
+        source: Option<Box<dyn Error + Send + Sync>>,
+    },
+    #[error(transparent)]
+    Stop(#[from] Stop),
+}
+
+impl From<DomainError> for AppError {
+    fn from(error: DomainError) -> Self {
+        let what = error.to_string();
+        let source: Option<Box<dyn Error + Send + Sync>> = match error {
+            DomainError::Contract { source, .. } | DomainError::Columns { source, .. } => {
+                Some(source.into())
+            }
+            DomainError::Plan { source, .. } => Some(source.into()),
+        };
+        Self::Configuration { what, hint: None, source }
+    }
+}

@@ -1,0 +1,18 @@
+//! Puts settings, contract, table, plan, source and sink together, once for every command.
+//!
+//! ```text
+//! settings ─► Domain: contract, columns ─┬─► plan              config, produce, tests, benchmarks
+//!          ─► Peers: broker, BigQuery  ──┴─► flow ─► run       run
+//! ```
+
+mod domain;
+mod error;
+mod flow;
+mod peers;
+mod thread;
+
+pub use domain::{Domain, DomainError, RowOptions};
+pub use error::AppError;
+pub use flow::{Assembly, flow};
+pub use peers::{LOCAL_STORE, Peers};
+pub use thread::run;

@@ -1,0 +1,63 @@
+//! How a session ends, and why.
+
+use rdkafka::error::KafkaError;
+
+use crate::record::Partition;
+use crate::source::{CommitError, PollError};
+use crate::stop::Stop;
+
+/// How a session ended.
+pub enum Ending {
+    /// Shut down or caught up; `drained` says whether everything in flight was settled.
+    Finished { drained: bool },
+    /// A new session has to find out what was committed. `progress`: this one has committed.
+    Rejoin { why: Interruption, progress: bool },
+}
+
+/// Why a session ends before the run does.
+pub enum Break {
+    /// A new session may go on.
+    Rejoin(Interruption),
+    /// The partitions belong to others by now, so nothing of this session can be committed.
+    Fenced(Interruption),
+    /// Only a person can help.
+    Stop(Stop),
+}
+
+/// What a new session recovers from.
+#[derive(Debug, thiserror::Error)]
+pub enum Interruption {
+    #[error("open the transactions for offset commits")]
+    Transactions(#[source] CommitError),
+    #[error("read records")]
+    Read(#[source] PollError),
+    #[error("read or change the assignment")]
+    Assignment(#[source] KafkaError),
+    /// The commit may or may not have happened.
+    #[error("commit offsets")]
+    Commit(#[source] CommitError),
+    #[error("the lanes of newly assigned partitions did not become ready in time")]
+    NotReady,
+    #[error("another instance has taken over partition {0} in the sink")]
+    TakenOver(Partition),
+}
+
+impl From<Stop> for Break {
+    fn from(stop: Stop) -> Self {
+        Self::Stop(stop)
+    }
+}
+
+impl From<KafkaError> for Break {
+    fn from(error: KafkaError) -> Self {
+        Self::Rejoin(Interruption::Assignment(error))
+    }
+}
+
+impl From<CommitError> for Break {
+    fn from(error: CommitError) -> Self {
+        let is_fenced = error.is_fenced();
+        let why = Interruption::Commit(error);
+        if is_fenced { Self::Fenced(why) } else { Self::Rejoin(why) }
+    }
+}

@@ -1,0 +1,304 @@
+//! From a batch to the committed offset: batches go to their lanes, what comes back settles, the
+//! settled head is committed, and what was committed is flushed. Exactly-once rests on this order
+//! (docs/adr/0001-exactly-once.md).
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::commit_metadata;
+use super::ending::{Break, Interruption};
+use super::lanes::Lanes;
+use super::ledger::{CommitPoint, Ledger};
+use super::summary::Written;
+use crate::record::Partition;
+use crate::sink::{Batch, BatchId, Durability, Promise, Report, Sink, Start};
+use crate::source::{Commit, Committed, Committer, Source};
+use crate::stop::Stop;
+use crate::telemetry::metrics::ReasonLabel;
+use crate::telemetry::{Health, Metrics};
+
+/// How often a drain checks whether it is done.
+const STEP: Duration = Duration::from_millis(10);
+
+/// The ledger, the lanes, and the commits that follow from both.
+pub struct Settlement {
+    sink: Arc<dyn Sink>,
+    ledger: Ledger,
+    lanes: Lanes,
+    committer: Committer,
+    /// Least time between two commits.
+    interval: Duration,
+    last_commit: Instant,
+    has_committed: bool,
+    metrics: Metrics,
+    health: Health,
+    written: Written,
+}
+
+impl Settlement {
+    pub fn new(
+        sink: Arc<dyn Sink>,
+        committer: Committer,
+        interval: Duration,
+        metrics: Metrics,
+        health: Health,
+    ) -> Self {
+        Self {
+            ledger: Ledger::default(),
+            lanes: Lanes::new(sink.clone()),
+            sink,
+            committer,
+            interval,
+            last_commit: Instant::now(),
+            has_committed: false,
+            metrics,
+            health,
+            written: Written::default(),
+        }
+    }
+
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Bytes of the batches in flight, as they count against the limit.
+    pub fn in_flight_bytes(&self) -> usize {
+        self.lanes.in_flight_bytes()
+    }
+
+    /// Whether any commit was acknowledged.
+    pub fn has_committed(&self) -> bool {
+        self.has_committed
+    }
+
+    /// Returns, and forgets, what was written since the last call.
+    pub fn take_written(&mut self) -> Written {
+        std::mem::take(&mut self.written)
+    }
+
+    // ------------------------------------------------------------------------------ partitions
+
+    /// Takes a partition on: reads what its last commit promised, and opens its lane.
+    pub fn assign(&mut self, committed: &Committed) -> Result<(), Stop> {
+        let Committed { partition, offset, .. } = *committed;
+        let promise = commit_metadata::read(&committed.metadata, self.sink.name())
+            .map_err(|error| unreadable(partition, error))?;
+        self.ledger.assign(partition, offset, promise.clone());
+        let is_promised = promise.is_some();
+        let start = promise.map_or(Start::Fresh, Start::Flush);
+        if self.sink.durability().has_lane_per_partition() || is_promised {
+            self.lanes.open(Some(partition), start);
+        } else {
+            self.ledger.ready(partition, None);
+        }
+        Ok(())
+    }
+
+    /// Whether the partitions' offsets to read from are known and nothing else has to come first.
+    pub fn may_read(&self, partitions: &[Partition]) -> bool {
+        let is_ready = |partition: &Partition| self.ledger.is_ready(*partition);
+        match self.sink.durability() {
+            // Appends go on while an earlier promise is kept; only commits wait for it.
+            Durability::Promised => true,
+            Durability::Visible | Durability::Stored => partitions.iter().all(is_ready),
+        }
+    }
+
+    /// Opens the lane for all partitions, where there is one, once what an exactly-once instance
+    /// promised has been flushed by lanes of single partitions.
+    pub fn open_common_lane(&mut self, partitions: &[Partition]) {
+        if self.sink.durability().has_lane_per_partition() {
+            return;
+        }
+        for partition in partitions {
+            self.lanes.close(*partition);
+        }
+        if !self.lanes.is_open(None) {
+            self.lanes.open(None, Start::Fresh);
+        }
+    }
+
+    /// Forgets a partition: what is in flight of it will not be committed.
+    pub fn release(&mut self, partition: Partition) {
+        self.ledger.release(partition);
+        self.lanes.close(partition);
+    }
+
+    // --------------------------------------------------------------------------------- batches
+
+    /// Opens the batch's spans in the ledger and hands it to its lane.
+    pub fn send(&mut self, mut batch: Batch) {
+        batch.rows.shrink();
+        let now = Instant::now();
+        for span in &batch.spans {
+            self.ledger.open(batch.id, *span, now);
+        }
+        let durability = self.sink.durability();
+        let is_empty = batch.rows.is_empty() && batch.letters.is_empty();
+        if is_empty && durability != Durability::Stored {
+            // Nothing but ignored records: there is nothing to wait for.
+            for span in &batch.spans {
+                self.ledger.settle(batch.id, span.partition, None);
+            }
+            return;
+        }
+        let partition = match durability.has_lane_per_partition() {
+            true => batch.spans.first().map(|span| span.partition),
+            false => None,
+        };
+        self.lanes.append(partition, batch);
+    }
+
+    /// Takes all reports that have arrived.
+    pub fn take_reports(&mut self) -> Result<(), Break> {
+        while let Some((partition, report)) = self.lanes.next_report() {
+            self.take(partition, report)?;
+        }
+        Ok(())
+    }
+
+    /// Waits for one report, and takes all that came with it.
+    pub fn wait_for_report(&mut self, patience: Duration) -> Result<(), Break> {
+        if let Some((partition, report)) = self.lanes.wait_for_report(patience) {
+            self.take(partition, report)?;
+        }
+        self.take_reports()
+    }
+
+    fn take(&mut self, partition: Option<Partition>, report: Report) -> Result<(), Break> {
+        match (report, partition) {
+            (Report::Ready { resume }, Some(partition)) => self.ledger.ready(partition, resume),
+            (Report::Settled { batch, promise, rows, bytes, letters }, _) => {
+                self.settle(batch, promise);
+                self.metrics.written.inc_by(rows as u64);
+                self.metrics.written_bytes.inc_by(bytes as u64);
+                for reason in &letters {
+                    let label = ReasonLabel { reason: reason.code() };
+                    self.metrics.dead_lettered.get_or_create(&label).inc();
+                }
+                self.written.add(rows, bytes, &letters);
+                self.health.progress();
+            }
+            (Report::Flushed(promise), Some(partition)) => {
+                self.ledger.flushed(partition, promise);
+                self.health.progress();
+            }
+            (Report::Waiting, _) => self.health.progress(),
+            (Report::Fenced, Some(partition)) => {
+                return Err(Break::Fenced(Interruption::TakenOver(partition)));
+            }
+            (Report::Failed(stop), _) => return Err(stop.into()),
+            // The lane for all partitions has nothing to wait for, to flush or to be fenced by.
+            (Report::Ready { .. } | Report::Flushed(_) | Report::Fenced, None) => {}
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self, batch: BatchId, promise: Option<Promise>) {
+        for span in self.lanes.settle(batch) {
+            self.ledger.settle(batch, span.partition, promise.clone());
+        }
+    }
+
+    // --------------------------------------------------------------------------------- commits
+
+    /// `most`, or less where the interval lets the next commit come sooner. Once the interval has
+    /// passed, a commit waits for a report and not for time.
+    pub fn until_commit(&self, most: Duration) -> Duration {
+        let left = self.interval.saturating_sub(self.last_commit.elapsed());
+        if left.is_zero() { most } else { most.min(left) }
+    }
+
+    /// Commits the settled heads, not more often than the interval.
+    pub fn commit_due(&mut self, source: &Source) -> Result<(), Break> {
+        if self.last_commit.elapsed() < self.interval {
+            return Ok(());
+        }
+        self.commit_now(source)
+    }
+
+    fn commit_now(&mut self, source: &Source) -> Result<(), Break> {
+        let ledger = &self.ledger;
+        let point = |partition| Some((partition, ledger.commit_point(partition)?));
+        let points = ledger.owned().filter_map(point).collect();
+        self.commit(source, points)
+    }
+
+    /// Once all rows are visible: the same offsets without a promise, so that the next owner has
+    /// nothing to flush, however late it comes.
+    pub fn commit_clean(&mut self, source: &Source, partitions: &[Partition]) -> Result<(), Break> {
+        let point =
+            |partition: &Partition| Some((*partition, self.ledger.clean_point(*partition)?));
+        let points = partitions.iter().filter_map(point).collect();
+        self.commit(source, points)
+    }
+
+    /// One commit for all points. One that is not acknowledged ends the session, because it may
+    /// still take effect and overtake the next one.
+    fn commit(
+        &mut self,
+        source: &Source,
+        points: Vec<(Partition, CommitPoint)>,
+    ) -> Result<(), Break> {
+        self.last_commit = Instant::now();
+        if points.is_empty() {
+            return Ok(());
+        }
+        let commit = |(partition, point): &(Partition, CommitPoint)| {
+            let metadata = commit_metadata::write(point.promise.as_ref());
+            let metadata = metadata.map_err(|error| unwritable(*partition, error))?;
+            Ok(Commit { partition: *partition, offset: point.offset, metadata })
+        };
+        let commits: Vec<Commit> = points.iter().map(commit).collect::<Result<_, Stop>>()?;
+        let took = self.committer.commit(source, &commits)?;
+        self.metrics.commit_seconds.observe(took.as_secs_f64());
+        self.health.progress();
+        self.has_committed = true;
+        for (partition, point) in points {
+            if let Some(promise) = self.ledger.committed(partition, point) {
+                self.lanes.flush(partition, promise);
+            }
+            if let Some(promise) = self.ledger.take_retired(partition) {
+                self.lanes.retire(partition, promise);
+            }
+        }
+        self.last_commit = Instant::now();
+        Ok(())
+    }
+
+    /// Waits until everything that was sent of these partitions is settled, committed and flushed.
+    /// Returns false where the deadline comes first.
+    pub fn drain(
+        &mut self,
+        source: &Source,
+        partitions: &[Partition],
+        deadline: Instant,
+    ) -> Result<bool, Break> {
+        loop {
+            self.take_reports()?;
+            self.commit_now(source)?;
+            if partitions.iter().all(|partition| self.ledger.is_idle(*partition)) {
+                return Ok(true);
+            }
+            if Instant::now() >= deadline {
+                return Ok(false);
+            }
+            self.wait_for_report(STEP)?;
+        }
+    }
+}
+
+fn unreadable(partition: Partition, error: commit_metadata::MetadataError) -> Stop {
+    Stop::new(
+        format!("read the committed offset of partition {partition}"),
+        "run the version and the sink that last used this group until it is drained; where the \
+         metadata is damaged, look in the table for the rows before the committed offset, then set \
+         the offset by hand",
+        error,
+    )
+}
+
+fn unwritable(partition: Partition, error: commit_metadata::MetadataError) -> Stop {
+    let hint = "please report this with the name of the table";
+    Stop::new(format!("commit the offset of partition {partition}"), hint, error)
+}

@@ -1,0 +1,8 @@
+//! Whole sessions on librdkafka's mock cluster and a sink in memory, for each way in which a sink
+//! makes rows durable.
+
+mod catching_up;
+mod faults;
+mod memory_sink;
+mod ownership;
+mod rig;

@@ -1,0 +1,70 @@
+//! BigQuery as the pipeline sees it: one table, and a writer for each lane.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::appender::ANSWER;
+use super::client::BigQuery;
+use super::descriptor::writer_schema;
+use super::stream::NAME;
+use super::writer;
+use crate::config::{Guarantee, TableId};
+use crate::row::TableSchema;
+use crate::sink::dead_letter::DeadLetters;
+use crate::sink::{Durability, Lane, Reports, Reread, Sink, SinkName, Start, Writer};
+
+/// What all lanes of an instance share.
+pub struct Target {
+    pub bigquery: BigQuery,
+    pub table: TableId,
+    /// The encoded `ProtoSchema` of the rows.
+    pub schema: Bytes,
+    /// Rows go to BUFFERED streams, to be flushed; otherwise to the table's default stream.
+    pub buffered: bool,
+    pub letters: DeadLetters,
+    pub reread: Arc<dyn Reread>,
+    /// How long an append may stay unanswered.
+    pub answer: Duration,
+}
+
+/// The sink of one table.
+pub struct BigQuerySink {
+    target: Arc<Target>,
+}
+
+impl BigQuerySink {
+    /// `schema` is what [`BigQuery::prepare`] returned for the table.
+    pub fn new(
+        bigquery: BigQuery,
+        table: (TableId, &TableSchema),
+        guarantee: Guarantee,
+        letters: DeadLetters,
+        reread: Arc<dyn Reread>,
+    ) -> Self {
+        let (table, schema) = table;
+        let schema = writer_schema(schema);
+        let buffered = guarantee == Guarantee::ExactlyOnce;
+        let target = Target { bigquery, table, schema, buffered, letters, reread, answer: ANSWER };
+        Self { target: Arc::new(target) }
+    }
+}
+
+impl Sink for BigQuerySink {
+    fn name(&self) -> SinkName {
+        NAME
+    }
+
+    fn target(&self) -> String {
+        self.target.table.to_string()
+    }
+
+    fn durability(&self) -> Durability {
+        if self.target.buffered { Durability::Promised } else { Durability::Visible }
+    }
+
+    fn open(&self, lane: Lane, start: Start, reports: Reports) -> Writer {
+        writer::spawn(self.target.clone(), lane, start, reports)
+    }
+}
