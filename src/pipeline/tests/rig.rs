@@ -196,8 +196,9 @@ impl Rig {
             .set("enable.auto.offset.store", "false")
             .set("partition.assignment.strategy", "cooperative-sticky")
             .set("auto.offset.reset", "error")
-            .set("session.timeout.ms", "6000")
-            .set("heartbeat.interval.ms", "200")
+            // A group of the mock cluster rebalances a second before this, whoever has joined.
+            .set("session.timeout.ms", "1500")
+            .set("heartbeat.interval.ms", "100")
             .set("fetch.wait.max.ms", "10");
         Subscription {
             topic: TOPIC.to_owned(),
