@@ -28,5 +28,6 @@ pub mod telemetry;
 pub mod transcode;
 
 pub mod clock;
+mod error_chain;
 pub mod retry;
 pub mod shutdown;

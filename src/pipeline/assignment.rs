@@ -6,6 +6,7 @@ use super::Until;
 use super::runner::Stop;
 use super::session::{Break, OpenLane, Session};
 use crate::config::{Guarantee, StartFrom};
+use crate::error_chain::chain;
 use crate::record::Partition;
 use crate::retry::Backoff;
 use crate::sink::{Lane, LaneMode, StreamPlace};
@@ -193,7 +194,7 @@ impl Session<'_> {
 }
 
 fn rejoin(error: rdkafka::error::KafkaError) -> Break {
-    Break::Rejoin(super::runner::chain(&error))
+    Break::Rejoin(chain(&error))
 }
 
 fn ids(partitions: &[Partition]) -> Vec<i32> {

@@ -7,6 +7,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use super::session::{Ending, Session};
 use super::{Flow, Summary};
 use crate::config::Guarantee;
+use crate::error_chain::chain;
 use crate::retry::Backoff;
 use crate::source::{CommitError, Committer, OpenError};
 
@@ -124,15 +125,4 @@ impl From<OpenError> for Stop {
     fn from(error: OpenError) -> Self {
         Self::new("open the Kafka consumer", "check the consume environment's properties", error)
     }
-}
-
-/// An error with its sources on one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use super::assembler::Assembler;
 use super::ledger::Ledger;
-use super::runner::{Stop, chain};
+use super::runner::Stop;
 use super::summary::Tally;
 use super::{Flow, Summary, Until};
 use crate::config::Guarantee;
+use crate::error_chain::chain;
 use crate::record::{DeadLetter, Offset, Partition, Transcoded};
 use crate::sink::{Batch, BatchId, Command, Lane, Report, Reports, Span, StreamName, Writer};
 use crate::source::{Committer, PollError, Polled, Source};

@@ -5,8 +5,9 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use super::CommitPoint;
-use super::runner::{Stop, chain};
+use super::runner::Stop;
 use super::session::{Break, Session};
+use crate::error_chain::chain;
 use crate::record::Partition;
 use crate::sink::{Command, Lane, Report};
 use crate::telemetry::metrics::ReasonLabel;

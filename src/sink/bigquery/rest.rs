@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::auth::Identity;
 use crate::config::TableId;
+use crate::error_chain::chain;
 use crate::retry::Backoff;
 use crate::sink::SinkError;
 
@@ -188,10 +189,9 @@ impl Rest {
         if let Some(body) = call.body {
             request = request.json(body);
         }
-        let answer =
-            request.send().await.map_err(|error| failed(0, "transport", describe(&error)))?;
+        let answer = request.send().await.map_err(|error| failed(0, "transport", chain(&error)))?;
         let status = answer.status();
-        let text = answer.text().await.map_err(|error| failed(0, "transport", describe(&error)))?;
+        let text = answer.text().await.map_err(|error| failed(0, "transport", chain(&error)))?;
         let value: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
         if status.is_success() {
             return Ok(value);
@@ -213,15 +213,4 @@ fn found(answer: Result<Value, RestError>) -> Result<Option<Value>, RestError> {
 
 fn tables(table: &TableId) -> String {
     format!("projects/{}/datasets/{}/tables", table.project, table.dataset)
-}
-
-/// reqwest's own words stop at "error sending request"; the cause is behind them.
-fn describe(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
