@@ -217,17 +217,8 @@ impl BigQuery {
     }
 
     async fn bearer(&self, operation: &'static str, on: &str) -> Result<Option<String>, CallError> {
-        self.inner.identity.token().await.map_err(|error| CallError {
-            operation,
-            on: on.to_owned(),
-            code: if error.passing {
-                tonic::Code::Unavailable
-            } else {
-                tonic::Code::Unauthenticated
-            },
-            message: error.message,
-            storage: None,
-        })
+        let token = self.inner.identity.token().await;
+        token.map_err(|error| CallError::no_token(operation, on, error))
     }
 }
 

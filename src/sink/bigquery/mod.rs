@@ -10,7 +10,6 @@ pub(in crate::sink) mod descriptor;
 pub(in crate::sink) mod errors;
 mod rest;
 mod table;
-mod tokens;
 mod writer;
 
 pub use client::BigQuery;

@@ -39,7 +39,7 @@ pub async fn prepare(rest: &Rest, wish: Wish<'_>) -> Result<TableSchema, SinkErr
                 match rest.insert_table(wish.table, &resource(&wish)).await {
                     Ok(_) => tracing::info!(table = %wish.table, "table created"),
                     // Another instance made it meanwhile.
-                    Err(error) if error.status == 409 => {}
+                    Err(error) if error.status() == Some(409) => {}
                     Err(error) => return Err(error.stop()),
                 }
                 continue;
@@ -67,7 +67,7 @@ pub async fn prepare(rest: &Rest, wish: Wish<'_>) -> Result<TableSchema, SinkErr
                 tracing::info!(table = %wish.table, changes, "table altered");
             }
             // Someone else altered it meanwhile: look again.
-            Err(error) if error.status == 412 => tokio::time::sleep(backoff.pause()).await,
+            Err(error) if error.status() == Some(412) => tokio::time::sleep(backoff.pause()).await,
             Err(error) => return Err(error.stop()),
         }
     }

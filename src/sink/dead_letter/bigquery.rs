@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gcp_bigquery_client::google::cloud::bigquery::storage::v1::append_rows_response::Response;
+use gcp_bigquery_client::google::rpc;
 use prost::encoding::{bytes as byte_string, int64, string};
 use tokio::sync::Mutex;
 use tonic::transport::Channel;
@@ -193,13 +194,14 @@ impl LetterTable {
                 Some(Response::Error(status)) => {
                     Err(CallError::in_band(operation, &self.stream, &status))
                 }
-                _ if !response.row_errors.is_empty() => Err(CallError {
-                    operation,
-                    on: self.stream.clone(),
-                    code: tonic::Code::InvalidArgument,
-                    message: response.row_errors[0].message.clone(),
-                    storage: None,
-                }),
+                _ if !response.row_errors.is_empty() => {
+                    let status = rpc::Status {
+                        code: tonic::Code::InvalidArgument.into(),
+                        message: response.row_errors[0].message.clone(),
+                        details: Vec::new(),
+                    };
+                    Err(CallError::in_band(operation, &self.stream, &status))
+                }
                 _ => Ok(connection),
             },
             Ok(Some(Err(status))) => Err(CallError::of_status(operation, &self.stream, &status)),
