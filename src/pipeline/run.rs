@@ -8,6 +8,7 @@ use super::ending::{Ending, Interruption};
 use super::flow::Flow;
 use super::session::Session;
 use super::summary::Summary;
+use crate::error_chain::chain;
 use crate::retry::Backoff;
 use crate::sink::Durability;
 use crate::source::{CommitError, Committer, Subscription};
@@ -111,15 +112,4 @@ fn needs_a_person(error: &CommitError) -> bool {
             | Code::SaslAuthenticationFailed
             | Code::UnsupportedFeature
     )
-}
-
-/// An error with its sources on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }

@@ -19,5 +19,3 @@ pub use promise::{Promise, SinkName};
 pub use protocol::{Command, Durability, Lane, Report, Sink, Start};
 pub use reports::{Reports, Writer};
 pub use reread::Reread;
-
-pub use crate::stop::Stop as SinkError;

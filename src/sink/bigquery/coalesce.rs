@@ -1,10 +1,13 @@
-//! A connection whose small writes go out together.
+//! A connection that combines small writes into large ones.
 //!
-//! HTTP/2 cuts a request into frames of 16 KiB, unless the peer allows more, and `h2` flushes
-//! behind every frame. A megabyte is 64 system calls then, each with its own way through the
-//! kernel, which is most of what an append costs. Here a flush that follows a write is put off
-//! until the next call, whatever it is, and asks to be called again at once, so that nothing waits:
-//! in a row of frames the next call brings the next frame.
+//! HTTP/2 splits a request into frames of 16 KiB, unless the peer allows more, and `h2` flushes after
+//! every frame. A megabyte then takes 64 system calls, and the kernel's work for each of them is most
+//! of the cost of an append.
+//!
+//! Here a flush that follows a write does not write yet. It returns success and wakes the task, so
+//! that the connection is polled again at once. If that poll writes the next frame, the frame joins
+//! the buffer; otherwise it writes the buffer out. Flushed bytes never wait in the buffer while the task
+//! sleeps.
 
 use std::io;
 use std::pin::Pin;
@@ -12,34 +15,34 @@ use std::task::{Context, Poll, ready};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 
-/// What is written at once: the most that the kernel passes down its stack as one segment.
-const AT_ONCE: usize = 64 << 10;
+/// Size of a combined write: the most that the kernel passes down its network stack as one segment.
+const BUFFER_BYTES: usize = 64 << 10;
 
-/// `inner` with a buffer before it.
+/// `inner` with a write buffer.
 pub(super) struct Coalesced<C> {
     inner: C,
-    /// Written to us and not to `inner` yet, from `sent` on.
-    held: Vec<u8>,
+    /// Bytes accepted by `poll_write`. The first `sent` of them are written to `inner`.
+    buffer: Vec<u8>,
     sent: usize,
-    /// Something was written since the last flush.
-    fresh: bool,
+    /// There was a write since the last flush.
+    written_since_flush: bool,
 }
 
 impl<C: Write + Unpin> Coalesced<C> {
     pub(super) fn new(inner: C) -> Self {
-        Self { inner, held: Vec::new(), sent: 0, fresh: false }
+        Self { inner, buffer: Vec::new(), sent: 0, written_since_flush: false }
     }
 
-    /// Writes out all that is held.
-    fn send(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.sent < self.held.len() {
-            let rest = &self.held[self.sent..];
+    /// Writes the whole buffer to `inner`.
+    fn write_out(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.sent < self.buffer.len() {
+            let rest = &self.buffer[self.sent..];
             match ready!(Pin::new(&mut self.inner).poll_write(context, rest))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 count => self.sent += count,
             }
         }
-        self.held.clear();
+        self.buffer.clear();
         self.sent = 0;
         Poll::Ready(Ok(()))
     }
@@ -51,26 +54,26 @@ impl<C: Write + Unpin> Write for Coalesced<C> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if self.held.len() >= AT_ONCE {
-            ready!(self.send(context))?;
+        if self.buffer.len() >= BUFFER_BYTES {
+            ready!(self.write_out(context))?;
         }
-        let taken = bytes.len().min(AT_ONCE - self.held.len());
-        self.held.extend_from_slice(&bytes[..taken]);
-        self.fresh = true;
-        Poll::Ready(Ok(taken))
+        let accepted = bytes.len().min(BUFFER_BYTES - self.buffer.len());
+        self.buffer.extend_from_slice(&bytes[..accepted]);
+        self.written_since_flush = true;
+        Poll::Ready(Ok(accepted))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if std::mem::take(&mut self.fresh) && self.held.len() < AT_ONCE {
+        if std::mem::take(&mut self.written_since_flush) && self.buffer.len() < BUFFER_BYTES {
             context.waker().wake_by_ref();
             return Poll::Ready(Ok(()));
         }
-        ready!(self.send(context))?;
+        ready!(self.write_out(context))?;
         Pin::new(&mut self.inner).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.send(context))?;
+        ready!(self.write_out(context))?;
         Pin::new(&mut self.inner).poll_shutdown(context)
     }
 }
@@ -82,11 +85,11 @@ impl<C: Read + Write + Unpin> Read for Coalesced<C> {
         into: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.inner).poll_read(context, into);
-        // What a flush was asked for goes before an answer is awaited. What has come already is
-        // taken first: an error of writing must not hide it.
+        // With nothing to read, bytes that were flushed have to go out before we wait for an answer.
+        // The read comes first, so that a failing write does not hide an answer that has arrived.
         if read.is_pending()
-            && !self.fresh
-            && let Poll::Ready(Err(error)) = self.send(context)
+            && !self.written_since_flush
+            && let Poll::Ready(Err(error)) = self.write_out(context)
         {
             return Poll::Ready(Err(error));
         }
@@ -108,34 +111,35 @@ mod tests {
 
     type Ours = TokioIo<Coalesced<TokioIo<DuplexStream>>>;
 
-    fn connected(room: usize) -> (Ours, DuplexStream) {
-        let (ours, theirs) = duplex(room);
+    fn connected(capacity: usize) -> (Ours, DuplexStream) {
+        let (ours, theirs) = duplex(capacity);
         (TokioIo::new(Coalesced::new(TokioIo::new(ours))), theirs)
     }
 
     fn run(test: impl Future<Output = ()>) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let within = Duration::from_secs(30);
-        runtime.block_on(async { tokio::time::timeout(within, test).await.expect("no stall") });
+        runtime
+            .block_on(async { tokio::time::timeout(within, test).await.expect("does not hang") });
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn what_is_written_comes_in_order(
-            writes in prop::collection::vec((0..3 * FRAME, any::<bool>()), 0..20), room in 1..200_000usize,
+        fn all_bytes_arrive_in_order(
+            writes in prop::collection::vec((0..3 * FRAME, any::<bool>()), 0..20), capacity in 1..200_000usize,
         ) {
             run(async {
-                let (mut ours, mut theirs) = connected(room);
+                let (mut ours, mut theirs) = connected(capacity);
                 let sent: Vec<u8> = (0..writes.iter().map(|(count, _)| count).sum())
                     .map(|at: usize| (at % 251) as u8)
                     .collect();
                 let expected = sent.clone();
                 let reading = tokio::spawn(async move {
-                    let mut came = Vec::new();
-                    theirs.read_to_end(&mut came).await.unwrap();
-                    assert!(came == expected, "{} of {} bytes", came.len(), expected.len());
+                    let mut received = Vec::new();
+                    theirs.read_to_end(&mut received).await.unwrap();
+                    assert!(received == expected, "{} of {} bytes", received.len(), expected.len());
                 });
                 let mut rest = &sent[..];
                 for (count, flush) in writes {
@@ -153,9 +157,9 @@ mod tests {
         }
     }
 
-    /// As TLS shakes hands: one flush, and then only an answer is awaited.
+    /// A TLS handshake writes, flushes once, and then only waits for the answer.
     #[test]
-    fn one_flush_is_enough() {
+    fn one_flush_before_a_read_sends_everything() {
         run(async {
             let (mut ours, mut theirs) = connected(1 << 10);
             let peer = tokio::spawn(async move {
@@ -176,11 +180,11 @@ mod tests {
         });
     }
 
-    /// Takes all it is given, and notes how much that was each time.
+    /// Accepts every write and records its size.
     #[derive(Default)]
-    struct Noting(Vec<usize>);
+    struct RecordedWrites(Vec<usize>);
 
-    impl AsyncWrite for Noting {
+    impl AsyncWrite for RecordedWrites {
         fn poll_write(
             mut self: Pin<&mut Self>,
             _: &mut Context<'_>,
@@ -200,15 +204,15 @@ mod tests {
     }
 
     #[test]
-    fn frames_go_out_together() {
+    fn flushed_frames_are_combined() {
         run(async {
-            let mut ours = TokioIo::new(Coalesced::new(TokioIo::new(Noting::default())));
-            for _ in 0..2 * AT_ONCE / FRAME + 2 {
+            let mut ours = TokioIo::new(Coalesced::new(TokioIo::new(RecordedWrites::default())));
+            for _ in 0..2 * BUFFER_BYTES / FRAME + 2 {
                 ours.write_all(&[7; FRAME]).await.unwrap();
                 ours.flush().await.unwrap();
             }
             ours.flush().await.unwrap();
-            assert_eq!(ours.inner().inner.inner().0, [AT_ONCE, AT_ONCE, 2 * FRAME]);
+            assert_eq!(ours.inner().inner.inner().0, [BUFFER_BYTES, BUFFER_BYTES, 2 * FRAME]);
         });
     }
 }

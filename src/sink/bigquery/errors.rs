@@ -1,4 +1,7 @@
-//! One match turns what BigQuery answers into what we do about it.
+//! The error of a Storage Write API call, and the one match that decides what to do about it.
+
+use std::error::Error;
+use std::fmt;
 
 use gcp_bigquery_client::google::cloud::bigquery::storage::v1::StorageError;
 use gcp_bigquery_client::google::cloud::bigquery::storage::v1::storage_error::StorageErrorCode;
@@ -6,87 +9,121 @@ use gcp_bigquery_client::google::rpc;
 use prost::Message;
 use tonic::{Code, Status};
 
-use crate::sink::SinkError;
+use super::auth::TokenError;
+use crate::stop::Stop;
 
-/// What becomes of a failed call.
+/// What to do after a failed call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Passing: the same again, on a new connection, after a short pause.
+    /// A transient failure: repeat the call on a new connection after a short pause.
     Retry,
-    /// A quota, or a schema that has not arrived everywhere: the same again after a longer pause.
+    /// A quota is used up, or a schema change has not reached all servers: repeat the call after a
+    /// longer pause.
     RetrySlowly,
-    /// The stream already has rows at this offset. Success only for a request whose answer was lost.
+    /// The stream already has rows at this offset. If the same request was sent before and its
+    /// answer was lost, this is success.
     AlreadyExists,
-    /// The stream cannot be continued; unsettled rows are invisible and may go to a fresh one.
+    /// The stream cannot be continued. Its unflushed rows are invisible, so they may be appended to
+    /// a fresh stream.
     FreshStream,
-    /// A person has to do something.
+    /// A person has to act; the text says how.
     Stop(&'static str),
 }
 
-/// A call that failed: which, on what, with what answer.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{operation} {on}: {code:?}: {message}")]
+/// A call of the Storage Write API (gRPC) failed: which, on what, and why.
+///
+/// [`CallError::verdict`] decides whether the call is retried. If not, [`CallError::stop`] makes it
+/// the [`Stop`] that stops the instance. The REST API has its own `RestError`.
+#[derive(Debug)]
 pub struct CallError {
-    pub operation: &'static str,
-    pub on: String,
-    pub code: Code,
-    pub message: String,
-    pub storage: Option<StorageErrorCode>,
+    operation: &'static str,
+    on: String,
+    cause: CallErrorCause,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum CallErrorCause {
+    /// BigQuery returned an error, or the connection failed, for which tonic makes up a status.
+    #[error("{code:?}: {message}")]
+    Status { code: Code, message: String, storage: Option<StorageErrorCode> },
+    #[error("no answer")]
+    NoAnswer,
+    /// The call was not made, because there is no access token for it.
+    #[error(transparent)]
+    NoToken(TokenError),
+}
+
+/// The operation and the message of its cause; the cause's own sources are left to `source()`.
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.operation, self.on, self.cause)
+    }
+}
+
+impl Error for CallError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.cause.source()
+    }
 }
 
 impl CallError {
+    /// The call ended with this gRPC status.
     pub fn of_status(operation: &'static str, on: &str, status: &Status) -> Self {
         let details = rpc::Status::decode(status.details()).unwrap_or_default();
-        Self {
-            operation,
-            on: on.to_owned(),
+        let cause = CallErrorCause::Status {
             code: status.code(),
             message: status.message().to_owned(),
             storage: storage_code(&details),
-        }
+        };
+        Self { operation, on: on.to_owned(), cause }
     }
 
-    /// An error that came in band, inside a successful response.
+    /// A response on the append connection carries this error. (A gRPC status, in contrast, ends the
+    /// connection.)
     pub fn in_band(operation: &'static str, on: &str, status: &rpc::Status) -> Self {
-        Self {
-            operation,
-            on: on.to_owned(),
+        let cause = CallErrorCause::Status {
             code: Code::from_i32(status.code),
             message: status.message.clone(),
             storage: storage_code(status),
-        }
+        };
+        Self { operation, on: on.to_owned(), cause }
     }
 
-    /// No answer within the time a healthy service needs.
+    /// BigQuery did not answer within the time that a healthy service needs, or closed the
+    /// connection without an answer.
     pub fn no_answer(operation: &'static str, on: &str) -> Self {
-        Self {
-            operation,
-            on: on.to_owned(),
-            code: Code::DeadlineExceeded,
-            message: "no answer".to_owned(),
-            storage: None,
-        }
+        Self { operation, on: on.to_owned(), cause: CallErrorCause::NoAnswer }
+    }
+
+    /// The call was not made for want of an access token.
+    pub fn no_token(operation: &'static str, on: &str, error: TokenError) -> Self {
+        Self { operation, on: on.to_owned(), cause: CallErrorCause::NoToken(error) }
     }
 
     pub fn verdict(&self) -> Verdict {
-        match self.storage {
-            Some(code) => storage_verdict(code),
-            None => code_verdict(self.code),
+        match &self.cause {
+            CallErrorCause::Status { storage: Some(code), .. } => storage_verdict(*code),
+            CallErrorCause::Status { code, storage: None, .. } => code_verdict(*code),
+            CallErrorCause::NoAnswer => Verdict::Retry,
+            CallErrorCause::NoToken(error) if error.is_transient() => Verdict::Retry,
+            CallErrorCause::NoToken(_) => Verdict::Stop(CHECK_CREDENTIALS),
         }
     }
 
-    pub fn stop(self, hint: &str) -> SinkError {
-        SinkError {
+    /// Makes this the error that stops the instance.
+    pub fn stop(self, hint: &str) -> Stop {
+        Stop {
             what: format!("{} {}", self.operation, self.on),
             hint: hint.to_owned(),
-            source: Some(Box::new(self)),
+            source: Some(Box::new(self.cause)),
         }
     }
 }
 
-const GRANT: &str =
+pub const GRANT_DATA_EDITOR: &str =
     "grant roles/bigquery.dataEditor on the dataset to this identity (docs/reference/bigquery.md)";
-const NOT_OURS: &str =
+pub const CHECK_CREDENTIALS: &str = "check GOOGLE_APPLICATION_CREDENTIALS or the workload identity";
+const REPORT_REQUEST: &str =
     "BigQuery refuses the request itself; please report it with this message and the contract";
 
 fn storage_verdict(code: StorageErrorCode) -> Verdict {
@@ -96,11 +133,13 @@ fn storage_verdict(code: StorageErrorCode) -> Verdict {
         S::OffsetOutOfRange | S::StreamFinalized | S::InvalidStreamState | S::StreamNotFound => {
             Verdict::FreshStream
         }
-        // Our own DDL takes minutes to reach the append servers.
+        // The column exists in the table: it takes minutes until the append servers know it.
         S::SchemaMismatchExtraFields => Verdict::RetrySlowly,
-        S::TableNotFound => Verdict::Stop("the table is gone; start again to have it created"),
+        S::TableNotFound => {
+            Verdict::Stop("the table does not exist; restart the instance to have it created")
+        }
         S::StreamAlreadyCommitted | S::InvalidStreamType | S::Unspecified => {
-            Verdict::Stop(NOT_OURS)
+            Verdict::Stop(REPORT_REQUEST)
         }
         S::KmsServiceError => Verdict::RetrySlowly,
         S::CmekNotProvided
@@ -123,22 +162,20 @@ fn code_verdict(code: Code) -> Verdict {
         Code::ResourceExhausted => Verdict::RetrySlowly,
         Code::AlreadyExists => Verdict::AlreadyExists,
         Code::OutOfRange => Verdict::FreshStream,
-        Code::NotFound => {
-            Verdict::Stop("check project, dataset and table; start again to create the table")
-        }
-        Code::PermissionDenied => Verdict::Stop(GRANT),
-        Code::Unauthenticated => {
-            Verdict::Stop("check GOOGLE_APPLICATION_CREDENTIALS or the workload identity")
-        }
+        Code::NotFound => Verdict::Stop(
+            "check project, dataset and table; restart the instance to have the table created",
+        ),
+        Code::PermissionDenied => Verdict::Stop(GRANT_DATA_EDITOR),
+        Code::Unauthenticated => Verdict::Stop(CHECK_CREDENTIALS),
         Code::Ok
         | Code::InvalidArgument
         | Code::FailedPrecondition
         | Code::Unimplemented
-        | Code::DataLoss => Verdict::Stop(NOT_OURS),
+        | Code::DataLoss => Verdict::Stop(REPORT_REQUEST),
     }
 }
 
-/// The `StorageError` among a status's details.
+/// Returns the code of the `StorageError` among a status's details.
 fn storage_code(status: &rpc::Status) -> Option<StorageErrorCode> {
     const TYPE: &str = "google.cloud.bigquery.storage.v1.StorageError";
     let detail = status.details.iter().find(|any| any.type_url.ends_with(TYPE))?;
@@ -151,6 +188,7 @@ fn storage_code(status: &rpc::Status) -> Option<StorageErrorCode> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error_chain::chain;
 
     fn with_detail(code: StorageErrorCode) -> rpc::Status {
         let error = StorageError { code: code as i32, ..StorageError::default() };
@@ -166,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn the_storage_error_in_the_details_decides() {
+    fn a_storage_error_in_the_details_takes_precedence() {
         let in_band =
             CallError::in_band("append to", "s", &with_detail(StorageErrorCode::StreamFinalized));
         assert_eq!(in_band.verdict(), Verdict::FreshStream);
@@ -180,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn every_documented_retryable_code_is_retried() {
+    fn only_the_retryable_codes_are_retried() {
         for code in [
             Code::Aborted,
             Code::Unavailable,
@@ -197,5 +235,27 @@ mod tests {
         {
             assert!(matches!(code_verdict(code), Verdict::Stop(_)), "{code:?}");
         }
+    }
+
+    #[test]
+    fn a_missing_token_is_retried_if_the_token_service_may_recover() {
+        let refused = |status: u16| TokenError::Refused {
+            operation: "refresh the user's token",
+            status: reqwest::StatusCode::from_u16(status).unwrap(),
+            reason: ": invalid_grant".to_owned(),
+        };
+        let unavailable = CallError::no_token("flush rows of", "s", refused(503));
+        assert_eq!(unavailable.verdict(), Verdict::Retry);
+        let denied = CallError::no_token("flush rows of", "s", refused(400));
+        assert_eq!(denied.verdict(), Verdict::Stop(CHECK_CREDENTIALS));
+        let message = "flush rows of s: refresh the user's token: 400 Bad Request: invalid_grant";
+        assert_eq!(denied.to_string(), message);
+    }
+
+    #[test]
+    fn a_stop_names_the_operation_once() {
+        let status = Status::permission_denied("no access");
+        let stop = CallError::of_status("append to", "s", &status).stop(GRANT_DATA_EDITOR);
+        assert_eq!(chain(&stop), "append to s: PermissionDenied: no access");
     }
 }

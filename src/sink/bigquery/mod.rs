@@ -1,10 +1,13 @@
-//! BigQuery: our own append client on the generated stubs, tables over REST, and the writer that
-//! owns a write stream. What gcp-bigquery-client's own `storage` module lacks, and why we do not
-//! use it, is told in docs/adr/0003-own-append-client.md.
+//! BigQuery: tables over its REST API, rows over the Storage Write API, and the writer that owns a
+//! write stream.
+//!
+//! The Storage Write client is our own, on gcp-bigquery-client's generated stubs. What that crate's
+//! `storage` module lacks is in docs/adr/0003-own-append-client.md.
 
 pub mod append;
 pub(in crate::sink) mod appender;
 mod auth;
+mod call_metadata;
 mod client;
 mod coalesce;
 pub(in crate::sink) mod descriptor;
@@ -13,7 +16,6 @@ mod rest;
 mod sink;
 mod stream;
 mod table;
-mod tokens;
 mod writer;
 
 pub use client::BigQuery;

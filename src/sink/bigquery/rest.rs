@@ -1,73 +1,40 @@
-//! The little of BigQuery's REST we need, read as raw JSON: what we do not model is not dropped.
+//! The few calls of BigQuery's REST API that we need. Resources are raw JSON, so that what we do not
+//! model survives when we write a resource back.
+
+mod error;
 
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+pub use self::error::RestError;
+use self::error::RestErrorCause;
 use super::auth::Identity;
 use crate::config::TableId;
+use crate::error_chain::chain;
 use crate::retry::Backoff;
-use crate::sink::SinkError;
 
-/// How long the service may be away at the start before a person is told; the orchestrator starts
-/// us again.
-const PATIENCE: Duration = Duration::from_secs(300);
+/// A call that keeps failing is retried for this long. REST calls are made at the start only; the
+/// instance then stops with an error, and the orchestrator restarts it.
+const RETRY_FOR: Duration = Duration::from_secs(300);
 
+/// How long one attempt may take.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The REST client of one endpoint.
 pub struct Rest {
     http: reqwest::Client,
     base: String,
     identity: Identity,
 }
 
-/// An answer that is no success, in Google's form.
-#[derive(Debug, thiserror::Error)]
-#[error("{operation} {on}: {status} {reason}: {message}")]
-pub struct RestError {
-    pub operation: &'static str,
-    pub on: String,
-    /// HTTP status; 0 where none came.
-    pub status: u16,
-    pub reason: String,
-    pub message: String,
-}
-
-impl RestError {
-    fn is_passing(&self) -> bool {
-        matches!(self.status, 0 | 408 | 429 | 500..=599)
-            || matches!(
-                self.reason.as_str(),
-                "rateLimitExceeded" | "backendError" | "internalError"
-            )
-    }
-
-    pub fn stop(self) -> SinkError {
-        let hint = match self.status {
-            401 => "check GOOGLE_APPLICATION_CREDENTIALS or the workload identity",
-            403 => {
-                "grant roles/bigquery.dataEditor on the dataset to this identity \
-                 (docs/reference/bigquery.md)"
-            }
-            404 => {
-                "create the dataset in the write environment's location (bq mk --dataset), or \
-                 correct project and dataset in the configuration"
-            }
-            _ => "see the message; docs/reference/bigquery.md lists what is needed",
-        };
-        SinkError {
-            what: format!("{} {}", self.operation, self.on),
-            hint: hint.to_owned(),
-            source: Some(Box::new(self)),
-        }
-    }
-}
-
-/// One call to make.
-struct Call<'a> {
+struct RestRequest<'a> {
     operation: &'static str,
     on: String,
     method: reqwest::Method,
     path: String,
     body: Option<&'a Value>,
+    /// The call succeeds only if the resource still has this etag.
     etag: Option<&'a str>,
 }
 
@@ -76,9 +43,9 @@ impl Rest {
         Self { http: reqwest::Client::new(), base, identity }
     }
 
-    /// The table's resource, `None` where there is none.
+    /// Returns the table's resource; `None` if there is no such table.
     pub async fn table(&self, table: &TableId) -> Result<Option<Value>, RestError> {
-        let call = Call {
+        let request = RestRequest {
             operation: "read table",
             on: table.to_string(),
             method: reqwest::Method::GET,
@@ -86,11 +53,12 @@ impl Rest {
             body: None,
             etag: None,
         };
-        found(self.retried(&call).await)
+        none_if_missing(self.send(&request).await)
     }
 
+    /// Creates the table; fails with status 409 if it exists.
     pub async fn insert_table(&self, table: &TableId, body: &Value) -> Result<Value, RestError> {
-        let call = Call {
+        let request = RestRequest {
             operation: "create table",
             on: table.to_string(),
             method: reqwest::Method::POST,
@@ -98,17 +66,17 @@ impl Rest {
             body: Some(body),
             etag: None,
         };
-        self.retried(&call).await
+        self.send(&request).await
     }
 
-    /// Replaces the resource if it still has this etag; 412 where it does not.
+    /// Replaces the table's resource; fails with status 412 if it no longer has this etag.
     pub async fn update_table(
         &self,
         table: &TableId,
         body: &Value,
         etag: &str,
     ) -> Result<Value, RestError> {
-        let call = Call {
+        let request = RestRequest {
             operation: "alter table",
             on: table.to_string(),
             method: reqwest::Method::PUT,
@@ -116,13 +84,13 @@ impl Rest {
             body: Some(body),
             etag: Some(etag),
         };
-        self.retried(&call).await
+        self.send(&request).await
     }
 
-    /// Makes the dataset where there is none.
+    /// Creates the table's dataset if it does not exist.
     pub async fn ensure_dataset(&self, table: &TableId) -> Result<(), RestError> {
         let on = format!("{}.{}", table.project, table.dataset);
-        let read = Call {
+        let read = RestRequest {
             operation: "read dataset",
             on: on.clone(),
             method: reqwest::Method::GET,
@@ -130,12 +98,12 @@ impl Rest {
             body: None,
             etag: None,
         };
-        if found(self.retried(&read).await)?.is_some() {
+        if none_if_missing(self.send(&read).await)?.is_some() {
             return Ok(());
         }
         let reference = json!({ "projectId": table.project, "datasetId": table.dataset });
         let body = json!({ "datasetReference": reference });
-        let create = Call {
+        let create = RestRequest {
             operation: "create dataset",
             on,
             method: reqwest::Method::POST,
@@ -143,85 +111,71 @@ impl Rest {
             body: Some(&body),
             etag: None,
         };
-        match self.retried(&create).await {
-            // Another instance made it meanwhile.
-            Err(error) if error.status != 409 => Err(error),
-            _ => Ok(()),
+        match self.send(&create).await {
+            Ok(_) => Ok(()),
+            // Another instance created it in the meantime.
+            Err(error) if error.status() == Some(409) => Ok(()),
+            Err(error) => Err(error),
         }
     }
 
-    async fn retried(&self, call: &Call<'_>) -> Result<Value, RestError> {
+    /// Makes the call, and retries it while its errors are transient.
+    async fn send(&self, request: &RestRequest<'_>) -> Result<Value, RestError> {
         let began = Instant::now();
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(15));
         loop {
-            match self.once(call).await {
-                Err(error) if error.is_passing() && began.elapsed() < PATIENCE => {
-                    tracing::warn!(error = %error, "bigquery does not answer as it should, trying again");
+            match self.attempt(request).await {
+                Err(error) if error.is_transient() && began.elapsed() < RETRY_FOR => {
+                    tracing::warn!(error = %chain(&error), "retrying a bigquery rest call");
                     tokio::time::sleep(backoff.pause()).await;
                 }
-                done => return done,
+                result => return result,
             }
         }
     }
 
-    async fn once(&self, call: &Call<'_>) -> Result<Value, RestError> {
-        let failed = |status: u16, reason: &str, message: String| RestError {
-            operation: call.operation,
-            on: call.on.clone(),
-            status,
-            reason: reason.to_owned(),
-            message,
-        };
-        let token =
-            self.identity.token().await.map_err(|error| {
-                failed(if error.passing { 0 } else { 401 }, "token", error.message)
-            })?;
-        let url = format!("{}/bigquery/v2/{}", self.base, call.path);
-        let mut request =
-            self.http.request(call.method.clone(), url).timeout(Duration::from_secs(30));
+    async fn attempt(&self, request: &RestRequest<'_>) -> Result<Value, RestError> {
+        let failed = |cause| RestError::new(request.operation, &request.on, cause);
+        let transport = |error| failed(RestErrorCause::Transport(error));
+        let no_token = |error| failed(RestErrorCause::NoToken(error));
+        let token = self.identity.token().await.map_err(no_token)?;
+        let url = format!("{}/bigquery/v2/{}", self.base, request.path);
+        let mut http = self.http.request(request.method.clone(), url).timeout(ATTEMPT_TIMEOUT);
         if let Some(token) = token {
-            request = request.bearer_auth(token);
+            http = http.bearer_auth(token);
         }
-        if let Some(etag) = call.etag {
-            request = request.header("If-Match", etag);
+        if let Some(etag) = request.etag {
+            http = http.header("If-Match", etag);
         }
-        if let Some(body) = call.body {
-            request = request.json(body);
+        if let Some(body) = request.body {
+            http = http.json(body);
         }
-        let answer =
-            request.send().await.map_err(|error| failed(0, "transport", describe(&error)))?;
-        let status = answer.status();
-        let text = answer.text().await.map_err(|error| failed(0, "transport", describe(&error)))?;
-        let value: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
+        let response = http.send().await.map_err(transport)?;
+        let status = response.status();
+        let text = response.text().await.map_err(transport)?;
+        let value: Value = serde_json::from_str(&text).unwrap_or_default();
         if status.is_success() {
             return Ok(value);
         }
-        let reason = value["error"]["errors"][0]["reason"].as_str().unwrap_or_default();
-        let message = value["error"]["message"].as_str().map_or(text.clone(), str::to_owned);
-        Err(failed(status.as_u16(), reason, message))
+        let error = &value["error"];
+        Err(failed(RestErrorCause::Refused {
+            status: status.as_u16(),
+            reason: error["errors"][0]["reason"].as_str().unwrap_or_default().to_owned(),
+            message: error["message"].as_str().map_or(text, str::to_owned),
+        }))
     }
 }
 
-/// `None` where there is no such thing.
-fn found(answer: Result<Value, RestError>) -> Result<Option<Value>, RestError> {
-    match answer {
+/// Turns status 404 into `None`.
+fn none_if_missing(result: Result<Value, RestError>) -> Result<Option<Value>, RestError> {
+    match result {
         Ok(value) => Ok(Some(value)),
-        Err(error) if error.status == 404 => Ok(None),
+        Err(error) if error.status() == Some(404) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
+/// Returns the path of the dataset's tables.
 fn tables(table: &TableId) -> String {
     format!("projects/{}/datasets/{}/tables", table.project, table.dataset)
-}
-
-/// reqwest's own words stop at "error sending request"; the cause is behind them.
-fn describe(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

@@ -8,7 +8,7 @@ use super::rest::{Rest, RestError};
 use crate::config::TableId;
 use crate::retry::Backoff;
 use crate::row::{Column, ColumnType, Mode, TableSchema};
-use crate::sink::SinkError;
+use crate::stop::Stop;
 
 /// What the table should be.
 pub struct Wish<'a> {
@@ -26,7 +26,7 @@ pub struct Wish<'a> {
 const RACES: u32 = 20;
 
 /// Brings the table to the wish and answers with the columns that may be written.
-pub async fn prepare(rest: &Rest, wish: Wish<'_>) -> Result<TableSchema, SinkError> {
+pub async fn prepare(rest: &Rest, wish: Wish<'_>) -> Result<TableSchema, Stop> {
     let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
     for _ in 0..RACES {
         let live = match rest.table(wish.table).await.map_err(RestError::stop)? {
@@ -39,7 +39,7 @@ pub async fn prepare(rest: &Rest, wish: Wish<'_>) -> Result<TableSchema, SinkErr
                 match rest.insert_table(wish.table, &resource(&wish)).await {
                     Ok(_) => tracing::info!(table = %wish.table, "table created"),
                     // Another instance made it meanwhile.
-                    Err(error) if error.status == 409 => {}
+                    Err(error) if error.status() == Some(409) => {}
                     Err(error) => return Err(error.stop()),
                 }
                 continue;
@@ -67,27 +67,27 @@ pub async fn prepare(rest: &Rest, wish: Wish<'_>) -> Result<TableSchema, SinkErr
                 tracing::info!(table = %wish.table, changes, "table altered");
             }
             // Someone else altered it meanwhile: look again.
-            Err(error) if error.status == 412 => tokio::time::sleep(backoff.pause()).await,
+            Err(error) if error.status() == Some(412) => tokio::time::sleep(backoff.pause()).await,
             Err(error) => return Err(error.stop()),
         }
     }
-    Err(SinkError {
+    Err(Stop {
         what: format!("alter table {}", wish.table),
         hint: "others keep altering it; start again when they are done".to_owned(),
         source: None,
     })
 }
 
-fn missing(table: &TableId) -> SinkError {
-    SinkError {
+fn missing(table: &TableId) -> Stop {
+    Stop {
         what: format!("use table {table}"),
         hint: "it does not exist and MANAGE_TABLE is false: create it, or let us".to_owned(),
         source: None,
     }
 }
 
-fn conflict(table: &TableId, conflicts: &[String]) -> SinkError {
-    SinkError {
+fn conflict(table: &TableId, conflicts: &[String]) -> Stop {
+    Stop {
         what: format!("write to table {table}: {}", conflicts.join("; ")),
         hint: "a column's type cannot change in place: write to a new table (BQ_TABLE), or set \
                x-bigquery-type in the contract to the type the table has"

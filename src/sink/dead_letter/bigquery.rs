@@ -9,10 +9,11 @@ use crate::clock::Clock;
 use crate::config::TableId;
 use crate::record::DeadLetter;
 use crate::row::{Column, ColumnType, RowBuffer, TableSchema};
+use crate::sink::BatchId;
 use crate::sink::bigquery::BigQuery;
 use crate::sink::bigquery::appender::{ANSWER, Appended, Appender, Destination};
 use crate::sink::bigquery::descriptor::writer_schema;
-use crate::sink::{BatchId, SinkError};
+use crate::stop::Stop;
 
 /// The dead-letter table and the appender to its default stream.
 pub struct LetterTable {
@@ -56,7 +57,7 @@ impl LetterTable {
         table: TableId,
         manage: bool,
         about: About,
-    ) -> Result<Self, SinkError> {
+    ) -> Result<Self, Stop> {
         let desired = TableSchema { columns: columns() };
         let columns = bigquery.prepare(&table, &desired, manage, "_ingested_at").await?;
         let to =
@@ -73,7 +74,7 @@ impl LetterTable {
     }
 
     /// Durable once this returns.
-    pub async fn send(&self, letters: &[DeadLetter]) -> Result<(), SinkError> {
+    pub async fn send(&self, letters: &[DeadLetter]) -> Result<(), Stop> {
         let now = self.clock.now_micros();
         let mut rows = RowBuffer::default();
         for letter in letters {
@@ -100,8 +101,8 @@ impl LetterTable {
         Ok(())
     }
 
-    fn refused(&self, message: String) -> SinkError {
-        SinkError::new(
+    fn refused(&self, message: String) -> Stop {
+        Stop::new(
             format!("append dead letters to {}", self.to.table),
             "BigQuery refuses a dead letter; please report this with the message",
             message,

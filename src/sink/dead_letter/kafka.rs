@@ -11,7 +11,7 @@ use rdkafka::producer::{FutureProducer, FutureRecord};
 use super::About;
 use crate::record::DeadLetter;
 use crate::retry::Backoff;
-use crate::sink::SinkError;
+use crate::stop::Stop;
 
 /// The dead-letter topic and its producer.
 pub struct LetterTopic {
@@ -22,8 +22,8 @@ pub struct LetterTopic {
 
 impl LetterTopic {
     /// `config` is an idempotent producer's: a delivery is durable on all replicas in sync.
-    pub fn open(config: &ClientConfig, topic: &str, about: About) -> Result<Self, SinkError> {
-        let producer = config.create().map_err(|error: KafkaError| SinkError {
+    pub fn open(config: &ClientConfig, topic: &str, about: About) -> Result<Self, Stop> {
+        let producer = config.create().map_err(|error: KafkaError| Stop {
             what: format!("open the dead-letter topic {topic}"),
             hint: "check the consume environment's properties".to_owned(),
             source: Some(Box::new(error)),
@@ -31,7 +31,7 @@ impl LetterTopic {
         Ok(Self { producer, topic: topic.to_owned(), about })
     }
 
-    pub async fn send(&self, letters: &[DeadLetter]) -> Result<(), SinkError> {
+    pub async fn send(&self, letters: &[DeadLetter]) -> Result<(), Stop> {
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(30));
         let mut left: Vec<&DeadLetter> = letters.iter().collect();
         loop {
@@ -93,8 +93,8 @@ impl LetterTopic {
         headers
     }
 
-    fn stop(&self, error: KafkaError) -> SinkError {
-        SinkError {
+    fn stop(&self, error: KafkaError) -> Stop {
+        Stop {
             what: format!("send dead letters to topic {}", self.topic),
             hint: "create the topic, grant WRITE on it, and let it take messages of at least 2 MiB"
                 .to_owned(),

@@ -10,8 +10,8 @@ use rdkafka::config::ClientConfig;
 
 use crate::config::TableId;
 use crate::record::DeadLetter;
-use crate::sink::SinkError;
 use crate::sink::bigquery::BigQuery;
+use crate::stop::Stop;
 
 /// What all letters of an instance have in common.
 #[derive(Debug, Clone)]
@@ -36,18 +36,18 @@ impl DeadLetters {
         table: &TableId,
         manage: bool,
         about: About,
-    ) -> Result<Self, SinkError> {
+    ) -> Result<Self, Stop> {
         let table = bigquery::LetterTable::open(sink, table.dead_letters(), manage, about).await?;
         Ok(Self::BigQuery(Arc::new(table)))
     }
 
     /// A topic, by an idempotent producer.
-    pub fn kafka(config: &ClientConfig, topic: &str, about: About) -> Result<Self, SinkError> {
+    pub fn kafka(config: &ClientConfig, topic: &str, about: About) -> Result<Self, Stop> {
         Ok(Self::Kafka(Arc::new(kafka::LetterTopic::open(config, topic, about)?)))
     }
 
     /// Durable once this answers. Outages are waited out inside.
-    pub async fn send(&self, letters: &[DeadLetter]) -> Result<(), SinkError> {
+    pub async fn send(&self, letters: &[DeadLetter]) -> Result<(), Stop> {
         match self {
             Self::BigQuery(table) => table.send(letters).await,
             Self::Kafka(topic) => topic.send(letters).await,

@@ -1,4 +1,5 @@
-//! `external_account`: the projected token of a Kubernetes service account for Google's.
+//! `external_account`: the projected token of a Kubernetes service account is exchanged for a Google
+//! token.
 
 use super::*;
 
@@ -6,7 +7,7 @@ const AUDIENCE: &str =
     "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/eks";
 const IMPERSONATE: &str = "/v1/projects/-/serviceAccounts/sa@p.iam:generateAccessToken";
 
-/// Credentials with this source of the token to exchange.
+/// Returns credentials with this `credential_source`.
 fn external_account(service: &TokenService, source: &Value) -> Value {
     json!({
         "type": "external_account",
@@ -17,7 +18,7 @@ fn external_account(service: &TokenService, source: &Value) -> Value {
     })
 }
 
-/// The same, to become a service account for so many seconds.
+/// Returns credentials that impersonate a service account, with a token lifetime in seconds.
 fn impersonating(service: &TokenService, source: &Value, seconds: Option<u64>) -> Value {
     let mut credentials = external_account(service, source);
     credentials["service_account_impersonation_url"] = service.url(IMPERSONATE).into();
@@ -27,7 +28,8 @@ fn impersonating(service: &TokenService, source: &Value, seconds: Option<u64>) -
     credentials
 }
 
-fn projected() -> (tempfile::NamedTempFile, Value) {
+/// Returns a file with a projected token, and a `credential_source` that names it.
+fn projected_token() -> (tempfile::NamedTempFile, Value) {
     let mut file = tempfile::NamedTempFile::new().expect("temporary file");
     file.write_all(b"projected.token\n").expect("written");
     let source = json!({ "file": file.path() });
@@ -35,14 +37,14 @@ fn projected() -> (tempfile::NamedTempFile, Value) {
 }
 
 #[tokio::test]
-async fn the_projected_token_is_exchanged() {
+async fn the_projected_token_is_exchanged_and_the_result_cached() {
     let service = TokenService::start(3600).await;
-    let (_file, source) = projected();
+    let (_file, source) = projected_token();
     let identity = identity(&external_account(&service, &source)).await;
     assert_eq!(token(&identity).await, "token-1");
-    assert_eq!(token(&identity).await, "token-1", "a good token is kept");
-    let [asked] = &service.asked()[..] else { panic!("asked once") };
-    let form = form(&asked.body);
+    assert_eq!(token(&identity).await, "token-1", "the token is cached");
+    let [request] = &service.requests()[..] else { panic!("not one request") };
+    let form = form(&request.body);
     assert_eq!(form["grant_type"], "urn:ietf:params:oauth:grant-type:token-exchange");
     assert_eq!(form["audience"], AUDIENCE);
     assert_eq!(form["subject_token"], "projected.token");
@@ -51,109 +53,112 @@ async fn the_projected_token_is_exchanged() {
 }
 
 #[tokio::test]
-async fn a_projected_token_is_read_anew() {
+async fn the_projected_token_is_read_again_for_every_exchange() {
     let service = TokenService::start(30).await;
-    let (file, source) = projected();
+    let (file, source) = projected_token();
     let identity = identity(&external_account(&service, &source)).await;
     token(&identity).await;
     std::fs::write(file.path(), "the next").expect("written");
     token(&identity).await;
     let subjects =
-        service.asked().into_iter().map(|asked| form(&asked.body)["subject_token"].clone());
+        service.requests().into_iter().map(|request| form(&request.body)["subject_token"].clone());
     assert_eq!(subjects.collect::<Vec<_>>(), ["projected.token", "the next"]);
 }
 
 #[tokio::test]
 async fn a_service_account_is_impersonated_with_the_federated_token() {
-    for (seconds, lifetime, requests) in [(None, "3600s", 2), (Some(250), "250s", 4)] {
+    // A lifetime below the expiry margin is never cached, although the federated token's is longer.
+    for (seconds, lifetime, expected) in [(None, "3600s", 2), (Some(250), "250s", 4)] {
         let service = TokenService::start(3600).await;
-        let (_file, source) = projected();
+        let (_file, source) = projected_token();
         let identity = identity(&impersonating(&service, &source, seconds)).await;
         for _ in 0..2 {
-            if service.asked().len() < requests {
+            if service.requests().len() < expected {
                 let federated = json!({ "access_token": "federated", "expires_in": 3600 });
-                service.next(200, federated);
-                service.next(200, json!({ "accessToken": "impersonated", "expireTime": "" }));
+                service.respond(200, federated);
+                service.respond(200, json!({ "accessToken": "impersonated", "expireTime": "" }));
             }
             assert_eq!(token(&identity).await, "impersonated");
         }
-        // A lifetime below the margin is never kept: that of the impersonated token counts.
-        let asked = service.asked();
-        assert_eq!(asked.len(), requests, "good for {lifetime}");
-        let scope = &form(&asked[0].body)["scope"];
+        let requests = service.requests();
+        assert_eq!(requests.len(), expected, "valid for {lifetime}");
+        let scope = &form(&requests[0].body)["scope"];
         assert_eq!(scope, "https://www.googleapis.com/auth/cloud-platform");
-        assert_eq!((&*asked[1].path, &*asked[1].authorization), (IMPERSONATE, "Bearer federated"));
-        let body: Value = serde_json::from_str(&asked[1].body).expect("JSON");
+        assert_eq!(
+            (&*requests[1].path, &*requests[1].authorization),
+            (IMPERSONATE, "Bearer federated")
+        );
+        let body: Value = serde_json::from_str(&requests[1].body).expect("JSON");
         let scopes = ["https://www.googleapis.com/auth/bigquery"];
         assert_eq!(body, json!({ "scope": scopes, "lifetime": lifetime }));
     }
 }
 
 #[tokio::test]
-async fn a_refused_impersonation_is_told() {
+async fn a_refused_impersonation_is_reported() {
     let service = TokenService::start(3600).await;
-    let (_file, source) = projected();
+    let (_file, source) = projected_token();
     let identity = identity(&impersonating(&service, &source, None)).await;
-    service.next(200, json!({ "access_token": "federated", "expires_in": 3600 }));
+    service.respond(200, json!({ "access_token": "federated", "expires_in": 3600 }));
     let message = "Permission 'iam.serviceAccounts.getAccessToken' denied";
-    service.next(
+    service.respond(
         403,
         json!({ "error": { "code": 403, "status": "PERMISSION_DENIED", "message": message } }),
     );
     let error = identity.token().await.expect_err("refused");
-    assert!(!error.passing);
-    for words in ["service account", "403", "PERMISSION_DENIED", message] {
-        assert!(error.message.contains(words), "{words}: {}", error.message);
+    assert!(!error.is_transient());
+    for text in ["service account", "403", "PERMISSION_DENIED", message] {
+        assert!(error.to_string().contains(text), "{text}: {error}");
     }
 }
 
 #[tokio::test]
-async fn the_token_to_exchange_may_stand_in_json_or_behind_a_url() {
+async fn the_subject_token_may_be_in_a_json_field_or_behind_a_url() {
     let service = TokenService::start(3600).await;
     let format = json!({ "type": "json", "subject_token_field_name": "jwt" });
-    let file = file(&json!({ "jwt": "from the file" }));
+    let file = temporary_file(&json!({ "jwt": "from the file" }));
     let source = json!({ "file": file.path(), "format": format });
     token(&identity(&external_account(&service, &source)).await).await;
 
     let headers = json!({ "authorization": "local" });
     let source = json!({ "url": service.url("/subject"), "headers": headers, "format": format });
-    service.next(200, json!({ "jwt": "from the url" }));
+    service.respond(200, json!({ "jwt": "from the url" }));
     token(&identity(&external_account(&service, &source)).await).await;
 
-    let asked = service.asked();
-    assert_eq!(form(&asked[0].body)["subject_token"], "from the file");
-    assert_eq!((&*asked[1].path, &*asked[1].authorization), ("/subject", "local"));
-    assert_eq!(form(&asked[2].body)["subject_token"], "from the url");
+    let requests = service.requests();
+    assert_eq!(form(&requests[0].body)["subject_token"], "from the file");
+    assert_eq!((&*requests[1].path, &*requests[1].authorization), ("/subject", "local"));
+    assert_eq!(form(&requests[2].body)["subject_token"], "from the url");
 }
 
 #[tokio::test]
-async fn a_missing_token_to_exchange_is_told() {
+async fn a_missing_subject_token_is_reported() {
     let service = TokenService::start(3600).await;
     let source = json!({ "file": "/nowhere/token" });
     let error = identity(&external_account(&service, &source)).await.token().await;
     let error = error.expect_err("no file");
-    assert!(error.message.contains("/nowhere/token"), "{}", error.message);
-    let file = file(&json!({ "other": 1 }));
+    assert!(error.to_string().contains("/nowhere/token"), "{error}");
+    let file = temporary_file(&json!({ "other": 1 }));
     let format = json!({ "type": "json", "subject_token_field_name": "jwt" });
     let source = json!({ "file": file.path(), "format": format });
     let error = identity(&external_account(&service, &source)).await.token().await;
     let error = error.expect_err("no such field");
-    assert!(error.message.contains("\"jwt\""), "{}", error.message);
-    assert!(service.asked().is_empty());
+    assert!(error.to_string().contains("\"jwt\""), "{error}");
+    assert!(service.requests().is_empty());
 }
 
 #[tokio::test]
-async fn sources_that_are_no_token_are_refused_at_the_start() {
+async fn unsupported_credential_sources_are_refused_when_the_file_is_read() {
     let service = TokenService::start(3600).await;
     for source in [
         json!({ "executable": { "command": "/bin/true" } }),
         json!({ "environment_id": "aws1", "url": "http://169.254.169.254/" }),
     ] {
-        let credentials = file(&external_account(&service, &source));
+        let credentials = temporary_file(&external_account(&service, &source));
         let Err(error) = Identity::from_file(Some(credentials.path())).await else {
             panic!("accepted {source}");
         };
         let cause = error.source.expect("a cause").to_string();
-        assert!(cause.contains("has to name a file or a url"), "{cause}");
+        assert!(cause.contains("must name either a file or a url"), "{cause}");
     }
 }

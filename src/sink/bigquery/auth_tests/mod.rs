@@ -1,4 +1,4 @@
-//! Each kind of credentials against a fake token service on loopback.
+//! Each type of credentials against a fake token service.
 
 mod federated;
 mod service;
@@ -12,17 +12,17 @@ use serde_json::{Value, json};
 use super::*;
 use service::{TokenService, form};
 
-/// Signs JWTs that nobody trusts.
+/// A private key that no service trusts.
 const KEY: &str = include_str!("key.pem");
 
-fn file(value: &Value) -> tempfile::NamedTempFile {
+fn temporary_file(content: &Value) -> tempfile::NamedTempFile {
     let mut file = tempfile::NamedTempFile::new().expect("temporary file");
-    file.write_all(value.to_string().as_bytes()).expect("written");
+    file.write_all(content.to_string().as_bytes()).expect("written");
     file
 }
 
 async fn identity(credentials: &Value) -> Identity {
-    Identity::from_file(Some(file(credentials).path())).await.expect("reads")
+    Identity::from_file(Some(temporary_file(credentials).path())).await.expect("reads")
 }
 
 async fn token(identity: &Identity) -> String {
@@ -49,25 +49,25 @@ fn authorized_user(service: &TokenService) -> Value {
 }
 
 #[tokio::test]
-async fn a_service_account_signs_who_it_is_and_what_it_wants() {
+async fn a_service_account_signs_a_jwt_and_caches_the_token() {
     let service = TokenService::start(3600).await;
     let identity = identity(&service_account(&service)).await;
     #[expect(clippy::disallowed_methods, reason = "yup-oauth2 reads the clock itself")]
     let now = std::time::SystemTime::now();
     let now = now.duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs() as i64;
     assert_eq!(token(&identity).await, "token-1");
-    assert_eq!(token(&identity).await, "token-1", "a good token is kept");
+    assert_eq!(token(&identity).await, "token-1", "the token is cached");
 
-    let [asked] = &service.asked()[..] else { panic!("asked once") };
-    assert_eq!(asked.path, "/token");
-    let form = form(&asked.body);
+    let [request] = &service.requests()[..] else { panic!("not one request") };
+    assert_eq!(request.path, "/token");
+    let form = form(&request.body);
     assert_eq!(form["grant_type"], "urn:ietf:params:oauth:grant-type:jwt-bearer");
     let parts: Vec<&str> = form["assertion"].split('.').collect();
     let [header, claims, signature] = parts[..] else { panic!("a JWT has three parts") };
     let decode = |part: &str| URL_SAFE.decode(part).expect("base64");
     let read = |part| serde_json::from_slice::<Value>(&decode(part)).expect("JSON");
     assert_eq!(read(header)["alg"], "RS256");
-    assert_eq!(decode(signature).len(), 256, "of a key of 2,048 bits");
+    assert_eq!(decode(signature).len(), 256, "the key has 2,048 bits");
     let claims = read(claims);
     assert_eq!(claims["iss"], "consumer@p.iam.gserviceaccount.com");
     assert_eq!(claims["aud"], service.url("/token"));
@@ -78,21 +78,21 @@ async fn a_service_account_signs_who_it_is_and_what_it_wants() {
 }
 
 #[tokio::test]
-async fn a_user_trades_the_refresh_token() {
+async fn a_user_sends_the_refresh_token_and_caches_the_token() {
     let service = TokenService::start(3600).await;
     let identity = identity(&authorized_user(&service)).await;
     assert_eq!(token(&identity).await, "token-1");
-    assert_eq!(token(&identity).await, "token-1", "a good token is kept");
-    let [asked] = &service.asked()[..] else { panic!("asked once") };
-    let form = form(&asked.body);
+    assert_eq!(token(&identity).await, "token-1", "the token is cached");
+    let [request] = &service.requests()[..] else { panic!("not one request") };
+    let form = form(&request.body);
     assert_eq!(form["grant_type"], "refresh_token");
     assert_eq!(form["refresh_token"], "1//refresh");
     assert_eq!((&*form["client_id"], &*form["client_secret"]), ("the client", "the secret"));
 }
 
 #[tokio::test]
-async fn a_token_about_to_end_is_renewed() {
-    // yup-oauth2 renews a minute before the end, we five.
+async fn a_token_that_expires_soon_is_renewed() {
+    // yup-oauth2 renews a token one minute before it expires, we five.
     type Credentials = fn(&TokenService) -> Value;
     let kinds: [(Credentials, u64); 2] = [(service_account, 30), (authorized_user, 200)];
     for (credentials, expires_in) in kinds {
@@ -103,57 +103,57 @@ async fn a_token_about_to_end_is_renewed() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_told_and_an_outage_is_passing() {
+async fn a_refusal_is_reported_and_an_outage_is_transient() {
     let refusal = json!({ "error": "invalid_grant", "error_description": "Account not found" });
-    let page = json!("<html>Bad gateway</html>");
+    let html = json!("<html>Bad gateway</html>");
     for credentials in [service_account, authorized_user] {
         let service = TokenService::start(3600).await;
         let identity = identity(&credentials(&service)).await;
-        service.next(400, refusal.clone());
+        service.respond(400, refusal.clone());
         let error = identity.token().await.expect_err("refused");
-        assert!(!error.passing, "{}", error.message);
-        for words in ["token", "invalid_grant", "Account not found"] {
-            assert!(error.message.contains(words), "{words}: {}", error.message);
+        assert!(!error.is_transient(), "{error:?}");
+        for text in ["token", "invalid_grant", "Account not found"] {
+            assert!(error.to_string().contains(text), "{text}: {error}");
         }
-        service.next(503, json!({ "error": "temporarily_unavailable" }));
-        assert!(identity.token().await.expect_err("an outage").passing);
-        service.next(502, page.clone());
-        assert!(identity.token().await.expect_err("an outage").passing);
-        assert_eq!(token(&identity).await, "token-4", "asked again, it works");
+        service.respond(503, json!({ "error": "temporarily_unavailable" }));
+        assert!(identity.token().await.expect_err("an outage").is_transient());
+        service.respond(502, html.clone());
+        assert!(identity.token().await.expect_err("an outage").is_transient());
+        assert_eq!(token(&identity).await, "token-4", "the next request succeeds");
     }
 }
 
 #[tokio::test]
-async fn a_service_that_is_not_there_is_passing() {
+async fn a_refused_connection_is_transient() {
     let service = TokenService::start(3600).await;
     let credentials = [service_account(&service), authorized_user(&service)];
     service.stop().await;
     for credentials in credentials {
-        let error = identity(&credentials).await.token().await.expect_err("nobody there");
-        assert!(error.passing, "{}", error.message);
+        let error = identity(&credentials).await.token().await.expect_err("nobody listens");
+        assert!(error.is_transient(), "{error:?}");
     }
 }
 
 #[tokio::test]
-async fn the_metadata_server_is_asked_once_while_its_token_is_good() {
+async fn the_metadata_servers_token_is_cached() {
     for (expires_in, times) in [(3600, 1), (200, 2)] {
         let service = TokenService::start(expires_in).await;
-        let identity = Identity::asked(metadata_at(&service.url("")));
+        let identity = Identity::token_service(metadata_server(&service.url("")));
         token(&identity).await;
         token(&identity).await;
-        assert_eq!(service.asked().len(), times, "good for {expires_in} s");
-        assert_eq!(service.asked()[0].flavor, "Google");
+        assert_eq!(service.requests().len(), times, "valid for {expires_in} s");
+        assert_eq!(service.requests()[0].flavor, "Google");
     }
 }
 
 #[tokio::test]
-async fn what_is_no_credentials_file_is_told_with_a_hint() {
+async fn an_unusable_credentials_file_is_refused_with_a_hint() {
     let no_key = json!({
-        "type": "service_account", "client_email": "e", "private_key": "no PEM", "token_uri": "u",
+        "type": "service_account", "client_email": "e", "private_key": "not PEM", "token_uri": "u",
     });
-    let kinds = [json!({ "type": "gdch_service_account" }), json!({}), json!("text"), no_key];
-    for content in kinds {
-        let credentials = file(&content);
+    let contents = [json!({ "type": "gdch_service_account" }), json!({}), json!("text"), no_key];
+    for content in contents {
+        let credentials = temporary_file(&content);
         let Err(error) = Identity::from_file(Some(credentials.path())).await else {
             panic!("accepted {content}");
         };

@@ -1,4 +1,4 @@
-//! Answers every request for a token and remembers it.
+//! A fake token service on loopback: it grants a token for every request, and records the requests.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -11,18 +11,19 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 #[derive(Debug, Clone)]
-pub struct Asked {
+pub struct RecordedRequest {
     pub path: String,
     pub authorization: String,
-    /// `Metadata-Flavor`.
+    /// The header `Metadata-Flavor`; empty without one, as is `authorization`.
     pub flavor: String,
     pub body: String,
 }
 
 #[derive(Default)]
 struct Shared {
-    asked: Vec<Asked>,
-    next: VecDeque<(u16, Value)>,
+    requests: Vec<RecordedRequest>,
+    /// Responses to the next requests, in place of tokens.
+    queued: VecDeque<(u16, Value)>,
     expires_in: u64,
 }
 
@@ -33,10 +34,11 @@ pub struct TokenService {
 }
 
 impl TokenService {
-    /// Its tokens are numbered by request and good for `expires_in` seconds.
+    /// Its tokens are `token-1`, `token-2` … by the number of the request, and valid for `expires_in`
+    /// seconds.
     pub async fn start(expires_in: u64) -> Self {
         let shared = Arc::new(Mutex::new(Shared { expires_in, ..Shared::default() }));
-        let router = axum::Router::new().fallback(answer).with_state(shared.clone());
+        let router = axum::Router::new().fallback(respond).with_state(shared.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bind");
         let base = format!("http://{}", listener.local_addr().expect("address"));
         let server = tokio::spawn(async move {
@@ -49,13 +51,14 @@ impl TokenService {
         format!("{}{path}", self.base)
     }
 
-    /// What the next request is answered, in place of a token.
-    pub fn next(&self, status: u16, body: Value) {
-        self.shared.lock().expect("no panic elsewhere").next.push_back((status, body));
+    /// Queues a response for the next request that has none yet. A string is sent as plain text,
+    /// other values as JSON.
+    pub fn respond(&self, status: u16, body: Value) {
+        self.shared.lock().expect("no panic elsewhere").queued.push_back((status, body));
     }
 
-    pub fn asked(&self) -> Vec<Asked> {
-        self.shared.lock().expect("no panic elsewhere").asked.clone()
+    pub fn requests(&self) -> Vec<RecordedRequest> {
+        self.shared.lock().expect("no panic elsewhere").requests.clone()
     }
 
     pub async fn stop(self) {
@@ -64,7 +67,7 @@ impl TokenService {
     }
 }
 
-async fn answer(State(shared): State<Arc<Mutex<Shared>>>, request: Request) -> Response {
+async fn respond(State(shared): State<Arc<Mutex<Shared>>>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let body = axum::body::to_bytes(body, 1 << 20).await.expect("a body");
     let header = |name: &str| {
@@ -72,30 +75,30 @@ async fn answer(State(shared): State<Arc<Mutex<Shared>>>, request: Request) -> R
         value.unwrap_or_default().to_owned()
     };
     let mut shared = shared.lock().expect("no panic elsewhere");
-    shared.asked.push(Asked {
+    shared.requests.push(RecordedRequest {
         path: head.uri.path().to_owned(),
         authorization: header("authorization"),
         flavor: header("metadata-flavor"),
         body: String::from_utf8(body.to_vec()).expect("text"),
     });
-    let token = format!("token-{}", shared.asked.len());
-    let (status, body) = shared.next.pop_front().unwrap_or_else(|| {
-        let plain = json!({
+    let token = format!("token-{}", shared.requests.len());
+    let (status, body) = shared.queued.pop_front().unwrap_or_else(|| {
+        let granted = json!({
             "access_token": token,
             "expires_in": shared.expires_in,
             "token_type": "Bearer",
             "issued_token_type": "urn:ietf:params:oauth:token-type:access_token",
         });
-        (200, plain)
+        (200, granted)
     });
     let status = StatusCode::from_u16(status).expect("a status");
     match body {
-        Value::String(page) => (status, page).into_response(),
+        Value::String(text) => (status, text).into_response(),
         body => (status, Json(body)).into_response(),
     }
 }
 
-/// The fields of a form.
+/// Parses a form-encoded body.
 pub fn form(body: &str) -> HashMap<String, String> {
     let url = reqwest::Url::parse(&format!("http://localhost/?{body}")).expect("a form");
     url.query_pairs().into_owned().collect()
