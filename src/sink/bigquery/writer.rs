@@ -2,6 +2,7 @@
 //! dead letters delivered. The append loop itself is [`super::appender`].
 
 mod background;
+mod finished;
 
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinSet;
 use tonic::transport::Channel;
 
-use self::background::Finished;
+use self::finished::Finished;
 use super::appender::{Appended, Appender, Destination};
 use super::sink::Target;
 use crate::sink::{Batch, Command, Lane, Report, Reports, Start, Writer};

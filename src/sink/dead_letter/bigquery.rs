@@ -4,7 +4,8 @@ use prost::encoding::{bytes as byte_string, int64, string};
 use tokio::sync::Mutex;
 use tonic::transport::Channel;
 
-use super::{About, headers_json};
+use super::about::About;
+use super::headers::headers_json;
 use crate::clock::Clock;
 use crate::config::TableId;
 use crate::record::DeadLetter;
@@ -28,8 +29,8 @@ pub struct LetterTable {
     appender: Mutex<Option<Appender>>,
 }
 
-/// The table's columns. `value` holds the first MiB; `value_bytes` and `value_sha256` (lower-case
-/// hex) speak of the whole value; times are in microseconds UTC.
+/// The table's columns. `value` holds the first MiB of the record's value; `value_bytes` and
+/// `value_sha256` (lower-case hex) describe the whole value. Times are in microseconds UTC.
 fn columns() -> Vec<Column> {
     use ColumnType::{Bytes, Int64, Json, String, Timestamp};
     vec![
@@ -109,7 +110,7 @@ impl LetterTable {
         )
     }
 
-    /// Writes the columns that the table has, in their own field numbers.
+    /// Writes the columns that the live table has; a column's field number is its index + 1.
     fn encode(&self, letter: &DeadLetter, now: i64, into: &mut Vec<u8>) {
         for (index, column) in self.columns.columns.iter().enumerate() {
             let tag = index as u32 + 1;

@@ -1,4 +1,4 @@
-//! Dead letters in a Kafka topic: key and value as they were, the facts as headers.
+//! Dead letters in a Kafka topic: key and value as they were, everything else as headers.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 
-use super::About;
+use super::about::About;
 use crate::record::DeadLetter;
 use crate::retry::Backoff;
 use crate::stop::Stop;
@@ -42,7 +42,7 @@ impl LetterTopic {
                     Ok(()) => {}
                     Err(error) if needs_a_person(&error) => return Err(self.stop(error)),
                     Err(error) => {
-                        tracing::warn!(error = %error, position = %letter.at, "send a dead letter again");
+                        tracing::warn!(error = %error, position = %letter.at, "retrying a dead letter");
                         failed.push(letter);
                     }
                 }

@@ -4,23 +4,12 @@
 use std::time::{Duration, Instant};
 
 use super::Task;
+use super::finished::Finished;
 use crate::record::{DeadLetter, Event, Position, Reason, Rejection};
 use crate::retry::Backoff;
 use crate::sink::bigquery::errors::Verdict;
 use crate::sink::bigquery::stream::StreamPlace;
-use crate::sink::{BatchId, Promise, Report};
-
-/// A background task that has ended well.
-pub(super) enum Finished {
-    /// What the owner before promised is visible.
-    Recovery,
-    Flush(Promise),
-    Delivery {
-        batch: BatchId,
-        letters: Vec<Reason>,
-    },
-    Finalize,
-}
+use crate::sink::{BatchId, Report};
 
 impl Task {
     pub(super) fn finished(&mut self, finished: Finished) {

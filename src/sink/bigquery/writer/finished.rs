@@ -1,0 +1,16 @@
+//! What a writer's background tasks bring back.
+
+use crate::record::Reason;
+use crate::sink::{BatchId, Promise};
+
+/// A background task that has ended well.
+pub(super) enum Finished {
+    /// What the owner before promised is visible.
+    Recovery,
+    Flush(Promise),
+    Delivery {
+        batch: BatchId,
+        letters: Vec<Reason>,
+    },
+    Finalize,
+}
