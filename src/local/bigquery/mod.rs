@@ -15,6 +15,7 @@ mod rest;
 mod storage;
 mod store;
 mod wire;
+pub mod write_service;
 
 use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
@@ -117,7 +118,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
             tracing::error!(error = %error, "the embedded rest server ended");
         }
     });
-    let service = storage::WriteService::new(store, faults, stopped.clone());
+    let service = storage::write_service(store, faults, stopped.clone());
     let ended = end(stopped);
     let grpc_server = tokio::spawn(async move {
         let incoming = TcpListenerStream::new(grpc_listener);

@@ -1,4 +1,5 @@
-//! A table's columns as appends see them: at once, or, where asked for, a while after REST does.
+//! The columns that appends see: the table's current ones, or, under the fault `schema_delay`, the
+//! previous ones for a while after REST changed the table.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,20 +17,20 @@ use super::super::store::{Store, no_table};
 
 type Columns = Arc<Vec<Column>>;
 
-/// What appends have seen of each table.
+/// The columns of each table that was appended to, as appends see them.
 #[derive(Default)]
-pub struct Schemas {
-    seen: Mutex<HashMap<String, Seen>>,
+pub struct AppendSchemas {
+    tables: Mutex<HashMap<String, AppendSchema>>,
 }
 
-struct Seen {
+struct AppendSchema {
     columns: Columns,
-    /// Newer columns, and from when on they are seen.
-    coming: Option<(Columns, Instant)>,
+    /// Newer columns, and when appends begin to see them.
+    upcoming: Option<(Columns, Instant)>,
 }
 
-impl Schemas {
-    /// Columns of the table `id`; `path` names it in the error where there is none.
+impl AppendSchemas {
+    /// The columns of the table `id`; `path` is the table's name in the error if it does not exist.
     pub fn columns(
         &self,
         store: &Store,
@@ -38,34 +39,34 @@ impl Schemas {
         path: &str,
     ) -> Result<Columns, Refusal> {
         let live = store.columns(id)?.ok_or_else(|| no_table(path))?;
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(seen) = seen.get_mut(id) else {
-            seen.insert(id.to_owned(), Seen { columns: live.clone(), coming: None });
+        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(schema) = tables.get_mut(id) else {
+            tables.insert(id.to_owned(), AppendSchema { columns: live.clone(), upcoming: None });
             return Ok(live);
         };
-        if Arc::ptr_eq(&seen.columns, &live) || seen.columns == live {
+        if Arc::ptr_eq(&schema.columns, &live) || schema.columns == live {
             return Ok(live);
         }
-        let known = seen.coming.as_ref().filter(|(coming, _)| *coming == live);
+        let known = schema.upcoming.as_ref().filter(|(upcoming, _)| *upcoming == live);
         let from = match known {
             Some((_, from)) => Some(*from),
             None => faults.strikes(Fault::SchemaDelay).map(|delay| Instant::now() + delay),
         };
         match from.filter(|from| Instant::now() < *from) {
             Some(from) => {
-                seen.coming = Some((live, from));
-                Ok(seen.columns.clone())
+                schema.upcoming = Some((live, from));
+                Ok(schema.columns.clone())
             }
             None => {
-                *seen = Seen { columns: live.clone(), coming: None };
+                *schema = AppendSchema { columns: live.clone(), upcoming: None };
                 Ok(live)
             }
         }
     }
 }
 
-/// The columns as the Storage API tells them.
-pub fn described(columns: &[Column]) -> TableSchema {
+/// The columns in the Storage API's form.
+pub fn table_schema(columns: &[Column]) -> TableSchema {
     TableSchema { fields: columns.iter().map(field).collect() }
 }
 
@@ -95,7 +96,7 @@ fn field(column: &Column) -> TableFieldSchema {
         name: column.name.clone(),
         r#type: kind as i32,
         mode: mode as i32,
-        fields: described(&column.fields).fields,
+        fields: table_schema(&column.fields).fields,
         ..TableFieldSchema::default()
     }
 }
