@@ -10,12 +10,12 @@ use gcp_bigquery_client::google::cloud::bigquery::storage::v1::table_field_schem
 };
 use gcp_bigquery_client::google::cloud::bigquery::storage::v1::{TableFieldSchema, TableSchema};
 
-use super::super::columns::{Column, Kind, Mode};
-use super::super::faults::{Fault, Faults};
+use super::super::faults::{Faults, InjectedFault};
+use super::super::field_schema::{FieldMode, FieldSchema, FieldType};
 use super::super::refusal::Refusal;
 use super::super::store::{Store, no_table};
 
-type Columns = Arc<Vec<Column>>;
+type Columns = Arc<Vec<FieldSchema>>;
 
 /// The columns of each table that was appended to, as appends see them.
 #[derive(Default)]
@@ -50,7 +50,7 @@ impl AppendSchemas {
         let known = schema.upcoming.as_ref().filter(|(upcoming, _)| *upcoming == live);
         let from = match known {
             Some((_, from)) => Some(*from),
-            None => faults.strikes(Fault::SchemaDelay).map(|delay| Instant::now() + delay),
+            None => faults.draw(InjectedFault::SchemaDelay).map(|delay| Instant::now() + delay),
         };
         match from.filter(|from| Instant::now() < *from) {
             Some(from) => {
@@ -66,31 +66,31 @@ impl AppendSchemas {
 }
 
 /// The columns in the Storage API's form.
-pub fn table_schema(columns: &[Column]) -> TableSchema {
+pub fn table_schema(columns: &[FieldSchema]) -> TableSchema {
     TableSchema { fields: columns.iter().map(field).collect() }
 }
 
-fn field(column: &Column) -> TableFieldSchema {
+fn field(column: &FieldSchema) -> TableFieldSchema {
     let kind = match column.kind {
-        Kind::String => StorageType::String,
-        Kind::Bytes => StorageType::Bytes,
-        Kind::Integer => StorageType::Int64,
-        Kind::Float => StorageType::Double,
-        Kind::Boolean => StorageType::Bool,
-        Kind::Timestamp => StorageType::Timestamp,
-        Kind::Date => StorageType::Date,
-        Kind::Datetime => StorageType::Datetime,
-        Kind::Time => StorageType::Time,
-        Kind::Numeric => StorageType::Numeric,
-        Kind::BigNumeric => StorageType::Bignumeric,
-        Kind::Json => StorageType::Json,
-        Kind::Geography => StorageType::Geography,
-        Kind::Record => StorageType::Struct,
+        FieldType::String => StorageType::String,
+        FieldType::Bytes => StorageType::Bytes,
+        FieldType::Integer => StorageType::Int64,
+        FieldType::Float => StorageType::Double,
+        FieldType::Boolean => StorageType::Bool,
+        FieldType::Timestamp => StorageType::Timestamp,
+        FieldType::Date => StorageType::Date,
+        FieldType::Datetime => StorageType::Datetime,
+        FieldType::Time => StorageType::Time,
+        FieldType::Numeric => StorageType::Numeric,
+        FieldType::BigNumeric => StorageType::Bignumeric,
+        FieldType::Json => StorageType::Json,
+        FieldType::Geography => StorageType::Geography,
+        FieldType::Record => StorageType::Struct,
     };
     let mode = match column.mode {
-        Mode::Nullable => StorageMode::Nullable,
-        Mode::Required => StorageMode::Required,
-        Mode::Repeated => StorageMode::Repeated,
+        FieldMode::Nullable => StorageMode::Nullable,
+        FieldMode::Required => StorageMode::Required,
+        FieldMode::Repeated => StorageMode::Repeated,
     };
     TableFieldSchema {
         name: column.name.clone(),

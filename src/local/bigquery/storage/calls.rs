@@ -15,7 +15,7 @@ use super::append_schemas::table_schema;
 use super::names::{DEFAULT_STREAM, split_stream, table_id};
 use super::state::WriteState;
 use crate::clock::Clock;
-use crate::local::bigquery::faults::Fault;
+use crate::local::bigquery::faults::InjectedFault;
 use crate::local::bigquery::refusal::Refusal;
 
 /// The location of every table and stream.
@@ -25,7 +25,7 @@ pub fn create(
     state: &WriteState,
     message: CreateWriteStreamRequest,
 ) -> Result<WriteStream, Status> {
-    state.faults.fails(Fault::Create)?;
+    state.faults.inject(InjectedFault::Create)?;
     let parent = message.parent;
     let invalid = || Refusal::invalid(format!("Invalid table path: {parent}"));
     let id = table_id(&parent).ok_or_else(invalid)?;
@@ -37,7 +37,7 @@ pub fn create(
     let name = format!("{parent}/streams/{:032x}", rand::rng().random::<u128>());
     let created = Clock::System.now_micros();
     state.store.create_stream(&id, &name, kind, created)?;
-    state.faults.fails(Fault::CreateLost)?;
+    state.faults.inject(InjectedFault::CreateLost)?;
     Ok(WriteStream {
         name,
         r#type: kind as i32,
@@ -76,10 +76,10 @@ pub fn finalize(
     state: &WriteState,
     message: FinalizeWriteStreamRequest,
 ) -> Result<FinalizeWriteStreamResponse, Status> {
-    state.faults.fails(Fault::Finalize)?;
+    state.faults.inject(InjectedFault::Finalize)?;
     refuse_default(&message.name, "Finalize")?;
     let row_count = state.store.finalize(&message.name)? as i64;
-    state.faults.fails(Fault::FinalizeLost)?;
+    state.faults.inject(InjectedFault::FinalizeLost)?;
     Ok(FinalizeWriteStreamResponse { row_count })
 }
 
@@ -88,12 +88,13 @@ pub fn finalize(
 /// Google does not document a repeated flush or a flush after finalize. The faults `flush_again`
 /// and `flush_finalized` return the errors that Beam's connector expects for them.
 pub fn flush(state: &WriteState, message: FlushRowsRequest) -> Result<FlushRowsResponse, Status> {
-    state.faults.fails(Fault::Flush)?;
+    state.faults.inject(InjectedFault::Flush)?;
     let name = &message.write_stream;
     refuse_default(name, "FlushRows")?;
     let missing = || Refusal::invalid("FlushRows offset must be specified.").about(name);
     let offset = message.offset.ok_or_else(missing)?;
-    if state.store.stream(name)?.finalized && state.faults.strikes(Fault::FlushFinalized).is_some()
+    if state.store.stream(name)?.finalized
+        && state.faults.draw(InjectedFault::FlushFinalized).is_some()
     {
         return Err(Refusal::invalid("Stream has been finalized and cannot be flushed.")
             .about(name)
@@ -101,14 +102,14 @@ pub fn flush(state: &WriteState, message: FlushRowsRequest) -> Result<FlushRowsR
             .into());
     }
     let changed = state.store.flush(name, offset)?;
-    if !changed && state.faults.strikes(Fault::FlushAgain).is_some() {
+    if !changed && state.faults.draw(InjectedFault::FlushAgain).is_some() {
         let message = format!("Rows up to offset {offset} are already flushed.");
         return Err(Refusal::new(Code::AlreadyExists, message)
             .about(name)
             .storage(StorageErrorCode::OffsetAlreadyExists)
             .into());
     }
-    state.faults.fails(Fault::FlushLost)?;
+    state.faults.inject(InjectedFault::FlushLost)?;
     Ok(FlushRowsResponse { offset })
 }
 
@@ -116,14 +117,14 @@ pub fn batch_commit(
     state: &WriteState,
     message: BatchCommitWriteStreamsRequest,
 ) -> Result<BatchCommitWriteStreamsResponse, Status> {
-    state.faults.fails(Fault::Commit)?;
+    state.faults.inject(InjectedFault::Commit)?;
     let invalid = || Refusal::invalid(format!("Invalid table path: {}", message.parent));
     let table = table_id(&message.parent).ok_or_else(invalid)?;
     if message.write_streams.is_empty() {
         return Err(Refusal::invalid("Write streams must be specified.").into());
     }
     let refused = state.store.batch_commit(&table, &message.write_streams)?;
-    state.faults.fails(Fault::CommitLost)?;
+    state.faults.inject(InjectedFault::CommitLost)?;
     let commit_time = refused.is_empty().then(|| timestamp(Clock::System.now_micros()));
     let stream_errors = refused.iter().map(Refusal::storage_error).collect();
     Ok(BatchCommitWriteStreamsResponse { commit_time, stream_errors })

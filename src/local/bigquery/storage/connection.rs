@@ -17,8 +17,8 @@ use tonic::{Status, Streaming};
 use super::append_schemas::table_schema;
 use super::state::WriteState;
 use super::target::{AppendRefusal, AppendTarget};
-use crate::local::bigquery::columns::Column;
-use crate::local::bigquery::faults::Fault;
+use crate::local::bigquery::faults::InjectedFault;
+use crate::local::bigquery::field_schema::FieldSchema;
 use crate::local::bigquery::refusal::Refusal;
 use crate::local::bigquery::write_service::AppendResponses;
 
@@ -32,7 +32,7 @@ pub struct AppendConnection {
     state: Arc<WriteState>,
     target: Option<Arc<AppendTarget>>,
     /// The columns that a response has announced, if they changed since the target was set.
-    announced: Option<Arc<Vec<Column>>>,
+    announced: Option<Arc<Vec<FieldSchema>>>,
     /// Resolves once a newer connection appends to the same created stream.
     superseded: Option<oneshot::Receiver<()>>,
 }
@@ -62,19 +62,19 @@ impl AppendConnection {
             };
             let Some(request) = request else { return Ok(()) };
             let faults = self.state.faults.clone();
-            if faults.strikes(Fault::Close).is_some() {
+            if faults.draw(InjectedFault::Close).is_some() {
                 return Err(Status::unavailable("injected fault: the connection is closed"));
             }
-            if let Some(delay) = faults.strikes(Fault::AppendDelay) {
+            if let Some(delay) = faults.draw(InjectedFault::AppendDelay) {
                 tokio::time::sleep(delay).await;
             }
-            faults.fails(Fault::Append)?;
-            if let Some(delay) = faults.strikes(Fault::AppendLate) {
+            faults.inject(InjectedFault::Append)?;
+            if let Some(delay) = faults.draw(InjectedFault::AppendLate) {
                 self.carry_out_late(request, requests, delay).await;
-                return Err(faults.status(Fault::AppendLate));
+                return Err(faults.status(InjectedFault::AppendLate));
             }
             let response = self.append(request).await?;
-            faults.fails(Fault::AppendLost)?;
+            faults.inject(InjectedFault::AppendLost)?;
             if responses.send(Ok(response)).is_err() {
                 return Ok(());
             }

@@ -10,15 +10,14 @@ use gcp_bigquery_client::google::cloud::bigquery::storage::v1::storage_error::St
 use gcp_bigquery_client::google::cloud::bigquery::storage::v1::{
     AppendRowsRequest, ProtoSchema, RowError,
 };
-use serde_json::Value;
 use tonic::Code;
 
 use super::names::{DEFAULT_STREAM, split_stream, table_id};
 use super::state::WriteState;
 use crate::clock::Clock;
-use crate::local::bigquery::cell::Days;
-use crate::local::bigquery::columns::Column;
-use crate::local::bigquery::decode::{Cells, Mismatch, Reader};
+use crate::local::bigquery::decode::{Cells, RowDecoder, SchemaMismatch};
+use crate::local::bigquery::field_schema::FieldSchema;
+use crate::local::bigquery::partition::PartitionColumn;
 use crate::local::bigquery::refusal::Refusal;
 
 /// The stream and the writer schema that a connection's requests use until one names others.
@@ -30,11 +29,10 @@ pub struct AppendTarget {
     /// The table's id in the store, `P.D.T`.
     pub table: String,
     pub is_default: bool,
-    pub columns: Arc<Vec<Column>>,
+    pub columns: Arc<Vec<FieldSchema>>,
     schema: ProtoSchema,
-    reader: Reader,
-    /// Index of the partition column.
-    partition: Option<usize>,
+    decoder: RowDecoder,
+    partition: Option<PartitionColumn>,
 }
 
 impl AppendTarget {
@@ -77,17 +75,15 @@ impl AppendTarget {
         let descriptor = schema.proto_descriptor.as_ref().ok_or_else(|| {
             Refusal::invalid("writer_schema.proto_descriptor must be specified.").about(name)
         })?;
-        let reader = Reader::new(descriptor, &columns).map_err(|wrong| mismatch(name, wrong))?;
+        let decoder =
+            RowDecoder::new(descriptor, &columns).map_err(|wrong| mismatch(name, wrong))?;
         if !is_default {
             state.store.stream(name)?;
         }
         let resource = state.store.table(&table)?.unwrap_or_default();
-        let partition = resource["timePartitioning"]["field"].as_str();
-        let partition = partition.and_then(|name| {
-            columns.iter().position(|column| column.name.eq_ignore_ascii_case(name))
-        });
+        let partition = PartitionColumn::of(&resource, &columns);
         let (stream, path) = (name.to_owned(), path.to_owned());
-        Ok(Arc::new(Self { stream, path, table, is_default, columns, schema, reader, partition }))
+        Ok(Arc::new(Self { stream, path, table, is_default, columns, schema, decoder, partition }))
     }
 
     /// The decoded rows of a request. If any row is bad, the errors of all bad rows.
@@ -106,12 +102,15 @@ impl AppendTarget {
         let rows = rows
             .filter(|rows| !rows.is_empty())
             .ok_or_else(|| refuse(Code::InvalidArgument, "Rows must be specified."))?;
-        let days = Days::around(Clock::System.now_micros());
+        let partition = self.partition.map(|column| column.at(Clock::System.now_micros()));
         let mut good = Vec::with_capacity(rows.len());
         let mut errors = Vec::new();
         for (index, bytes) in rows.iter().enumerate() {
-            let read = self.reader.read(bytes);
-            match read.and_then(|row| self.in_partition_range(row, days.as_ref())) {
+            let checked = self.decoder.decode(bytes).and_then(|row| {
+                partition.as_ref().map_or(Ok(()), |partition| partition.check(&row))?;
+                Ok(row)
+            });
+            match checked {
                 Ok(row) => good.push(row),
                 Err(message) => errors.push(RowError {
                     index: index as i64,
@@ -122,18 +121,6 @@ impl AppendTarget {
         }
         if errors.is_empty() { Ok(good) } else { Err(AppendRefusal::Rows(errors)) }
     }
-
-    fn in_partition_range(&self, row: Cells, days: Option<&Days>) -> Result<Cells, String> {
-        let value = self.partition.and_then(|column| row[column].as_ref()).and_then(Value::as_str);
-        match (value, days) {
-            (Some(value), Some(days)) if !days.contain(value) => Err(format!(
-                "The destination table's partition of {value} is outside the allowed bounds. You \
-                 can only stream to partitions within 1825 days in the past and 366 days in the \
-                 future relative to the current date."
-            )),
-            _ => Ok(row),
-        }
-    }
 }
 
 /// Why the rows of a request are not written.
@@ -142,14 +129,14 @@ pub enum AppendRefusal {
     Rows(Vec<RowError>),
 }
 
-fn mismatch(stream: &str, mismatch: Mismatch) -> Refusal {
+fn mismatch(stream: &str, mismatch: SchemaMismatch) -> Refusal {
     match mismatch {
-        Mismatch::Extra(fields) => Refusal::invalid(format!(
+        SchemaMismatch::Extra(fields) => Refusal::invalid(format!(
             "Input schema has more fields than BigQuery schema, extra fields: '{}'",
             fields.join(",")
         ))
         .about(stream)
         .storage(StorageErrorCode::SchemaMismatchExtraFields),
-        Mismatch::Invalid(message) => Refusal::invalid(message).about(stream),
+        SchemaMismatch::Invalid(message) => Refusal::invalid(message).about(stream),
     }
 }
