@@ -1,5 +1,5 @@
-//! The embedded broker: librdkafka's mock cluster, in this process, on loopback, empty at every
-//! start. It serves the first run and fast tests; proof runs on Apache Kafka.
+//! The embedded broker: librdkafka's mock cluster in this process, on loopback, empty at every start.
+//! It is for the first run and for fast tests; guarantees are tested on Apache Kafka.
 
 use std::time::Duration;
 
@@ -13,13 +13,14 @@ use rdkafka::producer::{DefaultProducerContext, FutureProducer, FutureRecord};
 use crate::contract::Contract;
 use crate::contract::sample::{Sample, Samples};
 
-/// The mock cluster keeps 5 MiB a partition; four of them hold what a first run shows many times.
+/// Partitions of a first run's topic. The mock cluster keeps 5 MiB per partition, so four hold many
+/// times the sample events.
 pub const PARTITIONS: i32 = 4;
 
-/// Sample events of a first run: a few hundred, so that there is something to look at.
+/// Number of sample events of a first run.
 pub const SAMPLES: usize = 400;
 
-/// Good events between two bad ones.
+/// One of this many sample events is bad.
 const BAD_EVERY: usize = 50;
 
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +33,7 @@ pub enum BrokerError {
     Publish { topic: String, source: KafkaError },
 }
 
-/// The running broker; it ends with the handle.
+/// The running broker. Dropping the handle stops it.
 pub struct EmbeddedBroker {
     cluster: MockCluster<'static, DefaultProducerContext>,
 }
@@ -50,7 +51,7 @@ impl EmbeddedBroker {
         self.cluster.bootstrap_servers()
     }
 
-    /// Publishes made-up events of the contract, a handful of them bad, and answers how many.
+    /// Publishes generated events of the contract, a few of them bad, and returns their number.
     pub async fn fill(
         &self,
         contract: &Contract,
@@ -83,14 +84,14 @@ impl EmbeddedBroker {
     }
 }
 
-/// The first run's events: good ones with bad ones strewn in.
+/// A first run's events: good ones, with the contract's bad ones among them.
 fn samples(contract: &Contract, seed: u64, now_ms: i64) -> Vec<Sample> {
     let mut source = Samples::new(contract, seed, now_ms);
     let mut bad = source.bad_events().into_iter().map(|(_, sample)| sample);
     let mut events = Vec::with_capacity(SAMPLES);
     while events.len() < SAMPLES {
-        let every = events.len() % BAD_EVERY == BAD_EVERY / 2;
-        let next = if every { bad.next() } else { None };
+        let bad_is_due = events.len() % BAD_EVERY == BAD_EVERY / 2;
+        let next = if bad_is_due { bad.next() } else { None };
         match next.or_else(|| source.event()) {
             Some(event) => events.push(event),
             None => break,

@@ -1,4 +1,5 @@
-//! Peers that live in this program: for the first run and for the tests, off in the image.
+//! A Kafka broker and a BigQuery inside this program, for the first run and for tests. The image is
+//! built without them.
 
 pub mod bigquery;
 pub mod broker;

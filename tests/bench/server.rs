@@ -1,13 +1,10 @@
-//! BigQuery as far as a consumer needs it, and nothing but counting: the benchmark's sink, whose own
-//! work is to be as small as can be.
+//! The benchmark's BigQuery server. It implements what a consumer calls, but only counts rows and
+//! bytes, so that it takes as little CPU as possible.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::extract::{DefaultBodyLimit, Path, State};
@@ -18,19 +15,18 @@ use bytes::{Buf, Bytes};
 use clap::Args;
 use gcp_bigquery_client::google::cloud::bigquery::storage::v1 as storage;
 use generic_consumer::clock::Clock;
+use generic_consumer::local::bigquery::write_service::{
+    AppendRequests, AppendResponses, BigQueryWrite, WriteService,
+};
 use prost::encoding::{WireType, decode_key, decode_varint};
 use serde_json::{Value, json};
 use storage::append_rows_response::{AppendResult, Response as Answer};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use tokio_stream::wrappers::UnboundedReceiverStream;
-use tonic::body::Body;
 use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder};
-use tonic::codegen::Service;
-use tonic::server::{Grpc, NamedService, StreamingService, UnaryService};
 use tonic::transport::{Identity, Server, ServerTlsConfig};
-use tonic::{Request, Response, Status, Streaming};
-use tonic_prost::{ProstCodec, ProstEncoder};
+use tonic::{Request, Status};
+use tonic_prost::ProstEncoder;
 
 use crate::Done;
 
@@ -40,7 +36,7 @@ pub struct ServeArgs {
     rest: SocketAddr,
     #[arg(long)]
     grpc: SocketAddr,
-    /// The same service with TLS
+    /// Address of the same gRPC service with TLS
     #[arg(long, requires_all = ["cert", "key"])]
     tls: Option<SocketAddr>,
     #[arg(long)]
@@ -49,21 +45,23 @@ pub struct ServeArgs {
     key: Option<PathBuf>,
 }
 
-/// What a write stream has.
+/// The row counts of one write stream.
 #[derive(Debug, Default, Clone)]
-struct Stream {
+struct StreamCounts {
     rows: u64,
-    /// Rows that may be seen: all of a default stream's, of another's those flushed.
+    /// Visible rows: all rows of a default stream, the flushed rows of a created one.
     visible: u64,
 }
 
 #[derive(Debug, Default)]
 struct Counts {
     tables: BTreeMap<String, Value>,
-    streams: BTreeMap<String, Stream>,
+    streams: BTreeMap<String, StreamCounts>,
+    /// Append and `insertAll` requests.
     requests: u64,
+    /// Bytes of append requests.
     bytes: u64,
-    /// Rows of `insertAll`.
+    /// Rows written by `insertAll`.
     inserted: u64,
     /// Milliseconds since the epoch.
     first_append_ms: Option<i64>,
@@ -72,26 +70,26 @@ struct Counts {
 }
 
 #[derive(Clone, Default)]
-struct Shared(Arc<Mutex<Counts>>);
+struct CountingServer(Arc<Mutex<Counts>>);
 
-impl Shared {
+impl CountingServer {
     fn counts(&self) -> MutexGuard<'_, Counts> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 pub async fn serve(args: &ServeArgs) -> Done {
-    let shared = Shared::default();
+    let counting = CountingServer::default();
     let rest = tokio::net::TcpListener::bind(args.rest).await?;
-    let rest = axum::serve(rest, router(shared.clone()));
-    let plain = Server::builder().add_service(WriteService(shared.clone())).serve(args.grpc);
+    let rest = axum::serve(rest, router(counting.clone()));
+    let plain = Server::builder().add_service(WriteService::new(counting.clone())).serve(args.grpc);
     let tls = async {
         let (Some(address), Some(cert), Some(key)) = (args.tls, &args.cert, &args.key) else {
             return std::future::pending::<Done>().await;
         };
         let identity = Identity::from_pem(std::fs::read(cert)?, std::fs::read(key)?);
         let server = Server::builder().tls_config(ServerTlsConfig::new().identity(identity))?;
-        Ok({ server }.add_service(WriteService(shared.clone())).serve(address).await?)
+        Ok({ server }.add_service(WriteService::new(counting.clone())).serve(address).await?)
     };
     tokio::select! {
         ended = async { rest.await } => Ok(ended?),
@@ -100,7 +98,7 @@ pub async fn serve(args: &ServeArgs) -> Done {
     }
 }
 
-fn router(shared: Shared) -> Router {
+fn router(counting: CountingServer) -> Router {
     let tables = "/bigquery/v2/projects/{project}/datasets/{dataset}/tables";
     let table = format!("{tables}/{{table}}");
     Router::new()
@@ -113,39 +111,45 @@ fn router(shared: Shared) -> Router {
         .route("/reset", get(reset))
         .route("/latency/{ms}", get(latency))
         .layer(DefaultBodyLimit::disable())
-        .with_state(shared)
+        .with_state(counting)
 }
 
-async fn insert_table(State(shared): State<Shared>, Json(mut table): Json<Value>) -> Json<Value> {
+async fn insert_table(
+    State(counting): State<CountingServer>,
+    Json(mut table): Json<Value>,
+) -> Json<Value> {
     let name = table["tableReference"]["tableId"].as_str().unwrap_or_default().to_owned();
     table["etag"] = json!("1");
-    shared.counts().tables.insert(name, table.clone());
+    counting.counts().tables.insert(name, table.clone());
     Json(table)
 }
 
 async fn table_of(
-    State(shared): State<Shared>,
+    State(counting): State<CountingServer>,
     Path((_, _, table)): Path<(String, String, String)>,
 ) -> Result<Json<Value>, (StatusCode, Json<Value>)> {
     let missing = json!({ "error": { "code": 404, "message": "Not found", "errors": [{ "reason": "notFound" }] } });
-    let found = shared.counts().tables.get(&table).cloned();
+    let found = counting.counts().tables.get(&table).cloned();
     found.map(Json).ok_or((StatusCode::NOT_FOUND, Json(missing)))
 }
 
 async fn replace_table(
-    State(shared): State<Shared>,
+    State(counting): State<CountingServer>,
     Path((_, _, name)): Path<(String, String, String)>,
     Json(table): Json<Value>,
 ) -> Json<Value> {
-    shared.counts().tables.insert(name, table.clone());
+    counting.counts().tables.insert(name, table.clone());
     Json(table)
 }
 
-async fn insert_all(State(shared): State<Shared>, Json(body): Json<Value>) -> Json<Value> {
-    let latency = shared.counts().latency;
+async fn insert_all(
+    State(counting): State<CountingServer>,
+    Json(body): Json<Value>,
+) -> Json<Value> {
+    let latency = counting.counts().latency;
     tokio::time::sleep(latency).await;
     let rows = body["rows"].as_array().map_or(0, Vec::len);
-    let mut counts = shared.counts();
+    let mut counts = counting.counts();
     counts.inserted += rows as u64;
     counts.requests += 1;
     Json(json!({ "kind": "bigquery#tableDataInsertAllResponse" }))
@@ -160,9 +164,9 @@ async fn token() -> Json<Value> {
     }))
 }
 
-/// Rows by table, appended and visible; requests and bytes of all.
-async fn counts(State(shared): State<Shared>) -> Json<Value> {
-    let counts = shared.counts();
+/// Returns the appended and the visible rows of each table, and the requests and bytes in total.
+async fn counts(State(counting): State<CountingServer>) -> Json<Value> {
+    let counts = counting.counts();
     let mut tables: BTreeMap<&str, (u64, u64, u64)> = BTreeMap::new();
     for (name, stream) in &counts.streams {
         let table = name.split("/tables/").nth(1).and_then(|rest| rest.split('/').next());
@@ -185,87 +189,98 @@ async fn counts(State(shared): State<Shared>) -> Json<Value> {
     }))
 }
 
-/// Forgets rows, keeps tables.
-async fn reset(State(shared): State<Shared>) {
-    let mut counts = shared.counts();
+/// Resets the counts; tables and the latency stay.
+async fn reset(State(counting): State<CountingServer>) {
+    let mut counts = counting.counts();
     let (tables, latency) = (std::mem::take(&mut counts.tables), counts.latency);
     *counts = Counts { tables, latency, ..Counts::default() };
 }
 
-/// How long every answer takes from here on.
-async fn latency(State(shared): State<Shared>, Path(ms): Path<u64>) {
-    shared.counts().latency = Duration::from_millis(ms);
+/// Sets how long every response takes from now on.
+async fn latency(State(counting): State<CountingServer>, Path(ms): Path<u64>) {
+    counting.counts().latency = Duration::from_millis(ms);
 }
 
-#[derive(Clone)]
-struct WriteService(Shared);
+impl BigQueryWrite for CountingServer {
+    type AppendCodec = CountCodec;
 
-impl NamedService for WriteService {
-    const NAME: &'static str = "google.cloud.bigquery.storage.v1.BigQueryWrite";
-}
+    // Google's Python client sends messages of up to 20 MB too.
+    const LARGEST_APPEND: usize = 32 << 20;
 
-type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-
-impl Service<http::Request<Body>> for WriteService {
-    type Response = http::Response<Body>;
-    type Error = Infallible;
-    type Future = Boxed<Result<http::Response<Body>, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
+    async fn append_rows(
+        self,
+        requests: AppendRequests<Self>,
+        responses: AppendResponses,
+    ) -> Result<(), Status> {
+        let (due, mut waiting) = mpsc::unbounded_channel::<(Instant, _)>();
+        // The latency is that of a round trip: it delays a response, not the requests after it.
+        tokio::spawn(async move {
+            while let Some((at, response)) = waiting.recv().await {
+                tokio::time::sleep_until(at).await;
+                let _ = responses.send(response);
+            }
+        });
+        let mut requests = requests.into_inner();
+        let mut stream = String::new();
+        while let Ok(Some(append)) = requests.message().await {
+            if let Some(name) = &append.stream {
+                stream.clone_from(name);
+            }
+            let at = Instant::now() + self.counts().latency;
+            let _ = due.send((at, self.counts().appended(&stream, &append)));
+        }
+        Ok(())
     }
 
-    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        let shared = self.0.clone();
-        let method = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
-        Box::pin(async move {
-            Ok(match method.as_str() {
-                "AppendRows" => {
-                    // Python's own client counts in messages of up to 20 MB too.
-                    let grpc = Grpc::new(CountCodec).max_decoding_message_size(32 << 20);
-                    { grpc }.streaming(Append(shared), request).await
-                }
-                "CreateWriteStream" => unary(Unary(shared, create), request).await,
-                "FlushRows" => unary(Unary(shared, flush), request).await,
-                "GetWriteStream" => unary(Unary(shared, stream), request).await,
-                _ => unary(Unary(shared, finalize), request).await,
-            })
-        })
+    async fn create_write_stream(
+        self,
+        request: Request<storage::CreateWriteStreamRequest>,
+    ) -> Result<storage::WriteStream, Status> {
+        self.unary(request, create).await
+    }
+
+    async fn flush_rows(
+        self,
+        request: Request<storage::FlushRowsRequest>,
+    ) -> Result<storage::FlushRowsResponse, Status> {
+        self.unary(request, flush).await
+    }
+
+    async fn finalize_write_stream(
+        self,
+        request: Request<storage::FinalizeWriteStreamRequest>,
+    ) -> Result<storage::FinalizeWriteStreamResponse, Status> {
+        self.unary(request, finalize).await
+    }
+
+    async fn get_write_stream(
+        self,
+        request: Request<storage::GetWriteStreamRequest>,
+    ) -> Result<storage::WriteStream, Status> {
+        self.unary(request, get_stream).await
     }
 }
 
-async fn unary<A, B>(call: Unary<A, B>, request: http::Request<Body>) -> http::Response<Body>
-where
-    A: prost::Message + Default + 'static,
-    B: prost::Message + 'static,
-{
-    Grpc::new(ProstCodec::<B, A>::default()).unary(call, request).await
-}
-
-struct Unary<A, B>(Shared, fn(&mut Counts, A) -> B);
-
-impl<A: Send + 'static, B: Send + 'static> UnaryService<A> for Unary<A, B> {
-    type Response = B;
-    type Future = Boxed<Result<Response<B>, Status>>;
-
-    fn call(&mut self, request: Request<A>) -> Self::Future {
-        let (shared, call) = (self.0.clone(), self.1);
-        Box::pin(async move {
-            // A stall is the appends' alone: streams are still made.
-            let latency = shared.counts().latency.min(Duration::from_secs(1));
-            tokio::time::sleep(latency).await;
-            Ok(Response::new(call(&mut shared.counts(), request.into_inner())))
-        })
+impl CountingServer {
+    async fn unary<A, B>(
+        &self,
+        request: Request<A>,
+        call: fn(&mut Counts, A) -> B,
+    ) -> Result<B, Status> {
+        // A latency long enough to stall appends does not stop streams from being created.
+        let latency = self.counts().latency.min(Duration::from_secs(1));
+        tokio::time::sleep(latency).await;
+        Ok(call(&mut self.counts(), request.into_inner()))
     }
 }
 
 fn create(counts: &mut Counts, request: storage::CreateWriteStreamRequest) -> storage::WriteStream {
     let name = format!("{}/streams/s{}", request.parent, counts.streams.len());
-    counts.streams.insert(name.clone(), Stream::default());
+    counts.streams.insert(name.clone(), StreamCounts::default());
     storage::WriteStream { name, ..request.write_stream.unwrap_or_default() }
 }
 
-fn stream(_: &mut Counts, request: storage::GetWriteStreamRequest) -> storage::WriteStream {
+fn get_stream(_: &mut Counts, request: storage::GetWriteStreamRequest) -> storage::WriteStream {
     storage::WriteStream { name: request.name, ..storage::WriteStream::default() }
 }
 
@@ -285,22 +300,23 @@ fn finalize(
     storage::FinalizeWriteStreamResponse { row_count: rows as i64 }
 }
 
-/// What is left of an `AppendRowsRequest` once it is counted.
+/// An `AppendRowsRequest` of which only the counts are kept.
 #[derive(Debug, Default)]
-struct Counted {
+struct CountedAppend {
     stream: Option<String>,
     offset: Option<u64>,
     rows: u64,
     bytes: u64,
 }
 
+#[derive(Default)]
 struct CountCodec;
 
 struct CountDecoder;
 
 impl Codec for CountCodec {
     type Encode = storage::AppendRowsResponse;
-    type Decode = Counted;
+    type Decode = CountedAppend;
     type Encoder = ProstEncoder<storage::AppendRowsResponse>;
     type Decoder = CountDecoder;
 
@@ -314,12 +330,12 @@ impl Codec for CountCodec {
 }
 
 impl Decoder for CountDecoder {
-    type Item = Counted;
+    type Item = CountedAppend;
     type Error = Status;
 
-    fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<Counted>, Status> {
+    fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<CountedAppend>, Status> {
         let request = from.copy_to_bytes(from.remaining());
-        let mut counted = Counted { bytes: request.len() as u64, ..Counted::default() };
+        let mut counted = CountedAppend { bytes: request.len() as u64, ..CountedAppend::default() };
         let bad = |error: prost::DecodeError| Status::invalid_argument(error.to_string());
         // AppendRowsRequest: 1 write_stream, 2 offset, 4 proto_rows.
         each_field(request, &mut |field, value| match field {
@@ -350,7 +366,7 @@ impl Decoder for CountDecoder {
     }
 }
 
-/// The fields of a message that have a length.
+/// Calls `field` with the number and the content of each length-delimited field of a message.
 fn each_field(
     mut message: Bytes,
     field: &mut dyn FnMut(u32, Bytes) -> Result<(), prost::DecodeError>,
@@ -368,56 +384,23 @@ fn each_field(
     Ok(())
 }
 
-struct Append(Shared);
-
-impl StreamingService<Counted> for Append {
-    type Response = storage::AppendRowsResponse;
-    type ResponseStream = UnboundedReceiverStream<Result<storage::AppendRowsResponse, Status>>;
-    type Future = std::future::Ready<Result<Response<Self::ResponseStream>, Status>>;
-
-    fn call(&mut self, request: Request<Streaming<Counted>>) -> Self::Future {
-        let (answers, outgoing) = mpsc::unbounded_channel();
-        let (due, mut waiting) = mpsc::unbounded_channel::<(Instant, _)>();
-        let shared = self.0.clone();
-        tokio::spawn(async move {
-            let mut requests = request.into_inner();
-            let mut stream = String::new();
-            while let Ok(Some(counted)) = requests.message().await {
-                if let Some(name) = &counted.stream {
-                    stream.clone_from(name);
-                }
-                let at = Instant::now() + shared.counts().latency;
-                let _ = due.send((at, shared.counts().appended(&stream, &counted)));
-            }
-        });
-        // The service's round trip takes its time, and the next request need not wait for it.
-        tokio::spawn(async move {
-            while let Some((at, answer)) = waiting.recv().await {
-                tokio::time::sleep_until(at).await;
-                let _ = answers.send(answer);
-            }
-        });
-        std::future::ready(Ok(Response::new(UnboundedReceiverStream::new(outgoing))))
-    }
-}
-
 impl Counts {
     fn appended(
         &mut self,
         name: &str,
-        counted: &Counted,
+        append: &CountedAppend,
     ) -> Result<storage::AppendRowsResponse, Status> {
         let stream = self.streams.entry(name.to_owned()).or_default();
-        if counted.offset.is_some_and(|offset| offset != stream.rows) {
+        if append.offset.is_some_and(|offset| offset != stream.rows) {
             return Err(Status::out_of_range(format!("the stream is at row {}", stream.rows)));
         }
         let offset = stream.rows;
-        stream.rows += counted.rows;
-        if counted.offset.is_none() {
+        stream.rows += append.rows;
+        if append.offset.is_none() {
             stream.visible = stream.rows;
         }
         self.requests += 1;
-        self.bytes += counted.bytes;
+        self.bytes += append.bytes;
         let now = Clock::System.now_micros() / 1_000;
         self.first_append_ms.get_or_insert(now);
         self.last_append_ms = Some(now);

@@ -1,4 +1,5 @@
-//! What an AppendRows connection must say, what may share it, and how long it may live.
+//! AppendRows connections: what the first request needs, which streams can share a connection, and
+//! when a connection ends.
 
 use gcp_bigquery_client::google::cloud::bigquery::storage::v1::storage_error::StorageErrorCode;
 use gcp_bigquery_client::google::cloud::bigquery::storage::v1::write_stream::Type;
@@ -6,11 +7,11 @@ use serde_json::json;
 use tonic::Code;
 
 use crate::peer::{
-    Appended, Peer, TABLE, default_stream, descriptor, detail_of, introduced, request, row,
+    Appended, Peer, TABLE, default_stream, descriptor, detail_of, first_request, request, row,
 };
 
 #[tokio::test]
-async fn the_first_request_names_stream_and_schema() {
+async fn the_first_request_has_to_name_stream_and_schema() {
     let peer = Peer::start().await;
     let refused =
         peer.connect().await.ask(request(&[row("a", None)])).await.expect_err("no stream");
@@ -23,14 +24,14 @@ async fn the_first_request_names_stream_and_schema() {
     assert!(refused.message().contains("writer_schema"), "{refused}");
     // Later requests may leave both out.
     let mut connection = peer.connect().await;
-    let first = introduced(&default_stream(), descriptor(), &[row("a", None)]);
+    let first = first_request(&default_stream(), descriptor(), &[row("a", None)]);
     connection.ask(first).await.expect("written");
     connection.ask(request(&[row("b", None)])).await.expect("written");
     assert_eq!(peer.ids(), ["a", "b"]);
 }
 
 #[tokio::test]
-async fn streams_and_tables_that_are_not_there_are_not_found() {
+async fn missing_streams_and_tables_are_not_found() {
     let peer = Peer::start().await;
     for (stream, code, detail) in [
         (
@@ -45,7 +46,7 @@ async fn streams_and_tables_that_are_not_there_are_not_found() {
         ),
         ("t/_default".to_owned(), Code::InvalidArgument, None),
     ] {
-        let first = introduced(&stream, descriptor(), &[row("a", None)]);
+        let first = first_request(&stream, descriptor(), &[row("a", None)]);
         let refused = peer.connect().await.ask(first).await.expect_err("refused");
         assert_eq!(refused.code(), code, "{stream}");
         assert_eq!(detail_of(&refused), detail);
@@ -69,7 +70,7 @@ async fn default_streams_of_several_tables_share_a_connection() {
     let other = "projects/p/datasets/d/tables/u/streams/_default";
     let mut connection = peer.connect().await;
     for (stream, id) in [(default_stream().as_str(), "a"), (other, "b"), (&default_stream(), "c")] {
-        let answer = connection.ask(introduced(stream, descriptor(), &[row(id, None)])).await;
+        let answer = connection.ask(first_request(stream, descriptor(), &[row(id, None)])).await;
         assert_eq!(answer.expect("written").write_stream, stream);
     }
     assert_eq!(peer.ids(), ["a", "c"]);
@@ -82,8 +83,11 @@ async fn created_streams_do_not_share_a_connection() {
     let (one, two) = (peer.create(Type::Committed).await, peer.create(Type::Committed).await);
     for (first, second) in [(&one, &two), (&one, &default_stream()), (&default_stream(), &one)] {
         let mut connection = peer.connect().await;
-        connection.ask(introduced(first, descriptor(), &[row("a", None)])).await.expect("written");
-        let next = introduced(second, descriptor(), &[row("b", None)]);
+        connection
+            .ask(first_request(first, descriptor(), &[row("a", None)]))
+            .await
+            .expect("written");
+        let next = first_request(second, descriptor(), &[row("b", None)]);
         let refused = connection.ask(next).await.expect_err("refused");
         assert_eq!(refused.code(), Code::InvalidArgument);
     }
@@ -91,7 +95,7 @@ async fn created_streams_do_not_share_a_connection() {
 }
 
 #[tokio::test]
-async fn a_newer_connection_ends_the_older_one_of_its_stream() {
+async fn a_newer_connection_closes_the_older_one_of_the_same_stream() {
     let peer = Peer::start().await;
     let stream = peer.create(Type::Buffered).await;
     let mut older = peer.writer(&stream).await;
@@ -101,7 +105,7 @@ async fn a_newer_connection_ends_the_older_one_of_its_stream() {
     let ended = older.connection.answer().await.expect_err("ended");
     assert_eq!(ended.code(), Code::Aborted);
     newer.append(Some(2), &["c"]).await.rows();
-    // The default stream takes as many as come.
+    // The default stream accepts any number of connections.
     let (mut one, mut two) =
         (peer.writer(&default_stream()).await, peer.writer(&default_stream()).await);
     for id in ["x", "y"] {
@@ -111,12 +115,12 @@ async fn a_newer_connection_ends_the_older_one_of_its_stream() {
 }
 
 #[tokio::test]
-async fn a_request_beyond_20_mb_is_refused_and_the_connection_goes_on() {
+async fn a_request_above_20_mb_is_refused_and_the_connection_stays_open() {
     let peer = Peer::start().await;
     let mut connection = peer.connect().await;
     let stream = peer.create(Type::Committed).await;
-    let most = "x".repeat(19_900_000);
-    let fits = introduced(&stream, descriptor(), &[row(&most, None)]);
+    let largest = "x".repeat(19_900_000);
+    let fits = first_request(&stream, descriptor(), &[row(&largest, None)]);
     assert_eq!(Appended::of(connection.ask(fits).await.expect("an answer")).rows(), Some(0));
     for bytes in [20_000_001, 40_000_000] {
         let too_large = request(&[row(&"x".repeat(bytes), None)]);
@@ -130,7 +134,7 @@ async fn a_request_beyond_20_mb_is_refused_and_the_connection_goes_on() {
 }
 
 #[tokio::test]
-async fn a_stream_goes_with_its_table() {
+async fn deleting_a_table_deletes_its_streams() {
     let peer = Peer::start().await;
     let stream = peer.create(Type::Committed).await;
     let (mut created, mut default) =

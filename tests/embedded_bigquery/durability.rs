@@ -1,4 +1,4 @@
-//! What was acknowledged is there after a restart and after SIGKILL.
+//! Acknowledged rows are in the store after a restart and after SIGKILL.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -12,13 +12,13 @@ use serde_json::json;
 use crate::peer::{Appended, Peer, TABLE, default_stream};
 
 #[tokio::test]
-async fn streams_go_on_after_a_restart() {
+async fn streams_continue_after_a_restart() {
     let peer = Peer::start().await;
     let stream = peer.create(Type::Buffered).await;
     peer.writer(&stream).await.append(Some(0), &["a", "b"]).await.rows();
     peer.flush(&stream, 0).await.expect("flushed");
     let peer = peer.restart().await;
-    assert_eq!(peer.ids(), ["a"], "unflushed rows stay unseen");
+    assert_eq!(peer.ids(), ["a"], "unflushed rows stay invisible");
     let mut writer = peer.writer(&stream).await;
     assert_eq!(writer.append(Some(1), &["x"]).await.refused().0, tonic::Code::AlreadyExists);
     assert_eq!(writer.append(Some(2), &["c"]).await.rows(), Some(2));
@@ -27,7 +27,7 @@ async fn streams_go_on_after_a_restart() {
 }
 
 #[tokio::test]
-async fn open_connections_end_when_the_server_does() {
+async fn open_connections_end_when_the_server_stops() {
     let peer = Peer::start().await;
     let mut writer = peer.writer(&default_stream()).await;
     writer.append(None, &["a"]).await.rows();
@@ -37,12 +37,12 @@ async fn open_connections_end_when_the_server_does() {
 }
 
 #[tokio::test]
-async fn two_servers_do_not_share_a_store() {
+async fn two_servers_cannot_use_one_store() {
     let peer = Peer::start().await;
-    assert!(matches!(peer.beside().await, Err(StartError::InUse(_))));
+    assert!(matches!(peer.second_server().await, Err(StartError::InUse(_))));
 }
 
-/// `local bigquery` as a process.
+/// A process that runs `local bigquery`.
 struct Process {
     child: Child,
     rest: SocketAddr,
@@ -83,7 +83,7 @@ impl Process {
 }
 
 #[tokio::test]
-async fn what_was_acknowledged_survives_sigkill() {
+async fn acknowledged_rows_survive_sigkill() {
     use gcp_bigquery_client::google::cloud::bigquery::storage::v1::big_query_write_client::BigQueryWriteClient;
     use gcp_bigquery_client::google::cloud::bigquery::storage::v1::{
         CreateWriteStreamRequest, FlushRowsRequest, WriteStream,
@@ -116,7 +116,7 @@ async fn what_was_acknowledged_survives_sigkill() {
             stream = client.create_write_stream(request).await.expect("a stream").into_inner().name;
         }
         let id = format!("row {round}");
-        let mut request = crate::peer::introduced(
+        let mut request = crate::peer::first_request(
             &stream,
             crate::peer::descriptor(),
             &[crate::peer::row(&id, None)],
@@ -146,7 +146,7 @@ fn local_rows(store: &Path, arguments: &[&str]) -> std::process::Output {
 }
 
 #[tokio::test]
-async fn local_rows_prints_a_json_object_a_line() {
+async fn local_rows_prints_one_json_object_per_line() {
     let peer = Peer::start().await;
     peer.writer(&default_stream()).await.append(None, &["a", "b", "c"]).await.rows();
     for table in ["t", "d.t", "p.d.t"] {
@@ -158,18 +158,18 @@ async fn local_rows_prints_a_json_object_a_line() {
 }
 
 #[tokio::test]
-async fn local_rows_tells_which_tables_there_are() {
+async fn local_rows_lists_the_tables_when_it_cannot_find_one() {
     let peer = Peer::start().await;
     let output = local_rows(&peer.store(), &["u"]);
     assert_eq!(output.status.code(), Some(3));
-    let said = String::from_utf8(output.stderr).expect("text");
-    assert!(said.contains("there is no table u; the store has p.d.t"), "{said}");
+    let message = String::from_utf8(output.stderr).expect("text");
+    assert!(message.contains("there is no table u; the store has p.d.t"), "{message}");
     peer.rest("POST", "datasets", Some(json!({ "datasetReference": { "datasetId": "e" } }))).await;
     let other = json!({ "tableReference": { "tableId": "t" } });
     assert_eq!(peer.rest("POST", "datasets/e/tables", Some(other)).await.0, 200);
     let output = local_rows(&peer.store(), &["t"]);
-    let said = String::from_utf8(output.stderr).expect("text");
-    assert!(said.contains("p.d.t, p.e.t"), "{said}");
+    let message = String::from_utf8(output.stderr).expect("text");
+    assert!(message.contains("p.d.t, p.e.t"), "{message}");
     let output = local_rows(Path::new("/nowhere/store.sqlite"), &["t"]);
     assert_eq!(output.status.code(), Some(3));
     assert!(String::from_utf8(output.stderr).expect("text").contains("open the store"));

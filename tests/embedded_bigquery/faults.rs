@@ -1,51 +1,56 @@
-//! Faults strike where they say: before the effect, after it, or with the effect to come.
+//! Injected faults: a call fails without effect, after its effect, or before an effect that follows
+//! later.
 
 use std::time::Duration;
 
 use gcp_bigquery_client::google::cloud::bigquery::storage::v1::write_stream::Type;
 use serde_json::json;
-use tonic::Code;
+use tonic::{Code, Status};
 
 use crate::peer::{Peer, TABLE, default_stream};
 
-const PASSING: &[Code] = &[
-    Code::Unavailable,
-    Code::Aborted,
-    Code::Internal,
-    Code::DeadlineExceeded,
-    Code::Cancelled,
-    Code::Unknown,
-    Code::ResourceExhausted,
-];
+/// The codes that BigQuery documents as transient.
+fn is_transient(status: &Status) -> bool {
+    matches!(
+        status.code(),
+        Code::Unavailable
+            | Code::Aborted
+            | Code::Internal
+            | Code::DeadlineExceeded
+            | Code::Cancelled
+            | Code::Unknown
+            | Code::ResourceExhausted
+    )
+}
 
 #[tokio::test]
 async fn a_failed_append_breaks_the_connection_and_writes_nothing() {
     for fault in ["append=1", "close=1"] {
         let peer = Peer::with_faults(fault).await;
         let status = peer.writer(&default_stream()).await.append(None, &["a"]).await.broken();
-        assert!(PASSING.contains(&status.code()), "{status}");
+        assert!(is_transient(&status), "{status}");
         assert_eq!(peer.ids(), Vec::<String>::new(), "{fault}");
     }
 }
 
 #[tokio::test]
-async fn a_lost_answer_leaves_the_rows_written() {
+async fn rows_are_written_although_the_response_is_lost() {
     let peer = Peer::with_faults("append_lost=1").await;
     let stream = peer.create(Type::Committed).await;
     let status = peer.writer(&stream).await.append(Some(0), &["a"]).await.broken();
-    assert!(PASSING.contains(&status.code()), "{status}");
+    assert!(is_transient(&status), "{status}");
     assert_eq!(peer.ids(), ["a"]);
 }
 
 #[tokio::test]
-async fn a_late_append_and_what_is_pipelined_behind_it_arrive_after_the_connection_broke() {
+async fn a_late_append_and_those_pipelined_behind_it_are_written_after_the_connection_broke() {
     let peer = Peer::with_faults("append_late=1:300ms").await;
     let stream = peer.create(Type::Committed).await;
     let mut writer = peer.writer(&stream).await;
     writer.send(Some(0), &["a"]);
     writer.send(Some(1), &["b"]);
     let status = writer.connection.answer().await.expect_err("broken");
-    assert!(PASSING.contains(&status.code()), "{status}");
+    assert!(is_transient(&status), "{status}");
     assert_eq!(peer.ids(), Vec::<String>::new(), "not yet");
     tokio::time::sleep(Duration::from_millis(1_000)).await;
     assert_eq!(peer.ids(), ["a", "b"]);
@@ -68,7 +73,7 @@ async fn flush_create_finalize_and_rest_fail_before_or_after_their_effect() {
     let stream = peer.create(Type::Buffered).await;
     let mut writer = peer.writer(&stream).await;
     writer.append(Some(0), &["a"]).await.rows();
-    assert!(PASSING.contains(&peer.flush(&stream, 0).await.expect_err("fails").code()));
+    assert!(is_transient(&peer.flush(&stream, 0).await.expect_err("fails")));
     assert_eq!(peer.ids(), Vec::<String>::new());
     peer.finalize(&stream).await.expect_err("lost");
     writer.append(Some(1), &["b"]).await.refused();
@@ -90,7 +95,7 @@ async fn flush_create_finalize_and_rest_fail_before_or_after_their_effect() {
 }
 
 #[tokio::test]
-async fn flushing_again_or_after_finalize_can_be_refused_as_beam_expects() {
+async fn repeated_flushes_and_flushes_after_finalize_can_be_refused_as_beam_expects() {
     let peer = Peer::with_faults("flush_again=1,flush_finalized=1").await;
     let stream = peer.create(Type::Buffered).await;
     peer.writer(&stream).await.append(Some(0), &["a", "b"]).await.rows();
@@ -98,7 +103,10 @@ async fn flushing_again_or_after_finalize_can_be_refused_as_beam_expects() {
     let again = peer.flush(&stream, 0).await.expect_err("again");
     assert_eq!(again.code(), Code::AlreadyExists);
     peer.finalize(&stream).await.expect("finalized");
-    let late = peer.flush(&stream, 1).await.expect_err("finalized");
-    assert_eq!(late.code(), Code::InvalidArgument);
+    for offset in [0, 1] {
+        let refused = peer.flush(&stream, offset).await.expect_err("finalized");
+        assert_eq!(refused.code(), Code::InvalidArgument, "{offset}");
+        assert!(refused.message().contains("Stream has been finalized"), "{refused}");
+    }
     assert_eq!(peer.ids(), ["a"]);
 }

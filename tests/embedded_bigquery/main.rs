@@ -1,5 +1,5 @@
-//! The embedded BigQuery, asked over the network like the real one: by the Storage Write API's own
-//! messages and by REST. Google's Python clients ask it too (tests/python).
+//! Tests of the embedded BigQuery over the network, through the Storage Write API and REST.
+//! tests/python tests it with Google's Python clients.
 #![cfg(feature = "local")]
 
 mod connections;

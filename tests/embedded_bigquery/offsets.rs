@@ -1,4 +1,4 @@
-//! Rows go where their offset says or nowhere.
+//! An append is written exactly at its offset, or it is refused.
 
 use gcp_bigquery_client::google::cloud::bigquery::storage::v1::storage_error::StorageErrorCode;
 use gcp_bigquery_client::google::cloud::bigquery::storage::v1::write_stream::Type;
@@ -7,7 +7,7 @@ use tonic::Code;
 use crate::peer::{Appended, Peer, default_stream};
 
 #[tokio::test]
-async fn an_append_at_the_end_is_written_and_one_without_offset_goes_there() {
+async fn appends_at_the_end_or_without_an_offset_are_written() {
     let peer = Peer::start().await;
     for kind in [Type::Committed, Type::Buffered, Type::Pending] {
         let mut writer = peer.writer(&peer.create(kind).await).await;
@@ -18,7 +18,7 @@ async fn an_append_at_the_end_is_written_and_one_without_offset_goes_there() {
 }
 
 #[tokio::test]
-async fn an_offset_that_has_rows_already_exists_and_nothing_is_written() {
+async fn an_append_below_the_end_returns_already_exists_and_writes_nothing() {
     let peer = Peer::start().await;
     let stream = peer.create(Type::Committed).await;
     let mut writer = peer.writer(&stream).await;
@@ -31,11 +31,11 @@ async fn an_offset_that_has_rows_already_exists_and_nothing_is_written() {
         assert!(message.contains(&expected) && message.ends_with(&stream), "{message}");
     }
     assert_eq!(peer.ids(), ["a", "b"]);
-    assert_eq!(writer.append(Some(2), &["c"]).await.rows(), Some(2), "the connection goes on");
+    assert_eq!(writer.append(Some(2), &["c"]).await.rows(), Some(2), "the connection stays open");
 }
 
 #[tokio::test]
-async fn an_offset_beyond_the_end_is_out_of_range_and_nothing_is_written() {
+async fn an_append_beyond_the_end_returns_out_of_range_and_writes_nothing() {
     let peer = Peer::start().await;
     let mut writer = peer.writer(&peer.create(Type::Committed).await).await;
     let (code, message, detail) = writer.append(Some(10), &["x"]).await.refused();
@@ -47,7 +47,7 @@ async fn an_offset_beyond_the_end_is_out_of_range_and_nothing_is_written() {
 }
 
 #[tokio::test]
-async fn pipelined_requests_are_answered_in_order_and_a_gap_refuses_all_behind_it() {
+async fn pipelined_requests_are_answered_in_order_and_all_requests_beyond_a_gap_are_refused() {
     let peer = Peer::start().await;
     let mut writer = peer.writer(&peer.create(Type::Committed).await).await;
     for (offset, id) in [(0, "a"), (1, "b"), (7, "x"), (8, "y"), (2, "c")] {
@@ -70,7 +70,7 @@ async fn pipelined_requests_are_answered_in_order_and_a_gap_refuses_all_behind_i
 }
 
 #[tokio::test]
-async fn the_default_stream_knows_no_offsets() {
+async fn the_default_stream_has_no_offsets() {
     let peer = Peer::start().await;
     let mut writer = peer.writer(&default_stream()).await;
     assert_eq!(writer.append(None, &["a"]).await.rows(), None);

@@ -1,4 +1,4 @@
-//! A running embedded BigQuery and the least of clients for it.
+//! A running embedded BigQuery, and a minimal client for it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,7 +26,8 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::transport::Channel;
 use tonic::{Code, Status, Streaming};
 
-/// Path of the table `t`, which most tests write to: `id STRING REQUIRED, n INTEGER`.
+/// The path of the table `t`, to which most tests write. Its columns are `id STRING REQUIRED` and
+/// `n INTEGER`.
 pub const TABLE: &str = "projects/p/datasets/d/tables/t";
 
 pub struct Peer {
@@ -35,12 +36,12 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// With the table `t`.
+    /// Starts it with the table `t`.
     pub async fn start() -> Self {
         Self::with_faults("").await
     }
 
-    /// With the table `t`, and faults from then on.
+    /// Starts it with the table `t`, and injects faults after the table exists.
     pub async fn with_faults(faults: &str) -> Self {
         let folder = Arc::new(tempfile::tempdir().expect("a folder"));
         let peer = Self::on(folder.clone(), "").await.expect("starts");
@@ -74,14 +75,14 @@ impl Peer {
         Ok(Self { running: start(options).await?, folder })
     }
 
-    /// Ends it and starts another one on the same store.
+    /// Stops it and starts it again on the same store.
     pub async fn restart(self) -> Self {
         self.running.shutdown().await;
         Self::on(self.folder, "").await.expect("starts")
     }
 
-    /// A second one on the same store.
-    pub async fn beside(&self) -> Result<Self, StartError> {
+    /// Starts a second server on the same store.
+    pub async fn second_server(&self) -> Result<Self, StartError> {
         Self::on(self.folder.clone(), "").await
     }
 
@@ -94,7 +95,7 @@ impl Peer {
         rows(&self.store(), table, None).expect("the table's rows")
     }
 
-    /// The visible rows' `id`s, in their order.
+    /// The `id`s of the visible rows of `t`, in their order.
     pub fn ids(&self) -> Vec<String> {
         let id = |row: Row| row["id"].as_str().expect("an id").to_owned();
         self.rows("t").into_iter().map(id).collect()
@@ -106,7 +107,7 @@ impl Peer {
         self.rest_if(method, path, body, None).await
     }
 
-    /// With an `If-Match`.
+    /// A request with the header `If-Match`.
     pub async fn rest_if(
         &self,
         method: &str,
@@ -179,14 +180,14 @@ impl Peer {
         Connection { requests, answers: answers.into_inner() }
     }
 
-    /// A connection that has introduced nothing but will with its first request.
+    /// A writer on a new connection. Its first request names stream and schema.
     pub async fn writer(&self, stream: &str) -> Writer {
         let connection = self.connect().await;
-        Writer { connection, stream: stream.to_owned(), introduced: false }
+        Writer { connection, stream: stream.to_owned(), started: false }
     }
 }
 
-/// An AppendRows connection, request by request.
+/// A client's AppendRows connection.
 pub struct Connection {
     requests: mpsc::UnboundedSender<AppendRowsRequest>,
     answers: Streaming<AppendRowsResponse>,
@@ -214,15 +215,15 @@ impl Connection {
 pub struct Writer {
     pub connection: Connection,
     stream: String,
-    introduced: bool,
+    started: bool,
 }
 
 impl Writer {
     pub fn send(&mut self, offset: Option<i64>, ids: &[&str]) {
         let mut request = request(&ids.iter().map(|id| row(id, None)).collect::<Vec<_>>());
         request.offset = offset;
-        if !std::mem::replace(&mut self.introduced, true) {
-            introduce(&mut request, &self.stream, descriptor());
+        if !std::mem::replace(&mut self.started, true) {
+            add_target(&mut request, &self.stream, descriptor());
         }
         self.connection.send(request);
     }
@@ -233,12 +234,12 @@ impl Writer {
     }
 }
 
-/// An append's answer.
+/// The response to an append.
 #[derive(Debug)]
 pub enum Appended {
-    /// Offset of the first row, unless the stream has none.
+    /// Written; the offset of the first row, or `None` on the default stream.
     Rows(Option<i64>),
-    /// In band; the connection goes on.
+    /// Refused in band; the connection stays open.
     Refused(rpc::Status),
     /// The connection ended.
     Broken(Status),
@@ -259,7 +260,7 @@ impl Appended {
         }
     }
 
-    /// Code, message and detail of an error in band.
+    /// Code, message and `StorageError` code of an error in band.
     pub fn refused(self) -> (Code, String, Option<StorageErrorCode>) {
         match self {
             Self::Refused(status) => {
@@ -278,14 +279,14 @@ impl Appended {
     }
 }
 
-/// The `StorageError` among a status's details.
+/// The `StorageError` in the details of a status.
 pub fn detail(status: &rpc::Status) -> Option<StorageError> {
     let any = status.details.first()?;
     assert_eq!(any.type_url, "type.googleapis.com/google.cloud.bigquery.storage.v1.StorageError");
     Some(StorageError::decode(any.value.as_slice()).expect("a StorageError"))
 }
 
-/// The `StorageError`'s code among a call's details.
+/// The code of the `StorageError` in the details of a call's status.
 pub fn detail_of(status: &Status) -> Option<StorageErrorCode> {
     let details = rpc::Status::decode(status.details()).expect("google.rpc.Status");
     assert_eq!(details.code, status.code() as i32);
@@ -306,7 +307,7 @@ pub fn message(fields: Vec<FieldDescriptorProto>) -> DescriptorProto {
     DescriptorProto { name: Some("Row".to_owned()), field: fields, ..Default::default() }
 }
 
-/// Of a row of `t`.
+/// The descriptor of a row of `t`.
 pub fn descriptor() -> DescriptorProto {
     message(vec![field("id", 1, Kind::String), field("n", 2, Kind::Int64)])
 }
@@ -321,7 +322,7 @@ pub fn row(id: &str, n: Option<u64>) -> Vec<u8> {
     bytes
 }
 
-/// A message with one text.
+/// A message with one string field.
 pub fn text(number: u32, value: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     prost::encoding::string::encode(number, &value.to_owned(), &mut bytes);
@@ -334,20 +335,21 @@ pub fn request(rows: &[Vec<u8>]) -> AppendRowsRequest {
     AppendRowsRequest { rows: Some(Rows::ProtoRows(data)), ..AppendRowsRequest::default() }
 }
 
-/// Names stream and schema, as a connection's first request does.
-pub fn introduce(request: &mut AppendRowsRequest, stream: &str, descriptor: DescriptorProto) {
+/// Adds stream and schema to a request, as a connection's first request needs them.
+pub fn add_target(request: &mut AppendRowsRequest, stream: &str, descriptor: DescriptorProto) {
     stream.clone_into(&mut request.write_stream);
     let Some(Rows::ProtoRows(data)) = &mut request.rows else { panic!("no rows") };
     data.writer_schema = Some(ProtoSchema { proto_descriptor: Some(descriptor) });
 }
 
-pub fn introduced(
+/// A connection's first request.
+pub fn first_request(
     stream: &str,
     descriptor: DescriptorProto,
     rows: &[Vec<u8>],
 ) -> AppendRowsRequest {
     let mut request = request(rows);
-    introduce(&mut request, stream, descriptor);
+    add_target(&mut request, stream, descriptor);
     request
 }
 

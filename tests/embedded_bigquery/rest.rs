@@ -1,9 +1,11 @@
-//! REST: resources kept whole, schemas by BigQuery's rules, rows listed, legacy streaming.
+//! The REST API: resources are stored unchanged, schemas follow BigQuery's rules, rows are listed and
+//! inserted with `insertAll`.
 
 use serde_json::{Value, json};
 
 use crate::peer::{Peer, default_stream};
 
+/// The path of the table `t`.
 const T: &str = "datasets/d/tables/t";
 
 fn reason(answer: &Value) -> (&str, &str) {
@@ -16,7 +18,7 @@ fn reason(answer: &Value) -> (&str, &str) {
 }
 
 #[tokio::test]
-async fn datasets_come_and_go() {
+async fn datasets_are_created_changed_and_deleted() {
     let peer = Peer::start().await;
     let dataset =
         |id: &str| Some(json!({ "datasetReference": { "datasetId": id }, "labels": { "a": "b" } }));
@@ -46,7 +48,7 @@ async fn datasets_come_and_go() {
 }
 
 #[tokio::test]
-async fn a_table_keeps_what_nobody_here_knows() {
+async fn a_table_keeps_properties_that_the_server_does_not_know() {
     let peer = Peer::start().await;
     let body = json!({
         "tableReference": { "tableId": "whole" },
@@ -82,7 +84,7 @@ async fn a_table_keeps_what_nobody_here_knows() {
 }
 
 #[tokio::test]
-async fn a_change_needs_the_etag_it_names() {
+async fn a_change_with_an_outdated_etag_is_refused() {
     let peer = Peer::start().await;
     let (_, before) = peer.rest("GET", T, None).await;
     let etag = before["etag"].as_str().expect("an etag");
@@ -97,7 +99,7 @@ async fn a_change_needs_the_etag_it_names() {
 }
 
 #[tokio::test]
-async fn tables_change_by_bigquery_s_rules() {
+async fn table_changes_that_bigquery_does_not_allow_are_refused() {
     let peer = Peer::start().await;
     let (_, table) = peer.rest("GET", T, None).await;
     let changed = |edit: &dyn Fn(&mut Value)| {
@@ -105,7 +107,7 @@ async fn tables_change_by_bigquery_s_rules() {
         edit(&mut body);
         Some(body)
     };
-    for (edit, said) in [
+    for (edit, expected) in [
         (
             &(|table: &mut Value| table["schema"]["fields"][1]["type"] = json!("STRING"))
                 as &dyn Fn(&mut Value),
@@ -134,14 +136,14 @@ async fn tables_change_by_bigquery_s_rules() {
         let (status, refused) = peer.rest("PUT", T, changed(edit)).await;
         assert_eq!((status, reason(&refused)), (400, ("invalid", "INVALID_ARGUMENT")));
         let message = refused["error"]["message"].as_str().expect("a message");
-        assert!(message.contains(said), "{message}");
+        assert!(message.contains(expected), "{message}");
     }
     let relax = changed(&|table| table["schema"]["fields"][0]["mode"] = json!("NULLABLE"));
     assert_eq!(peer.rest("PUT", T, relax).await.0, 200);
 }
 
 #[tokio::test]
-async fn what_cannot_be_a_table_is_refused() {
+async fn invalid_tables_are_refused() {
     let peer = Peer::start().await;
     let at = json!({ "fields": [{ "name": "at", "type": "TIMESTAMP" }, { "name": "s", "type": "STRING" }] });
     for (body, status) in [
@@ -210,7 +212,7 @@ fn insert(rows: Value) -> Value {
 }
 
 #[tokio::test]
-async fn legacy_streaming_takes_json_and_lists_it_in_google_s_form() {
+async fn insert_all_accepts_json_and_rows_are_listed_in_google_s_form() {
     let peer = Peer::start().await;
     peer.make_table(
         "all",
@@ -260,7 +262,7 @@ async fn legacy_streaming_takes_json_and_lists_it_in_google_s_form() {
 }
 
 #[tokio::test]
-async fn legacy_streaming_names_the_rows_it_refuses() {
+async fn insert_all_names_the_refused_rows() {
     let peer = Peer::start().await;
     let path = format!("{T}/insertAll");
     let rows = json!([
@@ -270,7 +272,7 @@ async fn legacy_streaming_names_the_rows_it_refuses() {
         { "json": { "id": "c", "n": "many" } },
     ]);
     let (_, answer) = peer.rest("POST", &path, Some(insert(rows.clone()))).await;
-    let told: Vec<(u64, &str, &str)> = answer["insertErrors"]
+    let refused: Vec<(u64, &str, &str)> = answer["insertErrors"]
         .as_array()
         .expect("errors")
         .iter()
@@ -281,7 +283,7 @@ async fn legacy_streaming_names_the_rows_it_refuses() {
         })
         .collect();
     assert_eq!(
-        told,
+        refused,
         [(0, "stopped", ""), (1, "invalid", "more"), (2, "invalid", "id"), (3, "invalid", "n")]
     );
     assert_eq!(peer.ids(), Vec::<String>::new());

@@ -1,4 +1,4 @@
-//! Rows that are none: told by index, and nothing of their request is written.
+//! Bad rows: the response names them by index, and nothing of their request is written.
 
 use gcp_bigquery_client::google::cloud::bigquery::storage::v1::row_error::RowErrorCode;
 use gcp_bigquery_client::google::cloud::bigquery::storage::v1::write_stream::Type;
@@ -9,7 +9,7 @@ use serde_json::json;
 use tonic::Code;
 
 use crate::peer::{
-    Appended, Peer, default_stream, descriptor, field, introduced, message, request, row, text,
+    Appended, Peer, default_stream, descriptor, field, first_request, message, request, row, text,
 };
 
 fn row_errors(answer: AppendRowsResponse) -> Vec<RowError> {
@@ -21,12 +21,12 @@ fn row_errors(answer: AppendRowsResponse) -> Vec<RowError> {
 }
 
 #[tokio::test]
-async fn one_bad_row_keeps_all_rows_of_its_request_out() {
+async fn one_bad_row_prevents_all_rows_of_its_request_from_being_written() {
     let peer = Peer::start().await;
     let stream = peer.create(Type::Committed).await;
     let mut connection = peer.connect().await;
     let rows = [row("a", None), Vec::new(), row("b", Some(1)), vec![0x0a, 1, 0xff]];
-    let mut bad = introduced(&stream, descriptor(), &rows);
+    let mut bad = first_request(&stream, descriptor(), &rows);
     bad.offset = Some(0);
     let errors = row_errors(connection.ask(bad).await.expect("an answer"));
     assert_eq!(errors.iter().map(|error| error.index).collect::<Vec<_>>(), [1, 3]);
@@ -44,24 +44,24 @@ async fn one_bad_row_keeps_all_rows_of_its_request_out() {
 #[tokio::test]
 async fn a_request_without_rows_is_refused() {
     let peer = Peer::start().await;
-    let first = introduced(&default_stream(), descriptor(), &[]);
+    let first = first_request(&default_stream(), descriptor(), &[]);
     let answer = peer.connect().await.ask(first).await.expect("an answer");
     let (code, message, _) = Appended::of(answer).refused();
     assert_eq!(code, Code::InvalidArgument);
     assert!(message.contains("Rows must be specified"), "{message}");
 }
 
-/// Appends texts to the only column of a new table.
+/// Creates a table with one column of this type, and appends strings to it.
 async fn append_texts(peer: &Peer, kind: &str, texts: &[&str]) -> AppendRowsResponse {
     peer.make_table("one", json!([{ "name": "v", "type": kind }])).await;
     let stream = "projects/p/datasets/d/tables/one/streams/_default";
     let descriptor = message(vec![field("v", 1, Kind::String)]);
     let rows: Vec<Vec<u8>> = texts.iter().map(|value| text(1, value)).collect();
-    peer.connect().await.ask(introduced(stream, descriptor, &rows)).await.expect("an answer")
+    peer.connect().await.ask(first_request(stream, descriptor, &rows)).await.expect("an answer")
 }
 
 #[tokio::test]
-async fn values_are_checked_by_their_column_s_type() {
+async fn values_are_checked_against_the_type_of_their_column() {
     for (kind, good, bad) in [
         ("JSON", r#"{"a":[1]}"#, "{a:1}"),
         ("NUMERIC", "99999999999999999999999999999.999999999", "1e29"),
@@ -91,7 +91,7 @@ fn varint(value: i64) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn rows_stream_into_partitions_of_the_last_five_years_and_the_next_one() {
+async fn rows_are_accepted_for_partitions_of_the_last_five_years_and_the_next_year() {
     const DAY: i64 = 86_400_000_000;
     let peer = Peer::start().await;
     let table = json!({
@@ -105,13 +105,13 @@ async fn rows_stream_into_partitions_of_the_last_five_years_and_the_next_one() {
     let days = [-1_824, 0, 365, -1_827, 368];
     let rows: Vec<Vec<u8>> = days.iter().map(|days| varint(now + days * DAY)).collect();
     let mut connection = peer.connect().await;
-    let answer = connection.ask(introduced(stream, at("at"), &rows)).await.expect("an answer");
+    let answer = connection.ask(first_request(stream, at("at"), &rows)).await.expect("an answer");
     let errors = row_errors(answer);
     assert_eq!(errors.iter().map(|error| error.index).collect::<Vec<_>>(), [3, 4]);
     assert!(errors[0].message.contains("outside the allowed bounds"), "{}", errors[0].message);
     let answer = connection.ask(request(&rows[..3])).await.expect("an answer");
     Appended::of(answer).rows();
-    // A row without a value has the partition of NULL.
+    // A row without a value belongs to the partition of NULL.
     Appended::of(connection.ask(request(&[Vec::new()])).await.expect("an answer")).rows();
     assert_eq!(peer.rows("daily").len(), 4);
 }
@@ -122,18 +122,19 @@ async fn timestamps_beyond_year_9999_are_row_errors() {
     peer.make_table("free", json!([{ "name": "at", "type": "TIMESTAMP" }])).await;
     let stream = "projects/p/datasets/d/tables/free/streams/_default";
     let rows = [varint(253_402_300_799_999_999), varint(253_402_300_800_000_000)];
-    let answer = peer.connect().await.ask(introduced(stream, at("at"), &rows)).await;
+    let answer = peer.connect().await.ask(first_request(stream, at("at"), &rows)).await;
     let errors = row_errors(answer.expect("an answer"));
     assert_eq!(errors.iter().map(|error| error.index).collect::<Vec<_>>(), [1]);
 }
 
 #[tokio::test]
-async fn a_column_may_be_named_like_one_of_the_store_s_own() {
+async fn a_column_may_have_the_name_of_a_column_of_the_store() {
     let peer = Peer::start().await;
     peer.make_table("own", json!([{ "name": "__stream", "type": "STRING" }])).await;
     let stream = "projects/p/datasets/d/tables/own/streams/_default";
     let descriptor = message(vec![field("__stream", 1, Kind::String)]);
-    let answer = peer.connect().await.ask(introduced(stream, descriptor, &[text(1, "mine")])).await;
+    let answer =
+        peer.connect().await.ask(first_request(stream, descriptor, &[text(1, "mine")])).await;
     Appended::of(answer.expect("an answer")).rows();
     assert_eq!(peer.rows("own")[0]["__stream"], "mine");
 }

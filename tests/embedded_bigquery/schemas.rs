@@ -1,4 +1,4 @@
-//! Writer schemas against tables, and tables that change while they are written to.
+//! Writer schemas that do not fit the table, and tables that change while they are written to.
 
 use gcp_bigquery_client::google::cloud::bigquery::storage::v1::storage_error::StorageErrorCode;
 use gcp_bigquery_client::google::cloud::bigquery::storage::v1::table_field_schema::{
@@ -14,10 +14,11 @@ use serde_json::{Value, json};
 use tonic::Code;
 
 use crate::peer::{
-    Appended, Peer, default_stream, descriptor, detail_of, field, introduced, message, request,
+    Appended, Peer, default_stream, descriptor, detail_of, field, first_request, message, request,
     row, text,
 };
 
+/// The descriptor of `t` with one more field.
 fn wider() -> DescriptorProto {
     let mut wider = descriptor();
     wider.field.push(field("more", 3, Kind::String));
@@ -33,10 +34,10 @@ async fn add_column(peer: &Peer, added: Value) -> u16 {
 }
 
 #[tokio::test]
-async fn a_field_the_table_lacks_is_a_mismatch() {
+async fn a_field_that_the_table_does_not_have_is_refused() {
     let peer = Peer::start().await;
     for stream in [default_stream(), peer.create(Type::Buffered).await] {
-        let first = introduced(&stream, wider(), &[row("a", None)]);
+        let first = first_request(&stream, wider(), &[row("a", None)]);
         let refused = peer.connect().await.ask(first).await.expect_err("refused");
         assert_eq!(refused.code(), Code::InvalidArgument);
         assert_eq!(detail_of(&refused), Some(StorageErrorCode::SchemaMismatchExtraFields));
@@ -45,19 +46,19 @@ async fn a_field_the_table_lacks_is_a_mismatch() {
 }
 
 #[tokio::test]
-async fn a_field_of_another_type_is_refused_by_name() {
+async fn the_error_for_a_field_of_another_type_names_the_field() {
     let peer = Peer::start().await;
     let wrong = message(vec![field("id", 1, Kind::String), field("n", 2, Kind::String)]);
-    let first = introduced(&default_stream(), wrong, &[row("a", None)]);
+    let first = first_request(&default_stream(), wrong, &[row("a", None)]);
     let refused = peer.connect().await.ask(first).await.expect_err("refused");
     assert_eq!(refused.code(), Code::InvalidArgument);
-    let said = "The proto field mismatched with BigQuery field at Row.n, the proto field type \
+    let expected = "The proto field mismatched with BigQuery field at Row.n, the proto field type \
                 string, BigQuery field type INTEGER";
-    assert!(refused.message().contains(said), "{refused}");
+    assert!(refused.message().contains(expected), "{refused}");
 }
 
 #[tokio::test]
-async fn a_column_added_is_announced_once_and_can_be_written_from_then_on() {
+async fn an_added_column_is_announced_once_and_can_then_be_written() {
     let peer = Peer::start().await;
     let mut writer = peer.writer(&default_stream()).await;
     writer.append(None, &["a"]).await.rows();
@@ -74,7 +75,7 @@ async fn a_column_added_is_announced_once_and_can_be_written_from_then_on() {
     assert_eq!(announced[1], None);
     // On the same connection and on a new one.
     let wide = [row("d", None), text(3, "yes")].concat();
-    let again = introduced(&default_stream(), wider(), std::slice::from_ref(&wide));
+    let again = first_request(&default_stream(), wider(), std::slice::from_ref(&wide));
     writer.connection.ask(again.clone()).await.expect("written");
     peer.connect().await.ask(again).await.expect("written");
     writer.connection.ask(request(&[wide])).await.expect("written");
@@ -86,12 +87,12 @@ async fn a_column_added_is_announced_once_and_can_be_written_from_then_on() {
 }
 
 #[tokio::test]
-async fn an_altered_table_can_reach_appends_late() {
+async fn appends_can_see_a_changed_table_with_a_delay() {
     let peer = Peer::with_faults("schema_delay=1:500ms").await;
     let mut writer = peer.writer(&default_stream()).await;
     writer.append(None, &["a"]).await.rows();
     add_column(&peer, json!({ "name": "more", "type": "STRING" })).await;
-    let wide = introduced(&default_stream(), wider(), &[row("b", None)]);
+    let wide = first_request(&default_stream(), wider(), &[row("b", None)]);
     let refused = peer.connect().await.ask(wide.clone()).await.expect_err("too early");
     assert_eq!(detail_of(&refused), Some(StorageErrorCode::SchemaMismatchExtraFields));
     tokio::time::sleep(std::time::Duration::from_millis(600)).await;
@@ -99,7 +100,7 @@ async fn an_altered_table_can_reach_appends_late() {
 }
 
 #[tokio::test]
-async fn the_full_view_of_a_stream_has_its_table_s_schema() {
+async fn the_full_view_of_a_stream_contains_the_schema_of_its_table() {
     let peer = Peer::start().await;
     peer.make_table(
         "u",

@@ -1,4 +1,4 @@
-//! When rows are seen: by stream type, flush, finalize and commit.
+//! When rows become visible: by stream type, flush, finalize and batch commit.
 
 use gcp_bigquery_client::google::cloud::bigquery::storage::v1::storage_error::StorageErrorCode;
 use gcp_bigquery_client::google::cloud::bigquery::storage::v1::write_stream::Type;
@@ -20,7 +20,7 @@ async fn commit(
 }
 
 #[tokio::test]
-async fn committed_and_default_rows_are_seen_at_once() {
+async fn rows_of_committed_and_default_streams_are_visible_at_once() {
     let peer = Peer::start().await;
     peer.writer(&peer.create(Type::Committed).await).await.append(Some(0), &["a"]).await.rows();
     assert_eq!(peer.ids(), ["a"]);
@@ -32,7 +32,7 @@ async fn committed_and_default_rows_are_seen_at_once() {
 }
 
 #[tokio::test]
-async fn buffered_rows_are_seen_up_to_what_was_flushed() {
+async fn rows_of_buffered_streams_are_visible_up_to_the_flushed_offset() {
     let peer = Peer::start().await;
     let stream = peer.create(Type::Buffered).await;
     let mut writer = peer.writer(&stream).await;
@@ -46,7 +46,7 @@ async fn buffered_rows_are_seen_up_to_what_was_flushed() {
 }
 
 #[tokio::test]
-async fn flushing_again_or_less_changes_nothing() {
+async fn flushing_an_offset_again_or_a_lower_one_succeeds_and_changes_nothing() {
     let peer = Peer::start().await;
     let stream = peer.create(Type::Buffered).await;
     peer.writer(&stream).await.append(Some(0), &["a", "b", "c"]).await.rows();
@@ -66,13 +66,14 @@ async fn a_flush_beyond_the_end_is_out_of_range() {
     for offset in [2, 100, -1] {
         let refused = peer.flush(&stream, offset).await.expect_err("refused");
         assert_eq!(refused.code(), Code::OutOfRange, "{offset}");
+        assert!(refused.message().contains("beyond the end of the stream"), "{refused}");
         assert_eq!(detail_of(&refused), Some(StorageErrorCode::OffsetOutOfRange));
     }
     assert_eq!(peer.ids(), Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn only_buffered_streams_are_flushed() {
+async fn only_buffered_streams_can_be_flushed() {
     let peer = Peer::start().await;
     let mut streams = vec![default_stream()];
     for kind in [Type::Committed, Type::Pending] {
@@ -94,7 +95,7 @@ async fn only_buffered_streams_are_flushed() {
 }
 
 #[tokio::test]
-async fn a_finalized_stream_takes_no_rows_and_can_still_be_flushed() {
+async fn a_finalized_stream_accepts_no_rows_but_can_still_be_flushed() {
     let peer = Peer::start().await;
     let stream = peer.create(Type::Buffered).await;
     let mut writer = peer.writer(&stream).await;
@@ -112,7 +113,7 @@ async fn a_finalized_stream_takes_no_rows_and_can_still_be_flushed() {
 }
 
 #[tokio::test]
-async fn pending_rows_are_seen_once_their_streams_are_finalized_and_committed_together() {
+async fn rows_of_pending_streams_are_visible_once_the_streams_are_finalized_and_committed() {
     let peer = Peer::start().await;
     let (one, two) = (peer.create(Type::Pending).await, peer.create(Type::Pending).await);
     peer.writer(&one).await.append(Some(0), &["a"]).await.rows();
@@ -133,7 +134,7 @@ async fn pending_rows_are_seen_once_their_streams_are_finalized_and_committed_to
 }
 
 #[tokio::test]
-async fn only_pending_streams_are_committed() {
+async fn only_pending_streams_can_be_committed() {
     let peer = Peer::start().await;
     for (stream, expected) in [
         (peer.create(Type::Buffered).await, StorageErrorCode::InvalidStreamType),

@@ -1,4 +1,4 @@
-//! Rows from the wire: read by the descriptor that the writer sent, against the table's columns.
+//! Decodes rows, given the descriptor that the writer sent and the table's columns.
 
 use std::collections::HashMap;
 
@@ -7,68 +7,74 @@ use prost_types::{DescriptorProto, FieldDescriptorProto};
 use serde_json::{Map, Value, json};
 
 use super::cell::{Scalar, convert};
-use super::columns::{Column, Kind, Mode};
-use super::wire::{Raw, Wire, packs, scalar, unpack};
+use super::field_schema::{FieldMode, FieldSchema, FieldType};
+use super::wire::{WireFields, WireValue, is_packable, scalar, unpack};
 
-/// A row's values in the order of the table's columns, `None` for NULL.
+/// A row's values in the order of the table's columns; `None` is NULL.
 pub type Cells = Vec<Option<Value>>;
 
-/// How to read one message.
+/// Decodes messages of one descriptor into the columns of a table or the fields of a RECORD.
 #[derive(Debug, Clone)]
-pub struct Reader {
-    /// By number, ascending.
-    fields: Vec<Field>,
-    /// Names of the columns.
+pub struct RowDecoder {
+    /// In ascending order of their numbers.
+    fields: Vec<ProtoField>,
+    /// The names of the columns.
     names: Vec<String>,
-    /// Columns that must have a value.
+    /// The indices of the columns that must have a value.
     required: Vec<usize>,
 }
 
 #[derive(Debug, Clone)]
-struct Field {
+struct ProtoField {
     number: u32,
-    /// Its column's place.
+    /// The index of its column.
     column: usize,
-    kind: Kind,
+    kind: FieldType,
     wire: Type,
     repeated: bool,
-    shape: Shape,
+    encoding: FieldEncoding,
 }
 
+/// How a field's content is decoded.
 #[derive(Debug, Clone)]
-enum Shape {
+enum FieldEncoding {
     Scalar,
-    Record(Reader),
-    /// Names of an enum that goes to a STRING column.
-    Names(HashMap<i32, String>),
-    /// `google.protobuf.Int64Value` and its like: the type of the value inside.
+    Record(RowDecoder),
+    /// An enum for a STRING column: the name of each number.
+    EnumNames(HashMap<i32, String>),
+    /// A wrapper such as `google.protobuf.Int64Value`, with the type of the value inside.
     Wrapper(Type),
     /// `google.protobuf.Timestamp`
-    Instant,
+    Timestamp,
 }
 
-/// Why a descriptor does not go with the table.
+/// Why a descriptor does not fit the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Mismatch {
-    /// Fields the table does not have.
+pub enum SchemaMismatch {
+    /// Fields that the table does not have.
     Extra(Vec<String>),
     Invalid(String),
 }
 
-impl Reader {
-    pub fn new(descriptor: &DescriptorProto, columns: &[Column]) -> Result<Self, Mismatch> {
+impl RowDecoder {
+    pub fn new(
+        descriptor: &DescriptorProto,
+        columns: &[FieldSchema],
+    ) -> Result<Self, SchemaMismatch> {
         let mut extra = Vec::new();
-        let reader = Self::level(descriptor, columns, &mut extra, &[descriptor])?;
-        if extra.is_empty() { Ok(reader) } else { Err(Mismatch::Extra(extra)) }
+        let decoder = Self::level(descriptor, columns, &mut extra, &[descriptor])?;
+        if extra.is_empty() { Ok(decoder) } else { Err(SchemaMismatch::Extra(extra)) }
     }
 
+    /// The decoder of one message. `scope` is the message and those around it, outermost first; the
+    /// names of fields that the table does not have are added to `extra`.
     fn level(
         descriptor: &DescriptorProto,
-        columns: &[Column],
+        columns: &[FieldSchema],
         extra: &mut Vec<String>,
         scope: &[&DescriptorProto],
-    ) -> Result<Self, Mismatch> {
-        let is_required = |column: &Column| column.mode == Mode::Required;
+    ) -> Result<Self, SchemaMismatch> {
+        let is_required = |column: &FieldSchema| column.mode == FieldMode::Required;
         let mut required: Vec<usize> =
             (0..columns.len()).filter(|index| is_required(&columns[*index])).collect();
         let mut fields = Vec::with_capacity(descriptor.field.len());
@@ -81,7 +87,7 @@ impl Reader {
             };
             let column = &columns[index];
             let mismatch = || {
-                Mismatch::Invalid(format!(
+                SchemaMismatch::Invalid(format!(
                     "The proto field mismatched with BigQuery field at {}.{name}, the proto field \
                      type {}, BigQuery field type {}",
                     descriptor.name(),
@@ -90,8 +96,8 @@ impl Reader {
                 ))
             };
             let repeated = field.label() == Label::Repeated;
-            if repeated != (column.mode == Mode::Repeated) {
-                return Err(Mismatch::Invalid(format!(
+            if repeated != (column.mode == FieldMode::Repeated) {
+                return Err(SchemaMismatch::Invalid(format!(
                     "The proto field mismatched with BigQuery field at {}.{name}, one of them is \
                      repeated and the other is not",
                     descriptor.name(),
@@ -100,34 +106,34 @@ impl Reader {
             if field.label() == Label::Required && !required.contains(&index) {
                 required.push(index);
             }
-            let shape = match field.r#type() {
-                Type::Message => match (find(field, scope), column.kind) {
+            let encoding = match field.r#type() {
+                Type::Message => match (nested_message(field, scope), column.kind) {
                     (None, _) => {
-                        return Err(Mismatch::Invalid(format!(
+                        return Err(SchemaMismatch::Invalid(format!(
                             "The proto descriptor is not self-contained: no type {} of field {name}",
                             field.type_name()
                         )));
                     }
-                    (Some(inner), Kind::Record) => {
+                    (Some(inner), FieldType::Record) => {
                         let mut scope = scope.to_vec();
                         scope.push(inner);
-                        Shape::Record(Self::level(inner, &column.fields, extra, &scope)?)
+                        FieldEncoding::Record(Self::level(inner, &column.fields, extra, &scope)?)
                     }
                     (Some(inner), kind) => well_known(inner, kind).ok_or_else(mismatch)?,
                 },
-                Type::Enum if column.kind == Kind::String => {
-                    Shape::Names(enum_names(field, scope).ok_or_else(mismatch)?)
+                Type::Enum if column.kind == FieldType::String => {
+                    FieldEncoding::EnumNames(enum_names(field, scope).ok_or_else(mismatch)?)
                 }
-                wire if takes(column.kind, wire) => Shape::Scalar,
+                wire if accepts(column.kind, wire) => FieldEncoding::Scalar,
                 _ => return Err(mismatch()),
             };
-            fields.push(Field {
+            fields.push(ProtoField {
                 number: field.number() as u32,
                 column: index,
                 kind: column.kind,
                 wire: field.r#type(),
                 repeated,
-                shape,
+                encoding,
             });
         }
         fields.sort_by_key(|field| field.number);
@@ -135,13 +141,13 @@ impl Reader {
         Ok(Self { fields, names, required })
     }
 
-    /// One row; its error says which field is wrong.
-    pub fn read(&self, bytes: &[u8]) -> Result<Cells, String> {
+    /// Decodes one row. The error names the field that is wrong.
+    pub fn decode(&self, bytes: &[u8]) -> Result<Cells, String> {
         let mut cells: Cells = vec![None; self.names.len()];
-        let mut wire = Wire::new(bytes);
-        // Writers send fields in ascending order: the next one is nearly always where we stand.
+        let mut wire = WireFields::new(bytes);
+        // Writers usually send fields in ascending order, so the next field is usually at this index.
         let mut at = 0;
-        while let Some((number, raw)) = wire.next()? {
+        while let Some((number, value)) = wire.next()? {
             match self.fields.get(at) {
                 Some(field) if field.number == number => {}
                 _ => match self.fields.binary_search_by_key(&number, |field| field.number) {
@@ -151,7 +157,7 @@ impl Reader {
             }
             let field = &self.fields[at];
             let failed = |error: String| format!("Field {}: {error}", self.names[field.column]);
-            field.read(raw, &mut cells[field.column]).map_err(failed)?;
+            field.decode_into(value, &mut cells[field.column]).map_err(failed)?;
             at += usize::from(!field.repeated);
         }
         match self.required.iter().find(|column| cells[**column].is_none()) {
@@ -161,7 +167,7 @@ impl Reader {
     }
 
     fn record(&self, bytes: &[u8]) -> Result<Value, String> {
-        let cells = self.read(bytes)?;
+        let cells = self.decode(bytes)?;
         let named = self.names.iter().zip(cells);
         let object: Map<String, Value> =
             named.filter_map(|(name, value)| Some((name.clone(), value?))).collect();
@@ -169,45 +175,48 @@ impl Reader {
     }
 }
 
-impl Field {
-    fn read(&self, raw: Raw<'_>, cell: &mut Option<Value>) -> Result<(), String> {
+impl ProtoField {
+    fn decode_into(&self, value: WireValue<'_>, cell: &mut Option<Value>) -> Result<(), String> {
         if !self.repeated {
-            // Of a field that comes twice the last counts, as protobuf says.
-            *cell = Some(self.value(raw)?);
+            // If a field occurs twice, the last one counts, as protobuf specifies.
+            *cell = Some(self.value(value)?);
             return Ok(());
         }
         let list = cell.get_or_insert_with(|| Value::Array(Vec::new()));
         let Value::Array(list) = list else { return Ok(()) };
-        match raw {
-            Raw::Bytes(bytes) if packs(self.wire) => {
+        match value {
+            WireValue::Bytes(bytes) if is_packable(self.wire) => {
                 for item in unpack(bytes, self.wire)? {
                     list.push(self.value(item)?);
                 }
             }
-            raw => list.push(self.value(raw)?),
+            value => list.push(self.value(value)?),
         }
         Ok(())
     }
 
-    fn value(&self, raw: Raw<'_>) -> Result<Value, String> {
-        match (&self.shape, raw) {
-            (Shape::Scalar, raw) => convert(scalar(raw, self.wire)?, self.kind),
-            (Shape::Record(reader), Raw::Bytes(bytes)) => reader.record(bytes),
-            (Shape::Wrapper(wire), Raw::Bytes(bytes)) => convert(unwrap(bytes, *wire)?, self.kind),
-            (Shape::Instant, Raw::Bytes(bytes)) => convert(instant(bytes)?, self.kind),
-            (Shape::Names(names), Raw::Varint(number)) => match names.get(&(number as i32)) {
+    fn value(&self, value: WireValue<'_>) -> Result<Value, String> {
+        use FieldEncoding as E;
+        match (&self.encoding, value) {
+            (E::Scalar, value) => convert(scalar(value, self.wire)?, self.kind),
+            (E::Record(decoder), WireValue::Bytes(bytes)) => decoder.record(bytes),
+            (E::Wrapper(wire), WireValue::Bytes(bytes)) => {
+                convert(unwrap(bytes, *wire)?, self.kind)
+            }
+            (E::Timestamp, WireValue::Bytes(bytes)) => convert(timestamp(bytes)?, self.kind),
+            (E::EnumNames(names), WireValue::Varint(number)) => match names.get(&(number as i32)) {
                 Some(name) => Ok(json!(name)),
-                None => Err(format!("{} is no value of the enum", number as i32)),
+                None => Err(format!("{} is not a value of the enum", number as i32)),
             },
-            (Shape::Record(_) | Shape::Wrapper(_) | Shape::Instant | Shape::Names(_), _) => {
+            (E::Record(_) | E::Wrapper(_) | E::Timestamp | E::EnumNames(_), _) => {
                 Err("The row does not fit its descriptor".to_owned())
             }
         }
     }
 }
 
-/// What Google documents each column type to take (supported protocol buffer data types).
-fn takes(kind: Kind, wire: Type) -> bool {
+/// Whether a column accepts a protobuf type (Google's list of supported protocol buffer data types).
+fn accepts(kind: FieldType, wire: Type) -> bool {
     let signed32 = matches!(wire, Type::Int32 | Type::Sint32 | Type::Sfixed32);
     let signed64 = matches!(wire, Type::Int64 | Type::Sint64 | Type::Sfixed64);
     let unsigned32 = matches!(wire, Type::Uint32 | Type::Fixed32);
@@ -215,67 +224,69 @@ fn takes(kind: Kind, wire: Type) -> bool {
     let float = matches!(wire, Type::Double | Type::Float);
     let text = wire == Type::String;
     match kind {
-        Kind::Boolean => wire == Type::Bool || signed32 || signed64 || unsigned32 || unsigned64,
-        Kind::Bytes => text || wire == Type::Bytes,
-        Kind::Date => signed32 || signed64 || text,
-        Kind::Datetime | Kind::Time => text || signed64,
-        Kind::Float => float,
-        Kind::String | Kind::Geography | Kind::Json => text,
-        Kind::Integer => signed32 || signed64 || unsigned32 || wire == Type::Enum,
-        Kind::Numeric | Kind::BigNumeric => {
+        FieldType::Boolean => {
+            wire == Type::Bool || signed32 || signed64 || unsigned32 || unsigned64
+        }
+        FieldType::Bytes => text || wire == Type::Bytes,
+        FieldType::Date => signed32 || signed64 || text,
+        FieldType::Datetime | FieldType::Time => text || signed64,
+        FieldType::Float => float,
+        FieldType::String | FieldType::Geography | FieldType::Json => text,
+        FieldType::Integer => signed32 || signed64 || unsigned32 || wire == Type::Enum,
+        FieldType::Numeric | FieldType::BigNumeric => {
             signed32 || signed64 || unsigned32 || unsigned64 || float || text || wire == Type::Bytes
         }
-        Kind::Timestamp => signed32 || signed64 || unsigned32,
-        Kind::Record => false,
+        FieldType::Timestamp => signed32 || signed64 || unsigned32,
+        FieldType::Record => false,
     }
 }
 
-/// Protobuf's well-known types, which a self-contained descriptor carries under a name that ends
-/// like theirs (`google_protobuf_Int64Value`).
-fn well_known(inner: &DescriptorProto, kind: Kind) -> Option<Shape> {
-    let only = |name: &str| inner.field.iter().find(|field| field.name() == name);
-    if kind == Kind::Timestamp && inner.name().ends_with("Timestamp") {
-        return only("seconds").map(|_| Shape::Instant);
+/// The encoding of one of protobuf's well-known types. A self-contained descriptor contains such a
+/// type under a name with the same ending, for example `google_protobuf_Int64Value`.
+fn well_known(inner: &DescriptorProto, kind: FieldType) -> Option<FieldEncoding> {
+    let field = |name: &str| inner.field.iter().find(|field| field.name() == name);
+    if kind == FieldType::Timestamp && inner.name().ends_with("Timestamp") {
+        return field("seconds").map(|_| FieldEncoding::Timestamp);
     }
-    let value = only("value").filter(|field| field.number() == 1)?;
-    let fits = inner.name().ends_with("Value") && takes(kind, value.r#type());
-    fits.then_some(Shape::Wrapper(value.r#type()))
+    let value = field("value").filter(|field| field.number() == 1)?;
+    let fits = inner.name().ends_with("Value") && accepts(kind, value.r#type());
+    fits.then_some(FieldEncoding::Wrapper(value.r#type()))
 }
 
-/// The value in a wrapper; absent, it is the type's default.
+/// The value in a wrapper, or the type's default if it is absent.
 fn unwrap(bytes: &[u8], wire: Type) -> Result<Scalar<'_>, String> {
-    let mut last = match wire {
+    let mut value = match wire {
         Type::String => Scalar::Text(""),
         Type::Bytes => Scalar::Bytes(&[]),
         Type::Bool => Scalar::Bool(false),
         Type::Double | Type::Float => Scalar::Double(0.0),
         _ => Scalar::Int(0),
     };
-    let mut inner = Wire::new(bytes);
-    while let Some((number, raw)) = inner.next()? {
+    let mut fields = WireFields::new(bytes);
+    while let Some((number, content)) = fields.next()? {
         if number == 1 {
-            last = scalar(raw, wire)?;
+            value = scalar(content, wire)?;
         }
     }
-    Ok(last)
+    Ok(value)
 }
 
-/// Microseconds of a `google.protobuf.Timestamp`.
-fn instant(bytes: &[u8]) -> Result<Scalar<'_>, String> {
+/// The microseconds of a `google.protobuf.Timestamp`.
+fn timestamp(bytes: &[u8]) -> Result<Scalar<'_>, String> {
     let (mut seconds, mut nanos) = (0_i64, 0_i64);
-    let mut inner = Wire::new(bytes);
-    while let Some((number, raw)) = inner.next()? {
-        match (number, raw) {
-            (1, Raw::Varint(value)) => seconds = value as i64,
-            (2, Raw::Varint(value)) => nanos = value as i64,
+    let mut fields = WireFields::new(bytes);
+    while let Some((number, content)) = fields.next()? {
+        match (number, content) {
+            (1, WireValue::Varint(value)) => seconds = value as i64,
+            (2, WireValue::Varint(value)) => nanos = value as i64,
             _ => {}
         }
     }
     Ok(Scalar::Int(seconds.saturating_mul(1_000_000).saturating_add(nanos / 1_000)))
 }
 
-/// The nested message a field names, in the innermost scope that has it.
-fn find<'a>(
+/// The nested message that a field names, from the innermost scope that contains it.
+fn nested_message<'a>(
     field: &FieldDescriptorProto,
     scope: &[&'a DescriptorProto],
 ) -> Option<&'a DescriptorProto> {
@@ -284,6 +295,7 @@ fn find<'a>(
     inside_out.find_map(|message| message.nested_type.iter().find(|nested| nested.name() == last))
 }
 
+/// The names of the enum that a field names, from the innermost scope that contains it.
 fn enum_names(
     field: &FieldDescriptorProto,
     scope: &[&DescriptorProto],

@@ -1,15 +1,15 @@
-//! Rows read by a descriptor, held against what prost-reflect writes by the same descriptor.
+//! Decodes rows that prost-reflect encoded with the same descriptor.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use prost::Message;
 use prost_reflect::{
-    DescriptorPool, DynamicMessage, Kind as WrittenKind, MessageDescriptor, Value as Written,
+    DescriptorPool, DynamicMessage, Kind as WrittenKind, MessageDescriptor, Value as WrittenValue,
 };
 use prost_types::{EnumDescriptorProto, EnumValueDescriptorProto, FileDescriptorProto};
 use serde_json::json;
 
-use super::super::columns;
+use super::super::field_schema;
 use super::*;
 
 fn field(name: &str, number: i32, kind: Type, label: Label) -> FieldDescriptorProto {
@@ -34,14 +34,14 @@ fn message(name: &str, field: Vec<FieldDescriptorProto>) -> DescriptorProto {
     DescriptorProto { name: Some(name.to_owned()), field, ..Default::default() }
 }
 
-fn table(fields: &Value) -> Vec<Column> {
-    columns::parse(fields.as_array().expect("an array")).expect("a schema")
+fn table(fields: &Value) -> Vec<FieldSchema> {
+    field_schema::parse(fields.as_array().expect("an array")).expect("a schema")
 }
 
-/// Bytes of a message given as JSON, written by prost-reflect.
-fn written(descriptor: &DescriptorProto, value: Value) -> Vec<u8> {
+/// A message given as JSON, encoded by prost-reflect.
+fn encoded(descriptor: &DescriptorProto, value: Value) -> Vec<u8> {
     let mut top = descriptor.clone();
-    // As a file has it, types are named from its root.
+    // In a file, a field names its type by the full path.
     fn qualify(message: &mut DescriptorProto, path: &str) {
         let path = format!("{path}.{}", message.name());
         for field in &mut message.field {
@@ -69,7 +69,7 @@ fn filled(kind: MessageDescriptor, value: &Value) -> DynamicMessage {
         let field = kind.get_field_by_name(name).expect("a field");
         let value = match value {
             Value::Array(items) => {
-                Written::List(items.iter().map(|item| single(&field.kind(), item)).collect())
+                WrittenValue::List(items.iter().map(|item| single(&field.kind(), item)).collect())
             }
             value => single(&field.kind(), value),
         };
@@ -78,33 +78,35 @@ fn filled(kind: MessageDescriptor, value: &Value) -> DynamicMessage {
     message
 }
 
-fn single(kind: &WrittenKind, value: &Value) -> Written {
+fn single(kind: &WrittenKind, value: &Value) -> WrittenValue {
     let text = || value.as_str().expect("text");
     let int = || value.as_i64().expect("an integer");
     let float = || value.as_f64().expect("a float");
     match kind {
-        WrittenKind::Double => Written::F64(float()),
-        WrittenKind::Float => Written::F32(float() as f32),
-        WrittenKind::Int64 | WrittenKind::Sint64 | WrittenKind::Sfixed64 => Written::I64(int()),
+        WrittenKind::Double => WrittenValue::F64(float()),
+        WrittenKind::Float => WrittenValue::F32(float() as f32),
+        WrittenKind::Int64 | WrittenKind::Sint64 | WrittenKind::Sfixed64 => {
+            WrittenValue::I64(int())
+        }
         WrittenKind::Int32 | WrittenKind::Sint32 | WrittenKind::Sfixed32 => {
-            Written::I32(int() as i32)
+            WrittenValue::I32(int() as i32)
         }
-        WrittenKind::Uint32 | WrittenKind::Fixed32 => Written::U32(int() as u32),
+        WrittenKind::Uint32 | WrittenKind::Fixed32 => WrittenValue::U32(int() as u32),
         WrittenKind::Uint64 | WrittenKind::Fixed64 => {
-            Written::U64(text().parse().expect("a number"))
+            WrittenValue::U64(text().parse().expect("a number"))
         }
-        WrittenKind::Bool => Written::Bool(value.as_bool().expect("a flag")),
-        WrittenKind::String => Written::String(text().to_owned()),
-        WrittenKind::Bytes => Written::Bytes(STANDARD.decode(text()).expect("base64").into()),
-        WrittenKind::Message(kind) => Written::Message(filled(kind.clone(), value)),
+        WrittenKind::Bool => WrittenValue::Bool(value.as_bool().expect("a flag")),
+        WrittenKind::String => WrittenValue::String(text().to_owned()),
+        WrittenKind::Bytes => WrittenValue::Bytes(STANDARD.decode(text()).expect("base64").into()),
+        WrittenKind::Message(kind) => WrittenValue::Message(filled(kind.clone(), value)),
         WrittenKind::Enum(kind) => {
-            Written::EnumNumber(kind.get_value_by_name(text()).expect("a value").number())
+            WrittenValue::EnumNumber(kind.get_value_by_name(text()).expect("a value").number())
         }
     }
 }
 
 #[test]
-fn every_scalar_type_is_read() {
+fn every_scalar_type_is_decoded() {
     let kinds = [
         ("double", Type::Double, "FLOAT", json!(1.5)),
         ("float", Type::Float, "FLOAT", json!(-0.25)),
@@ -128,14 +130,14 @@ fn every_scalar_type_is_read() {
         kinds.iter().map(|(name, _, kind, _)| json!({ "name": name, "type": kind })).collect();
     let values: Map<String, Value> =
         kinds.iter().map(|(name, .., value)| ((*name).to_owned(), value.clone())).collect();
-    let reader = Reader::new(&descriptor, &table(&json!(schema))).expect("matches");
-    let row = reader.read(&written(&descriptor, Value::Object(values))).expect("a row");
+    let decoder = RowDecoder::new(&descriptor, &table(&json!(schema))).expect("matches");
+    let row = decoder.decode(&encoded(&descriptor, Value::Object(values))).expect("a row");
     for ((name, .., expected), cell) in kinds.iter().zip(row) {
         assert_eq!(cell.as_ref(), Some(expected), "{name}");
     }
 }
 
-fn order() -> (DescriptorProto, Vec<Column>) {
+fn order() -> (DescriptorProto, Vec<FieldSchema>) {
     let mut line = message(
         "Line",
         vec![optional("sku", 1, Type::String), field("tags", 2, Type::String, Label::Repeated)],
@@ -170,12 +172,12 @@ fn order() -> (DescriptorProto, Vec<Column>) {
 #[test]
 fn records_and_repeated_fields_nest_and_absent_fields_are_null() {
     let (descriptor, columns) = order();
-    let reader = Reader::new(&descriptor, &columns).expect("matches, names know no case");
+    let decoder = RowDecoder::new(&descriptor, &columns).expect("matches, names ignore case");
     let row = json!({
         "id": "a", "counts": [1, 2, -3],
         "lines": [{ "sku": "x", "tags": ["p", "q"] }, {}],
     });
-    let cells = reader.read(&written(&descriptor, row)).expect("a row");
+    let cells = decoder.decode(&encoded(&descriptor, row)).expect("a row");
     assert_eq!(
         cells,
         [
@@ -187,33 +189,35 @@ fn records_and_repeated_fields_nest_and_absent_fields_are_null() {
     );
     // The same numbers, packed into one field: 0x12 is field 2, length-delimited.
     let packed = [&[0x0a, 1, b'a'][..], &[0x12, 3, 1, 2, 3]].concat();
-    assert_eq!(reader.read(&packed).expect("a row")[2], Some(json!([1, 2, 3])));
+    assert_eq!(decoder.decode(&packed).expect("a row")[2], Some(json!([1, 2, 3])));
 }
 
 #[test]
 fn a_required_column_must_have_a_value() {
     let (descriptor, columns) = order();
-    let reader = Reader::new(&descriptor, &columns).expect("matches");
-    let error = reader.read(&[]).expect_err("refused");
+    let decoder = RowDecoder::new(&descriptor, &columns).expect("matches");
+    let error = decoder.decode(&[]).expect_err("refused");
     assert_eq!(error, "Field value of id cannot be empty.");
     let without = message("Row", vec![optional("absent", 1, Type::String)]);
-    let reader = Reader::new(&without, &columns).expect("missing columns are no mismatch");
-    assert!(reader.read(&[]).expect_err("refused").contains("id cannot be empty"));
+    let decoder = RowDecoder::new(&without, &columns)
+        .expect("a column that the descriptor leaves out is not a mismatch");
+    assert!(decoder.decode(&[]).expect_err("refused").contains("id cannot be empty"));
 }
 
 #[test]
-fn descriptors_that_do_not_fit_are_told_by_field() {
+fn the_error_of_a_mismatched_descriptor_names_the_field() {
     let columns = table(&json!([
         { "name": "n", "type": "INTEGER" },
         { "name": "at", "type": "TIMESTAMP" },
         { "name": "r", "type": "RECORD", "fields": [{ "name": "x", "type": "STRING" }] },
     ]));
-    let refused = |field| Reader::new(&message("Row", vec![field]), &columns).expect_err("refused");
+    let refused =
+        |field| RowDecoder::new(&message("Row", vec![field]), &columns).expect_err("refused");
     assert_eq!(
         refused(optional("more", 1, Type::String)),
-        Mismatch::Extra(vec!["more".to_owned()])
+        SchemaMismatch::Extra(vec!["more".to_owned()])
     );
-    let Mismatch::Invalid(said) = refused(optional("at", 1, Type::String)) else {
+    let SchemaMismatch::Invalid(said) = refused(optional("at", 1, Type::String)) else {
         panic!("no extra field")
     };
     assert_eq!(
@@ -227,16 +231,16 @@ fn descriptors_that_do_not_fit_are_told_by_field() {
         optional("r", 1, Type::String),
         of_type("r", 1, Type::Message, "Nowhere"),
     ] {
-        assert!(matches!(refused(wrong), Mismatch::Invalid(_)));
+        assert!(matches!(refused(wrong), SchemaMismatch::Invalid(_)));
     }
     let mut nested = message("Row", vec![of_type("r", 1, Type::Message, "R")]);
     nested.nested_type.push(message("R", vec![optional("y", 1, Type::String)]));
-    let extra = Reader::new(&nested, &columns).expect_err("refused");
-    assert_eq!(extra, Mismatch::Extra(vec!["y".to_owned()]));
+    let extra = RowDecoder::new(&nested, &columns).expect_err("refused");
+    assert_eq!(extra, SchemaMismatch::Extra(vec!["y".to_owned()]));
 }
 
 #[test]
-fn enums_and_wrappers_are_taken_as_documented() {
+fn enums_and_wrappers_are_decoded_as_documented() {
     let columns = table(&json!([
         { "name": "state", "type": "STRING" },
         { "name": "code", "type": "INTEGER" },
@@ -269,12 +273,12 @@ fn enums_and_wrappers_are_taken_as_documented() {
             vec![optional("seconds", 1, Type::Int64), optional("nanos", 2, Type::Int32)],
         ),
     ]);
-    let reader = Reader::new(&row, &columns).expect("matches");
-    let bytes = written(
+    let decoder = RowDecoder::new(&row, &columns).expect("matches");
+    let bytes = encoded(
         &row,
         json!({ "state": "DONE", "code": "DONE", "amount": { "value": 5 }, "at": { "seconds": 1, "nanos": 500_000_000 } }),
     );
-    let cells = reader.read(&bytes).expect("a row");
+    let cells = decoder.decode(&bytes).expect("a row");
     assert_eq!(
         cells,
         [
@@ -284,16 +288,16 @@ fn enums_and_wrappers_are_taken_as_documented() {
             Some(json!("1970-01-01T00:00:01.500000Z")),
         ]
     );
-    // An empty wrapper holds the default; a number that the enum has not is an error.
-    let cells = reader.read(&[0x1a, 0]).expect("a row");
+    // An empty wrapper holds the default. A number that the enum does not have is an error.
+    let cells = decoder.decode(&[0x1a, 0]).expect("a row");
     assert_eq!(cells[2], Some(json!(0)));
-    assert!(reader.read(&[0x08, 9]).expect_err("refused").contains("no value of the enum"));
+    assert!(decoder.decode(&[0x08, 9]).expect_err("refused").contains("not a value of the enum"));
 }
 
 #[test]
-fn what_is_no_protobuf_is_an_error_and_never_a_panic() {
+fn invalid_protobuf_is_an_error_and_never_a_panic() {
     let (descriptor, columns) = order();
-    let reader = Reader::new(&descriptor, &columns).expect("matches");
+    let decoder = RowDecoder::new(&descriptor, &columns).expect("matches");
     for wrong in [
         &[0x0a, 5, b'a'][..],
         &[0x0a],
@@ -303,9 +307,9 @@ fn what_is_no_protobuf_is_an_error_and_never_a_panic() {
         &[0x0a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f],
         &[0x08, 1],
     ] {
-        assert!(reader.read(wrong).is_err(), "{wrong:x?}");
+        assert!(decoder.decode(wrong).is_err(), "{wrong:x?}");
     }
-    // Fields the descriptor does not have are skipped, as protobuf says; the last of two counts.
+    // Unknown fields are skipped, and the last of two occurrences counts, as protobuf specifies.
     let twice = [&[0x0a, 1, b'a'][..], &[0x50, 1], &[0x0a, 1, b'b']].concat();
-    assert_eq!(reader.read(&twice).expect("a row")[0], Some(json!("b")));
+    assert_eq!(decoder.decode(&twice).expect("a row")[0], Some(json!("b")));
 }

@@ -1,5 +1,5 @@
-//! Faults on demand: failed and lost answers, delays, closed connections, late requests. Seeded,
-//! so that a run can be repeated.
+//! Injected faults: failed calls, lost responses, delays, closed connections, late requests. Their
+//! random choices are seeded, so that a run can be repeated.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,9 +10,9 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tonic::{Code, Status};
 
-/// Where a fault may strike. `…Lost`: the call takes effect, its answer does not arrive.
+/// The kinds of faults. `…Lost`: the call takes effect, but its response does not arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
+pub enum InjectedFault {
     Append,
     AppendLost,
     AppendDelay,
@@ -33,68 +33,75 @@ pub enum Fault {
     RestLost,
 }
 
-/// Name, fault, what it does.
-const GRAMMAR: &[(&str, Fault, &str)] = &[
-    ("append", Fault::Append, "the append fails, nothing is written, the connection breaks"),
-    ("append_lost", Fault::AppendLost, "the append is written, then the connection breaks"),
-    ("append_delay", Fault::AppendDelay, "the append is answered so much later"),
-    (
-        "append_late",
-        Fault::AppendLate,
-        "the connection breaks; what was on its way is written so much later",
-    ),
-    ("close", Fault::Close, "the connection breaks with UNAVAILABLE before the append"),
-    ("create", Fault::Create, "CreateWriteStream fails"),
-    ("create_lost", Fault::CreateLost, "the stream is created, the answer is lost"),
-    ("flush", Fault::Flush, "FlushRows fails"),
-    ("flush_lost", Fault::FlushLost, "the rows are flushed, the answer is lost"),
-    ("flush_again", Fault::FlushAgain, "flushing what is flushed answers ALREADY_EXISTS, not OK"),
-    (
-        "flush_finalized",
-        Fault::FlushFinalized,
-        "flushing a finalized stream answers INVALID_ARGUMENT, not OK",
-    ),
-    ("finalize", Fault::Finalize, "FinalizeWriteStream fails"),
-    ("finalize_lost", Fault::FinalizeLost, "the stream is finalized, the answer is lost"),
-    ("commit", Fault::Commit, "BatchCommitWriteStreams fails"),
-    ("commit_lost", Fault::CommitLost, "the streams are committed, the answer is lost"),
-    ("schema_delay", Fault::SchemaDelay, "appends see an altered table so much later"),
-    ("rest", Fault::Rest, "a REST call answers 503, without effect"),
-    ("rest_lost", Fault::RestLost, "a REST call answers 503, after its effect"),
-];
+/// The faults by their names in the grammar, each with its description.
+const GRAMMAR: &[(&str, InjectedFault, &str)] = {
+    use InjectedFault as F;
+    &[
+        ("append", F::Append, "the append fails, nothing is written, the connection breaks"),
+        ("append_lost", F::AppendLost, "the append is written, then the connection breaks"),
+        ("append_delay", F::AppendDelay, "the append is delayed"),
+        (
+            "append_late",
+            F::AppendLate,
+            "the connection breaks; the appends in transit are written later",
+        ),
+        ("close", F::Close, "the connection breaks with UNAVAILABLE before the append"),
+        ("create", F::Create, "CreateWriteStream fails"),
+        ("create_lost", F::CreateLost, "the stream is created, the response is lost"),
+        ("flush", F::Flush, "FlushRows fails"),
+        ("flush_lost", F::FlushLost, "the rows are flushed, the response is lost"),
+        ("flush_again", F::FlushAgain, "a repeated flush returns ALREADY_EXISTS, not OK"),
+        (
+            "flush_finalized",
+            F::FlushFinalized,
+            "flushing a finalized stream returns INVALID_ARGUMENT, not OK",
+        ),
+        ("finalize", F::Finalize, "FinalizeWriteStream fails"),
+        ("finalize_lost", F::FinalizeLost, "the stream is finalized, the response is lost"),
+        ("commit", F::Commit, "BatchCommitWriteStreams fails"),
+        ("commit_lost", F::CommitLost, "the streams are committed, the response is lost"),
+        ("schema_delay", F::SchemaDelay, "appends see a changed table with a delay"),
+        ("rest", F::Rest, "a REST call returns 503 and has no effect"),
+        ("rest_lost", F::RestLost, "a REST call takes effect and returns 503"),
+    ]
+};
 
-/// A delay where the fault has one and none is given.
-const USUAL_DELAY: Duration = Duration::from_millis(200);
+/// The delay of a fault whose delay is not given.
+const DEFAULT_DELAY: Duration = Duration::from_millis(200);
 
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "fault {found:?}: give NAME=PROBABILITY or NAME=PROBABILITY:MILLISECONDS; names are {names}"
+    "fault {found:?} is not NAME=PROBABILITY or NAME=PROBABILITY:MILLISECONDS; the names are {names}"
 )]
 pub struct FaultsError {
     found: String,
     names: String,
 }
 
-/// The faults of one server.
+/// The faults that a server injects.
 #[derive(Debug, Default)]
 pub struct Faults {
     odds: Vec<Odds>,
 }
 
-/// Each fault rolls its own dice: how often another is asked about does not change its course.
+/// One fault with its probability. It has a random generator of its own, so that its sequence does
+/// not depend on how often other faults are drawn.
 #[derive(Debug)]
 struct Odds {
-    fault: Fault,
-    chance: f64,
+    fault: InjectedFault,
+    /// From 0 to 1.
+    probability: f64,
     delay: Duration,
-    dice: Mutex<StdRng>,
+    random: Mutex<StdRng>,
 }
 
 impl Clone for Faults {
-    /// The same course from where this one stands.
+    /// The clone continues with the same sequences of random choices.
     fn clone(&self) -> Self {
-        let copied =
-            |odds: &Odds| Odds { dice: Mutex::new(odds.dice(|dice| dice.clone())), ..*odds };
+        let copied = |odds: &Odds| Odds {
+            random: Mutex::new(odds.with_random(|random| random.clone())),
+            ..*odds
+        };
         Self { odds: self.odds.iter().map(copied).collect() }
     }
 }
@@ -112,57 +119,57 @@ impl FromStr for Faults {
             let (name, value) = part.split_once('=').ok_or_else(wrong)?;
             let (_, fault, _) =
                 GRAMMAR.iter().find(|(known, ..)| *known == name).ok_or_else(wrong)?;
-            let (chance, delay) = match value.split_once(':') {
-                Some((chance, delay)) => {
+            let (probability, delay) = match value.split_once(':') {
+                Some((probability, delay)) => {
                     let millis = delay.strip_suffix("ms").unwrap_or(delay);
                     let millis: u64 = millis.parse().map_err(|_| wrong())?;
-                    (chance, Duration::from_millis(millis))
+                    (probability, Duration::from_millis(millis))
                 }
-                None => (value, USUAL_DELAY),
+                None => (value, DEFAULT_DELAY),
             };
-            let chance: f64 = chance.parse().map_err(|_| wrong())?;
-            if !(0.0..=1.0).contains(&chance) {
+            let probability: f64 = probability.parse().map_err(|_| wrong())?;
+            if !(0.0..=1.0).contains(&probability) {
                 return Err(wrong());
             }
-            odds.push(Odds { fault: *fault, chance, delay, dice: dice_of(0, *fault) });
+            odds.push(Odds { fault: *fault, probability, delay, random: seeded_random(0, *fault) });
         }
         Ok(Self { odds })
     }
 }
 
 impl Faults {
-    /// The grammar, a fault a line.
+    /// The names and descriptions of the faults, one per line.
     pub fn grammar() -> String {
-        let line = |(name, _, what): &(&str, Fault, &str)| format!("  {name:<16} {what}\n");
+        let line = |(name, _, description): &(&str, InjectedFault, &str)| {
+            format!("  {name:<16} {description}\n")
+        };
         GRAMMAR.iter().map(line).collect()
     }
 
+    /// The same faults with the random choices of a seed.
     pub fn seeded(mut self, seed: u64) -> Self {
         for odds in &mut self.odds {
-            odds.dice = dice_of(seed, odds.fault);
+            odds.random = seeded_random(seed, odds.fault);
         }
         self
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.odds.is_empty()
-    }
-
-    /// Rolls for one fault; where it strikes, answers with its delay.
-    pub fn strikes(&self, fault: Fault) -> Option<Duration> {
+    /// Draws whether a fault happens now. Returns its delay if it does.
+    pub fn draw(&self, fault: InjectedFault) -> Option<Duration> {
         let odds = self.odds.iter().find(|odds| odds.fault == fault)?;
-        odds.dice(|dice| dice.random_bool(odds.chance)).then_some(odds.delay)
+        odds.with_random(|random| random.random_bool(odds.probability)).then_some(odds.delay)
     }
 
-    /// Rolls for a fault that is answered with one of the passing errors that BigQuery documents.
-    pub fn fails(&self, fault: Fault) -> Result<(), Status> {
-        match self.strikes(fault) {
+    /// Draws whether a fault happens now. If it does, returns its [`status`](Self::status).
+    pub fn inject(&self, fault: InjectedFault) -> Result<(), Status> {
+        match self.draw(fault) {
             Some(_) => Err(self.status(fault)),
             None => Ok(()),
         }
     }
 
-    pub fn status(&self, fault: Fault) -> Status {
+    /// A status with one of the transient codes that BigQuery documents, drawn at random.
+    pub fn status(&self, fault: InjectedFault) -> Status {
         const CODES: &[Code] = &[
             Code::Unavailable,
             Code::Aborted,
@@ -173,7 +180,8 @@ impl Faults {
             Code::ResourceExhausted,
         ];
         let odds = self.odds.iter().find(|odds| odds.fault == fault);
-        let drawn = odds.map_or(0, |odds| odds.dice(|dice| dice.random_range(0..CODES.len())));
+        let drawn =
+            odds.map_or(0, |odds| odds.with_random(|random| random.random_range(0..CODES.len())));
         Status::new(CODES[drawn], "injected fault")
     }
 }
@@ -184,22 +192,22 @@ impl fmt::Display for Faults {
             let name = GRAMMAR.iter().find(|(_, fault, _)| *fault == odds.fault);
             let comma = if index == 0 { "" } else { "," };
             let name = name.map_or("", |(name, ..)| name);
-            write!(f, "{comma}{name}={}:{}ms", odds.chance, odds.delay.as_millis())?;
+            write!(f, "{comma}{name}={}:{}ms", odds.probability, odds.delay.as_millis())?;
         }
         Ok(())
     }
 }
 
 impl Odds {
-    fn dice<T>(&self, roll: impl FnOnce(&mut StdRng) -> T) -> T {
-        roll(&mut self.dice.lock().unwrap_or_else(PoisonError::into_inner))
+    fn with_random<T>(&self, draw: impl FnOnce(&mut StdRng) -> T) -> T {
+        draw(&mut self.random.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-fn dice_of(seed: u64, fault: Fault) -> Mutex<StdRng> {
-    let place = GRAMMAR.iter().position(|(_, known, _)| *known == fault).unwrap_or_default();
-    // An odd multiplier keeps the streams of neighbouring faults apart.
-    let own = seed.wrapping_add((place as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+fn seeded_random(seed: u64, fault: InjectedFault) -> Mutex<StdRng> {
+    let index = GRAMMAR.iter().position(|(_, known, _)| *known == fault).unwrap_or_default();
+    // The odd multiplier gives each fault a seed of its own.
+    let own = seed.wrapping_add((index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     Mutex::new(StdRng::seed_from_u64(own))
 }
 
@@ -207,8 +215,8 @@ fn dice_of(seed: u64, fault: Fault) -> Mutex<StdRng> {
 mod tests {
     use super::*;
 
-    fn rolls(faults: &Faults, fault: Fault) -> Vec<bool> {
-        (0..64).map(|_| faults.strikes(fault).is_some()).collect()
+    fn draws(faults: &Faults, fault: InjectedFault) -> Vec<bool> {
+        (0..64).map(|_| faults.draw(fault).is_some()).collect()
     }
 
     fn faults(seed: u64) -> Faults {
@@ -216,21 +224,31 @@ mod tests {
     }
 
     #[test]
-    fn the_same_seed_rolls_the_same() {
-        assert_eq!(rolls(&faults(7), Fault::Append), rolls(&faults(7), Fault::Append));
-        assert_ne!(rolls(&faults(7), Fault::Append), rolls(&faults(8), Fault::Append));
+    fn the_same_seed_draws_the_same_faults() {
+        assert_eq!(
+            draws(&faults(7), InjectedFault::Append),
+            draws(&faults(7), InjectedFault::Append)
+        );
+        assert_ne!(
+            draws(&faults(7), InjectedFault::Append),
+            draws(&faults(8), InjectedFault::Append)
+        );
     }
 
     #[test]
-    fn one_fault_does_not_disturb_another() {
+    fn drawing_one_fault_does_not_change_the_sequence_of_another() {
         let (quiet, busy) = (faults(7), faults(7));
-        rolls(&busy, Fault::Flush);
-        assert_eq!(rolls(&quiet, Fault::Append), rolls(&busy, Fault::Append));
-        assert_eq!(quiet.strikes(Fault::Rest), None, "what is not asked for never strikes");
+        draws(&busy, InjectedFault::Flush);
+        assert_eq!(draws(&quiet, InjectedFault::Append), draws(&busy, InjectedFault::Append));
+        assert_eq!(
+            quiet.draw(InjectedFault::Rest),
+            None,
+            "a fault that is not configured never happens"
+        );
     }
 
     #[test]
-    fn what_is_no_fault_is_told_with_the_names() {
+    fn the_error_for_an_unknown_fault_lists_the_names() {
         for wrong in ["apend=0.1", "append", "append=2", "append=-1", "append=0.1:soon"] {
             let error = wrong.parse::<Faults>().expect_err("refused").to_string();
             assert!(error.contains("append_lost") && error.contains(wrong), "{error}");

@@ -1,20 +1,23 @@
-//! The embedded BigQuery: a strict peer on loopback, its rows in a SQLite file that a person can
-//! open.
+//! The embedded BigQuery: a strict server on loopback that stores its rows in a SQLite file, which
+//! a person can open.
 //!
-//! It refuses what BigQuery refuses, in the same words where clients read them: offsets, stream
-//! types and their visibility, finalize, flush, request size, schema mismatches, `row_errors`,
-//! required columns, values out of range, one connection a created stream. Rows are listed, not
-//! queried: it runs no SQL. JSON nests 127 deep here where BigQuery takes 500.
+//! It refuses what BigQuery refuses, with the same message where clients read it: wrong offsets,
+//! calls that the stream's type does not allow, appends to a finalized stream, flushes beyond the
+//! end, requests that are too large, schema mismatches and bad rows (`row_errors`). A newer
+//! connection to a created stream closes the older one. It runs no SQL: rows can be listed, not
+//! queried. JSON values may be nested 127 levels deep, where BigQuery allows 500.
 
 mod cell;
-mod columns;
 mod decode;
 mod faults;
+mod field_schema;
+mod partition;
 mod refusal;
 mod rest;
 mod storage;
 mod store;
 mod wire;
+pub mod write_service;
 
 use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
@@ -28,37 +31,43 @@ use tokio_stream::wrappers::TcpListenerStream;
 
 pub use faults::{Faults, FaultsError};
 use store::Store;
-pub use store::StoreError;
+pub use store::{Row, StoreError};
 
-/// How to start it.
+/// How [`start`] starts the servers.
 #[derive(Debug, Clone)]
 pub struct Options {
+    /// Address of the REST API; port 0 takes any free port.
     pub rest: SocketAddr,
+    /// Address of the Storage Write API; port 0 takes any free port.
     pub grpc: SocketAddr,
+    /// The SQLite file.
     pub store: PathBuf,
     pub faults: Faults,
-    /// Empty the store first.
+    /// Deletes the store's content first.
     pub fresh: bool,
 }
 
-/// The running servers; they end with the handle.
+/// The running servers. Dropping the handle stops them.
 #[derive(Debug)]
 pub struct Running {
+    /// The address on which the REST API listens.
     pub rest: SocketAddr,
+    /// The address on which the Storage Write API listens.
     pub grpc: SocketAddr,
     stop: watch::Sender<bool>,
     servers: Vec<JoinHandle<()>>,
-    /// Held while we run: two servers on one store would not know of each other's streams.
-    _lock: Lock,
+    /// Prevents a second server on the store, because the two would not see each other's
+    /// connections.
+    _lock: StoreLock,
 }
 
 impl Running {
-    /// `http://…` of REST and of the Storage API.
+    /// The `http://…` URLs of the REST API and of the Storage Write API.
     pub fn urls(&self) -> (String, String) {
         (format!("http://{}", self.rest), format!("http://{}", self.grpc))
     }
 
-    /// Ends both servers and waits until they have.
+    /// Stops both servers and waits until they have stopped.
     pub async fn shutdown(mut self) {
         let _ = self.stop.send(true);
         for server in std::mem::take(&mut self.servers) {
@@ -77,9 +86,9 @@ impl Drop for Running {
 pub enum StartError {
     #[error("listen on {address}")]
     Listen { address: SocketAddr, source: std::io::Error },
-    #[error("the embedded BigQuery listens on loopback only, not on {0}")]
+    #[error("the embedded BigQuery can listen only on a loopback address, not on {0}")]
     NotLoopback(SocketAddr),
-    #[error("make the folder {}", .folder.display())]
+    #[error("create the folder {}", .folder.display())]
     Folder { folder: PathBuf, source: std::io::Error },
     #[error("lock the store {}", .store.display())]
     Lock { store: PathBuf, source: std::io::Error },
@@ -89,7 +98,7 @@ pub enum StartError {
     Store(#[from] StoreError),
 }
 
-/// Starts both servers; port 0 takes any free one.
+/// Starts both servers.
 pub async fn start(options: Options) -> Result<Running, StartError> {
     for address in [options.rest, options.grpc] {
         if !address.ip().is_loopback() {
@@ -100,7 +109,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         std::fs::create_dir_all(folder)
             .map_err(|source| StartError::Folder { folder: folder.to_owned(), source })?;
     }
-    let lock = Lock::of(&options.store)?;
+    let lock = StoreLock::of(&options.store)?;
     if options.fresh {
         remove(&options.store);
     }
@@ -114,22 +123,22 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let rest_server = tokio::spawn(async move {
         let served = axum::serve(rest_listener, router).with_graceful_shutdown(ended);
         if let Err(error) = served.await {
-            tracing::error!(error = %error, "the embedded rest server ended");
+            tracing::error!(error = %error, "the embedded bigquery's rest server failed");
         }
     });
-    let service = storage::WriteService::new(store, faults, stopped.clone());
+    let service = storage::write_service(store, faults, stopped.clone());
     let ended = end(stopped);
     let grpc_server = tokio::spawn(async move {
         let incoming = TcpListenerStream::new(grpc_listener);
         let served = tonic::transport::Server::builder()
             .tcp_nodelay(true)
-            // Room for several large requests on their way.
+            // Several of the largest requests can be in transit at once.
             .initial_connection_window_size(32 << 20)
             .initial_stream_window_size(32 << 20)
             .add_service(service)
             .serve_with_incoming_shutdown(incoming, ended);
         if let Err(error) = served.await {
-            tracing::error!(error = %error, "the embedded storage server ended");
+            tracing::error!(error = %error, "the embedded bigquery's grpc server failed");
         }
     });
     Ok(Running { rest, grpc, stop, servers: vec![rest_server, grpc_server], _lock: lock })
@@ -145,14 +154,15 @@ async fn listen(address: SocketAddr) -> Result<(SocketAddr, TcpListener), StartE
     Ok((listener.local_addr().map_err(failed)?, listener))
 }
 
-/// A store's lock, which dies with the process, however it dies.
+/// A lock on a store's file. The operating system releases it when the process ends, even by
+/// SIGKILL.
 #[derive(Debug)]
-struct Lock(File);
+struct StoreLock(File);
 
-impl Lock {
+impl StoreLock {
     fn of(store: &Path) -> Result<Self, StartError> {
         let failed = |source| StartError::Lock { store: store.to_owned(), source };
-        let file = File::create(beside(store, ".lock")).map_err(failed)?;
+        let file = File::create(with_suffix(store, ".lock")).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => Ok(Self(file)),
             Err(TryLockError::WouldBlock) => Err(StartError::InUse(store.to_owned())),
@@ -161,32 +171,29 @@ impl Lock {
     }
 }
 
-impl Drop for Lock {
-    /// Closing the file is not enough: a process that is forked just now has it too, until it has
-    /// become another program.
+impl Drop for StoreLock {
+    /// Unlocks explicitly, because closing the file is not enough: a process that is forked at this
+    /// moment holds the file too, until it executes its program.
     fn drop(&mut self) {
         let _ = self.0.unlock();
     }
 }
 
-/// A SQLite file and what stands beside it.
+/// Removes a SQLite file together with its write-ahead log.
 fn remove(store: &Path) {
     for suffix in ["", "-wal", "-shm"] {
-        let _ = std::fs::remove_file(beside(store, suffix));
+        let _ = std::fs::remove_file(with_suffix(store, suffix));
     }
 }
 
-fn beside(store: &Path, suffix: &str) -> PathBuf {
+fn with_suffix(store: &Path, suffix: &str) -> PathBuf {
     let mut name = store.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
 }
 
-/// A row as a JSON object, columns in the table's order.
-pub type Row = serde_json::Map<String, serde_json::Value>;
-
-/// Visible rows of a table in the order they were written; `table` may be `table`,
-/// `dataset.table` or `project.dataset.table`.
+/// At most `limit` visible rows of a table, in the order in which they were written. The table may be
+/// named `table`, `dataset.table` or `project.dataset.table`.
 pub fn rows(store: &Path, table: &str, limit: Option<usize>) -> Result<Vec<Row>, StoreError> {
     Store::open_existing(store)?.rows(table, limit)
 }
@@ -196,14 +203,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_forked_meanwhile_does_not_hold_the_store() {
+    fn a_process_forked_while_the_store_is_open_does_not_keep_the_lock() {
         let folder = tempfile::tempdir().unwrap();
         let store = folder.path().join("store.sqlite");
-        let lock = Lock::of(&store).unwrap();
-        assert!(matches!(Lock::of(&store), Err(StartError::InUse(_))));
+        let lock = StoreLock::of(&store).unwrap();
+        assert!(matches!(StoreLock::of(&store), Err(StartError::InUse(_))));
         let forked = lock.0.try_clone().unwrap();
         drop(lock);
-        Lock::of(&store).unwrap();
+        StoreLock::of(&store).unwrap();
         drop(forked);
     }
 }

@@ -1,4 +1,4 @@
-//! Answers that are no success: a gRPC status, with a `StorageError` where BigQuery gives one.
+//! Error responses: a gRPC status, with a `StorageError` where BigQuery sends one.
 
 use gcp_bigquery_client::google::cloud::bigquery::storage::v1::StorageError;
 use gcp_bigquery_client::google::cloud::bigquery::storage::v1::storage_error::StorageErrorCode;
@@ -6,17 +6,16 @@ use gcp_bigquery_client::google::rpc;
 use prost::Message;
 use tonic::{Code, Status};
 
-use super::store::StoreError;
-
 const STORAGE_ERROR: &str = "type.googleapis.com/google.cloud.bigquery.storage.v1.StorageError";
 
-/// Why a call is refused. It travels as the status of a call, or in band in an append's answer.
+/// Why a call is refused. It is returned as the status of a call, or in band in the response to an
+/// append.
 #[derive(Debug, Clone)]
 pub struct Refusal {
     pub code: Code,
     pub message: String,
     pub storage: Option<StorageErrorCode>,
-    /// Stream or table it is about; empty where BigQuery names none.
+    /// The stream or table that the refusal is about; empty where BigQuery names none.
     pub entity: String,
 }
 
@@ -29,7 +28,7 @@ impl Refusal {
         Self::new(Code::InvalidArgument, message)
     }
 
-    /// About `entity`, which the message names at its end as BigQuery's messages do.
+    /// Sets the entity and appends it to the message, as BigQuery does.
     pub fn about(mut self, entity: &str) -> Self {
         self.message.push_str(" Entity: ");
         self.message.push_str(entity);
@@ -42,7 +41,7 @@ impl Refusal {
         self
     }
 
-    /// `google.rpc.Status`, as it stands in band.
+    /// The refusal as the `google.rpc.Status` of an error in band.
     pub fn rpc(&self) -> rpc::Status {
         let detail = self.storage.map(|_| prost_types::Any {
             type_url: STORAGE_ERROR.to_owned(),
@@ -68,17 +67,5 @@ impl From<Refusal> for Status {
     fn from(refusal: Refusal) -> Self {
         let details = refusal.rpc().encode_to_vec();
         Status::with_details(refusal.code, refusal.message, details.into())
-    }
-}
-
-impl From<StoreError> for Refusal {
-    fn from(error: StoreError) -> Self {
-        Refusal::new(Code::Internal, format!("{error:?}"))
-    }
-}
-
-impl From<rusqlite::Error> for Refusal {
-    fn from(error: rusqlite::Error) -> Self {
-        Refusal::from(StoreError::from(error))
     }
 }

@@ -1,4 +1,4 @@
-//! TIMESTAMP, DATE, DATETIME and TIME: BigQuery's ranges and literals.
+//! TIMESTAMP, DATE, DATETIME and TIME: BigQuery's ranges, literals and packed forms.
 
 use jiff::civil::{self, Date, DateTime, Time};
 use jiff::{Span, Timestamp};
@@ -29,7 +29,7 @@ pub fn timestamp_from_text(text: &str) -> Result<Value, String> {
     let text =
         text.strip_suffix(" UTC").map_or_else(|| text.to_owned(), |civil| format!("{civil}Z"));
     let parsed = text.parse::<Timestamp>().map(Timestamp::as_microsecond);
-    // A literal without a zone is UTC.
+    // A literal without a time zone is in UTC.
     let civil = || datetime(&text).map(|at| micros_of(at.date()) + micros_of_day(at.time()));
     match parsed.ok().or_else(civil) {
         Some(micros) => timestamp(micros),
@@ -65,8 +65,8 @@ pub fn time_from_text(text: &str) -> Result<Value, String> {
     }
 }
 
-/// Bit fields as `CivilTimeEncoder.encodePacked64DatetimeMicros` of Google's Java client sets them:
-/// microsecond 20 bits, second 6, minute 6, hour 5, day 5, month 4, year 14.
+/// Reads the bit fields that `CivilTimeEncoder.encodePacked64DatetimeMicros` of Google's Java client
+/// writes, from the lowest: microsecond 20 bits, second 6, minute 6, hour 5, day 5, month 4, year 14.
 pub fn datetime_from_packed(packed: i64) -> Result<Value, String> {
     let field = |shift: u32, bits: u32| (packed >> shift) & ((1 << bits) - 1);
     let date = Date::new(field(46, 14) as i16, field(42, 4) as i8, field(37, 5) as i8).ok();
@@ -111,11 +111,11 @@ fn time_literal(text: &str) -> Option<Time> {
     let second = digits(parts.next()?, 1, 2)?;
     let scale = 10_i32.pow(6_u32.checked_sub(fraction.len() as u32)?);
     let micros = digits(fraction, 1, 6)? * scale;
-    // jiff takes second 60 of no time; neither does BigQuery.
+    // Like BigQuery, jiff refuses second 60.
     Time::new(hour as i8, minute as i8, second as i8, micros * 1_000).ok()
 }
 
-/// A date, and a time behind a space or a `T`.
+/// A date, optionally followed by a space or a `T` and a time.
 fn datetime(text: &str) -> Option<DateTime> {
     let Some((date, time)) = text.split_once([' ', 'T', 't']) else {
         return Some(date_literal(text)?.to_datetime(Time::midnight()));
@@ -171,26 +171,5 @@ impl std::fmt::Display for ShownTime {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (time, micros) = (self.0, self.0.subsec_nanosecond() / 1_000);
         write!(f, "{:02}:{:02}:{:02}.{micros:06}", time.hour(), time.minute(), time.second())
-    }
-}
-
-/// The days into whose partitions BigQuery streams rows.
-#[derive(Debug, Clone, Copy)]
-pub struct Days {
-    first: Date,
-    last: Date,
-}
-
-impl Days {
-    /// 1,825 days back to 366 ahead of `now_micros`.
-    pub fn around(now_micros: i64) -> Option<Self> {
-        let today = now_micros.div_euclid(MICROS_A_DAY);
-        Some(Self { first: date_of(today - 1_825)?, last: date_of(today + 366)? })
-    }
-
-    /// Whether a stored TIMESTAMP, DATE or DATETIME is on one of them.
-    pub fn contain(&self, stored: &str) -> bool {
-        let day = stored.get(..10).and_then(date_literal);
-        day.is_some_and(|day| (self.first..=self.last).contains(&day))
     }
 }

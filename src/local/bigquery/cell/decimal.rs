@@ -1,27 +1,27 @@
-//! NUMERIC and BIGNUMERIC: digits within BigQuery's ranges, from text, bytes and floats.
+//! NUMERIC and BIGNUMERIC, from text, bytes and floats, within BigQuery's ranges.
 
 use serde_json::{Value, json};
 
-use super::super::columns::Kind;
+use super::super::field_schema::FieldType;
 
-/// 2^255 − 1 and 2^255: how far BIGNUMERIC reaches above and below zero, scaled by 10^38.
+/// The magnitudes of the largest and the smallest BIGNUMERIC, scaled by 10^38: 2^255 − 1 and 2^255.
 const BIG_MOST: &str =
     "57896044618658097711785492504343953926634992332820282019728792003956564819967";
 const BIG_LEAST: &str =
     "57896044618658097711785492504343953926634992332820282019728792003956564819968";
 
-/// Digits a NUMERIC has, scaled by 10^9: 29 before the point, 9 after it.
+/// The most digits of a NUMERIC: 29 before the point and 9 after it.
 const NUMERIC_DIGITS: usize = 38;
 
-/// An exponent beyond this is out of any range, and must not make us write that many zeros.
+/// A value with a larger exponent is out of range, and is refused before its zeros are written.
 const LARGEST_EXPONENT: i32 = 1_000;
 
-fn fraction_digits(kind: Kind) -> usize {
-    if kind == Kind::BigNumeric { 38 } else { 9 }
+fn fraction_digits(kind: FieldType) -> usize {
+    if kind == FieldType::BigNumeric { 38 } else { 9 }
 }
 
-/// From a literal such as `-12.50` or `1e3`.
-pub fn from_text(text: &str, kind: Kind) -> Result<Value, String> {
+/// Parses a literal such as `-12.50` or `1e3`.
+pub fn from_text(text: &str, kind: FieldType) -> Result<Value, String> {
     let invalid = || format!("Invalid {} value: {text}", kind.name());
     let trimmed = text.trim();
     let (negative, unsigned) = match trimmed.strip_prefix('-') {
@@ -42,7 +42,7 @@ pub fn from_text(text: &str, kind: Kind) -> Result<Value, String> {
     if significant.is_empty() {
         return Ok(json!("0"));
     }
-    // The value is `significant × 10^power`; trailing zeros move into the power.
+    // The value is `kept × 10^power`: trailing zeros are moved into the power.
     let kept = significant.trim_end_matches('0');
     let power = exponent
         .saturating_sub(fraction.len() as i32)
@@ -55,10 +55,10 @@ pub fn from_text(text: &str, kind: Kind) -> Result<Value, String> {
     finish(negative, &scaled, kind).ok_or_else(|| out_of_range(text, kind))
 }
 
-/// From little-endian two's complement, scaled by 10^9 or 10^38, as `BigDecimalByteStringEncoder`
-/// of Google's Java client writes it.
-pub fn from_bytes(bytes: &[u8], kind: Kind) -> Result<Value, String> {
-    let most = if kind == Kind::BigNumeric { 32 } else { 16 };
+/// Reads a little-endian two's complement integer, scaled by 10^9 or 10^38, as
+/// `BigDecimalByteStringEncoder` of Google's Java client writes it.
+pub fn from_bytes(bytes: &[u8], kind: FieldType) -> Result<Value, String> {
+    let most = if kind == FieldType::BigNumeric { 32 } else { 16 };
     if bytes.is_empty() || bytes.len() > most {
         return Err(format!("Invalid {} value: {} bytes", kind.name(), bytes.len()));
     }
@@ -75,21 +75,21 @@ pub fn from_bytes(bytes: &[u8], kind: Kind) -> Result<Value, String> {
     finish(negative, &scaled, kind).ok_or_else(|| out_of_range(&scaled, kind))
 }
 
-/// From a float, rounded to what fits behind the point.
-pub fn from_float(number: f64, kind: Kind) -> Result<Value, String> {
+/// Converts a float, rounded to the digits that the type has after the point.
+pub fn from_float(number: f64, kind: FieldType) -> Result<Value, String> {
     if !number.is_finite() {
         return Err(format!("Invalid {} value: {number}", kind.name()));
     }
     from_text(&format!("{number:.*}", fraction_digits(kind)), kind)
 }
 
-fn out_of_range(text: &str, kind: Kind) -> String {
+fn out_of_range(text: &str, kind: FieldType) -> String {
     format!("{} out of range: {text}", kind.name())
 }
 
 /// Little-endian bytes as decimal digits.
 fn base_ten(magnitude: &[u8]) -> String {
-    // Least significant first; each step is `digits × 256 + byte`.
+    // The digits are least significant first. Each step computes `digits × 256 + byte`.
     let mut digits = vec![0_u8];
     for byte in magnitude.iter().rev() {
         let mut carry = u32::from(*byte);
@@ -105,10 +105,10 @@ fn base_ten(magnitude: &[u8]) -> String {
     digits.iter().rev().map(|digit| char::from(b'0' + digit)).collect()
 }
 
-/// Plain notation of a scaled integer, if it is in range.
-fn finish(negative: bool, scaled: &str, kind: Kind) -> Option<Value> {
+/// The plain notation of a scaled integer; `None` if it is out of range.
+fn finish(negative: bool, scaled: &str, kind: FieldType) -> Option<Value> {
     let scaled = scaled.trim_start_matches('0');
-    let fits = if kind == Kind::BigNumeric {
+    let fits = if kind == FieldType::BigNumeric {
         let limit = if negative { BIG_LEAST } else { BIG_MOST };
         (scaled.len(), scaled) <= (limit.len(), limit)
     } else {

@@ -1,110 +1,91 @@
-//! Datasets: kept whole, hardly looked at.
+//! Datasets. Their resources are stored as they arrive; few properties are checked.
 
 use std::collections::HashMap;
 
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
-use axum::http::HeaderMap;
 use serde_json::{Value, json};
 
-use super::answer::{Answer, No, check_etag, keep, object, page, patched, stamp};
-use super::{InDataset, Shared};
-use crate::local::bigquery::store::List;
+use super::api::{ApiError, ApiResult};
+use super::paths::DatasetPath;
+use super::resource::{ResourcePath, keep, object, paged, stamp};
+use super::state::RestState;
+use crate::local::bigquery::store::Store;
+
+/// Properties that only BigQuery sets.
+const FIXED: &[&str] = &["kind", "id", "datasetReference", "location", "creationTime"];
 
 pub async fn insert(
-    State(shared): State<Shared>,
+    State(state): State<RestState>,
     Path(project): Path<String>,
     body: Bytes,
-) -> Answer {
+) -> ApiResult {
     let mut body = object(&body)?;
     let dataset = body["datasetReference"]["datasetId"].as_str().unwrap_or_default().to_owned();
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     if dataset.is_empty() || dataset.len() > 1024 || !dataset.bytes().all(fits) {
-        return Err(No::invalid(format!(
+        return Err(ApiError::invalid(format!(
             "Invalid dataset ID \"{dataset}\". Dataset IDs must be alphanumeric (plus underscores) \
              and must be at most 1024 characters long."
         )));
     }
-    let at = InDataset { project, dataset };
-    let InDataset { project, dataset } = &at;
-    if shared.store.dataset(&at.id())?.is_some() {
-        let message = format!("Already Exists: Dataset {project}:{dataset}");
-        return Err(No::new(409, "duplicate", message));
+    let path = DatasetPath { project, dataset };
+    if state.store.dataset(&path.id())?.is_some() {
+        return Err(ApiError::already_exists(format!("Already Exists: Dataset {}", path.shown())));
     }
     body["kind"] = json!("bigquery#dataset");
-    body["id"] = json!(format!("{project}:{dataset}"));
-    body["datasetReference"] = json!({ "projectId": project, "datasetId": dataset });
+    body["id"] = json!(path.shown());
+    body["datasetReference"] = json!({ "projectId": path.project, "datasetId": path.dataset });
     if body["location"].is_null() {
         body["location"] = json!("US");
     }
     stamp(&mut body);
-    shared.store.put_dataset(&at.id(), &body)?;
+    state.store.put_dataset(&path.id(), &body)?;
     Ok(Json(body))
 }
 
-pub async fn get(State(shared): State<Shared>, Path(at): Path<InDataset>) -> Answer {
-    shared.store.dataset(&at.id())?.map(Json).ok_or_else(|| at.missing())
+pub async fn get(State(state): State<RestState>, Path(path): Path<DatasetPath>) -> ApiResult {
+    path.live(&state.store).map(Json)
 }
 
-pub async fn update(
-    State(shared): State<Shared>,
-    Path(at): Path<InDataset>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Answer {
-    alter(&shared, &at, &headers, object(&body)?)
-}
+impl ResourcePath for DatasetPath {
+    fn live(&self, store: &Store) -> Result<Value, ApiError> {
+        store.dataset(&self.id())?.ok_or_else(|| self.not_found())
+    }
 
-pub async fn patch(
-    State(shared): State<Shared>,
-    Path(at): Path<InDataset>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Answer {
-    let live = shared.store.dataset(&at.id())?.ok_or_else(|| at.missing())?;
-    alter(&shared, &at, &headers, patched(live, object(&body)?))
-}
-
-fn alter(shared: &Shared, at: &InDataset, headers: &HeaderMap, mut body: Value) -> Answer {
-    let live = shared.store.dataset(&at.id())?.ok_or_else(|| at.missing())?;
-    check_etag(headers, &live)?;
-    keep(&mut body, &live, &["kind", "id", "datasetReference", "location", "creationTime"]);
-    stamp(&mut body);
-    shared.store.put_dataset(&at.id(), &body)?;
-    Ok(Json(body))
+    fn replace(&self, store: &Store, live: &Value, mut body: Value) -> Result<Value, ApiError> {
+        keep(&mut body, live, FIXED);
+        stamp(&mut body);
+        store.put_dataset(&self.id(), &body)?;
+        Ok(body)
+    }
 }
 
 pub async fn delete(
-    State(shared): State<Shared>,
-    Path(at): Path<InDataset>,
+    State(state): State<RestState>,
+    Path(path): Path<DatasetPath>,
     Query(query): Query<HashMap<String, String>>,
-) -> Answer {
-    let id = at.id();
-    let tables = shared.store.list(List::Tables, &format!("{id}."))?;
-    let contents = query.get("deleteContents").is_some_and(|value| value == "true");
-    if !tables.is_empty() && !contents {
-        let InDataset { project, dataset } = &at;
-        let message = format!("Dataset {project}:{dataset} is still in use");
-        return Err(No::new(400, "resourceInUse", message));
+) -> ApiResult {
+    let id = path.id();
+    let tables = state.store.tables(&id)?;
+    let delete_contents = query.get("deleteContents").is_some_and(|value| value == "true");
+    if !tables.is_empty() && !delete_contents {
+        let message = format!("Dataset {} is still in use", path.shown());
+        return Err(ApiError::new(400, "resourceInUse", message));
     }
     for table in tables {
         let name = table["tableReference"]["tableId"].as_str().unwrap_or_default();
-        shared.store.delete_table(&format!("{id}.{name}"))?;
+        state.store.delete_table(&format!("{id}.{name}"))?;
     }
-    if shared.store.delete_dataset(&id)? { Ok(Json(json!({}))) } else { Err(at.missing()) }
+    if state.store.delete_dataset(&id)? { Ok(Json(json!({}))) } else { Err(path.not_found()) }
 }
 
 pub async fn list(
-    State(shared): State<Shared>,
+    State(state): State<RestState>,
     Path(project): Path<String>,
     Query(query): Query<HashMap<String, String>>,
-) -> Answer {
-    let datasets = shared.store.list(List::Datasets, &format!("{project}."))?;
-    let (datasets, next) = page(datasets, query.get("pageToken"), query.get("maxResults"))?;
-    let mut body = json!({ "kind": "bigquery#datasetList", "datasets": datasets });
-    if let Some(token) = next {
-        body["nextPageToken"] = json!(token);
-    }
-    Ok(Json(body))
+) -> ApiResult {
+    let datasets = state.store.datasets(&project)?;
+    paged(json!({ "kind": "bigquery#datasetList" }), "datasets", datasets, &query)
 }

@@ -11,50 +11,53 @@ use prost_types::Timestamp;
 use rand::Rng;
 use tonic::{Code, Status};
 
-use super::Shared;
-use super::introduction::{DEFAULT, split, table_id};
-use super::schema::described;
+use super::append_schemas::table_schema;
+use super::names::{DEFAULT_STREAM, split_stream, table_id};
+use super::state::WriteState;
 use crate::clock::Clock;
-use crate::local::bigquery::faults::Fault;
+use crate::local::bigquery::faults::InjectedFault;
 use crate::local::bigquery::refusal::Refusal;
 
-/// Everything lives here, as far as answers tell.
+/// The location of every table and stream.
 const LOCATION: &str = "us";
 
-pub fn create(shared: &Shared, message: CreateWriteStreamRequest) -> Result<WriteStream, Status> {
-    shared.faults.fails(Fault::Create)?;
+pub fn create(
+    state: &WriteState,
+    message: CreateWriteStreamRequest,
+) -> Result<WriteStream, Status> {
+    state.faults.inject(InjectedFault::Create)?;
     let parent = message.parent;
     let invalid = || Refusal::invalid(format!("Invalid table path: {parent}"));
     let id = table_id(&parent).ok_or_else(invalid)?;
-    let columns = shared.schemas.columns(&shared.store, &shared.faults, &id, &parent)?;
+    let columns = state.schemas.columns(&state.store, &state.faults, &id, &parent)?;
     let kind = message.write_stream.unwrap_or_default().r#type();
     if kind == Type::Unspecified {
         return Err(Refusal::invalid("Stream type must be specified.").about(&parent).into());
     }
     let name = format!("{parent}/streams/{:032x}", rand::rng().random::<u128>());
     let created = Clock::System.now_micros();
-    shared.store.create_stream(&id, &name, kind, created)?;
-    shared.faults.fails(Fault::CreateLost)?;
+    state.store.create_stream(&id, &name, kind, created)?;
+    state.faults.inject(InjectedFault::CreateLost)?;
     Ok(WriteStream {
         name,
         r#type: kind as i32,
         create_time: Some(timestamp(created)),
-        table_schema: Some(described(&columns)),
+        table_schema: Some(table_schema(&columns)),
         write_mode: WriteMode::Insert as i32,
         location: LOCATION.to_owned(),
         ..WriteStream::default()
     })
 }
 
-pub fn get(shared: &Shared, message: GetWriteStreamRequest) -> Result<WriteStream, Status> {
+pub fn get(state: &WriteState, message: GetWriteStreamRequest) -> Result<WriteStream, Status> {
     let invalid = || Refusal::invalid(format!("Invalid stream name: {}", message.name));
-    let (path, short) = split(&message.name).ok_or_else(invalid)?;
+    let (path, stream) = split_stream(&message.name).ok_or_else(invalid)?;
     let id = table_id(path).ok_or_else(invalid)?;
-    let columns = shared.schemas.columns(&shared.store, &shared.faults, &id, path)?;
-    let (kind, created) = if short == DEFAULT {
+    let columns = state.schemas.columns(&state.store, &state.faults, &id, path)?;
+    let (kind, created) = if stream == DEFAULT_STREAM {
         (Type::Committed, None)
     } else {
-        let stream = shared.store.stream(&message.name)?;
+        let stream = state.store.stream(&message.name)?;
         (stream.kind, Some(timestamp(stream.created)))
     };
     let full = message.view() == WriteStreamView::Full;
@@ -62,7 +65,7 @@ pub fn get(shared: &Shared, message: GetWriteStreamRequest) -> Result<WriteStrea
         name: message.name,
         r#type: kind as i32,
         create_time: created,
-        table_schema: full.then(|| described(&columns)),
+        table_schema: full.then(|| table_schema(&columns)),
         write_mode: WriteMode::Insert as i32,
         location: LOCATION.to_owned(),
         ..WriteStream::default()
@@ -70,67 +73,69 @@ pub fn get(shared: &Shared, message: GetWriteStreamRequest) -> Result<WriteStrea
 }
 
 pub fn finalize(
-    shared: &Shared,
+    state: &WriteState,
     message: FinalizeWriteStreamRequest,
 ) -> Result<FinalizeWriteStreamResponse, Status> {
-    shared.faults.fails(Fault::Finalize)?;
-    not_default(&message.name, "Finalize")?;
-    let row_count = shared.store.finalize(&message.name)? as i64;
-    shared.faults.fails(Fault::FinalizeLost)?;
+    state.faults.inject(InjectedFault::Finalize)?;
+    refuse_default(&message.name, "Finalize")?;
+    let row_count = state.store.finalize(&message.name)? as i64;
+    state.faults.inject(InjectedFault::FinalizeLost)?;
     Ok(FinalizeWriteStreamResponse { row_count })
 }
 
-/// Flushing what is flushed already is no change. Google documents neither that nor flushing a
-/// finalized stream; Beam's connector expects `ALREADY_EXISTS` and `INVALID_ARGUMENT`, which two
-/// faults answer.
-pub fn flush(shared: &Shared, message: FlushRowsRequest) -> Result<FlushRowsResponse, Status> {
-    shared.faults.fails(Fault::Flush)?;
+/// Makes rows visible. A repeated flush succeeds and changes nothing.
+///
+/// Google does not document a repeated flush or a flush after finalize. The faults `flush_again`
+/// and `flush_finalized` return the errors that Beam's connector expects for them.
+pub fn flush(state: &WriteState, message: FlushRowsRequest) -> Result<FlushRowsResponse, Status> {
+    state.faults.inject(InjectedFault::Flush)?;
     let name = &message.write_stream;
-    not_default(name, "FlushRows")?;
+    refuse_default(name, "FlushRows")?;
     let missing = || Refusal::invalid("FlushRows offset must be specified.").about(name);
     let offset = message.offset.ok_or_else(missing)?;
-    if shared.store.stream(name)?.finalized
-        && shared.faults.strikes(Fault::FlushFinalized).is_some()
+    if state.store.stream(name)?.finalized
+        && state.faults.draw(InjectedFault::FlushFinalized).is_some()
     {
         return Err(Refusal::invalid("Stream has been finalized and cannot be flushed.")
             .about(name)
             .storage(StorageErrorCode::StreamFinalized)
             .into());
     }
-    let flushed = shared.store.flush(name, offset)?;
-    if !flushed && shared.faults.strikes(Fault::FlushAgain).is_some() {
+    let changed = state.store.flush(name, offset)?;
+    if !changed && state.faults.draw(InjectedFault::FlushAgain).is_some() {
         let message = format!("Rows up to offset {offset} are already flushed.");
         return Err(Refusal::new(Code::AlreadyExists, message)
             .about(name)
             .storage(StorageErrorCode::OffsetAlreadyExists)
             .into());
     }
-    shared.faults.fails(Fault::FlushLost)?;
+    state.faults.inject(InjectedFault::FlushLost)?;
     Ok(FlushRowsResponse { offset })
 }
 
-pub fn commit(
-    shared: &Shared,
+pub fn batch_commit(
+    state: &WriteState,
     message: BatchCommitWriteStreamsRequest,
 ) -> Result<BatchCommitWriteStreamsResponse, Status> {
-    shared.faults.fails(Fault::Commit)?;
+    state.faults.inject(InjectedFault::Commit)?;
     let invalid = || Refusal::invalid(format!("Invalid table path: {}", message.parent));
     let table = table_id(&message.parent).ok_or_else(invalid)?;
     if message.write_streams.is_empty() {
         return Err(Refusal::invalid("Write streams must be specified.").into());
     }
-    let refused = shared.store.batch_commit(&table, &message.write_streams)?;
-    shared.faults.fails(Fault::CommitLost)?;
+    let refused = state.store.batch_commit(&table, &message.write_streams)?;
+    state.faults.inject(InjectedFault::CommitLost)?;
     let commit_time = refused.is_empty().then(|| timestamp(Clock::System.now_micros()));
     let stream_errors = refused.iter().map(Refusal::storage_error).collect();
     Ok(BatchCommitWriteStreamsResponse { commit_time, stream_errors })
 }
 
-fn not_default(name: &str, what: &str) -> Result<(), Refusal> {
-    match split(name) {
-        Some((_, DEFAULT)) => {
-            Err(Refusal::invalid(format!("{what} is not supported on the default stream."))
-                .about(name)
+/// An error if `stream` is a default stream, which `call` does not support.
+fn refuse_default(stream: &str, call: &str) -> Result<(), Refusal> {
+    match split_stream(stream) {
+        Some((_, DEFAULT_STREAM)) => {
+            Err(Refusal::invalid(format!("{call} is not supported on the default stream."))
+                .about(stream)
                 .storage(StorageErrorCode::InvalidStreamType))
         }
         _ => Ok(()),

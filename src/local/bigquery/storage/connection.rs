@@ -1,96 +1,58 @@
-//! AppendRows: one connection, its requests answered in order.
+//! One AppendRows connection: its requests are carried out and answered in order.
 
-use std::collections::HashMap;
-use std::future::{Ready, pending, ready};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::future::pending;
+use std::sync::Arc;
 use std::time::Duration;
 
 use gcp_bigquery_client::google::cloud::bigquery::storage::v1::append_rows_response::{
-    AppendResult, Response as Answer,
+    AppendResult, Response,
 };
 use gcp_bigquery_client::google::cloud::bigquery::storage::v1::{
     AppendRowsRequest, AppendRowsResponse,
 };
 use prost::Message;
-use tokio::sync::{mpsc, oneshot};
-use tokio_stream::wrappers::UnboundedReceiverStream;
-use tonic::server::StreamingService;
-use tonic::{Request, Response, Status, Streaming};
+use tokio::sync::oneshot;
+use tonic::{Status, Streaming};
 
-use super::introduction::{Introduced, Wrong, introduce};
-use super::schema::described;
-use super::{Shared, blocking};
-use crate::local::bigquery::columns::Column;
-use crate::local::bigquery::faults::Fault;
+use super::append_schemas::table_schema;
+use super::state::WriteState;
+use super::target::{AppendRefusal, AppendTarget};
+use crate::local::bigquery::faults::InjectedFault;
+use crate::local::bigquery::field_schema::FieldSchema;
 use crate::local::bigquery::refusal::Refusal;
+use crate::local::bigquery::write_service::AppendResponses;
 
-/// BigQuery's limit of one request.
+/// BigQuery's limit of one request, in bytes.
 const LARGEST_REQUEST: usize = 20_000_000;
 
-/// A request that has left the client reaches us within this on loopback.
-const ON_ITS_WAY: Duration = Duration::from_millis(5);
+/// On loopback, a request that the client has sent arrives within this time.
+const IN_TRANSIT: Duration = Duration::from_millis(5);
 
-pub struct Append(pub Arc<Shared>);
-
-impl StreamingService<AppendRowsRequest> for Append {
-    type Response = AppendRowsResponse;
-    type ResponseStream = UnboundedReceiverStream<Result<AppendRowsResponse, Status>>;
-    type Future = Ready<Result<Response<Self::ResponseStream>, Status>>;
-
-    fn call(&mut self, request: Request<Streaming<AppendRowsRequest>>) -> Self::Future {
-        let (answers, outgoing) = mpsc::unbounded_channel();
-        let shared = self.0.clone();
-        tokio::spawn(async move {
-            let mut connection =
-                Connection { shared, introduced: None, announced: None, superseded: None };
-            if let Err(status) = connection.serve(request.into_inner(), &answers).await {
-                let _ = answers.send(Err(status));
-            }
-        });
-        ready(Ok(Response::new(UnboundedReceiverStream::new(outgoing))))
-    }
-}
-
-/// The newest connection of each created stream: it alone may append.
-#[derive(Default)]
-pub struct Owners(Mutex<HashMap<String, oneshot::Sender<()>>>);
-
-impl Owners {
-    /// Takes the stream over. The answer is told when somebody else does.
-    fn take(&self, stream: &str) -> oneshot::Receiver<()> {
-        let (tell, told) = oneshot::channel();
-        let mut owners = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if owners.len() > 1_000 {
-            // Their connections have ended.
-            owners.retain(|_, owner| !owner.is_closed());
-        }
-        // Dropping the one before tells its connection.
-        owners.insert(stream.to_owned(), tell);
-        told
-    }
-}
-
-type Answers = mpsc::UnboundedSender<Result<AppendRowsResponse, Status>>;
-
-struct Connection {
-    shared: Arc<Shared>,
-    introduced: Option<Arc<Introduced>>,
-    /// Columns that an answer has told of, after the introduction.
-    announced: Option<Arc<Vec<Column>>>,
+pub struct AppendConnection {
+    state: Arc<WriteState>,
+    target: Option<Arc<AppendTarget>>,
+    /// The columns that a response has announced, if they changed since the target was set.
+    announced: Option<Arc<Vec<FieldSchema>>>,
+    /// Resolves once a newer connection appends to the same created stream.
     superseded: Option<oneshot::Receiver<()>>,
 }
 
-impl Connection {
-    async fn serve(
+impl AppendConnection {
+    pub fn new(state: Arc<WriteState>) -> Self {
+        Self { state, target: None, announced: None, superseded: None }
+    }
+
+    /// Serves the connection until the client ends it. An error ends it with that status.
+    pub async fn serve(
         &mut self,
         mut requests: Streaming<AppendRowsRequest>,
-        answers: &Answers,
+        responses: &AppendResponses,
     ) -> Result<(), Status> {
-        let mut stopped = self.shared.stopped.clone();
+        let mut stopped = self.state.stopped.clone();
         loop {
             let request = tokio::select! {
                 biased;
-                () = told(&mut self.superseded) => return Err(Status::aborted(
+                () = resolved(&mut self.superseded) => return Err(Status::aborted(
                     "Closing the connection because a newer one appends to the same stream",
                 )),
                 _ = stopped.wait_for(|stopped| *stopped) => {
@@ -99,28 +61,29 @@ impl Connection {
                 request = requests.message() => request?,
             };
             let Some(request) = request else { return Ok(()) };
-            let faults = self.shared.faults.clone();
-            if faults.strikes(Fault::Close).is_some() {
+            let faults = self.state.faults.clone();
+            if faults.draw(InjectedFault::Close).is_some() {
                 return Err(Status::unavailable("injected fault: the connection is closed"));
             }
-            if let Some(delay) = faults.strikes(Fault::AppendDelay) {
+            if let Some(delay) = faults.draw(InjectedFault::AppendDelay) {
                 tokio::time::sleep(delay).await;
             }
-            faults.fails(Fault::Append)?;
-            if let Some(delay) = faults.strikes(Fault::AppendLate) {
+            faults.inject(InjectedFault::Append)?;
+            if let Some(delay) = faults.draw(InjectedFault::AppendLate) {
                 self.carry_out_late(request, requests, delay).await;
-                return Err(faults.status(Fault::AppendLate));
+                return Err(faults.status(InjectedFault::AppendLate));
             }
-            let answer = self.append(request).await?;
-            faults.fails(Fault::AppendLost)?;
-            if answers.send(Ok(answer)).is_err() {
+            let response = self.append(request).await?;
+            faults.inject(InjectedFault::AppendLost)?;
+            if responses.send(Ok(response)).is_err() {
                 return Ok(());
             }
         }
     }
 
-    /// The nastiest of faults: the client hears of a broken connection, and what it had sent is
-    /// carried out later. It was on its way before any newer connection, so no ownership is asked.
+    /// Carries out `first` and the requests in transit behind it after `delay`, although the
+    /// client sees a broken connection. The requests were sent before any newer connection was
+    /// opened, so they do not make this connection the stream's owner.
     async fn carry_out_late(
         &mut self,
         first: AppendRowsRequest,
@@ -128,18 +91,17 @@ impl Connection {
         delay: Duration,
     ) {
         let mut late = vec![first];
-        while let Ok(Ok(Some(request))) = tokio::time::timeout(ON_ITS_WAY, requests.message()).await
+        while let Ok(Ok(Some(request))) = tokio::time::timeout(IN_TRANSIT, requests.message()).await
         {
             late.push(request);
         }
-        let (shared, mut introduced) = (self.shared.clone(), self.introduced.clone());
+        let (state, mut target) = (self.state.clone(), self.target.clone());
         tokio::spawn(async move {
             tokio::time::sleep(delay).await;
             for request in late {
-                let Ok(next) = introduce(&shared, introduced.as_ref(), &request) else { return };
-                introduced = Some(next.clone());
-                let store = shared.clone();
-                let _ = blocking(move || write(&store, &next, &request)).await;
+                let Ok(next) = AppendTarget::of(&state, target.as_ref(), &request) else { return };
+                target = Some(next.clone());
+                let _ = state.blocking(move |state| write(state, &next, &request)).await;
             }
         });
     }
@@ -150,64 +112,61 @@ impl Connection {
             let message = format!("AppendRows request too large: {size} limit {LARGEST_REQUEST}");
             return Ok(refused(&Refusal::invalid(message)));
         }
-        let introduced = introduce(&self.shared, self.introduced.as_ref(), &request)?;
-        let before = self.introduced.as_ref().map(|before| before.stream.as_str());
-        if before != Some(introduced.stream.as_str()) {
+        let target = AppendTarget::of(&self.state, self.target.as_ref(), &request)?;
+        let before = self.target.as_ref().map(|before| before.stream.as_str());
+        if before != Some(target.stream.as_str()) {
             self.announced = None;
-            if !introduced.is_default {
-                self.superseded = Some(self.shared.owners.take(&introduced.stream));
+            if !target.is_default {
+                self.superseded = Some(self.state.owners.take_over(&target.stream));
             }
         }
-        self.introduced = Some(introduced.clone());
-        let shared = self.shared.clone();
-        let mut answer = {
-            let introduced = introduced.clone();
-            blocking(move || write(&shared, &introduced, &request)).await?
-        };
-        self.announce(&introduced, &mut answer);
-        Ok(answer)
+        self.target = Some(target.clone());
+        let writing = target.clone();
+        let mut response =
+            self.state.blocking(move |state| write(state, &writing, &request)).await?;
+        self.announce_schema(&target, &mut response);
+        Ok(response)
     }
 
-    /// Tells of columns that changed since the introduction, once.
-    fn announce(&mut self, introduced: &Introduced, answer: &mut AppendRowsResponse) {
-        let Shared { store, faults, schemas, .. } = &*self.shared;
-        let Ok(now) = schemas.columns(store, faults, &introduced.table, &introduced.path) else {
-            return;
-        };
-        let told = self.announced.as_ref().unwrap_or(&introduced.columns);
-        if !Arc::ptr_eq(told, &now) && **told != *now {
-            answer.updated_schema = Some(described(&now));
+    /// Adds the table's schema to the response if it changed since the client last learned of it.
+    fn announce_schema(&mut self, target: &AppendTarget, response: &mut AppendRowsResponse) {
+        let WriteState { store, faults, schemas, .. } = &*self.state;
+        let Ok(now) = schemas.columns(store, faults, &target.table, &target.path) else { return };
+        let known = self.announced.as_ref().unwrap_or(&target.columns);
+        if !Arc::ptr_eq(known, &now) && **known != *now {
+            response.updated_schema = Some(table_schema(&now));
             self.announced = Some(now);
         }
     }
 }
 
-async fn told(superseded: &mut Option<oneshot::Receiver<()>>) {
-    match superseded {
+async fn resolved(receiver: &mut Option<oneshot::Receiver<()>>) {
+    match receiver {
         Some(receiver) => drop(receiver.await),
         None => pending().await,
     }
 }
 
+/// The response of an append that is refused in band, so that the connection stays open.
 fn refused(refusal: &Refusal) -> AppendRowsResponse {
     AppendRowsResponse {
-        response: Some(Answer::Error(refusal.rpc())),
+        response: Some(Response::Error(refusal.rpc())),
         write_stream: refusal.entity.clone(),
         ..AppendRowsResponse::default()
     }
 }
 
-/// Writes a request's rows and answers as BigQuery does: errors in band.
+/// Writes a request's rows. Errors are returned in band, as BigQuery does.
 fn write(
-    shared: &Shared,
-    introduced: &Introduced,
+    state: &WriteState,
+    target: &AppendTarget,
     request: &AppendRowsRequest,
 ) -> AppendRowsResponse {
-    let stream = &introduced.stream;
-    let rows = match introduced.rows(request) {
+    let stream = &target.stream;
+    let rows = match target.rows(request) {
         Ok(rows) => rows,
-        Err(Wrong::Request(refusal)) => return refused(&refusal),
-        Err(Wrong::Rows(row_errors)) => {
+        Err(AppendRefusal::Request(refusal)) => return refused(&refusal),
+        Err(AppendRefusal::Rows(row_errors)) => {
             let message = "Errors found while processing rows. Please refer to the row_errors \
                            field for details. The list may not be complete because of the size \
                            limitations.";
@@ -215,18 +174,18 @@ fn write(
             return AppendRowsResponse { row_errors, ..refused(&refusal) };
         }
     };
-    let Introduced { table, path, columns, is_default, .. } = introduced;
+    let AppendTarget { table, path, columns, is_default, .. } = target;
     let written = match (is_default, request.offset) {
         (true, Some(_)) => {
             let message = "Offset can not be specified when appending to the default stream.";
             Err(Refusal::invalid(message))
         }
-        (true, None) => shared.store.append_default(table, path, columns, &rows).map(|()| None),
-        (false, offset) => shared.store.append(stream, columns, offset, &rows).map(Some),
+        (true, None) => state.store.append_default(table, path, columns, &rows).map(|()| None),
+        (false, offset) => state.store.append(stream, columns, offset, &rows).map(Some),
     };
     let response = match written {
-        Ok(offset) => Answer::AppendResult(AppendResult { offset: offset.map(|at| at as i64) }),
-        Err(refusal) => Answer::Error(refusal.rpc()),
+        Ok(offset) => Response::AppendResult(AppendResult { offset: offset.map(|at| at as i64) }),
+        Err(refusal) => Response::Error(refusal.rpc()),
     };
     AppendRowsResponse {
         response: Some(response),

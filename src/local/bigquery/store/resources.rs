@@ -1,19 +1,14 @@
-//! Datasets and tables as REST has them, whole; and the SQLite tables behind the latter.
+//! Datasets and tables: their REST resources, stored unchanged, and the SQLite table of each table.
 
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 
-use super::super::columns::{self, Column};
+use super::database::{Store, quoted};
+use super::error::StoreError;
 use super::rows::sql_name;
-use super::{Store, StoreError, quoted};
-
-#[derive(Debug, Clone, Copy)]
-pub enum List {
-    Datasets,
-    Tables,
-}
+use crate::local::bigquery::field_schema::{self, FieldSchema};
 
 impl Store {
     pub fn dataset(&self, id: &str) -> Result<Option<Value>, StoreError> {
@@ -30,46 +25,41 @@ impl Store {
         Ok(self.writer().execute("DELETE FROM __datasets WHERE id = ?1", [id])? > 0)
     }
 
-    /// Resources whose id begins with `prefix`, by id.
-    pub fn list(&self, what: List, prefix: &str) -> Result<Vec<Value>, StoreError> {
-        let table = match what {
-            List::Datasets => "__datasets",
-            List::Tables => "__tables",
-        };
-        let connection = self.writer();
-        let sql = format!(
-            "SELECT resource FROM {table} WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id"
-        );
-        let mut statement = connection.prepare_cached(&sql)?;
-        let texts = statement.query_map([prefix], |row| row.get::<_, String>(0))?;
-        texts.map(|text| Ok(serde_json::from_str(&text?)?)).collect()
+    /// The datasets of a project, ordered by id.
+    pub fn datasets(&self, project: &str) -> Result<Vec<Value>, StoreError> {
+        resources_in(&self.writer(), "__datasets", project)
+    }
+
+    /// The tables of the dataset `id`, ordered by id.
+    pub fn tables(&self, id: &str) -> Result<Vec<Value>, StoreError> {
+        resources_in(&self.writer(), "__tables", id)
     }
 
     pub fn table(&self, id: &str) -> Result<Option<Value>, StoreError> {
         resource(&self.writer(), "SELECT resource FROM __tables WHERE id = ?1", id)
     }
 
-    /// A table that SQLite could not tell from `id`: its names know no case.
-    pub fn namesake(&self, id: &str) -> Result<Option<String>, StoreError> {
+    /// The id of a table that differs from `id` only in case, which SQLite's names ignore.
+    pub fn same_but_for_case(&self, id: &str) -> Result<Option<String>, StoreError> {
         let sql = "SELECT id FROM __tables WHERE id = ?1 COLLATE NOCASE AND id <> ?1";
         Ok(self.writer().query_row(sql, [id], |row| row.get(0)).optional()?)
     }
 
-    /// Creates or replaces a table's resource and brings its SQLite table to `columns`.
+    /// Creates or replaces a table's resource, and adds missing `columns` to its SQLite table.
     pub fn put_table(
         &self,
         id: &str,
         resource: &Value,
-        columns: &[Column],
+        columns: &[FieldSchema],
     ) -> Result<(), StoreError> {
         let mut connection = self.writer();
         let transaction = connection.transaction()?;
-        bring_to(&transaction, id, columns)?;
+        add_columns(&transaction, id, columns)?;
         let sql = "INSERT OR REPLACE INTO __tables (id, resource) VALUES (?1, ?2)";
         transaction.execute(sql, params![id, resource.to_string()])?;
-        show(&transaction, id, columns)?;
+        create_view(&transaction, id, columns)?;
         transaction.commit()?;
-        self.cached().insert(id.to_owned(), Arc::new(columns.to_vec()));
+        self.cached_columns().insert(id.to_owned(), Arc::new(columns.to_vec()));
         Ok(())
     }
 
@@ -77,8 +67,8 @@ impl Store {
     pub fn delete_table(&self, id: &str) -> Result<bool, StoreError> {
         let mut connection = self.writer();
         let transaction = connection.transaction()?;
-        let gone = transaction.execute("DELETE FROM __tables WHERE id = ?1", [id])? > 0;
-        if gone {
+        let existed = transaction.execute("DELETE FROM __tables WHERE id = ?1", [id])? > 0;
+        if existed {
             transaction.execute("DELETE FROM __streams WHERE table_id = ?1", [id])?;
             if let Some(view) = view_of(&transaction, id)? {
                 transaction.execute_batch(&format!("DROP VIEW IF EXISTS {view}"))?;
@@ -86,23 +76,23 @@ impl Store {
             transaction.execute_batch(&format!("DROP TABLE IF EXISTS {}", quoted(id)))?;
         }
         transaction.commit()?;
-        self.cached().remove(id);
-        Ok(gone)
+        self.cached_columns().remove(id);
+        Ok(existed)
     }
 
-    /// The table's columns, `None` where there is no such table.
-    pub fn columns(&self, id: &str) -> Result<Option<Arc<Vec<Column>>>, StoreError> {
-        if let Some(columns) = self.cached().get(id) {
+    /// The table's columns; `None` if the table does not exist.
+    pub fn columns(&self, id: &str) -> Result<Option<Arc<Vec<FieldSchema>>>, StoreError> {
+        if let Some(columns) = self.cached_columns().get(id) {
             return Ok(Some(columns.clone()));
         }
         let Some(resource) = self.table(id)? else { return Ok(None) };
         let fields = resource["schema"]["fields"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let columns = Arc::new(columns::parse(fields).unwrap_or_default());
-        self.cached().insert(id.to_owned(), columns.clone());
+        let columns = Arc::new(field_schema::parse(fields).unwrap_or_default());
+        self.cached_columns().insert(id.to_owned(), columns.clone());
         Ok(Some(columns))
     }
 
-    /// Ids of all tables.
+    /// The ids of all tables.
     pub(super) fn table_ids(&self) -> Result<Vec<String>, StoreError> {
         let connection = self.reader();
         let mut statement = connection.prepare("SELECT id FROM __tables ORDER BY id")?;
@@ -117,23 +107,41 @@ fn resource(connection: &Connection, sql: &str, id: &str) -> Result<Option<Value
     text.map(|text| Ok(serde_json::from_str(&text)?)).transpose()
 }
 
-/// Makes the SQLite table where it is missing, and adds the columns it lacks.
-fn bring_to(connection: &Connection, id: &str, columns: &[Column]) -> Result<(), StoreError> {
+/// The resources in a dataset or project, given its id.
+fn resources_in(
+    connection: &Connection,
+    table: &str,
+    parent: &str,
+) -> Result<Vec<Value>, StoreError> {
+    let sql =
+        format!("SELECT resource FROM {table} WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let texts = statement.query_map([format!("{parent}.")], |row| row.get::<_, String>(0))?;
+    texts.map(|text| Ok(serde_json::from_str(&text?)?)).collect()
+}
+
+/// Creates the SQLite table if it does not exist, and adds missing columns to it.
+fn add_columns(
+    connection: &Connection,
+    id: &str,
+    columns: &[FieldSchema],
+) -> Result<(), StoreError> {
     let table = quoted(id);
-    // The index holds what waits to become visible: flushes find it, and other rows cost nothing.
+    // The index contains only invisible rows: a flush finds its rows there, and visible rows do
+    // not slow it down.
     connection.execute_batch(&format!(
         "CREATE TABLE IF NOT EXISTS {table} (__stream TEXT, __row INTEGER, __visible INTEGER);
          CREATE INDEX IF NOT EXISTS {index} ON {table} (__stream, __row) WHERE __visible = 0;",
         index = quoted(&format!("{id} unflushed")),
     ))?;
-    let have: Vec<String> = {
+    let existing: Vec<String> = {
         let mut statement = connection.prepare(&format!("PRAGMA table_info({table})"))?;
         let names = statement.query_map([], |row| row.get(1))?;
         names.collect::<Result<_, _>>()?
     };
     for column in columns {
         let name = sql_name(column);
-        if !have.iter().any(|have| have.eq_ignore_ascii_case(&name)) {
+        if !existing.iter().any(|existing| existing.eq_ignore_ascii_case(&name)) {
             let name = quoted(&name);
             connection.execute_batch(&format!("ALTER TABLE {table} ADD COLUMN {name}"))?;
         }
@@ -141,13 +149,17 @@ fn bring_to(connection: &Connection, id: &str, columns: &[Column]) -> Result<(),
     Ok(())
 }
 
-/// Makes the view of the visible rows, where its name is free.
-fn show(connection: &Connection, id: &str, columns: &[Column]) -> Result<(), StoreError> {
+/// Creates the view of the visible rows, if its name is free.
+fn create_view(
+    connection: &Connection,
+    id: &str,
+    columns: &[FieldSchema],
+) -> Result<(), StoreError> {
     let Some(view) = view_of(connection, id)?.filter(|_| !columns.is_empty()) else {
         return Ok(());
     };
     let named =
-        |column: &Column| format!("{} AS {}", quoted(&sql_name(column)), quoted(&column.name));
+        |column: &FieldSchema| format!("{} AS {}", quoted(&sql_name(column)), quoted(&column.name));
     let names: Vec<String> = columns.iter().map(named).collect();
     connection.execute_batch(&format!(
         "DROP VIEW IF EXISTS {view};
@@ -158,14 +170,14 @@ fn show(connection: &Connection, id: &str, columns: &[Column]) -> Result<(), Sto
     Ok(())
 }
 
-/// Name of a table's view, quoted: the table's own, unless another table has it too or SQLite or we
-/// keep it.
+/// The quoted name of a table's view, which is the table's short name. `None` if another table has
+/// the same short name, or if SQLite or the store reserves it.
 fn view_of(connection: &Connection, id: &str) -> Result<Option<String>, StoreError> {
     let short = id.rsplit('.').next().unwrap_or(id);
-    let kept = ["__", "sqlite_"].iter().any(|prefix| short.to_lowercase().starts_with(prefix));
+    let reserved = ["__", "sqlite_"].iter().any(|prefix| short.to_lowercase().starts_with(prefix));
     let sql = "SELECT count(*) FROM __tables
                WHERE id <> ?1 AND substr(id, -length(?2)) = ?2 COLLATE NOCASE";
     let others: i64 =
         connection.query_row(sql, params![id, format!(".{short}")], |row| row.get(0))?;
-    Ok((!kept && others == 0).then(|| quoted(short)))
+    Ok((!reserved && others == 0).then(|| quoted(short)))
 }

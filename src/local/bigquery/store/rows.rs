@@ -1,4 +1,4 @@
-//! Rows: written by appends, listed for REST and for a person.
+//! Rows: inserting them, and listing the visible ones.
 
 use std::borrow::Cow;
 
@@ -6,17 +6,21 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, params, params_from_iter};
 use serde_json::Value;
 
-use super::super::Row;
-use super::super::columns::{Column, Kind, Mode};
-use super::super::decode::Cells;
-use super::{Store, StoreError, quoted};
+use super::database::{Store, quoted};
+use super::error::StoreError;
+use crate::local::bigquery::decode::Cells;
+use crate::local::bigquery::field_schema::{FieldMode, FieldSchema, FieldType};
+
+/// A row as a JSON object, columns in the table's order.
+pub type Row = serde_json::Map<String, Value>;
 
 impl Store {
-    /// Visible rows from the `start`th on, in the order they were written.
+    /// At most `limit` visible rows, in the order in which they were written. The first `start` rows
+    /// are skipped.
     pub fn list_rows(
         &self,
         id: &str,
-        columns: &[Column],
+        columns: &[FieldSchema],
         start: u64,
         limit: u64,
     ) -> Result<Vec<Cells>, StoreError> {
@@ -45,7 +49,7 @@ impl Store {
         Ok(count as u64)
     }
 
-    /// For `local rows`: finds the table by whatever part of its name was given.
+    /// The visible rows of a table, which may be named by its table, dataset and table, or full id.
     pub fn rows(&self, table: &str, limit: Option<usize>) -> Result<Vec<Row>, StoreError> {
         let ids = self.table_ids()?;
         let suffix = format!(".{table}");
@@ -66,8 +70,8 @@ impl Store {
         let columns = self.columns(id)?.unwrap_or_default();
         let rows = self.list_rows(id, &columns, 0, limit.map_or(u64::MAX, |limit| limit as u64))?;
         let named = |cells: Cells| {
-            let value = |(column, cell): (&Column, Option<Value>)| {
-                let absent = if column.mode == Mode::Repeated {
+            let value = |(column, cell): (&FieldSchema, Option<Value>)| {
+                let absent = if column.mode == FieldMode::Repeated {
                     Value::from([(); 0].as_slice())
                 } else {
                     Value::Null
@@ -80,19 +84,19 @@ impl Store {
     }
 }
 
-/// Inserts rows of one stream, beginning at its row `first`.
+/// Inserts rows of one stream.
 pub(super) fn insert(
     connection: &Connection,
     table: &str,
-    columns: &[Column],
-    to: Place<'_>,
+    columns: &[FieldSchema],
+    to: RowPlace<'_>,
     rows: &[Cells],
 ) -> Result<(), StoreError> {
     let names: String =
         columns.iter().map(|column| format!(", {}", quoted(&sql_name(column)))).collect();
-    let marks = vec!["?"; columns.len() + 3].join(", ");
+    let placeholders = vec!["?"; columns.len() + 3].join(", ");
     let sql = format!(
-        "INSERT INTO {} (__stream, __row, __visible{names}) VALUES ({marks})",
+        "INSERT INTO {} (__stream, __row, __visible{names}) VALUES ({placeholders})",
         quoted(table)
     );
     let mut statement = connection.prepare_cached(&sql)?;
@@ -108,32 +112,34 @@ pub(super) fn insert(
     Ok(())
 }
 
-/// Where rows go.
+/// The stream and offset at which rows are inserted.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place<'a> {
+pub(super) struct RowPlace<'a> {
     /// Id of the write stream.
     pub stream: &'a str,
+    /// Offset of the first row in the stream.
     pub first: u64,
     pub visible: bool,
 }
 
-/// One more than the last row ever written to the table.
-pub(super) fn next_row(connection: &Connection, table: &str) -> Result<u64, StoreError> {
+/// How many rows were ever inserted into the table, through all of its streams.
+pub(super) fn inserted_rows(connection: &Connection, table: &str) -> Result<u64, StoreError> {
     let sql = format!("SELECT ifnull(max(rowid), 0) FROM {}", quoted(table));
     Ok(connection.prepare_cached(&sql)?.query_row(params![], |row| row.get::<_, i64>(0))? as u64)
 }
 
-/// The column's name in SQLite. BigQuery's own may be one of ours; a quote it cannot have.
-pub(super) fn sql_name(column: &Column) -> Cow<'_, str> {
-    let ours = ["__stream", "__row", "__visible"];
-    if ours.iter().any(|name| column.name.eq_ignore_ascii_case(name)) {
+/// The column's name in SQLite. A BigQuery column that is named like one of the store's own columns
+/// gets a quote at its end, which no BigQuery column can have.
+pub(super) fn sql_name(column: &FieldSchema) -> Cow<'_, str> {
+    let reserved = ["__stream", "__row", "__visible"];
+    if reserved.iter().any(|name| column.name.eq_ignore_ascii_case(name)) {
         Cow::Owned(format!("{}'", column.name))
     } else {
         Cow::Borrowed(&column.name)
     }
 }
 
-fn stored<'a>(value: Option<&'a Value>, column: &Column) -> ToSqlOutput<'a> {
+fn stored<'a>(value: Option<&'a Value>, column: &FieldSchema) -> ToSqlOutput<'a> {
     let Some(value) = value else { return ToSqlOutput::from(rusqlite::types::Null) };
     if is_json(column) {
         return ToSqlOutput::from(value.to_string());
@@ -142,7 +148,7 @@ fn stored<'a>(value: Option<&'a Value>, column: &Column) -> ToSqlOutput<'a> {
         Value::Null => ToSqlOutput::from(rusqlite::types::Null),
         Value::Bool(value) => ToSqlOutput::from(*value),
         Value::Number(number) => match number.as_i64() {
-            Some(number) if column.kind != Kind::Float => ToSqlOutput::from(number),
+            Some(number) if column.kind != FieldType::Float => ToSqlOutput::from(number),
             _ => ToSqlOutput::from(number.as_f64().unwrap_or_default()),
         },
         Value::String(text) => ToSqlOutput::from(text.as_str()),
@@ -150,19 +156,21 @@ fn stored<'a>(value: Option<&'a Value>, column: &Column) -> ToSqlOutput<'a> {
     }
 }
 
-fn read(value: ValueRef<'_>, column: &Column) -> Result<Option<Value>, StoreError> {
+fn read(value: ValueRef<'_>, column: &FieldSchema) -> Result<Option<Value>, StoreError> {
     Ok(match value {
         ValueRef::Null => None,
-        ValueRef::Integer(number) if column.kind == Kind::Boolean => Some(Value::Bool(number != 0)),
+        ValueRef::Integer(number) if column.kind == FieldType::Boolean => {
+            Some(Value::Bool(number != 0))
+        }
         ValueRef::Integer(number) => Some(Value::from(number)),
         ValueRef::Real(number) => Some(Value::from(number)),
         ValueRef::Text(text) if is_json(column) => Some(serde_json::from_slice(text)?),
         ValueRef::Text(text) => Some(Value::from(String::from_utf8_lossy(text))),
-        // We write none.
+        // The store writes no blobs.
         ValueRef::Blob(_) => None,
     })
 }
 
-fn is_json(column: &Column) -> bool {
-    column.mode == Mode::Repeated || matches!(column.kind, Kind::Json | Kind::Record)
+fn is_json(column: &FieldSchema) -> bool {
+    column.mode == FieldMode::Repeated || matches!(column.kind, FieldType::Json | FieldType::Record)
 }

@@ -1,27 +1,30 @@
-//! Write streams: offsets, types and their visibility, flush, finalize, batch commit.
+//! Write streams: appends by offset, and when their rows become visible (by the stream's type,
+//! flush, batch commit).
 
 use gcp_bigquery_client::google::cloud::bigquery::storage::v1::storage_error::StorageErrorCode;
 use gcp_bigquery_client::google::cloud::bigquery::storage::v1::write_stream::Type;
 use rusqlite::{Connection, OptionalExtension, params};
 use tonic::Code;
 
-use super::super::columns::Column;
-use super::super::decode::Cells;
-use super::super::refusal::Refusal;
-use super::rows::{Place, insert, next_row};
-use super::{Store, quoted};
+use super::database::{Store, quoted};
+use super::rows::{RowPlace, insert, inserted_rows};
+use crate::local::bigquery::decode::Cells;
+use crate::local::bigquery::field_schema::FieldSchema;
+use crate::local::bigquery::refusal::Refusal;
 
-/// A stream as the store has it.
+/// A created write stream's record in the store.
 #[derive(Debug, Clone)]
-pub struct Stream {
+pub struct StoredStream {
+    /// The table's id.
     pub table: String,
     pub kind: Type,
     /// Microseconds since the epoch.
     pub created: i64,
     pub finalized: bool,
     pub committed: bool,
+    /// Number of rows in the stream.
     pub rows: u64,
-    /// How many rows are visible, of a BUFFERED stream.
+    /// Number of visible rows of a BUFFERED stream.
     pub flushed: u64,
 }
 
@@ -38,16 +41,16 @@ impl Store {
         Ok(())
     }
 
-    pub fn stream(&self, name: &str) -> Result<Stream, Refusal> {
+    pub fn stream(&self, name: &str) -> Result<StoredStream, Refusal> {
         load(&self.writer(), name)
     }
 
-    /// Appends rows to a created stream; with an offset, only exactly there. Answers with the
-    /// offset of the first.
+    /// Appends rows to a created stream and returns the offset of the first. A given `offset` has to
+    /// be the stream's end.
     pub fn append(
         &self,
         name: &str,
-        columns: &[Column],
+        columns: &[FieldSchema],
         offset: Option<i64>,
         rows: &[Cells],
     ) -> Result<u64, Refusal> {
@@ -59,60 +62,52 @@ impl Store {
                 .about(name)
                 .storage(StorageErrorCode::StreamFinalized));
         }
-        let at = stream.rows;
-        match offset.map(|offset| (offset, offset.cmp(&(at as i64)))) {
-            Some((received, std::cmp::Ordering::Less)) => {
-                let message = format!(
-                    "The offset is within stream, expected offset {at}, received {received}"
-                );
-                return Err(Refusal::new(Code::AlreadyExists, message)
-                    .about(name)
-                    .storage(StorageErrorCode::OffsetAlreadyExists));
-            }
-            Some((received, std::cmp::Ordering::Greater)) => {
-                let message = format!(
-                    "The offset is beyond stream, expected offset {at}, received {received}"
-                );
-                return Err(Refusal::new(Code::OutOfRange, message)
-                    .about(name)
-                    .storage(StorageErrorCode::OffsetOutOfRange));
-            }
-            Some((_, std::cmp::Ordering::Equal)) | None => {}
+        let end = stream.rows;
+        if let Some(received) = offset.filter(|offset| *offset != end as i64) {
+            let (place, code, detail) = if received < end as i64 {
+                ("within", Code::AlreadyExists, StorageErrorCode::OffsetAlreadyExists)
+            } else {
+                ("beyond", Code::OutOfRange, StorageErrorCode::OffsetOutOfRange)
+            };
+            let message =
+                format!("The offset is {place} stream, expected offset {end}, received {received}");
+            return Err(Refusal::new(code, message).about(name).storage(detail));
         }
         let visible = stream.kind == Type::Committed;
-        let to = Place { stream: id_of(name), first: at, visible };
+        let to = RowPlace { stream: id_of(name), first: end, visible };
         insert(&transaction, &stream.table, columns, to, rows)?;
         let sql = "UPDATE __streams SET rows = ?2 WHERE name = ?1";
-        transaction.prepare_cached(sql)?.execute(params![name, (at + rows.len() as u64) as i64])?;
+        transaction
+            .prepare_cached(sql)?
+            .execute(params![name, (end + rows.len() as u64) as i64])?;
         transaction.commit()?;
-        Ok(at)
+        Ok(end)
     }
 
-    /// Appends rows that are visible at once and know no offsets: the default stream's and legacy
-    /// streaming's. `path` names the table in an error.
+    /// Appends rows that are visible at once and have no offsets: those of the default stream and of
+    /// `insertAll`. `path` is the table's name in an error.
     pub fn append_default(
         &self,
         table: &str,
         path: &str,
-        columns: &[Column],
+        columns: &[FieldSchema],
         rows: &[Cells],
     ) -> Result<(), Refusal> {
         let mut connection = self.writer();
         let transaction = connection.transaction()?;
         let sql = "SELECT 1 FROM __tables WHERE id = ?1";
-        let there = transaction.prepare_cached(sql)?.exists([table])?;
-        if !there {
+        if !transaction.prepare_cached(sql)?.exists([table])? {
             return Err(no_table(path));
         }
-        let first = next_row(&transaction, table)?;
-        let to = Place { stream: "_default", first, visible: true };
+        let first = inserted_rows(&transaction, table)?;
+        let to = RowPlace { stream: "_default", first, visible: true };
         insert(&transaction, table, columns, to, rows)?;
         transaction.commit()?;
         Ok(())
     }
 
-    /// Makes rows up to and including `offset` visible; again is no change. Answers whether there
-    /// was one.
+    /// Makes the rows up to and including `offset` visible. Returns whether that changed anything; a
+    /// repeated flush does not.
     pub fn flush(&self, name: &str, offset: i64) -> Result<bool, Refusal> {
         let mut connection = self.writer();
         let transaction = connection.transaction()?;
@@ -147,7 +142,7 @@ impl Store {
         Ok(true)
     }
 
-    /// Takes no more rows; answers with how many there are.
+    /// Closes the stream to further rows and returns their number.
     pub fn finalize(&self, name: &str) -> Result<u64, Refusal> {
         let connection = self.writer();
         let stream = load(&connection, name)?;
@@ -155,8 +150,8 @@ impl Store {
         Ok(stream.rows)
     }
 
-    /// Makes the rows of finalized PENDING streams of `table` visible: all, or, where any stream is
-    /// refused, none. Answers with the refused.
+    /// Makes the rows of finalized PENDING streams of `table` visible. If any stream is refused,
+    /// nothing changes and the refusals are returned.
     pub fn batch_commit(&self, table: &str, names: &[String]) -> Result<Vec<Refusal>, Refusal> {
         let mut connection = self.writer();
         let transaction = connection.transaction()?;
@@ -187,7 +182,7 @@ impl Store {
     }
 }
 
-fn committable(stream: &Stream, table: &str, name: &str) -> Result<(), Refusal> {
+fn committable(stream: &StoredStream, table: &str, name: &str) -> Result<(), Refusal> {
     use StorageErrorCode as S;
     let (message, code) = if stream.table != table {
         ("The stream belongs to another table.", S::InvalidStreamState)
@@ -209,17 +204,17 @@ pub fn no_table(path: &str) -> Refusal {
         .storage(StorageErrorCode::TableNotFound)
 }
 
-/// What stands behind the last slash of a stream's name: unique, and what `__stream` holds.
+/// The last part of a stream's name. It is unique, and the column `__stream` holds it.
 fn id_of(name: &str) -> &str {
     name.rsplit('/').next().unwrap_or(name)
 }
 
-fn load(connection: &Connection, name: &str) -> Result<Stream, Refusal> {
+fn load(connection: &Connection, name: &str) -> Result<StoredStream, Refusal> {
     let sql = "SELECT table_id, type, created, finalized, committed, rows, flushed
                FROM __streams WHERE name = ?1";
     let mut statement = connection.prepare_cached(sql)?;
     let stream = statement.query_row([name], |row| {
-        Ok(Stream {
+        Ok(StoredStream {
             table: row.get(0)?,
             kind: Type::try_from(row.get::<_, i32>(1)?).unwrap_or(Type::Unspecified),
             created: row.get(2)?,

@@ -1,25 +1,25 @@
-//! Columns as BigQuery's REST describes them, and what it refuses of them.
+//! Schemas of columns in the form of BigQuery's REST API: parsing, and BigQuery's rules for them.
 
 use serde_json::Value;
 
-/// One column, or a field of a RECORD.
+/// The schema of one column, or of a field of a RECORD.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Column {
+pub struct FieldSchema {
     pub name: String,
-    pub kind: Kind,
-    pub mode: Mode,
-    pub fields: Vec<Column>,
+    pub kind: FieldType,
+    pub mode: FieldMode,
+    pub fields: Vec<FieldSchema>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
+pub enum FieldMode {
     Nullable,
     Required,
     Repeated,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum FieldType {
     String,
     Bytes,
     Integer,
@@ -48,13 +48,14 @@ const RESERVED: &[&str] = &[
     "_CHANGE_TIMESTAMP",
 ];
 
-/// RECORDs in RECORDs at most.
-const DEEPEST: usize = 15;
+/// How deep RECORDs can be nested.
+const MOST_LEVELS: usize = 15;
 
-/// SQLite's tables have 2,000 columns at most and three of them are ours; BigQuery's have 10,000.
-const MOST: usize = 1_990;
+/// The largest number of top-level columns. BigQuery allows 10,000, but a SQLite table 2,000, of
+/// which the store needs three.
+const MOST_COLUMNS: usize = 1_990;
 
-impl Kind {
+impl FieldType {
     fn parse(name: &str) -> Option<Self> {
         Some(match name.to_ascii_uppercase().as_str() {
             "STRING" => Self::String,
@@ -75,7 +76,7 @@ impl Kind {
         })
     }
 
-    /// As REST's schemas and BigQuery's messages say it.
+    /// The type's name in REST schemas and in BigQuery's messages.
     pub fn name(self) -> &'static str {
         match self {
             Self::String => "STRING",
@@ -96,7 +97,7 @@ impl Kind {
     }
 }
 
-impl Mode {
+impl FieldMode {
     fn parse(name: &str) -> Option<Self> {
         Some(match name.to_ascii_uppercase().as_str() {
             "NULLABLE" | "" => Self::Nullable,
@@ -115,45 +116,49 @@ impl Mode {
     }
 }
 
-/// The column of this name; names know no case.
-pub fn find<'a>(columns: &'a [Column], name: &str) -> Option<&'a Column> {
+/// The column of this name, ignoring case.
+pub fn find<'a>(columns: &'a [FieldSchema], name: &str) -> Option<&'a FieldSchema> {
     columns.iter().find(|column| column.name.eq_ignore_ascii_case(name))
 }
 
-/// Reads and checks `schema.fields`.
-pub fn parse(fields: &[Value]) -> Result<Vec<Column>, String> {
-    if fields.len() > MOST {
+/// Parses and checks `schema.fields` of a table's resource.
+pub fn parse(fields: &[Value]) -> Result<Vec<FieldSchema>, String> {
+    if fields.len() > MOST_COLUMNS {
         return Err(format!(
-            "The embedded BigQuery keeps {MOST} top-level columns at most, not {}.",
+            "The embedded BigQuery supports at most {MOST_COLUMNS} top-level columns, not {}.",
             fields.len()
         ));
     }
     parse_level(fields, 0)
 }
 
-fn parse_level(fields: &[Value], depth: usize) -> Result<Vec<Column>, String> {
-    if depth > DEEPEST && !fields.is_empty() {
-        return Err(format!("Schema is nested deeper than {DEEPEST} levels."));
+fn parse_level(fields: &[Value], depth: usize) -> Result<Vec<FieldSchema>, String> {
+    if depth > MOST_LEVELS && !fields.is_empty() {
+        return Err(format!("Schema is nested deeper than {MOST_LEVELS} levels."));
     }
-    let mut columns: Vec<Column> = Vec::with_capacity(fields.len());
+    let mut columns: Vec<FieldSchema> = Vec::with_capacity(fields.len());
     for field in fields {
         let name = field["name"].as_str().unwrap_or_default();
         check_name(name)?;
         if find(&columns, name).is_some() {
             return Err(format!("Duplicate field name {name} (names are case-insensitive)."));
         }
-        let kind = field["type"].as_str().and_then(Kind::parse).ok_or_else(|| {
+        let kind = field["type"].as_str().and_then(FieldType::parse).ok_or_else(|| {
             format!("Invalid value for type: {} is not a valid value (field {name})", field["type"])
         })?;
-        let mode = Mode::parse(field["mode"].as_str().unwrap_or_default()).ok_or_else(|| {
-            format!("Invalid value for mode: {} is not a valid value (field {name})", field["mode"])
-        })?;
+        let mode =
+            FieldMode::parse(field["mode"].as_str().unwrap_or_default()).ok_or_else(|| {
+                format!(
+                    "Invalid value for mode: {} is not a valid value (field {name})",
+                    field["mode"]
+                )
+            })?;
         let inner = field["fields"].as_array().map(Vec::as_slice).unwrap_or_default();
         match (kind, inner.is_empty()) {
-            (Kind::Record, true) => {
+            (FieldType::Record, true) => {
                 return Err(format!("Field {name} is type RECORD but has no schema"));
             }
-            (Kind::Record, false) | (_, true) => {}
+            (FieldType::Record, false) | (_, true) => {}
             (kind, false) => {
                 return Err(format!(
                     "Field {name} is type {} but has nested fields; only RECORD has them",
@@ -162,7 +167,7 @@ fn parse_level(fields: &[Value], depth: usize) -> Result<Vec<Column>, String> {
             }
         }
         let fields = parse_level(inner, depth + 1)?;
-        columns.push(Column { name: name.to_owned(), kind, mode, fields });
+        columns.push(FieldSchema { name: name.to_owned(), kind, mode, fields });
     }
     Ok(columns)
 }
@@ -188,9 +193,9 @@ fn check_name(name: &str) -> Result<(), String> {
     }
 }
 
-/// Why `after` is no evolution of `before` that BigQuery takes, if it is not. A RECORD that is new
-/// may have required fields; what is there already may not get any.
-pub fn refuse_change(before: &[Column], after: &[Column], path: &str) -> Option<String> {
+/// Why BigQuery refuses to change the schema `before` to `after`; `None` if it does not. A new RECORD
+/// may have required fields, but an existing table or RECORD cannot get new ones.
+pub fn change_refusal(before: &[FieldSchema], after: &[FieldSchema], path: &str) -> Option<String> {
     for old in before {
         let name = format!("{path}{}", old.name);
         let Some(new) = find(after, &old.name) else {
@@ -203,7 +208,7 @@ pub fn refuse_change(before: &[Column], after: &[Column], path: &str) -> Option<
                 new.kind.name()
             ));
         }
-        let relaxed = old.mode == Mode::Required && new.mode == Mode::Nullable;
+        let relaxed = old.mode == FieldMode::Required && new.mode == FieldMode::Nullable;
         if new.mode != old.mode && !relaxed {
             return Some(format!(
                 "Field {name} has changed mode from {} to {}",
@@ -211,16 +216,16 @@ pub fn refuse_change(before: &[Column], after: &[Column], path: &str) -> Option<
                 new.mode.name()
             ));
         }
-        if let Some(wrong) = refuse_change(&old.fields, &new.fields, &format!("{name}.")) {
+        if let Some(wrong) = change_refusal(&old.fields, &new.fields, &format!("{name}.")) {
             return Some(wrong);
         }
     }
     let mut added = after.iter().filter(|new| find(before, &new.name).is_none());
-    added.find(|new| new.mode == Mode::Required).map(|new| {
+    added.find(|new| new.mode == FieldMode::Required).map(|new| {
         format!("Cannot add required fields to an existing schema. (field: {path}{})", new.name)
     })
 }
 
 #[cfg(test)]
-#[path = "columns_tests.rs"]
+#[path = "field_schema_tests.rs"]
 mod tests;

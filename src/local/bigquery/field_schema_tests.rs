@@ -1,10 +1,10 @@
-//! What BigQuery refuses of a schema, and of a change to one.
+//! Which schemas and which schema changes BigQuery refuses.
 
 use serde_json::json;
 
 use super::*;
 
-fn parsed(fields: &Value) -> Result<Vec<Column>, String> {
+fn parsed(fields: &Value) -> Result<Vec<FieldSchema>, String> {
     parse(fields.as_array().expect("an array"))
 }
 
@@ -13,7 +13,7 @@ fn refused(fields: &Value) -> String {
 }
 
 #[test]
-fn types_have_two_names_and_modes_default_to_nullable() {
+fn types_have_two_names_and_the_default_mode_is_nullable() {
     let fields = json!([
         { "name": "a", "type": "INT64" },
         { "name": "b", "type": "integer", "mode": "REQUIRED" },
@@ -22,14 +22,14 @@ fn types_have_two_names_and_modes_default_to_nullable() {
         ]},
     ]);
     let columns = parsed(&fields).expect("parses");
-    assert_eq!((columns[0].kind, columns[0].mode), (Kind::Integer, Mode::Nullable));
-    assert_eq!((columns[1].kind, columns[1].mode), (Kind::Integer, Mode::Required));
-    assert_eq!((columns[2].kind, columns[2].mode), (Kind::Record, Mode::Repeated));
-    assert_eq!(columns[2].fields[0].kind, Kind::Boolean);
+    assert_eq!((columns[0].kind, columns[0].mode), (FieldType::Integer, FieldMode::Nullable));
+    assert_eq!((columns[1].kind, columns[1].mode), (FieldType::Integer, FieldMode::Required));
+    assert_eq!((columns[2].kind, columns[2].mode), (FieldType::Record, FieldMode::Repeated));
+    assert_eq!(columns[2].fields[0].kind, FieldType::Boolean);
 }
 
 #[test]
-fn names_that_bigquery_keeps_for_itself_are_refused_in_any_case() {
+fn reserved_names_are_refused_whatever_their_case() {
     for name in [
         "_PARTITIONTIME",
         "_partition",
@@ -43,12 +43,12 @@ fn names_that_bigquery_keeps_for_itself_are_refused_in_any_case() {
         let error = refused(&json!([{ "name": name, "type": "STRING" }]));
         assert!(error.contains("not allowed to start with"), "{name}: {error}");
     }
-    // A plain underscore is anybody's.
+    // Other names may begin with an underscore.
     parsed(&json!([{ "name": "_kafka_offset", "type": "INT64" }])).expect("parses");
 }
 
 #[test]
-fn names_are_letters_digits_underscores_at_most_300_and_unique_whatever_their_case() {
+fn names_are_up_to_300_letters_digits_and_underscores_and_unique_ignoring_case() {
     for name in ["", "1st", "with-hyphen", "with space", "straße", &"x".repeat(301)] {
         let error = refused(&json!([{ "name": name, "type": "STRING" }]));
         assert!(error.contains("Invalid field name"), "{name}: {error}");
@@ -60,7 +60,7 @@ fn names_are_letters_digits_underscores_at_most_300_and_unique_whatever_their_ca
 }
 
 #[test]
-fn records_nest_fifteen_deep_and_alone_have_fields() {
+fn records_nest_up_to_15_levels_and_only_records_have_fields() {
     let nested = |depth: usize| {
         (0..depth).fold(
             json!({ "name": "leaf", "type": "STRING" }),
@@ -77,7 +77,7 @@ fn records_nest_fifteen_deep_and_alone_have_fields() {
 }
 
 #[test]
-fn a_schema_grows_and_relaxes_and_nothing_else() {
+fn a_schema_can_only_get_columns_and_relax_modes() {
     let before = json!([
         { "name": "id", "type": "STRING", "mode": "REQUIRED" },
         { "name": "n", "type": "INT64" },
@@ -87,7 +87,7 @@ fn a_schema_grows_and_relaxes_and_nothing_else() {
         let mut after = before.as_array().expect("an array").clone();
         edit(&mut after);
         let (before, after) = (parsed(&before).expect("parses"), parse(&after).expect("parses"));
-        refuse_change(&before, &after, "")
+        change_refusal(&before, &after, "")
     };
     assert_eq!(change(&|_| ()), None);
     assert_eq!(change(&|fields| fields.push(json!({ "name": "new", "type": "JSON" }))), None);

@@ -1,4 +1,4 @@
-//! `tabledata.list`: the visible rows, a page at a time.
+//! `tabledata.list`: lists the visible rows in pages.
 
 use std::collections::HashMap;
 
@@ -6,40 +6,41 @@ use axum::Json;
 use axum::extract::{Path, Query, State};
 use serde_json::{Value, json};
 
-use super::answer::{Answer, No, blocking};
-use super::{InTable, Shared};
-use crate::local::bigquery::cell::shown;
-use crate::local::bigquery::columns::Column;
+use super::api::{ApiError, ApiResult, blocking};
+use super::paths::TablePath;
+use super::state::RestState;
+use crate::local::bigquery::cell::listed;
 use crate::local::bigquery::decode::Cells;
+use crate::local::bigquery::field_schema::FieldSchema;
 
-/// Rows of a page at most, and unless asked otherwise.
+/// The largest number of rows in a page, and the number if the request names none.
 const LARGEST_PAGE: u64 = 100_000;
-const USUAL_PAGE: u64 = 10_000;
+const DEFAULT_PAGE: u64 = 10_000;
 
-pub async fn list(
-    State(shared): State<Shared>,
-    Path(at): Path<InTable>,
+pub async fn list_rows(
+    State(state): State<RestState>,
+    Path(path): Path<TablePath>,
     Query(query): Query<HashMap<String, String>>,
-) -> Answer {
+) -> ApiResult {
     let number = |key: &str| match query.get(key).filter(|text| !text.is_empty()) {
         Some(text) => {
-            text.parse::<u64>().map(Some).map_err(|_| No::invalid(format!("Invalid {key}")))
+            text.parse::<u64>().map(Some).map_err(|_| ApiError::invalid(format!("Invalid {key}")))
         }
         None => Ok(None),
     };
     let start = number("pageToken")?.or(number("startIndex")?).unwrap_or(0);
-    let limit = number("maxResults")?.unwrap_or(USUAL_PAGE).min(LARGEST_PAGE);
+    let limit = number("maxResults")?.unwrap_or(DEFAULT_PAGE).min(LARGEST_PAGE);
     let is_true = |key: &str| query.get(key).is_some_and(|text| text.eq_ignore_ascii_case("true"));
     let int64 = is_true("formatOptions.useInt64Timestamp");
     let selected = query.get("selectedFields").cloned();
     blocking(move || {
-        let columns = shared.store.columns(&at.id())?.ok_or_else(|| at.missing())?;
+        let columns = state.store.columns(&path.id())?.ok_or_else(|| path.not_found())?;
         let columns = selection(&columns, selected.as_deref())?;
-        let rows = shared.store.list_rows(&at.id(), &columns, start, limit)?;
-        let total = shared.store.count_rows(&at.id())?;
+        let rows = state.store.list_rows(&path.id(), &columns, start, limit)?;
+        let total = state.store.count_rows(&path.id())?;
         let end = start.saturating_add(rows.len() as u64);
         let more = end < total && !rows.is_empty();
-        let rows: Vec<Value> = rows.iter().map(|row| shown_row(row, &columns, int64)).collect();
+        let rows: Vec<Value> = rows.iter().map(|row| listed_row(row, &columns, int64)).collect();
         let mut body = json!({
             "kind": "bigquery#tableDataList",
             "totalRows": total.to_string(),
@@ -53,21 +54,21 @@ pub async fn list(
     .await
 }
 
-/// The columns named, in the table's order; all where none are.
-fn selection(columns: &[Column], names: Option<&str>) -> Result<Vec<Column>, No> {
+/// The named columns in the table's order, or all columns if `names` is empty.
+fn selection(columns: &[FieldSchema], names: Option<&str>) -> Result<Vec<FieldSchema>, ApiError> {
     let Some(names) = names.filter(|names| !names.is_empty()) else { return Ok(columns.to_vec()) };
     let wanted: Vec<&str> = names.split(',').map(str::trim).collect();
-    let is = |column: &Column, name: &str| column.name.eq_ignore_ascii_case(name);
+    let is = |column: &FieldSchema, name: &str| column.name.eq_ignore_ascii_case(name);
     let is_unknown = |name: &&&str| !columns.iter().any(|column| is(column, name));
     if let Some(name) = wanted.iter().find(is_unknown) {
-        return Err(No::invalid(format!("No such field: {name}.")));
+        return Err(ApiError::invalid(format!("No such field: {name}.")));
     }
-    let chosen = |column: &&Column| wanted.iter().any(|name| is(column, name));
+    let chosen = |column: &&FieldSchema| wanted.iter().any(|name| is(column, name));
     Ok(columns.iter().filter(chosen).cloned().collect())
 }
 
-fn shown_row(row: &Cells, columns: &[Column], int64: bool) -> Value {
+fn listed_row(row: &Cells, columns: &[FieldSchema], int64: bool) -> Value {
     let cells = row.iter().zip(columns);
-    let cells = cells.map(|(cell, column)| json!({ "v": shown(cell.as_ref(), column, int64) }));
+    let cells = cells.map(|(cell, column)| json!({ "v": listed(cell.as_ref(), column, int64) }));
     json!({ "f": cells.collect::<Vec<_>>() })
 }

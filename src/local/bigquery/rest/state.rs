@@ -1,0 +1,12 @@
+//! What all REST handlers share.
+
+use std::sync::Arc;
+
+use super::insert_ids::InsertIds;
+use crate::local::bigquery::store::Store;
+
+#[derive(Clone)]
+pub struct RestState {
+    pub store: Arc<Store>,
+    pub insert_ids: Arc<InsertIds>,
+}

@@ -1,0 +1,82 @@
+//! The SQLite file: opening it and its connections.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::error::StoreError;
+use crate::local::bigquery::field_schema::FieldSchema;
+
+/// An open store, with one connection for changes and one for reading rows meanwhile.
+pub struct Store {
+    writer: Mutex<Connection>,
+    reader: Mutex<Connection>,
+    /// The parsed columns of tables, by table id.
+    columns: Mutex<HashMap<String, Arc<Vec<FieldSchema>>>>,
+}
+
+const TABLES: &str = "
+    CREATE TABLE IF NOT EXISTS __datasets (id TEXT PRIMARY KEY, resource TEXT NOT NULL);
+    CREATE TABLE IF NOT EXISTS __tables (id TEXT PRIMARY KEY, resource TEXT NOT NULL);
+    CREATE TABLE IF NOT EXISTS __streams (
+        name TEXT PRIMARY KEY, table_id TEXT NOT NULL, type INTEGER NOT NULL,
+        created INTEGER NOT NULL, finalized INTEGER NOT NULL DEFAULT 0,
+        rows INTEGER NOT NULL DEFAULT 0, flushed INTEGER NOT NULL DEFAULT 0,
+        committed INTEGER NOT NULL DEFAULT 0);
+";
+
+/// How long a statement waits for a lock, which another process such as a person's `sqlite3` may
+/// hold. Longer than any transaction of the store itself.
+const LOCK_WAIT: Duration = Duration::from_secs(10);
+
+impl Store {
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let flags = OpenFlags::default() | OpenFlags::SQLITE_OPEN_CREATE;
+        let writer = connect(path, flags)?;
+        // With a write-ahead log that is not synced at each transaction, a killed process loses
+        // nothing; only a power failure could lose transactions.
+        writer.pragma_update(None, "journal_mode", "WAL")?;
+        writer.pragma_update(None, "synchronous", "NORMAL")?;
+        writer.execute_batch(TABLES)?;
+        Ok(Self::new(writer, connect(path, OpenFlags::default())?))
+    }
+
+    /// Opens an existing store to read it.
+    pub fn open_existing(path: &Path) -> Result<Self, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        Ok(Self::new(connect(path, flags)?, connect(path, flags)?))
+    }
+
+    fn new(writer: Connection, reader: Connection) -> Self {
+        let (writer, reader) = (Mutex::new(writer), Mutex::new(reader));
+        Self { writer, reader, columns: Mutex::default() }
+    }
+
+    pub(super) fn writer(&self) -> MutexGuard<'_, Connection> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn reader(&self) -> MutexGuard<'_, Connection> {
+        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn cached_columns(&self) -> MutexGuard<'_, HashMap<String, Arc<Vec<FieldSchema>>>> {
+        self.columns.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
+    let failed = |source| StoreError::Open { path: path.display().to_string(), source };
+    let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+    connection.busy_timeout(LOCK_WAIT)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+/// An SQL identifier in quotes.
+pub(super) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
