@@ -3,8 +3,8 @@
 use tonic::Status;
 use tonic::metadata::{AsciiMetadataValue, MetadataMap};
 
-/// Returns the routing header, `parameter=resource` percent-encoded, and the authorization header if
-/// there is a token.
+/// Returns the routing header, `parameter=resource` percent-encoded, and the authorization header
+/// if there is a token.
 pub fn call_metadata(
     parameter: &str,
     resource: &str,

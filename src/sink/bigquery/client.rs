@@ -1,4 +1,5 @@
-//! The client of one BigQuery endpoint with one identity: tables, channels, and Storage Write calls.
+//! The client of one BigQuery endpoint with one identity: tables, channels, and Storage Write
+//! calls.
 
 mod calls;
 
@@ -24,7 +25,7 @@ const GOOGLE_STORAGE: &str = "https://bigquerystorage.googleapis.com";
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The client; clones share endpoint and identity.
+/// A client of BigQuery. Clones share its endpoint and identity.
 #[derive(Clone)]
 pub struct BigQuery {
     inner: Arc<Inner>,
@@ -36,14 +37,14 @@ struct Inner {
     rest: Rest,
     metrics: Metrics,
     clock: Clock,
-    /// Create a missing dataset. At Google a person does so, who chooses its location; any other
-    /// service is for tests and may start empty.
+    /// Whether to create a missing dataset. At Google a person creates it and chooses its location;
+    /// any other service is for tests and may start empty.
     makes_datasets: bool,
 }
 
 impl BigQuery {
-    /// Sets up a client for the endpoint in the settings. It reads the credentials file, but opens no
-    /// connection before it is used.
+    /// Sets up a client for the endpoint in the settings. It reads the credentials file, but opens
+    /// no connection before it is used.
     pub async fn connect(
         write: &WriteSettings,
         metrics: Metrics,
@@ -79,8 +80,9 @@ impl BigQuery {
         })
     }
 
-    /// Creates the table, or adds missing columns to it; without `manage` it changes nothing. Returns
-    /// the columns that may be written: those of `desired` that the table has.
+    /// Creates the table, or adds missing columns to it and makes REQUIRED columns nullable where
+    /// the contract allows NULL; without `manage` it changes nothing. Returns the columns that may
+    /// be written: those of `desired` that the table has.
     pub async fn prepare(
         &self,
         table: &TableId,

@@ -1,13 +1,13 @@
 //! A connection that combines small writes into large ones.
 //!
-//! HTTP/2 splits a request into frames of 16 KiB, unless the peer allows more, and `h2` flushes after
-//! every frame. A megabyte then takes 64 system calls, and the kernel's work for each of them is most
-//! of the cost of an append.
+//! HTTP/2 splits a request into frames of 16 KiB, unless the peer allows more, and `h2` flushes
+//! after every frame. A megabyte then takes 64 system calls, and the kernel's work for each of them
+//! is most of the cost of an append.
 //!
 //! Here a flush that follows a write does not write yet. It returns success and wakes the task, so
 //! that the connection is polled again at once. If that poll writes the next frame, the frame joins
-//! the buffer; otherwise it writes the buffer out. Flushed bytes never wait in the buffer while the task
-//! sleeps.
+//! the buffer; otherwise it writes the buffer out. Flushed bytes never wait in the buffer while the
+//! task sleeps.
 
 use std::io;
 use std::pin::Pin;
@@ -85,8 +85,9 @@ impl<C: Read + Write + Unpin> Read for Coalesced<C> {
         into: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.inner).poll_read(context, into);
-        // With nothing to read, bytes that were flushed have to go out before we wait for an answer.
-        // The read comes first, so that a failing write does not hide an answer that has arrived.
+        // With nothing to read, bytes that were flushed have to go out before we wait for an
+        // answer. The read comes first, so that a failing write does not hide an answer that has
+        // arrived.
         if read.is_pending()
             && !self.written_since_flush
             && let Poll::Ready(Err(error)) = self.write_out(context)
@@ -128,7 +129,8 @@ mod tests {
 
         #[test]
         fn all_bytes_arrive_in_order(
-            writes in prop::collection::vec((0..3 * FRAME, any::<bool>()), 0..20), capacity in 1..200_000usize,
+            writes in prop::collection::vec((0..3 * FRAME, any::<bool>()), 0..20),
+            capacity in 1..200_000usize,
         ) {
             run(async {
                 let (mut ours, mut theirs) = connected(capacity);

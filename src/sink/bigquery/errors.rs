@@ -78,8 +78,8 @@ impl CallError {
         Self { operation, on: on.to_owned(), cause }
     }
 
-    /// A response on the append connection carries this error. (A gRPC status, in contrast, ends the
-    /// connection.)
+    /// A response on the append connection carries this error. (A gRPC status, in contrast, ends
+    /// the connection.)
     pub fn in_band(operation: &'static str, on: &str, status: &rpc::Status) -> Self {
         let cause = CallErrorCause::Status {
             code: Code::from_i32(status.code),

@@ -1,5 +1,5 @@
-//! The few calls of BigQuery's REST API that we need. Resources are raw JSON, so that what we do not
-//! model survives when we write a resource back.
+//! The few calls of BigQuery's REST API that we need. Resources are raw JSON, so that what we do
+//! not model survives when we write a resource back.
 
 mod error;
 
@@ -14,8 +14,8 @@ use crate::config::TableId;
 use crate::error_chain::chain;
 use crate::retry::Backoff;
 
-/// A call that keeps failing is retried for this long. REST calls are made at the start only; the
-/// instance then stops with an error, and the orchestrator restarts it.
+/// How long transient errors of a call are retried. REST calls are made only while the instance
+/// starts; after this time it stops with the error, and the orchestrator restarts it.
 const RETRY_FOR: Duration = Duration::from_secs(300);
 
 /// How long one attempt may take.
@@ -28,6 +28,7 @@ pub struct Rest {
     identity: Identity,
 }
 
+/// One call to make. `operation` and `on` are for errors: `read table`, `project.dataset.table`.
 struct RestRequest<'a> {
     operation: &'static str,
     on: String,

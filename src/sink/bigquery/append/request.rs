@@ -47,9 +47,9 @@ fn put_field(tag: u8, bytes: &[u8], into: &mut impl BufMut) {
 }
 
 impl Append {
-    /// Returns the gRPC message in two parts: everything before the rows, and the rows in the memory
-    /// that they were encoded into. Nothing copies them until they are encrypted or written to the
-    /// socket.
+    /// Returns the gRPC message in two parts: everything before the rows, and the rows in the
+    /// memory that they were encoded into. Nothing copies them until they are encrypted or written
+    /// to the socket.
     pub fn parts(&self) -> [Bytes; 2] {
         let rows = self.rows.bytes();
         let schema = self.schema.as_ref().map_or(0, |schema| field_len(schema.len()));
@@ -79,7 +79,8 @@ impl Append {
     }
 }
 
-/// The encoded rows, shared by a request in flight and the writer, which may have to send them again.
+/// The encoded rows, shared by a request in flight and the writer, which may have to send them
+/// again.
 struct SharedRows(Arc<RowBuffer>);
 
 impl AsRef<[u8]> for SharedRows {

@@ -1,5 +1,5 @@
-//! `external_account`: the projected token of a Kubernetes service account is exchanged for a Google
-//! token.
+//! `external_account`: the projected token of a Kubernetes service account is exchanged for a
+//! Google token.
 
 use super::*;
 

@@ -34,8 +34,8 @@ pub struct TokenService {
 }
 
 impl TokenService {
-    /// Its tokens are `token-1`, `token-2` … by the number of the request, and valid for `expires_in`
-    /// seconds.
+    /// Its tokens are `token-1`, `token-2` … by the number of the request, and valid for
+    /// `expires_in` seconds.
     pub async fn start(expires_in: u64) -> Self {
         let shared = Arc::new(Mutex::new(Shared { expires_in, ..Shared::default() }));
         let router = axum::Router::new().fallback(respond).with_state(shared.clone());

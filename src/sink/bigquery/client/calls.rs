@@ -77,8 +77,8 @@ impl BigQuery {
         timed(operation, stream, client.finalize_write_stream(request)).await.map(drop)
     }
 
-    /// Adds the metadata to a message. `routing` is the message's field that names the resource, and
-    /// the resource.
+    /// Adds the metadata to a message. `routing` is the message's field that names the resource,
+    /// and the resource.
     async fn request<T>(
         &self,
         operation: &'static str,
