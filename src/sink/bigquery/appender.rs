@@ -26,6 +26,7 @@ use super::client::BigQuery;
 use super::errors::{CallError, Verdict};
 use super::stream::StreamName;
 use crate::config::TableId;
+use crate::error_chain::chain;
 use crate::record::{Position, Reason};
 use crate::retry::Backoff;
 use crate::row::RowBuffer;
@@ -248,7 +249,7 @@ impl Appender {
                 if self.fresh_in_a_row > FRESH_STREAMS {
                     return Err(error.stop("fresh write streams fail one after the other"));
                 }
-                tracing::warn!(error = %error, "continuing with a fresh write stream");
+                tracing::warn!(error = %chain(&error), "continuing with a fresh write stream");
                 self.fresh_stream();
                 Ok(Appended::Nothing)
             }
@@ -265,7 +266,7 @@ impl Appender {
         let pause = if slowly { self.slow_backoff.pause() } else { self.backoff.pause() };
         let pause_ms = pause.as_millis() as u64;
         let unanswered = self.unsettled.in_air();
-        tracing::warn!(error = %error, pause_ms, unanswered, "retrying appends");
+        tracing::warn!(error = %chain(error), pause_ms, unanswered, "retrying appends");
         self.disconnect();
         self.resume_at = Some(Instant::now() + pause);
         Appended::Retrying

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::Task;
 use super::finished::Finished;
+use crate::error_chain::chain;
 use crate::record::{DeadLetter, Event, Position, Reason, Rejection};
 use crate::retry::Backoff;
 use crate::sink::bigquery::errors::Verdict;
@@ -62,7 +63,7 @@ impl Task {
                 let Err(error) = bigquery.flush(&channel, &place).await else { break };
                 match error.verdict() {
                     Verdict::Retry | Verdict::RetrySlowly => {
-                        tracing::warn!(error = %error, "retrying a flush");
+                        tracing::warn!(error = %chain(&error), "retrying a flush");
                         reports.send(lane, Report::Waiting);
                         tokio::time::sleep(backoff.pause()).await;
                     }
@@ -93,7 +94,7 @@ impl Task {
         let (bigquery, channel) = (self.target.bigquery.clone(), self.channel.clone());
         self.background.spawn(async move {
             if let Err(error) = bigquery.finalize(&channel, &place.stream.0).await {
-                tracing::debug!(error = %error, "a used-up write stream was not finalized");
+                tracing::debug!(error = %chain(&error), "a used-up write stream was not finalized");
             }
             Ok(Finished::Finalize)
         });
