@@ -24,8 +24,8 @@ use resolve::Tree;
 const TIERS: &[Tier] = &[
     (&["main"], "the process: runtime, exit code"),
     (&["cli"], "arguments; one thin file per subcommand"),
-    (&["local"], "embedded broker and embedded BigQuery, started by commands only"),
     (&["app"], "puts settings, contract, table, plan, source and sink together once"),
+    (&["local"], "embedded broker and embedded BigQuery: only cli and app start them"),
     (&["serve"], "HTTP over what runs: probes and metrics"),
     (&["pipeline"], "joins source, transcode and sink, so it stands above the three"),
     (&["sink"], "writes batches; may re-read rejected records from the source"),
