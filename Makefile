@@ -1,15 +1,15 @@
-# What a person or a build server calls. `make help` lists it.
+# The commands for people and build servers; `make help` lists them.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 
 CARGO ?= cargo
-# What tests/setup/install.sh puts there is found by the steps behind it.
+# Where tests/setup/install.sh installs tools, for the later steps.
 export PATH := $(HOME)/.cargo/bin:/usr/local/go/bin:$(PATH)
 # One target folder for every step and every fetched peer.
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
-# The crate is built once or twice here, so nothing reads what an incremental build would keep.
+# Each step builds the crate once or twice, so the files of incremental builds would never be used.
 export CARGO_INCREMENTAL ?= 0
 export CARGO_TERM_COLOR ?= auto
 
@@ -24,27 +24,27 @@ help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
 .PHONY: test
-test: setup fmt lint doc fast instructions live manifests delivery ## What is missing is installed (Debian), then every check and test but `make nix`
+test: setup fmt lint doc fast instructions live manifests delivery ## Install what is missing (Debian), then run every check and test except `make nix`
 
 .PHONY: setup
-setup: ## Install what the tests need and this machine lacks (Debian), or say what it is
+setup: ## Install what the tests need and this machine lacks (Debian), or list it
 	@tests/setup/install.sh
 
 .PHONY: fmt
-fmt: ## Formatting, checked
+fmt: ## Check the formatting
 	$(CARGO) fmt --check
 
 .PHONY: lint
-lint: ## clippy over every target, warnings are errors
+lint: ## Run clippy on every target; warnings are errors
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	$(CARGO) clippy --locked --test live -- -D warnings
 
 .PHONY: doc
-doc: ## rustdoc, warnings are errors
+doc: ## Run rustdoc; warnings are errors
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
 
 .PHONY: fast
-fast: ## cargo test: needs Rust, a C compiler, make and perl
+fast: ## Run cargo test: needs Rust, a C compiler, make and perl
 	$(CARGO) test --locked
 
 .PHONY: live
@@ -56,32 +56,32 @@ live: librdkafka peers ## Real peers: Apache Kafka, two BigQueries, faults, Goog
 librdkafka:
 	@tests/setup/install.sh librdkafka
 
-# Minutes of both cores, once: not while tests wait for each other.
+# Takes minutes the first time, so it is done before the tests, which have deadlines.
 .PHONY: peers
 peers:
 	@tests/support/emulator/install.sh $(CARGO_TARGET_DIR)/tools >/dev/null
 
 .PHONY: manifests
-manifests: ## Clusters' data, kustomize/ in step, every overlay built and validated (CRD_SCHEMAS: folder of CRD schemas)
+manifests: ## Check the clusters' data, that kustomize/ is up to date and that every overlay is valid (CRD_SCHEMAS: folder of CRD schemas)
 	@tests/setup/install.sh nix
 	@tests/flake/manifests.sh
 
 .PHONY: delivery
-delivery: ## Deployments: the tool that edits the clusters' data, the Jenkinsfiles run and linted
+delivery: ## Test the deployment tools; run and lint the Jenkinsfiles
 	@tests/setup/install.sh delivery
 	$(CARGO) build --locked
 	cd tests/delivery && python3 -B -m unittest
 	@tests/delivery/lint.sh
 
 .PHONY: deploy-demo
-deploy-demo: ## From a commit to a container that runs by digest: the jobs, two local registries, a bare git remote
+deploy-demo: ## Run the whole chain on this machine, from a commit to a container that runs by digest
 	@tests/setup/install.sh delivery
 	@tests/setup/install.sh image
 	$(CARGO) build --locked
 	@tests/flake/nix.sh demo
 
 .PHONY: nix
-nix: ## The flake without internet: every check, the image, the image at work in podman (NIXPKGS=locked: with internet)
+nix: ## Check the flake, test the image and run it in podman, without internet (NIXPKGS=locked: with internet)
 	@tests/setup/install.sh image
 	@tests/flake/nix.sh
 
@@ -101,12 +101,12 @@ bench-curves: setup librdkafka bench-setup ## Cost curves, and memory with a sta
 	$$(tests/bench/python/venv.sh $(CARGO_TARGET_DIR)) tests/bench/python/plot.py $(CARGO_TARGET_DIR)/bench docs/performance
 
 .PHONY: instructions
-instructions: setup ## Instructions of the hot path under valgrind; beyond a limit it fails
+instructions: setup ## Count the hot path's instructions under valgrind; fails beyond a limit
 	runner=$$(tests/bench/runner.sh $(CARGO_TARGET_DIR)) && \
 	  GUNGRAUN_RUNNER=$$runner $(CARGO) bench --locked --bench instructions
 
 .PHONY: fuzz
-fuzz: ## The transcoder against its plain twin, by coverage, for FUZZ_SECONDS (600); the corpus is kept
+fuzz: ## Fuzz the transcoder against its reference implementation for FUZZ_SECONDS (600); keeps the corpus
 	tests/fuzz/run.sh $(CARGO_TARGET_DIR)
 
 .PHONY: bench-setup
@@ -114,9 +114,9 @@ bench-setup:
 	@tests/bench/setup.sh
 
 .PHONY: model
-model: ## The exactly-once protocol under many faults at once: minutes and gigabytes
+model: ## Check the model of the exactly-once protocol with many faults at once: takes minutes and gigabytes
 	$(CARGO) test --locked --test model -- --ignored --nocapture
 
 .PHONY: audit
-audit: ## cargo-deny: licences, bans, sources; advisories where they can be reached
+audit: ## Run cargo-deny: licences, bans, sources, and advisories if their database can be reached
 	@tests/setup/audit.sh

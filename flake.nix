@@ -9,7 +9,7 @@
     { self, nixpkgs }:
     let
       inherit (nixpkgs) lib;
-      # By builtins, so that `nix eval .#lib.drift` fetches no nixpkgs.
+      # Uses builtins only, so that `nix eval .#lib.drift` does not fetch nixpkgs.
       each =
         f:
         builtins.listToAttrs (
@@ -26,7 +26,7 @@
 
       manifests = import ./nix/manifests { root = ./.; };
 
-      # The image with other contracts than this repository's.
+      # The image with contracts from elsewhere.
       imageWith =
         pkgs: packages:
         { contracts }:
@@ -66,7 +66,7 @@
 
       checks = each (
         pkgs: packages:
-        # callPackage would add `override`, which is no check.
+        # callPackage would add `override`, which is not a check.
         pkgs.callPackages ./nix/checks.nix {
           inherit (packages)
             librdkafka

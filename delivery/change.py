@@ -1,16 +1,17 @@
-"""One change of the clusters' data as one commit: edited, judged, rendered."""
+"""Makes one commit of a change to the clusters' data: edits it, renders kustomize/ and validates it."""
 
 import manifests
 from data import Clusters
 
 
 def commit(repository, onto, change, program, note):
-    """A commit on `onto`, or nothing where nothing changes. Until it is whole nobody sees it."""
+    """The commit, on top of `onto`; None if nothing changes. It is made in a temporary working tree,
+    so an incomplete change is never visible."""
     with repository.scratch(onto) as scratch:
         manifests.refuse_drift(scratch.root)
         done = change(Clusters(scratch.root))
         manifests.render(scratch.root)
-        for cluster, instance in done.judged:
-            manifests.judge(scratch.root, cluster, instance, program)
+        for cluster, instance in done.to_validate:
+            manifests.validate(scratch.root, cluster, instance, program)
         message = "\n\n".join(filter(None, [done.summary, note]))
         return scratch.commit(message, ["nix/clusters", "kustomize"])

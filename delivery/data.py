@@ -1,6 +1,6 @@
-"""The data under nix/clusters, edited. What the data may be is for the flake to judge: it evaluates
-every edit before anybody sees it. Here is refused only what evaluation could not know any more,
-such as an addition that would overwrite an instance."""
+"""Edits the data under nix/clusters. The flake validates the result of every edit before it is
+committed. Refused here is only what the result does not show, such as adding an instance that
+exists already."""
 
 import json
 import re
@@ -13,10 +13,11 @@ NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 @dataclass
 class Edit:
-    """What was done, in a line, and the instances whose .env the program has to judge."""
+    """What was done (the commit's message), and the instances whose .env the program has to validate,
+    as (cluster, instance)."""
 
     summary: str
-    judged: list = field(default_factory=list)
+    to_validate: list = field(default_factory=list)
 
 
 class Clusters:
@@ -40,14 +41,14 @@ class Clusters:
             release["pins"] = {}
         self._write_release(cluster, release)
         kept = ", ".join(sorted(release["pins"]))
-        return Edit(f"{cluster}: image {digest}" + (f"\n\nPinned apart, unchanged: {kept}" if kept else ""))
+        return Edit(f"{cluster}: image {digest}" + (f"\n\nPinned, unchanged: {kept}" if kept else ""))
 
     def unpin(self, cluster, instance):
         release = self._release(cluster)
         self._present(cluster, instance)
         release["pins"].pop(instance, None)
         self._write_release(cluster, release)
-        return Edit(f"{cluster}/{instance}: the cluster's image again")
+        return Edit(f"{cluster}/{instance}: back to the cluster's image")
 
     def running(self, cluster):
         """Instance -> digest."""
@@ -59,7 +60,7 @@ class Clusters:
     def add(self, cluster, instance, text, replace=False):
         file = self._file(cluster, instance)
         if file.exists() and not replace:
-            raise Refusal(f"duplicate instance: {cluster} has `{instance}` already; to change it say --replace.")
+            raise Refusal(f"duplicate instance: {cluster} has `{instance}` already; to change it use --replace (REPLACE_INSTANCE).")
         if replace and not file.exists():
             raise Refusal(f"{cluster} has no instance `{instance}` to replace: it has {', '.join(self._names(cluster))}.")
         file.parent.mkdir(exist_ok=True)
@@ -75,9 +76,9 @@ class Clusters:
         return Edit(f"{cluster}/{instance}: removed")
 
     def begin_move(self, instance, source, target):
-        """Both clusters run it, in one group: partitions are shared, each owned by one."""
+        """Both clusters run the instance in the same consumer group, so they share the partitions."""
         if source.split("-")[-1] != target.split("-")[-1]:
-            raise Refusal(f"{source} and {target} write to different environments: that is no move; add and remove it.")
+            raise Refusal(f"{source} and {target} write to different environments: to move it, add it on {target} and remove it on {source}.")
         text = self._present(source, instance).read_text()
         digest = self.running(source)[instance]
         self.add(target, instance, text)
@@ -132,7 +133,7 @@ class Clusters:
 
     def _file(self, cluster, instance):
         if not NAME.fullmatch(instance):
-            raise Refusal(f"`{instance}` is no instance's name: lower case, words joined by hyphens; delivery-events is the domain DELIVERY_EVENTS.")
+            raise Refusal(f"`{instance}` is not a valid instance name: use lower case with hyphens between words; delivery-events is the domain DELIVERY_EVENTS.")
         return self._cluster(cluster) / "instances" / f"{instance}.env"
 
     def _present(self, cluster, instance):

@@ -1,4 +1,5 @@
-"""The flake's own judgement and rendering, by builtins alone: nix-instantiate, no nixpkgs, no network."""
+"""Validates and renders the clusters' data with the flake's own code, which uses Nix builtins only:
+nix-instantiate evaluates it without nixpkgs and without network."""
 
 import json
 import os
@@ -16,25 +17,25 @@ def evaluate(root, attribute):
         ["nix-instantiate", "--eval", "--strict", "--json", "-E", expression, "--argstr", "root", str(root)],
         capture_output=True,
         text=True,
-        # Nothing is built, so neither a daemon nor a cache is asked.
+        # Nothing is built, so neither the daemon nor a cache is needed.
         env={**os.environ, "NIX_REMOTE": "dummy://", "NIX_CONFIG": "substituters ="},
     )
     if done.returncode != 0:
-        raise Refusal(sentences(done.stderr))
+        raise Refusal(mistakes_in(done.stderr))
     return json.loads(done.stdout)
 
 
-def sentences(stderr):
-    """The flake's sentences without Nix's frames; all of it where there are none."""
+def mistakes_in(stderr):
+    """The mistakes that the flake reports, without Nix's stack trace; any other error as it is."""
     mistakes = re.search(r"nix/clusters has \d+ mistake\(s\):\n(?:\s+- .*\n?)+", stderr)
     return mistakes[0].rstrip() if mistakes else stderr.strip()
 
 
 def refuse_drift(root):
-    """On a tree that is behind, a deployment would carry somebody else's change along."""
+    """Refuses a commit whose kustomize/ is out of date: rendering it would include other changes."""
     drift = evaluate(root, "drift")
     if drift:
-        raise Refusal("the branch is not in step; render and commit that first:\n  " + "\n  ".join(drift))
+        raise Refusal("kustomize/ is out of date on the branch; render and commit it first:\n  " + "\n  ".join(drift))
 
 
 def render(root):
@@ -47,10 +48,11 @@ def render(root):
         file.write_text(text)
 
 
-def judge(root, cluster, instance, program):
-    """The program's own reading of an instance's .env, in the environment of its cluster's pods."""
+def validate(root, cluster, instance, program):
+    """Runs `generic-consumer config` on an instance's .env, with the environment variables that its
+    cluster's pods have."""
     if not program:
-        raise Refusal("an instance's .env is judged by the program: say where it is, with --program or GENERIC_CONSUMER.")
+        raise Refusal("the program has to validate the instance's .env: set --program or GENERIC_CONSUMER to its path.")
     data = evaluate(root, f"clusters.{cluster}")
     described = data["instances"][instance]
     variables = {**data["env"], **{name: "a-secret" for name in data["secretEnv"]}}

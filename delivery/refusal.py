@@ -1,4 +1,4 @@
-"""What stops a step of the delivery: a sentence with what to do about it."""
+"""The error that stops a delivery step: a sentence that says what is wrong and what to do."""
 
 
 class Refusal(Exception):

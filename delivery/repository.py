@@ -1,4 +1,4 @@
-"""git: commits made beside the working tree, and pushed however many others push meanwhile."""
+"""git: makes commits in a temporary working tree and pushes them, even while others push."""
 
 import contextlib
 import pathlib
@@ -11,7 +11,8 @@ import time
 
 from refusal import Refusal
 
-# Each refused push means that somebody else's came through; more than this many in a row is no race.
+# Each rejected push means that somebody else's push came first. More than this many in a row must have
+# another cause.
 ATTEMPTS = 30
 
 
@@ -23,13 +24,13 @@ def git(folder, *arguments, check=True):
 
 
 class Scratch:
-    """A working tree of its own."""
+    """A temporary working tree."""
 
     def __init__(self, root):
         self.root = root
 
     def commit(self, message, paths):
-        """The new commit, or nothing where nothing changed."""
+        """The new commit; None if nothing changed."""
         git(self.root, "add", "--all", "--", *paths)
         if git(self.root, "diff", "--cached", "--quiet", check=False).returncode == 0:
             return None
@@ -43,8 +44,8 @@ class Repository:
 
     @contextlib.contextmanager
     def scratch(self, onto):
-        """`onto`, checked out elsewhere. Whoever is killed in here leaves a folder under TMPDIR and
-        nothing else; the next run forgets it."""
+        """A temporary working tree with `onto` checked out. If the process is killed, a folder under
+        TMPDIR is left; the next run removes git's record of it."""
         git(self.root, "worktree", "prune")
         folder = pathlib.Path(tempfile.mkdtemp(prefix="gitops.")).resolve()
         try:
@@ -65,9 +66,9 @@ class Repository:
         git(self.root, "branch", "--", name, commit)
 
     def push(self, remote, branch, make):
-        """Makes a commit on the branch's newest state and pushes it. Who is overtaken makes it anew
-        on what the other left, so that what is rendered follows from both changes; answers with the
-        commit, if there was anything to commit, and with what it stands on."""
+        """Makes a commit on the branch's newest state and pushes it. If another push comes first, the
+        commit is made again on top of that one, so that kustomize/ is rendered from both changes.
+        Returns the commit (None if nothing changed) and the commit that it is based on."""
         for attempt in range(ATTEMPTS):
             onto = self.fetch(remote, branch)
             made = make(onto)
@@ -77,8 +78,8 @@ class Repository:
             if pushed.returncode == 0:
                 return made, onto
             if self.fetch(remote, branch) == onto:
-                raise Refusal(f"the push to {remote} {branch} was refused: {pushed.stderr.strip()}")
-            print(f"{branch} has moved on meanwhile: once more (attempt {attempt + 1})", file=sys.stderr)
-            # Two that were refused together do not come back together.
+                raise Refusal(f"the push to {remote} {branch} was rejected: {pushed.stderr.strip()}")
+            print(f"another push to {branch} came first: trying again (attempt {attempt + 1} failed)", file=sys.stderr)
+            # Two that were rejected at the same time should not try again at the same time.
             time.sleep(random.uniform(0, 1))
-        raise Refusal(f"{branch} moved on {ATTEMPTS} times before the push: try again when it is quieter.")
+        raise Refusal(f"other pushes to {branch} came first {ATTEMPTS} times: try again when there are fewer.")

@@ -1,5 +1,5 @@
-# What `nix flake check` builds: the program and its tests, the image and what it may hold, the
-# overlays and whether they are in step, every instance's configuration, formatting.
+# The checks of `nix flake check`: the program and its tests, the image and its content, whether
+# kustomize/ is up to date, every instance's configuration, formatting.
 {
   lib,
   runCommand,
@@ -9,7 +9,8 @@
   nixfmt,
   rustfmt,
   librdkafka,
-  # Without `local`, as the image has it; `default` has its tests.
+  # `consumer` is built without the feature `local`, as for the image; building `default` runs the
+  # tests.
   consumer,
   default,
   image,
@@ -21,7 +22,8 @@
 let
   program = lib.getExe consumer;
 
-  # The program's own reading of each instance's `.env`, in the environment of its cluster's pods.
+  # Runs `generic-consumer config` on an instance's `.env`, with the environment variables that its
+  # cluster's pods have.
   instance =
     cluster: i:
     let
@@ -31,12 +33,12 @@ let
       );
     in
     ''
-      if ! env -i ${given} ${program} config ${i.domain} --env-file ${source + "/${i.file}"} > answer 2>&1; then
-        cat answer
+      if ! env -i ${given} ${program} config ${i.domain} --env-file ${source + "/${i.file}"} > output 2>&1; then
+        cat output
         echo "${i.file}: the program refuses this configuration; correct the keys that it names above"
         failed=1
       fi
-      cat answer >> $out
+      cat output >> $out
     '';
 in
 {
@@ -45,12 +47,12 @@ in
   tests = default;
   overlays = rendered;
 
-  # Evaluation says it: nothing is built from a tree that is behind.
-  in-step =
+  # Fails at evaluation if kustomize/ is out of date, so that nothing is built from it.
+  up-to-date =
     assert
       manifests.drift == [ ]
-      || throw "kustomize/ is not in step with nix/clusters:\n  ${builtins.concatStringsSep "\n  " manifests.drift}";
-    runCommand "in-step" { nativeBuildInputs = [ kustomize ]; } ''
+      || throw "kustomize/ is out of date:\n  ${builtins.concatStringsSep "\n  " manifests.drift}";
+    runCommand "up-to-date" { nativeBuildInputs = [ kustomize ]; } ''
       for overlay in ${source}/kustomize/overlays/* ${source}/kustomize/argocd; do
         kustomize build $overlay > committed.yaml
         diff -u ${rendered}/rendered/$(basename $overlay).yaml committed.yaml
@@ -71,7 +73,8 @@ in
     test $failed = 0
   '';
 
-  # The library that the program runs with is the pinned one, with all that clusters may ask of it.
+  # The program is linked with the pinned librdkafka, which has every feature that a cluster may
+  # configure.
   librdkafka = runCommand "librdkafka-version" { } ''
     ${program} --version | tee $out
     grep -F 'librdkafka ${librdkafka.version} ' $out > /dev/null
@@ -80,15 +83,15 @@ in
     done
   '';
 
-  # The image's program has no embedded peers.
+  # The image's program has no embedded broker and no embedded BigQuery.
   lean = runCommand "lean" { } ''
-    if ${program} local bigquery --rest 127.0.0.1:0 --grpc 127.0.0.1:0 --store x > answer 2>&1; then
+    if ${program} local bigquery --rest 127.0.0.1:0 --grpc 127.0.0.1:0 --store x > output 2>&1; then
       echo "the image's program serves an embedded BigQuery"; exit 1
     fi
-    grep -F 'no embedded BigQuery' answer > $out
+    grep -F 'no embedded BigQuery' output > $out
   '';
 
-  # By name: a compiler, a shell or a package manager that the program refers to is a mistake.
+  # The image contains no compiler, shell or package manager, judged by the names of its store paths.
   closure =
     runCommand "closure"
       {
@@ -102,9 +105,9 @@ in
       ''
         sed 's|^/nix/store/[^-]*-||' $info/store-paths | sort > $out
         cat $out
-        # gcc-14.3.0 is the compiler; gcc-14.3.0-libgcc is what every program needs of it.
+        # gcc-14.3.0 is the compiler; gcc-14.3.0-libgcc is a library that every program needs.
         if grep -E '^(gcc-[0-9.]+$|(gcc-wrapper|clang|rustc|cargo|binutils|bash|dash|busybox|coreutils|perl|python3?|nix)-)' $out; then
-          echo "the image would hold what is listed above"; exit 1
+          echo "the image would contain the store paths listed above"; exit 1
         fi
       '';
 
@@ -119,7 +122,7 @@ in
       ''
         find ${source}/flake.nix ${source}/nix ${source}/tests/offline-nixpkgs -name '*.nix' -print0 | xargs -0 nixfmt --check
         cd ${source}
-        # Each is a crate of its own, whose modules it follows.
+        # Each file is the root of a crate; rustfmt follows its modules.
         shopt -s nullglob
         rustfmt --check --edition 2024 src/lib.rs src/main.rs tests/*/{main,bench}.rs
         touch $out

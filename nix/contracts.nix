@@ -1,4 +1,4 @@
-# The contracts as the image holds them: documents, without the samples beside them.
+# The contracts as they are in the image: the documents without their samples.
 {
   lib,
   runCommand,
@@ -27,7 +27,7 @@ let
         documents (dir + "/${name}") "${prefix}${name}/"
     ) (attrNames (readDir dir));
 
-  # One text for one set of documents, whatever samples change beside them.
+  # The documents with their hashes. Samples are left out: changing one does not change the image.
   listing = lib.concatStrings (
     map (path: "${hashFile "sha256" (contracts + "/${path}")}  ${path}\n") (documents contracts "")
   );
@@ -39,11 +39,11 @@ runCommand "contracts"
       src = contracts;
       filter = path: type: !(type == "directory" && samples (baseNameOf path));
     };
-    # Twelve digits: the image's label and a part of its tag.
+    # The first twelve digits: a label of the image and a part of its tag.
     passthru.revision = substring 0 12 (hashString "sha256" listing);
   }
   ''
     cp -r --no-preserve=mode "$src" "$out"
-    # Folders that held samples only.
+    # Delete the folders that contained only samples.
     find "$out" -mindepth 1 -type d -empty -delete
   ''

@@ -1,6 +1,7 @@
-# The OCI image as an archive of an OCI layout, the same bytes from the same inputs: a layer for each
-# store path, one for the contracts, no shell, no package manager, not root. No git revision is in
-# it, so that its digest is a function of its content; the revision goes into the tag at the push.
+# The OCI image, as a tar archive of an OCI layout. It has one layer for each store path and one for
+# the contracts; it has no shell and no package manager, and does not run as root. The same inputs
+# give the same bytes: the git revision is in the tag that the image is pushed under, not in the
+# image.
 {
   lib,
   dockerTools,
@@ -14,7 +15,7 @@ let
   name = package.pname;
   epoch = "1970-01-01T00:00:01Z";
 
-  # Under /app by links, from a layer of its own.
+  # A layer with the configuration, linked into /app.
   config = runCommand "config" { } ''
     mkdir -p "$out/app/config"
     cp ${../config/environments.toml} "$out/app/config/environments.toml"
@@ -26,14 +27,14 @@ let
     created = epoch;
     mtime = epoch;
     contents = [ config ];
-    # The last layer: the contracts as files, and what never changes. A contract changes this layer
-    # and no other.
+    # The last layer: the contracts, and small files that never change. Changing a contract changes
+    # only this layer.
     extraCommands = ''
       mkdir -p app etc
       cp -r --no-preserve=mode ${contracts} app/contracts
       echo '${name}:x:65532:65532::/app:/sbin/nologin' > etc/passwd
       echo '${name}:x:65532:' > etc/group
-      # Without it glibc may ask DNS before the hosts file, where the brokers' names are.
+      # Without this file glibc may ask DNS before the hosts file, which has the brokers' names.
       echo 'hosts: files dns' > etc/nsswitch.conf
     '';
     config = {
@@ -65,7 +66,7 @@ runCommand "${name}-image.tar"
     ${stream} > docker.tar
     skopeo --insecure-policy --tmpdir "$PWD" copy --quiet \
       docker-archive:docker.tar "oci:layout:${package.version}"
-    # skopeo's own archive has the time of the build in it.
+    # Not written by skopeo, whose archives contain the time of the build.
     tar --sort=name --mtime=@1 --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX \
       --format=gnu -cf "$out" -C layout .
   ''

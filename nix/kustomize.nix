@@ -1,5 +1,5 @@
-# The rendered tree, and what kustomize makes of each overlay: base, components, overlays, argocd,
-# rendered/<overlay>.yaml.
+# The content of kustomize/ (base, components, overlays, argocd) and kustomize's output for each
+# overlay (rendered/<overlay>.yaml).
 {
   lib,
   runCommand,

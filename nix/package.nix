@@ -1,5 +1,5 @@
-# The program. `local` has the embedded broker and the embedded BigQuery, for `nix run` and the
-# tests; without it, for the image, it is the consumer alone.
+# The program. With `local` it contains the embedded broker and the embedded BigQuery, for `nix run`
+# and the tests; the image's program is built without.
 {
   lib,
   rustPlatform,
@@ -14,13 +14,13 @@
 let
   manifest = (builtins.fromTOML (builtins.readFile ../Cargo.toml)).package;
 
-  # What the build sees is listed, so that neither kustomize/ nor nix/ changes the program.
+  # The files that the build sees. A change in kustomize/ or nix/ does not rebuild the program.
   sources = [
     "Cargo.toml"
     "Cargo.lock"
     "src"
   ];
-  # What the tests look at besides.
+  # Further files that the tests read.
   tested = [
     ".env"
     "config"
@@ -42,7 +42,7 @@ let
     builtins.any (
       entry:
       relative == entry
-      # What is below it, and the folders above it.
+      # Files below the entry, and the folders above it.
       || lib.hasPrefix "${entry}/" relative
       || lib.hasPrefix "${relative}/" entry
     ) listed;
@@ -62,13 +62,14 @@ rustPlatform.buildRustPackage {
   nativeBuildInputs = [ pkg-config ];
   buildInputs = [
     librdkafka
-    # rdkafka.pc asks for them.
+    # Required by rdkafka.pc.
     openssl
     zlib
     zstd
   ];
-  # Unit tests and the fast ones; the others need minutes or peers (`make test`). In a debug build:
-  # a release aborts on panic, which tests cannot, so every crate would be built once more.
+  # Runs the unit tests and tests/fast; the others take minutes or need peers (`make test`). They
+  # run as a debug build: the release profile aborts on panic, which tests cannot, so testing it
+  # would compile every crate again.
   doCheck = local;
   checkType = "debug";
   cargoTestFlags = [
@@ -76,7 +77,7 @@ rustPlatform.buildRustPackage {
     "--test"
     "fast"
   ];
-  # TLS clients are built in some tests, and look for certificates.
+  # Some tests create TLS clients, which load certificates.
   nativeCheckInputs = [ cacert ];
   meta = {
     inherit (manifest) description;

@@ -1,4 +1,4 @@
-# `nix run .#render`: the committed kustomize/ becomes what nix/clusters says.
+# `nix run .#render`: writes kustomize/ anew from nix/clusters and nix/manifests.
 {
   writeShellApplication,
   coreutils,
@@ -19,6 +19,6 @@ writeShellApplication {
     chmod 755 "$new"
     rm -rf kustomize
     mv "$new" kustomize
-    echo "kustomize/ is written; commit it with the data that it follows"
+    echo "kustomize/ is written; commit it together with the changed data"
   '';
 }

@@ -1,4 +1,5 @@
-# kustomize/argocd: the project, and one Application an instance and one for what a cluster shares.
+# kustomize/argocd: the AppProject and the ApplicationSet, which makes one Application for each
+# instance and one for each cluster's shared objects.
 {
   name,
   namespace,
@@ -23,7 +24,7 @@ in
     ];
   };
 
-  # What these Applications may touch, and where.
+  # The kinds of objects that these Applications may change, and where.
   "argocd/appproject.yaml" = {
     apiVersion = "argoproj.io/v1alpha1";
     kind = "AppProject";
@@ -92,7 +93,7 @@ in
             "app.kubernetes.io/instance" = "{{ .path.basenameNormalized }}";
             cluster = "{{ .cluster }}";
           };
-          # An instance whose file is gone takes its objects along.
+          # When an instance is removed, ArgoCD deletes its objects.
           finalizers = [ "resources-finalizer.argocd.argoproj.io" ];
         };
         spec = {
@@ -106,7 +107,7 @@ in
             name = "{{ .cluster }}";
             inherit namespace;
           };
-          # The autoscaler's.
+          # The autoscaler sets the replicas.
           ignoreDifferences = [
             {
               group = "apps";

@@ -1,8 +1,9 @@
-# kustomize/base: what every instance is made of, and base/shared: what a cluster's instances share.
+# kustomize/base: the objects of every instance. base/shared: the objects that the instances of a
+# cluster share.
 { name, namespace, ... }:
 let
   selector."app.kubernetes.io/name" = name;
-  # METRICS_ADDR's default; docs/reference/metrics.md
+  # The port in the default of METRICS_ADDR.
   port = 9464;
   probe = path: {
     httpGet = {
@@ -28,14 +29,14 @@ in
     ];
   };
 
-  # No replicas: the autoscaler owns them.
+  # It has no `replicas`: the autoscaler sets them.
   "base/deployment.yaml" = {
     apiVersion = "apps/v1";
     kind = "Deployment";
     metadata = { inherit name; };
     spec = {
       revisionHistoryLimit = 5;
-      # A new pod joins the group before an old one leaves it, and has to stay ready that long.
+      # In a rollout a new pod joins the group, and stays ready for this long, before an old one stops.
       minReadySeconds = 10;
       progressDeadlineSeconds = 600;
       strategy = {
@@ -50,11 +51,11 @@ in
         metadata.labels = selector;
         spec = {
           serviceAccountName = name;
-          # Kubernetes' own API is none of its business.
+          # The program does not use the Kubernetes API.
           automountServiceAccountToken = false;
-          # Variables of Services could collide with keys.
+          # The variables that Kubernetes sets for Services could collide with configuration keys.
           enableServiceLinks = false;
-          # DRAIN_SECONDS is 25 at most; the rest is for a slow BigQuery and the group's goodbye.
+          # DRAIN_SECONDS is at most 25; the rest is for a slow BigQuery and for leaving the group.
           terminationGracePeriodSeconds = 90;
           securityContext = {
             runAsNonRoot = true;
@@ -63,7 +64,7 @@ in
             fsGroup = 65532;
             seccompProfile.type = "RuntimeDefault";
           };
-          # Two zones at least, counted for each revision, so that a rollout spreads too.
+          # At least two zones, counted for each revision, so that a rollout is spread as well.
           topologySpreadConstraints = [
             {
               maxSkew = 1;
@@ -89,8 +90,8 @@ in
                 readOnlyRootFilesystem = true;
                 capabilities.drop = [ "ALL" ];
               };
-              # Two minutes to start; after that liveness fails only when nothing moves for ten
-              # minutes although there is work, which the program itself decides.
+              # Two minutes to start. After that the program decides: /livez fails when there is work
+              # and nothing has progressed for ten minutes.
               startupProbe = probe "/livez" // {
                 periodSeconds = 2;
                 failureThreshold = 60;
@@ -130,13 +131,14 @@ in
     metadata = { inherit name; };
     spec = {
       maxUnavailable = 1;
-      # A pod that cannot become ready does not hold up a node's drain.
+      # A pod that is not ready does not block the draining of its node.
       unhealthyPodEvictionPolicy = "AlwaysAllow";
       selector.matchLabels = selector;
     };
   };
 
-  # Closed but for names and Google's APIs; the cluster adds its brokers, the cloud its own.
+  # Allows DNS and Google's APIs only. The cluster's component adds the brokers, the cloud's the
+  # scraper and the metadata server.
   "base/networkpolicy.yaml" = {
     apiVersion = "networking.k8s.io/v1";
     kind = "NetworkPolicy";
@@ -162,7 +164,8 @@ in
           ];
         }
         {
-          # Google's APIs have no fixed addresses; the link-local ones are nodes' metadata.
+          # Google's APIs have no fixed addresses. Link-local addresses are excluded: nodes serve
+          # their metadata there.
           to = [
             {
               ipBlock = {
@@ -201,12 +204,12 @@ in
         "pod-security.kubernetes.io/enforce" = "restricted";
         "pod-security.kubernetes.io/warn" = "restricted";
       };
-      # With the namespace everything in it would go.
+      # Deleting the namespace would delete everything in it.
       annotations."argocd.argoproj.io/sync-options" = "Prune=false,Delete=false";
     };
   };
 
-  # One a cluster: an IAM binding follows each.
+  # One for the whole cluster, because each needs an IAM binding.
   "base/shared/serviceaccount.yaml" = {
     apiVersion = "v1";
     kind = "ServiceAccount";

@@ -1,4 +1,4 @@
-# One cluster's part of an overlay: _cluster, which every instance takes in, and shared.
+# A cluster's part of its overlay: `_cluster`, a component of every instance, and `shared`.
 {
   name,
   namespace,
@@ -26,12 +26,12 @@ let
   };
   when = condition: items: if condition then items else [ ];
 
-  # The single credentials file and what comes with it; workload identity needs none.
+  # The mounted credentials file and its sources. Workload identity needs no file.
   mount = "/var/run/google";
   file = "${mount}/credentials.json";
   sources = {
     workloadIdentity = [ ];
-    # No secret in the file: it says where the pod's own token lies and who takes it.
+    # The file contains no secret: it names the pod's own token and the service that exchanges it.
     externalAccount = [
       { configMap.name = "google-credentials"; }
       {
@@ -145,7 +145,7 @@ let
       value.name = "prometheus";
     }
   ]
-  # While an instance moves between clusters; what runs stays as it is.
+  # Set while an instance moves between clusters: KEDA keeps the number of pods as it is.
   ++ when (spec.pauseAutoscaling or false) [
     {
       op = "add";
@@ -240,7 +240,7 @@ in
       { }
   );
 
-  # The whole cluster, as `kubectl kustomize` shows it; ArgoCD takes shared and each instance apart.
+  # The whole cluster, for `kubectl kustomize`. ArgoCD builds `shared` and each instance separately.
   "${at}/kustomization.yaml" = {
     apiVersion = "kustomize.config.k8s.io/v1beta1";
     kind = "Kustomization";

@@ -1,4 +1,4 @@
-# kustomize/components: what a cloud, the autoscaler and the monitoring add.
+# kustomize/components: what the cloud, autoscaling and monitoring add to the base.
 { name, namespace, ... }:
 let
   component =
@@ -36,10 +36,10 @@ in
   "components/gke/kustomization.yaml" = component {
     patches = [
       (patch "NetworkPolicy" [
-        # The managed collector.
+        # Google's managed Prometheus collector.
         (allowScraper "gmp-system")
-        # Workload identity's metadata server: the pod's own on 988 (80 on some versions), and
-        # the address that Dataplane V2 looks at.
+        # Workload identity's metadata server: 169.254.169.252, on port 988 (80 on some versions),
+        # and the address that Dataplane V2 checks.
         {
           op = "add";
           path = "/spec/egress/-";
@@ -64,7 +64,7 @@ in
     ];
   };
 
-  # Google's token endpoints are reached on 443, which the base allows; nothing link-local is.
+  # Google's token endpoints use port 443, which the base allows. No link-local address is needed.
   "components/eks/kustomization.yaml" = component {
     patches = [ (patch "NetworkPolicy" [ (allowScraper "monitoring") ]) ];
   };
@@ -74,7 +74,7 @@ in
     configurations = [ "kustomizeconfig.yaml" ];
   };
 
-  # The target's name follows the Deployment's.
+  # Tells kustomize to rename the ScaledObject's target together with the Deployment.
   "components/autoscale/kustomizeconfig.yaml" = {
     nameReference = [
       {
@@ -91,8 +91,8 @@ in
     ];
   };
 
-  # By our own lag metric: KEDA's operator has none of the pods' host names, so its Kafka trigger
-  # would never reach a broker.
+  # Scales by our own lag metric. KEDA's Kafka trigger could not reach a broker, because KEDA's
+  # operator does not have the host names that our pods get through hostAliases.
   "components/autoscale/scaledobject.yaml" = {
     apiVersion = "keda.sh/v1alpha1";
     kind = "ScaledObject";
@@ -102,13 +102,13 @@ in
       pollingInterval = 30;
       minReplicaCount = 2;
       maxReplicaCount = 4;
-      # Without figures it keeps what it has, two at least.
+      # Without the metric it keeps the number of pods, and at least two.
       fallback = {
         failureThreshold = 3;
         replicas = 2;
         behavior = "currentReplicasIfHigher";
       };
-      # Every change is a rebalance: one pod at a time, and down only after a quiet quarter hour.
+      # Every change causes a rebalance: one pod at a time, and one less only after 15 quiet minutes.
       advanced.horizontalPodAutoscalerConfig.behavior = {
         scaleUp = {
           stabilizationWindowSeconds = 60;
@@ -135,12 +135,12 @@ in
         {
           type = "prometheus";
           metadata = {
-            # The cluster names the server, the instance the query.
+            # Placeholders: the cluster sets the server, the instance the query.
             serverAddress = "set-by-the-cluster";
             query = "set-by-the-instance";
-            # Records behind for each pod: some seconds of what one can read.
+            # Lag per pod, in records: what one pod reads in a few seconds.
             threshold = "50000";
-            # No figures are an error, so that the fallback holds, and not a lag of nothing.
+            # A missing metric is an error, so that the fallback applies, and not a lag of zero.
             ignoreNullValues = "false";
           };
         }
@@ -169,7 +169,7 @@ in
           interval = "${toString scrape}s";
         }
       ];
-      # The same label as Prometheus' operator makes of it, so that one query serves both clouds.
+      # The label that the Prometheus operator makes on EKS, so that one query works on both clouds.
       targetLabels.fromPod = [
         {
           from = "app.kubernetes.io/instance";
@@ -186,7 +186,7 @@ in
     spec.groups = map (group: group // { interval = "${toString scrape}s"; }) alerts;
   };
 
-  # KEDA's operator asks Google's Prometheus as itself.
+  # KEDA's operator authenticates to Google's Prometheus with its own identity.
   "components/monitoring/gke/triggerauthentication.yaml" = {
     apiVersion = "keda.sh/v1alpha1";
     kind = "TriggerAuthentication";

@@ -1,5 +1,4 @@
-# What lies under nix/clusters, read: cluster -> { cloud, env, spec, release, instances }.
-# Nothing is judged here; mistakes.nix does that.
+# Reads nix/clusters: cluster -> { cloud, env, spec, release, instances }. mistakes.nix validates it.
 {
   clustersDir,
   environments,
@@ -28,8 +27,8 @@ let
   letters = text: map head (filter isList (split "(.)" text));
   lower = letters "abcdefghijklmnopqrstuvwxyz-";
   upper = letters "ABCDEFGHIJKLMNOPQRSTUVWXYZ_";
-  # delivery-events.env is the domain DELIVERY_EVENTS: Kubernetes takes no capitals, the
-  # environment no hyphens.
+  # delivery-events.env is the domain DELIVERY_EVENTS: names in Kubernetes have no capitals,
+  # environment variables no hyphens.
   domainOf = replaceStrings lower upper;
 
   folders = dir: filter (name: (readDir dir).${name} == "directory") (attrNames (readDir dir));
@@ -52,7 +51,7 @@ let
         text
         keys
         ;
-      # A domain's own value, else the default of all domains.
+      # The domain's own value, or else the default of all domains.
       value = base: keys."${base}_${domain}" or (keys.${base} or null);
     };
 
@@ -72,7 +71,7 @@ let
       instances = map (instance (dir + "/instances")) (files (dir + "/instances"));
     };
 
-  # "a:1,b:2" or a list of such.
+  # `bootstrap_servers` is "a:1,b:2" or a list of "host:port".
   servers = concatMap (
     env:
     if isList env.bootstrap_servers then
@@ -89,7 +88,7 @@ in
     }) (folders clustersDir)
   );
 
-  # The brokers' names that pods cannot look up (those without a dot), and the brokers' ports.
+  # The brokers' host names that DNS does not know (those without a dot), and the brokers' ports.
   hostNames = attrNames (groupBy head (filter isList (map (match "([a-z0-9-]+):[0-9]+") servers)));
   brokerPorts = map fromJSON (
     attrNames (groupBy head (filter isList (map (match ".*:([0-9]+)") servers)))

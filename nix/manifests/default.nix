@@ -1,5 +1,5 @@
-# The tree kustomize/ as text, from builtins alone: path -> content; and how the committed one
-# differs. `nix eval` needs no nixpkgs for it.
+# The content of kustomize/ (path -> text), and how the committed files differ from it. Uses builtins
+# only, so that `nix eval` needs no nixpkgs.
 {
   root ? ../..,
   clustersDir ? root + "/nix/clusters",
@@ -28,7 +28,7 @@ let
   data = import ./data.nix { inherit clustersDir environments; };
   mistakes = import ./mistakes.nix { inherit data environments; };
 
-  # Nothing is rendered from data that is wrong.
+  # Data with mistakes is not rendered.
   clusters =
     if mistakes == [ ] then
       mapAttrs (_: cluster: cluster // { inherit (data) brokerPorts; }) data.clusters
@@ -70,14 +70,14 @@ let
 in
 {
   inherit tree;
-  # What the data says, for people and pipelines.
+  # A summary of the data, for people and pipelines.
   clusters = mapAttrs (_: cluster: {
     inherit (cluster) cloud;
     inherit (cluster.spec) writeEnv image;
     inherit (cluster.release) digest;
     pins = cluster.release.pins or { };
     paused = cluster.release.paused or [ ];
-    # What the pods' environment holds apart from secrets.
+    # The pods' environment variables, without the secret ones.
     env = (cluster.spec.env or { }) // {
       WRITE_ENV = cluster.spec.writeEnv;
     };
@@ -93,7 +93,7 @@ in
     );
   }) clusters;
 
-  # `[]` when the committed tree is in step, else each file that is not.
+  # `[]` if the committed kustomize/ is up to date, else one line for each file that is not.
   drift =
     named "missing, run `nix run .#render`" (filter (path: !(elem path present)) (attrNames tree))
     ++ named "differs, run `nix run .#render`" (

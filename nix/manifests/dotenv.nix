@@ -1,5 +1,5 @@
-# The keys of a `.env` file, as far as evaluation looks at them: one key a line, quotes taken off.
-# The program's own reader has the last word (`generic-consumer config`, a check of the flake).
+# Reads the keys of a `.env` file: one key per line, quotes removed. The program's own parser is
+# stricter; a check of the flake runs it on every file (`generic-consumer config`).
 let
   inherit (builtins)
     filter
@@ -10,7 +10,7 @@ let
     split
     ;
   pair = match "[[:space:]]*(export[[:space:]]+)?([A-Za-z_][A-Za-z0-9_]*)[[:space:]]*=[[:space:]]*(.*)";
-  # 'x' and "x" are x; a comment behind a bare value is none of it.
+  # 'x' and "x" become x; a comment after an unquoted value is dropped.
   unquote =
     text:
     let

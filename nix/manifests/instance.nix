@@ -1,4 +1,4 @@
-# One instance: its `.env` as a hashed ConfigMap, its name, its domain, its lag.
+# One instance: its `.env` as a ConfigMap, its name, the domain that it runs, the query for its lag.
 {
   name,
   namespace,
@@ -23,7 +23,7 @@ in
     inherit namespace;
     nameSuffix = "-${instance.name}";
     resources = [ "../../../../base" ];
-    # The `.env` first: kustomize versions differ in the order of components and generators.
+    # `env` first: kustomize versions differ in the order in which components and generators apply.
     components = [
       "env"
       "../../_cluster"
@@ -39,7 +39,7 @@ in
         {
           op = "add";
           path = "/spec/template/spec/containers/0/args";
-          # With the word, so that a domain may be called like a command.
+          # With the subcommand, so that a domain may have the same name as a subcommand.
           value = [
             "run"
             instance.domain
@@ -52,7 +52,7 @@ in
         {
           op = "replace";
           path = "/spec/triggers/0/metadata/query";
-          # After a rebalance two pods may tell of one partition for a moment: it counts once.
+          # For a moment after a rebalance two pods may report the same partition: count it once.
           value = "sum(max by (partition) (generic_consumer_lag_records{${ours}}))";
         }
       ])
@@ -77,7 +77,7 @@ in
       { }
     else
       {
-        # By the name that the cluster's component has given it.
+        # The name is the one that the cluster's component has set.
         images = [
           {
             name = cluster.spec.image;
@@ -87,7 +87,8 @@ in
       }
   );
 
-  # The hash in the ConfigMap's name rolls this instance, and no other, when the file changes.
+  # kustomize puts a hash of the file into the ConfigMap's name, so that a changed file restarts this
+  # instance and no other.
   "${at}/env/kustomization.yaml" = {
     apiVersion = "kustomize.config.k8s.io/v1alpha1";
     kind = "Component";

@@ -1,5 +1,5 @@
-# Every mistake in the data under nix/clusters, each a sentence with what to do.
-# All of them are listed at once; what a domain's keys may hold is the program's to judge.
+# Validates the data under nix/clusters: a list of all mistakes, each a sentence that says what to
+# do. The values of an instance's keys are validated by the program, not here.
 {
   data,
   environments,
@@ -49,7 +49,7 @@ let
     "prometheus"
     "resources"
   ];
-  # Which credentials each cloud can give; a key comes from External Secrets and nowhere else.
+  # The kinds of credentials that each cloud supports. A key always comes from External Secrets.
   kinds = {
     gke = [
       "workloadIdentity"
@@ -61,7 +61,7 @@ let
     ];
   };
 
-  # What a value that is a set has to have.
+  # The required fields of values that are attribute sets.
   fields = {
     externalAccount = [
       "audience"
@@ -90,7 +90,7 @@ let
     in
     if unknown then
       [
-        "${at}: unknown cluster. A cluster is called <cloud>-<environment>: the cloud is ${list (attrNames kinds)}, the environment one of config/environments.toml's [write.…] (${list writeEnvs}). Rename the folder, or add the environment."
+        "${at}: unknown cluster. A cluster is named <cloud>-<environment>; the clouds are ${list (attrNames kinds)}, the environments those with a [write.…] in config/environments.toml (${list writeEnvs}). Rename the folder, or add the environment."
       ]
     else if c.spec == null || c.release == null then
       when (c.spec == null) "${at}/cluster.nix is missing: copy another cluster's and change it."
@@ -113,22 +113,22 @@ let
     ++ map (key: "${at}/cluster.nix has the unknown key `${key}`: the keys are ${list known}.") strange
     ++
       when (s ? writeEnv && s.writeEnv != c.env)
-        "${at}/cluster.nix writes to `${toString s.writeEnv}`, but the cluster is called ${c.name}: set writeEnv = \"${c.env}\"."
+        "${at}/cluster.nix: writeEnv is `${toString s.writeEnv}`, but the cluster is named ${c.name}: set writeEnv = \"${c.env}\"."
     ++
       when (s ? image && !(isRepository s.image))
-        "${at}/cluster.nix: image = \"${toString s.image}\" is no image repository: give registry/path without tag or digest; the digest stands in release.json."
+        "${at}/cluster.nix: image = \"${toString s.image}\" is not an image repository: write registry/path without tag or digest; the digest belongs in release.json."
     ++ concatMap (
       host:
       when (!(hosts ? ${host}))
-        "${at}/cluster.nix: hosts lacks `${host}`, which config/environments.toml names as a broker: add hosts.${host} = \"<its address seen from ${c.name}>\"."
+        "${at}/cluster.nix: hosts lacks `${host}`, a broker in config/environments.toml: add hosts.${host} = \"<its address seen from ${c.name}>\"."
     ) (if s ? hosts then data.hostNames else [ ])
     ++ concatMap (
       host:
       when (!(elem host data.hostNames))
-        "${at}/cluster.nix: hosts.${host} is the name of no broker in config/environments.toml (${list data.hostNames}): correct the name or remove it."
+        "${at}/cluster.nix: hosts.${host} is not a broker in config/environments.toml (it has ${list data.hostNames}): correct the name or remove it."
       ++
         when (!(isAddress hosts.${host}))
-          "${at}/cluster.nix: hosts.${host} = \"${toString hosts.${host}}\" is no IPv4 address: a pod's hosts file takes addresses only."
+          "${at}/cluster.nix: hosts.${host} = \"${toString hosts.${host}}\" is not an IPv4 address: a pod's hosts file takes addresses only."
     ) (attrNames hosts)
     ++
       when
@@ -154,12 +154,12 @@ let
             "GOOGLE_APPLICATION_CREDENTIALS"
           ]
         )
-        "${at}/cluster.nix: the variable `${name}` cannot be set through env or secretEnv: WRITE_ENV comes from writeEnv, the credentials from credentials, and names are upper case."
+        "${at}/cluster.nix: the variable `${name}` cannot be set in env or secretEnv: `writeEnv` sets WRITE_ENV, `credentials` sets the credentials, and names are upper case."
     ) (attrNames (s.env or { }) ++ attrNames (s.secretEnv or { }))
     ++ concatMap (
       name:
       when (match "[a-z0-9.-]+/[A-Za-z0-9._-]+" s.secretEnv.${name} == null)
-        "${at}/cluster.nix: secretEnv.${name} = \"${s.secretEnv.${name}}\" names no Secret and key: write \"<secret>/<key>\"."
+        "${at}/cluster.nix: secretEnv.${name} = \"${s.secretEnv.${name}}\" is not a Secret and a key: write \"<secret>/<key>\"."
     ) (attrNames (s.secretEnv or { }));
 
   release =
@@ -170,19 +170,19 @@ let
       pins = r.pins or { };
     in
     when (!(isAttrs r) || !(isDigest (r.digest or null)))
-      "${at}/release.json: `digest` is no image digest: write \"sha256:\" and 64 hexadecimal digits, as `skopeo inspect` or the image job prints them."
+      "${at}/release.json: `digest` is not an image digest: write \"sha256:\" and 64 hexadecimal digits, as `skopeo inspect` or the image job prints them."
     ++ concatMap (
       name:
       when (!(elem name names))
-        "${at}/release.json pins `${name}`, which is no instance of ${c.name} (${list names}): remove the pin or correct the name."
+        "${at}/release.json pins `${name}`, which is not an instance of ${c.name} (${list names}): remove the pin or correct the name."
       ++
         when (!(isDigest pins.${name}))
-          "${at}/release.json: the pin of `${name}` is no image digest: write \"sha256:\" and 64 hexadecimal digits."
+          "${at}/release.json: the pin of `${name}` is not an image digest: write \"sha256:\" and 64 hexadecimal digits."
     ) (attrNames pins)
     ++ concatMap (
       name:
       when (!(elem name names))
-        "${at}/release.json pauses `${toString name}`, which is no instance of ${c.name} (${list names}): remove it from `paused` or correct the name."
+        "${at}/release.json pauses `${toString name}`, which is not an instance of ${c.name} (${list names}): remove it from `paused` or correct the name."
     ) (r.paused or [ ]);
 
   instances =
@@ -191,7 +191,7 @@ let
     ++ concatMap (
       same:
       when (length same > 1)
-        "${at}/instances: duplicate instance ${(builtins.head same).domain} (${list (map (i: i.file) same)}): one domain runs once a cluster; remove all but one file."
+        "${at}/instances: duplicate instance ${(builtins.head same).domain} (${list (map (i: i.file) same)}): a domain runs once per cluster; remove all but one file."
     ) (attrValues (groupBy (i: i.domain) c.instances));
 
   instance =
@@ -199,48 +199,48 @@ let
     let
       file = "${at}/instances/${i.file}";
     in
-    # The name becomes a Deployment's: generic-consumer-<name>.
+    # The name becomes part of the Deployment's name: generic-consumer-<name>.
     when (match "[a-z][a-z0-9]*(-[a-z0-9]+)*[.]env" i.file == null || stringLength i.name > 40)
-      "${file}: call the file <domain>.env in lower case, words joined by hyphens, 40 characters at most: delivery-events.env is the domain DELIVERY_EVENTS."
-    ++ when (
-      i.name == "shared"
-    ) "${file}: `shared` is the name of what a cluster's instances share: call the domain otherwise."
+      "${file}: name the file <domain>.env, in lower case with hyphens between words and at most 40 characters: delivery-events.env is the domain DELIVERY_EVENTS."
+    ++
+      when (i.name == "shared")
+        "${file}: the name `shared` is taken by the objects that a cluster's instances share: rename the domain."
     ++
       concatMap
         (
           key:
           when (i.keys ? ${key})
-            "${file} sets ${key}, which belongs to the cluster: delete the line; cluster.nix says where a cluster writes and as whom."
+            "${file} sets ${key}, which belongs to the cluster: delete the line; cluster.nix sets where a cluster writes and with which credentials."
         )
         [
           "WRITE_ENV"
           "GOOGLE_APPLICATION_CREDENTIALS"
         ];
 
-  # Over all clusters: a group belongs to one domain, and a domain's table is filled by one group.
+  # Across all clusters: a consumer group belongs to one domain, and one group fills a domain's table.
   everywhere = concatMap (c: map (i: i // { cluster = c; }) c.instances) (
     filter (c: c.spec != null) clusters
   );
   place = i: "nix/clusters/${i.cluster.name}/instances/${i.file}";
-  said = base: i: toString (i.value base);
+  textOf = base: i: toString (i.value base);
   complete = filter (i: i.value "GROUP_ID" != null && i.value "CONSUME_ENV" != null) everywhere;
   distinct = f: items: length (attrNames (groupBy f items));
   sharedGroups = concatMap (
     same:
     when (distinct (i: i.domain) same > 1)
-      "${list (map place same)}: different domains use the consumer group `${said "GROUP_ID" (builtins.head same)}`: give each its own GROUP_ID, or Kafka splits the partitions between them."
-  ) (attrValues (groupBy (i: "${said "CONSUME_ENV" i} ${said "GROUP_ID" i}") complete));
+      "${list (map place same)}: different domains use the consumer group `${textOf "GROUP_ID" (builtins.head same)}`: give each its own GROUP_ID, otherwise Kafka splits the partitions between them."
+  ) (attrValues (groupBy (i: "${textOf "CONSUME_ENV" i} ${textOf "GROUP_ID" i}") complete));
   writtenTwice =
     concatMap
       (
         same:
-        when (distinct (said "GROUP_ID") same > 1)
-          "${list (map place same)}: duplicate instance: ${(builtins.head same).domain} would be written to one table by several groups, every event as often: remove all but one, or give them the same GROUP_ID (as a move between clusters does)."
+        when (distinct (textOf "GROUP_ID") same > 1)
+          "${list (map place same)}: duplicate instance: several consumer groups would write ${(builtins.head same).domain} to the same table, each of them every event: remove all but one, or give them the same GROUP_ID (as a move between clusters does)."
       )
       (
         attrValues (
           groupBy (
-            i: "${i.domain} ${said "CONSUME_ENV" i} ${i.cluster.spec.writeEnv or ""} ${said "BQ_TABLE" i}"
+            i: "${i.domain} ${textOf "CONSUME_ENV" i} ${i.cluster.spec.writeEnv or ""} ${textOf "BQ_TABLE" i}"
           ) complete
         )
       );

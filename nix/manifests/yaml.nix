@@ -1,5 +1,5 @@
-# Nix value -> block YAML, from builtins alone. One value gives one text: identifying keys first,
-# the others sorted; strings are quoted wherever a YAML 1.1 or 1.2 reader could take them otherwise.
+# Converts a Nix value to block YAML, with builtins only. Identifying keys come first, the others are
+# sorted; strings are quoted where a YAML 1.1 or 1.2 parser could read them as another type.
 let
   inherit (builtins)
     attrNames
@@ -17,7 +17,7 @@ let
     toJSON
     ;
 
-  # What people look for first in a Kubernetes object.
+  # The keys that people look for first in a Kubernetes object.
   leading = [
     "apiVersion"
     "kind"
@@ -26,7 +26,7 @@ let
   ];
   keys = set: filter (key: set ? ${key}) leading ++ filter (key: !(elem key leading)) (attrNames set);
 
-  # Words that some reader takes for a boolean or for nothing.
+  # Words that some parser reads as a boolean or as null.
   words = "([Tt]rue|[Ff]alse|[Nn]ull|[Yy]es|[Nn]o|[Oo]n|[Oo]ff|[YyNn]|TRUE|FALSE|NULL|YES|NO|ON|OFF)";
   plain = text: match "[A-Za-z/_][A-Za-z0-9_./-]*" text != null && match words text == null;
   lines = text: filter isString (split "\n" text);
@@ -71,7 +71,7 @@ let
           in
           if isScalar item then
             "${key name}: ${scalar deeper item}"
-          # A list hangs at its key's own depth, as kustomize and kubectl print it.
+          # A list is indented like its key, as kustomize and kubectl print it.
           else if isList item then
             "${key name}:\n${indent}${render indent item}"
           else

@@ -1,5 +1,5 @@
-"""The jobs at work: the runner of Jenkinsfiles, a git remote, two registries, and peers in the place
-of Nix, ArgoCD, kubectl and bq."""
+"""Runs the jobs: with the runner of Jenkinsfiles, a git remote, two registries, and stand-ins for Nix,
+ArgoCD, kubectl and bq."""
 
 import json
 import os
@@ -16,7 +16,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 
 
 def jars():
-    """Groovy's, fetched once."""
+    """The folder with Groovy's jars, which are fetched once."""
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target")
     folder = target / "groovy-4.0.24"
     if not folder.is_dir():
@@ -28,7 +28,7 @@ def jars():
 
 
 def tool(script, *arguments):
-    """The path that a script of ours prints, of something it fetches where it is missing."""
+    """Runs a script that fetches a tool if it is missing; returns the path that the script prints."""
     done = subprocess.run([script, *arguments], stdout=subprocess.PIPE, text=True, check=True)
     return done.stdout.strip().splitlines()[-1]
 
@@ -40,7 +40,7 @@ def free_port():
 
 
 class Registry:
-    """Debian's docker-registry on loopback."""
+    """Debian's docker-registry, on loopback."""
 
     def __init__(self, folder):
         self.host = f"127.0.0.1:{free_port()}"
@@ -69,9 +69,9 @@ class Registry:
 
 
 class Chain(Remote):
-    """A remote whose clusters pull from local registries, and the jobs that serve it."""
+    """A remote whose clusters pull from two local registries, and the jobs that work on it."""
 
-    # Seconds that a chain of jobs may take.
+    # How long a chain of jobs may take, in seconds.
     patience = 300
 
     def __enter__(self):
@@ -83,7 +83,7 @@ class Chain(Remote):
             folder.mkdir()
         configuration = self.root / "registries.conf"
         configuration.write_text("".join(f'[[registry]]\nlocation = "{r.host}"\ninsecure = true\n' for r in self.registries.values()))
-        # The interpreter that runs the tests, whatever stands between it and its name.
+        # The jobs run with the interpreter that runs the tests.
         (self.root / "python").mkdir()
         (self.root / "python/python3").symlink_to(sys.executable)
         self.environment |= {
@@ -99,7 +99,7 @@ class Chain(Remote):
             "INTEGRATION_INTERVAL_SECONDS": "0.05",
             "INTEGRATION_DEADLINE_SECONDS": "3",
         }
-        # Jobs say themselves where the program is.
+        # The jobs set this variable themselves.
         del self.environment["GENERIC_CONSUMER"]
         self.edit("registries of this machine", self.local_registries)
         return self
@@ -126,12 +126,12 @@ class Chain(Remote):
         return [self.place(f"{cloud}-{env}") for cloud in ("gke", "eks") for env in ("uat", "prod")]
 
     def render(self, clone):
-        """As `nix run .#render` does."""
+        """Writes kustomize/, as `nix run .#render` does."""
         code = "import pathlib, sys; sys.path.insert(0, 'delivery'); import manifests; manifests.render(pathlib.Path.cwd())"
         self.run("python3", "-B", "-c", code, cwd=clone)
 
     def edit(self, message, change):
-        """Somebody's commit."""
+        """Pushes somebody else's commit, in which `change` edits a clone."""
         clone = self.root / "somebody"
         if not clone.exists():
             self.clone("somebody")
@@ -151,11 +151,11 @@ class Chain(Remote):
         return subprocess.Popen(command, env={**self.environment, **(environment or {})}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def job(self, job, environment=None, fails=False, **parameters):
-        """Runs it to its end; what it and those behind it did."""
+        """Runs a job to its end; returns what it and the jobs that it started did."""
         before = len(self.record())
         child = self.start(job, environment, **parameters)
-        said, _ = child.communicate(timeout=self.patience)
-        assert (child.returncode != 0) == fails, f"{job}: {child.returncode}\n{said}\n{self.log()}"
+        output, _ = child.communicate(timeout=self.patience)
+        assert (child.returncode != 0) == fails, f"{job}: {child.returncode}\n{output}\n{self.log()}"
         return Record(self.record()[before:])
 
     def record(self):
@@ -171,19 +171,19 @@ class Chain(Remote):
 
     # Registries
 
-    def push_something(self):
-        """An image that everybody's registry holds; its digest."""
+    def push_image(self):
+        """Builds and pushes an image; returns its digest."""
         return self.image(self.job("image", BUILD_IMAGE=True).runs("image")[0])["digest"]
 
     def digest(self, reference):
-        """What skopeo says there is, asked as anybody would ask."""
+        """The digest that skopeo finds in a registry; None if there is no image."""
         command = ["skopeo", "--insecure-policy", "inspect", "--tls-verify=false", "--format", "{{.Digest}}", f"docker://{reference}"]
         done = subprocess.run(command, capture_output=True, text=True)
         return done.stdout.strip() if done.returncode == 0 else None
 
 
 class Record:
-    """What runs did, in order."""
+    """What the runs of jobs did, in order."""
 
     def __init__(self, entries):
         self.entries = entries

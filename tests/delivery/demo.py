@@ -1,6 +1,6 @@
-"""From a commit to a container that runs by digest, on one machine without a cluster: the real
-Jenkinsfiles, the real image, two local registries, a bare git remote; ArgoCD, kubectl and bq are the
-tests' own. Says what happens as it happens, and fails where it does not."""
+"""Shows the way from a commit to a container that runs by digest, on one machine without a cluster.
+The Jenkinsfiles and the image are the real ones; there are two local registries and a bare git
+remote; ArgoCD, kubectl and bq are the tests' stand-ins. Prints each step, and fails if one fails."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from chain import HERE, Chain
 from remote import ROOT
 
 CLUSTER, INSTANCE, DOMAIN = "gke-uat", "orders", "ORDERS"
-# Without these a container does not start where the machine is itself one.
+# Without these a container does not start if this machine is itself a container.
 PODMAN = ["podman", "--runtime", "runc"]
 LIMITS = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]
 
@@ -26,7 +26,7 @@ def title(text):
 
 
 def real_nix(chain):
-    """Nix itself in the place of the tests' own."""
+    """Uses the real Nix instead of the tests' stand-in."""
     bin = chain.root / "bin"
     shutil.copytree(HERE / "bin", bin)
     shutil.copy(HERE / "real/nix", bin / "nix")
@@ -45,7 +45,7 @@ def podman(*arguments, check=True):
 
 
 def run_by_digest(place, digest, env):
-    """What a node does with a pod of this instance, short of Kafka and BigQuery."""
+    """Starts the container as a node would start the instance's pod, but without Kafka and BigQuery."""
     with tempfile.TemporaryDirectory() as folder:
         pathlib.Path(folder).chmod(0o755)
         (pathlib.Path(folder) / ".env").write_text(env)
@@ -55,40 +55,40 @@ def run_by_digest(place, digest, env):
         command = ["run", DOMAIN, "--env-file", "/etc/generic-consumer/.env", "--disable"]
         container = podman("run", "--detach", *flags, f"{place}@{digest}", *command)
         try:
-            # It is up, says so, and stays up.
+            # It starts, logs something and keeps running.
             deadline = time.monotonic() + 30
             while not podman("logs", container) and time.monotonic() < deadline:
                 time.sleep(0.2)
-            said = json.loads(podman("inspect", container))[0]
-            assert said["State"]["Running"], subprocess.run([*PODMAN, "logs", container], capture_output=True, text=True)
-            assert said["ImageDigest"] == digest, said["ImageDigest"]
-            # What the integration test does in a pod: the program once more, found without a shell.
+            state = json.loads(podman("inspect", container))[0]
+            assert state["State"]["Running"], subprocess.run([*PODMAN, "logs", container], capture_output=True, text=True)
+            assert state["ImageDigest"] == digest, state["ImageDigest"]
+            # As the integration test does in a pod: run the program a second time, without a shell.
             print(podman("exec", container, "/proc/1/exe", "config", DOMAIN, "--env-file", "/etc/generic-consumer/.env").splitlines()[-1])
-            print(f"container {container[:12]} runs {place}@{said['ImageDigest']}")
+            print(f"container {container[:12]} runs {place}@{state['ImageDigest']}")
         finally:
             podman("rm", "--force", "--time", "5", container)
             podman("rmi", f"{place}@{digest}", check=False)
 
 
 def main():
-    # The image is built from all of it.
+    # The image is built from the whole repository.
     remote.PARTS |= {entry.name for entry in ROOT.iterdir()}
     with Chain() as chain:
         real_nix(chain)
-        # Where nothing is built yet, the image job builds and tests all of it.
+        # On a new machine the image job builds and tests everything first.
         chain.patience = 3600
         title("a commit in a bare git remote")
         before = chain.head()
         print(f"{before[:12]} in {chain.bare}")
 
-        title(f"the chain of jobs, to {CLUSTER}: image, cluster, deploy, integration")
+        title(f"the jobs for {CLUSTER}: image, cluster, deploy, integration")
         began = time.monotonic()
         record = chain.job("release", CLUSTER=CLUSTER, BUILD_IMAGE=True)
         for run in record.runs():
             print(f"{run:16} {record.results()[run.rsplit('-', 1)[0]]}")
         print(f"{time.monotonic() - began:.0f} s")
 
-        title("one digest in every registry")
+        title("the same digest in every registry")
         image = chain.image("image-1")
         for place in chain.places():
             assert chain.digest(f"{place}:{image['tag']}") == image["digest"]
@@ -102,7 +102,7 @@ def main():
         env = chain.file(f"kustomize/overlays/{CLUSTER}/instances/{INSTANCE}/env/.env")
         run_by_digest(chain.place(CLUSTER), image["digest"], env)
 
-        title("one instance pinned to a digest, no build")
+        title("one instance pinned to a digest, without a build")
         prior = chain.head()
         chain.job("release", CLUSTER=CLUSTER, INSTANCE=INSTANCE, IMAGE_DIGEST=image["digest"])
         print(chain.run("git", "-C", chain.bare, "log", "--oneline", f"{prior}..main"))

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Says where docker-registry is. Where it is not installed, Debian's package is unpacked into
-# ~/.cache/generic-consumer: installed, it would start a service that nobody asked for.
+# Prints the path of docker-registry. If it is not installed, unpacks Debian's package into
+# ~/.cache/generic-consumer; installing the package would start a service.
 set -euo pipefail
 if command -v docker-registry; then exit; fi
 cache=$(getent passwd "$(id -u)" | cut -d: -f6)/.cache/generic-consumer/docker-registry
 if [ ! -x "$cache/usr/bin/docker-registry" ]; then
-  command -v apt-get >/dev/null || { echo "registry.sh: docker-registry is missing, and this is no Debian: install it" >&2; exit 1; }
+  command -v apt-get >/dev/null || { echo "registry.sh: docker-registry is missing, and this is not Debian: install it" >&2; exit 1; }
   work=$(mktemp -d)
   trap 'rm -rf "$work"' EXIT
-  # apt's own user writes there.
+  # apt-get downloads as another user, who has to write here.
   chmod 755 "$work"
   cd "$work"
   download() { apt-get download docker-registry >&2; }

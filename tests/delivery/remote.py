@@ -1,4 +1,4 @@
-"""A git remote of this repository's files, and clones of it, as build agents have them."""
+"""A git remote with this repository's files, and clones of it, as build agents have them."""
 
 import os
 import pathlib
@@ -9,22 +9,22 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GITOPS = [sys.executable, "-B", ROOT / "delivery/gitops"]
-# What the tool and the jobs read.
+# The files and folders that the tool and the jobs read.
 PARTS = {"nix", "config", "contracts", "kustomize", "delivery", "jenkins", "Jenkinsfile", "Cargo.toml", "flake.nix", "flake.lock"}
 GOOD, OTHER = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 IDENTITY = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in (("NAME", "a test"), ("EMAIL", "test@example.com"))}
 
 
 def program():
-    """The debug build that `cargo test` leaves; it reads an .env as the image's program does."""
+    """Path of the debug build; it validates an .env as the image's program does."""
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target")
     path = pathlib.Path(os.environ.get("GENERIC_CONSUMER") or target / "debug/generic-consumer")
-    assert path.is_file(), f"{path} is missing: cargo build"
+    assert path.is_file(), f"{path} is missing: run cargo build"
     return path
 
 
 class Remote:
-    """A bare repository whose one commit is the working tree's tracked files."""
+    """A bare repository with one commit: the working tree's tracked files."""
 
     def __enter__(self):
         self.folder = tempfile.TemporaryDirectory()
@@ -73,7 +73,7 @@ class Remote:
         return self.run("git", "-C", self.bare, "log", "--reverse", "--format=%s", f"{since}..main").splitlines()
 
     def gitops(self, clone, *arguments, text=None):
-        """What the tool answers: its exit code, standard output, standard error."""
+        """Runs the tool; returns its exit code, standard output and standard error."""
         done = subprocess.run(
             [*GITOPS, "--repository", clone, *arguments], capture_output=True, text=True, env=self.environment, input=text
         )

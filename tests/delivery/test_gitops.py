@@ -1,5 +1,4 @@
-"""The tool that edits data and renders: what it commits, what it refuses, and that nobody ever sees
-half of a change."""
+"""delivery/gitops: what it commits, what it refuses, and that an incomplete change is never visible."""
 
 import json
 import os
@@ -35,7 +34,7 @@ class Case(unittest.TestCase):
         return out
 
     def refused(self, *arguments, saying, text=None):
-        """Nothing is pushed, nothing lies about, and the sentence says what is wrong."""
+        """Nothing is pushed, no files are left, and the error says what is wrong."""
         code, _, err = self.remote.gitops(self.clone, *arguments, text=text)
         self.assertEqual(code, 1, err)
         self.assertIn(saying, err)
@@ -50,9 +49,9 @@ class Case(unittest.TestCase):
     def release(self, cluster):
         return json.loads(self.remote.file(f"nix/clusters/{cluster}/release.json"))
 
-    def in_step(self):
-        """What is on the branch now is what its data renders to."""
-        folder = self.remote.clone(f"look-{self.remote.head()}")
+    def up_to_date(self):
+        """kustomize/ on the branch is what the data on the branch renders to."""
+        folder = self.remote.clone(f"check-{self.remote.head()}")
         expression = f"(import {folder}/nix/manifests {{ root = {folder}; }}).drift"
         done = self.remote.run("nix-instantiate", "--eval", "--strict", "--json", "-E", expression)
         self.assertEqual(json.loads(done), [])
@@ -69,7 +68,7 @@ class Releases(Case):
         )
         self.assertIn(GOOD, self.remote.file("kustomize/overlays/gke-uat/_cluster/kustomization.yaml"))
         self.assertEqual(self.remote.subjects(self.before), [f"gke-uat: image {GOOD}"])
-        self.in_step()
+        self.up_to_date()
 
     def test_one_instance(self):
         self.gitops("release", "set", "gke-uat", GOOD, "--instance", "orders")
@@ -91,7 +90,7 @@ class Releases(Case):
         self.gitops("release", "set", "eks-uat", GOOD)
         self.assertEqual(list(self.release("eks-uat")["pins"]), ["returns"])
         message = self.remote.run("git", "-C", self.remote.bare, "log", "-1", "--format=%B", "main")
-        self.assertIn("Pinned apart, unchanged: returns", message)
+        self.assertIn("Pinned, unchanged: returns", message)
         self.gitops("release", "set", "eks-uat", GOOD, "--drop-pins")
         self.assertEqual(self.release("eks-uat")["pins"], {})
         self.assertEqual(set(json.loads(self.after("show", "eks-uat")).values()), {GOOD})
@@ -102,9 +101,9 @@ class Releases(Case):
         self.gitops("release", "set", "gke-uat", OTHER)
         self.gitops("release", "set", "gke-uat", GOOD)
         self.assertEqual(self.remote.changed(first), [])
-        self.in_step()
+        self.up_to_date()
 
-    def test_what_is_so_already_makes_no_commit(self):
+    def test_no_change_makes_no_commit(self):
         self.gitops("release", "set", "gke-uat", GOOD)
         head = self.remote.head()
         self.assertEqual(self.gitops("release", "set", "gke-uat", GOOD), head)
@@ -114,8 +113,8 @@ class Releases(Case):
         self.refused("release", "set", "gke-prd", GOOD, saying="unknown cluster `gke-prd`: the clusters are eks-prod")
         self.refused("release", "set", "../gke-uat", GOOD, saying="unknown cluster")
         for digest in ("latest", "sha256:abc", GOOD.upper(), GOOD + "\n"):
-            self.refused("release", "set", "gke-uat", digest, saying="`digest` is no image digest")
-        self.refused("release", "set", "gke-uat", "v1", "--instance", "orders", saying="the pin of `orders` is no image digest")
+            self.refused("release", "set", "gke-uat", digest, saying="`digest` is not an image digest")
+        self.refused("release", "set", "gke-uat", "v1", "--instance", "orders", saying="the pin of `orders` is not an image digest")
         self.refused("release", "set", "gke-uat", GOOD, "--instance", "payments", saying="has no instance `payments`: it has canary, delivery, orders")
         self.refused("release", "unpin", "gke-uat", "payments", saying="has no instance")
 
@@ -126,7 +125,7 @@ class Instances(Case):
         self.assertIn("nix/clusters/gke-uat/instances/payments.env", self.remote.changed(self.before))
         at = "kustomize/overlays/gke-uat/instances/payments"
         self.assertEqual(self.remote.file(f"{at}/env/.env") + "\n", ENV)
-        self.in_step()
+        self.up_to_date()
 
         added = self.remote.head()
         self.gitops("instance", "add", "gke-uat", "payments", "-", "--replace", text=ENV.replace("'[]'", "'[\"OrderPlaced\"]'"))
@@ -141,15 +140,15 @@ class Instances(Case):
         add = ("instance", "add", "gke-uat")
         self.refused(*add, "orders", "-", text=orders, saying="duplicate instance: gke-uat has `orders` already")
         self.refused(*add, "payments", "-", "--replace", text=ENV, saying="no instance `payments` to replace")
-        self.refused(*add, "Payments", "-", text=ENV, saying="is no instance's name")
-        self.refused(*add, "../../x", "-", text=ENV, saying="is no instance's name")
-        self.refused(*add, "shared", "-", text=ENV, saying="`shared` is the name of what")
+        self.refused(*add, "Payments", "-", text=ENV, saying="is not a valid instance name")
+        self.refused(*add, "../../x", "-", text=ENV, saying="is not a valid instance name")
+        self.refused(*add, "shared", "-", text=ENV, saying="the name `shared` is taken")
         self.refused(*add, "payments", "-", text=ENV + "WRITE_ENV='prod'\n", saying="sets WRITE_ENV, which belongs to the cluster")
         self.refused(*add, "payments", "-", text=ENV.replace("payments-uat", "orders-uat"), saying="different domains use the consumer group")
         self.refused("instance", "remove", "gke-uat", "payments", saying="has no instance `payments`")
         self.refused(*add, "payments", "/no/such/file", saying="No such file")
 
-    def test_the_program_has_the_last_word(self):
+    def test_an_env_that_the_program_refuses(self):
         def wrong(old, new, saying):
             text = ENV.replace(old, new)
             self.assertNotEqual(text, ENV)
@@ -159,10 +158,10 @@ class Instances(Case):
         wrong("'uat'", "'staging'", "staging")
         wrong("order_events_v1", "order_events_v2", "order_events_v2")
         del self.remote.environment["GENERIC_CONSUMER"]
-        self.refused("instance", "add", "gke-uat", "payments", "-", text=ENV, saying="say where it is")
+        self.refused("instance", "add", "gke-uat", "payments", "-", text=ENV, saying="set --program or GENERIC_CONSUMER")
 
-    def test_a_secret_of_the_cluster_is_a_secret_to_the_program(self):
-        """eks-prod's brokers want a password, which is in no file."""
+    def test_the_program_gets_a_placeholder_for_a_secret(self):
+        """The brokers of eks-prod need a password, which is not in any file."""
         text = ENV.replace("'uat'", "'prod'").replace("payments-uat", "payments-prod")
         self.gitops("instance", "add", "eks-prod", "payments", "-", text=text)
 
@@ -182,7 +181,7 @@ class Moves(Case):
             self.assertIn("autoscaling.keda.sh/paused", self.remote.file(f"{overlay}/orders/kustomization.yaml"))
             others = [f for f in self.remote.files(overlay) if "/orders/" not in f and f.endswith("/kustomization.yaml")]
             self.assertFalse([f for f in others if "paused" in self.remote.file(f)])
-        self.in_step()
+        self.up_to_date()
 
         self.gitops(*self.move, "end")
         self.assertEqual(self.remote.files(here), [])
@@ -190,14 +189,14 @@ class Moves(Case):
         self.assertEqual(self.release("eks-prod")["pins"], {"orders": GOOD})
         self.assertNotIn("paused", self.release("eks-prod"))
         self.assertEqual(len(self.remote.subjects(start)), 2)
-        self.in_step()
+        self.up_to_date()
 
     def test_undo(self):
         self.gitops(*self.move, "begin")
         self.gitops(*self.move, "undo")
         self.assertEqual(self.remote.changed(self.before), [])
 
-    def test_an_ended_move_goes_back_the_same_way(self):
+    def test_a_finished_move_can_be_moved_back(self):
         for step in ("begin", "end"):
             self.gitops(*self.move, step)
         back = ("instance", "move", "orders", "--from", "eks-prod", "--to", "gke-prod", "--step")
@@ -210,7 +209,7 @@ class Moves(Case):
         self.refused("instance", "move", "orders", "--from", "gke-uat", "--to", "eks-prod", "--step", "begin", saying="write to different environments")
         self.refused("instance", "move", "payments", "--from", "gke-prod", "--to", "eks-prod", "--step", "begin", saying="no instance `payments`")
         self.refused("instance", "move", "inventory", "--from", "gke-prod", "--to", "gke-prod", "--step", "begin", saying="duplicate instance")
-        # Running on both for another reason than a move.
+        # The instance runs on both clusters, but not because of a move.
         self.gitops("instance", "add", "eks-prod", "orders", "-", text=self.remote.file("nix/clusters/gke-prod/instances/orders.env"))
         self.before = self.remote.head()
         self.refused(*self.move, "begin", saying="duplicate instance: eks-prod has `orders`")
@@ -224,7 +223,7 @@ class Branches(Case):
         self.untouched()
         self.assertEqual(self.remote.run("git", "-C", self.clone, "rev-parse", "orders-forward"), made)
 
-    def test_a_branch_that_is_behind_is_refused(self):
+    def test_a_branch_with_an_outdated_kustomize_is_refused(self):
         at = self.clone / "kustomize/base/deployment.yaml"
         at.write_text(at.read_text().replace("maxSurge: 1", "maxSurge: 2"))
         self.remote.run("git", "-C", self.clone, "commit", "--quiet", "--all", "--message", "by hand")
@@ -232,13 +231,13 @@ class Branches(Case):
         self.before = self.remote.head()
         self.refused("release", "set", "gke-uat", GOOD, saying="kustomize/base/deployment.yaml: differs")
 
-    def test_a_push_that_is_forbidden_says_so(self):
+    def test_a_rejected_push_reports_the_reason(self):
         hook = self.remote.bare / "hooks/pre-receive"
         hook.write_text("#!/bin/sh\necho 'main is protected'\nexit 1\n")
         hook.chmod(0o755)
         self.refused("release", "set", "gke-uat", GOOD, saying="main is protected")
 
-    def test_local_changes_are_neither_taken_nor_lost(self):
+    def test_local_changes_are_neither_committed_nor_lost(self):
         file = self.clone / "nix/clusters/gke-uat/instances/orders.env"
         file.write_text("by hand")
         self.gitops("release", "set", "gke-uat", GOOD)
@@ -246,7 +245,7 @@ class Branches(Case):
         self.assertNotIn("by hand", self.remote.file("nix/clusters/gke-uat/instances/orders.env"))
 
     def overtaken_by(self, *arguments, text=""):
-        """Somebody else's change comes through just before our first push."""
+        """Arranges that somebody else's change is pushed just before our first push."""
         other, marker = self.remote.clone("other"), self.remote.root / "overtaken"
         (self.remote.root / "text").write_text(text)
         command = shlex.join(map(str, [*GITOPS, "--repository", other, *arguments]))
@@ -257,26 +256,26 @@ class Branches(Case):
         )
         hook.chmod(0o755)
 
-    def test_overtaken_it_starts_again(self):
+    def test_it_starts_again_when_another_push_comes_first(self):
         self.overtaken_by("release", "set", "gke-prod", OTHER)
         code, _, err = self.remote.gitops(self.clone, "release", "set", "gke-uat", GOOD)
         self.assertEqual(code, 0, err)
-        self.assertIn("main has moved on meanwhile", err)
+        self.assertIn("another push to main came first", err)
         self.assertEqual(self.remote.subjects(self.before), [f"gke-prod: image {OTHER}", f"gke-uat: image {GOOD}"])
-        self.in_step()
+        self.up_to_date()
 
     def test_two_changes_that_are_wrong_only_together(self):
-        """Each alone is right, no line of them conflicts, and they share a consumer group."""
+        """Each is valid alone and git sees no conflict, but both use the same consumer group."""
         self.overtaken_by("instance", "add", "eks-uat", "payments", "-", text=ENV)
         refunds = ENV.replace("_PAYMENTS", "_REFUNDS")
         code, _, err = self.remote.gitops(self.clone, "instance", "add", "gke-uat", "refunds", "-", text=refunds)
         self.assertEqual(code, 1, err)
         self.assertIn("different domains use the consumer group `payments-uat`", err)
         self.assertEqual(self.remote.subjects(self.before), ["eks-uat/payments: added"])
-        self.in_step()
+        self.up_to_date()
 
-    def test_many_at_once_all_land(self):
-        """Four clones, each its own cluster, one branch."""
+    def test_many_pushes_at_once_all_succeed(self):
+        """Four clones push to one branch, each a change of another cluster."""
         clusters = ["gke-uat", "eks-uat", "gke-prod", "eks-prod"]
         clones = [self.remote.clone(cluster) for cluster in clusters]
         children = [
@@ -289,12 +288,12 @@ class Branches(Case):
         self.assertEqual(sorted(self.remote.subjects(self.before)), sorted(f"{c}: image {GOOD}" for c in clusters))
         for cluster in clusters:
             self.assertEqual(self.release(cluster)["digest"], GOOD)
-        self.in_step()
+        self.up_to_date()
 
 
 class Killed(Case):
-    def test_at_any_moment_nobody_sees_half_of_it(self):
-        """Killed before each program that it calls, one after the other, until it gets through."""
+    def test_a_killed_run_leaves_no_incomplete_change(self):
+        """Kills it when it calls its first program, its second and so on, until a run succeeds."""
         bin = self.remote.root / "bin"
         bin.mkdir()
         for name in ("git", "nix-instantiate"):
@@ -321,14 +320,14 @@ class Killed(Case):
                 break
             self.assertEqual(done.returncode, -signal.SIGKILL, done.stderr)
             self.assertEqual(self.remote.run("git", "-C", self.clone, "status", "--porcelain"), "")
-            # Whole or not at all; the push itself may just have gone through.
+            # Nothing or the whole change: the push may have succeeded just before.
             self.assertIn(self.remote.changed(self.before), [[], ["kustomize/overlays/gke-uat/_cluster/kustomization.yaml", "nix/clusters/gke-uat/release.json"]])
             calls += 1
             self.assertLess(calls, 40)
-        self.assertGreaterEqual(calls, 8, "it calls git and Nix more often than that")
+        self.assertGreaterEqual(calls, 8, "it was killed less often than it calls git and Nix")
         self.assertEqual(self.release("gke-uat")["digest"], GOOD)
-        self.in_step()
-        # What the killed runs had checked out is forgotten by those after them, once it is deleted.
+        self.up_to_date()
+        # After the killed runs' working trees are deleted, the next run removes git's record of them.
         for left in (self.remote.root / "scratch").iterdir():
             self.remote.run("rm", "-rf", left)
         self.gitops("release", "set", "gke-uat", OTHER)

@@ -1,4 +1,4 @@
-"""The real Jenkinsfiles, run: what they build, push, deploy and refuse, and who waits for whom."""
+"""Runs the real Jenkinsfiles: what they build, push, deploy and refuse, and which jobs wait for which."""
 
 import json
 import re
@@ -27,14 +27,14 @@ class Case(unittest.TestCase):
 
 
 class Parameters(unittest.TestCase):
-    def test_the_clusters_to_choose_from(self):
+    def test_every_choice_lists_all_clusters(self):
         clusters = sorted(folder.name for folder in (ROOT / "nix/clusters").iterdir())
         lists = [re.findall(r"'([a-z-]+)'", found) for job in (ROOT / "jenkins").iterdir() for found in re.findall(r"choices: (\[.*gke.*?\])", job.read_text())]
         self.assertEqual(len(lists), 6)
         for choices in lists:
             self.assertEqual(sorted(choices), clusters)
 
-    def test_the_lock_is_taken_in_one_place(self):
+    def test_only_release_takes_the_lock(self):
         takers = [job.name for job in [ROOT / "Jenkinsfile", *(ROOT / "jenkins").iterdir()] if re.search(r"\block\(", job.read_text())]
         self.assertEqual(takers, ["release"])
 
@@ -61,10 +61,10 @@ class Image(Case):
         self.assertEqual((first["digest"], first["tag"]), (second["digest"], second["tag"]))
         self.assertIs(second["unchanged"], True)
         self.assertIn("(nothing changed)", record.variables("image")["DESCRIPTION"])
-        self.assertIn("nothing changed: every registry held", self.chain.log())
+        self.assertIn("nothing changed: every registry had", self.chain.log())
 
-    def test_a_commit_that_changes_nothing_of_it(self):
-        """A new tag, the same digest."""
+    def test_a_commit_that_does_not_change_the_image(self):
+        """It makes a new tag with the same digest."""
         self.chain.job("image")
         self.chain.edit("docs", lambda clone: (clone / "jenkins/NOTES").write_text("n"))
         self.chain.job("image")
@@ -73,7 +73,7 @@ class Image(Case):
         self.assertNotEqual(first["tag"], second["tag"])
         self.assertIs(second["unchanged"], True)
 
-    def test_deployments_alone_do_not_start_it(self):
+    def test_deployments_alone_build_no_image(self):
         built = self.chain.head()
         code, _, err = self.chain.gitops(self.chain.clone(), "release", "set", "gke-uat", GOOD)
         self.assertEqual(code, 0, err)
@@ -81,9 +81,9 @@ class Image(Case):
         record = self.chain.job("image", since)
         self.assertEqual(record.of("skipped"), ["Checks", "Build", "Push"])
         self.assertEqual(record.of("archiveArtifacts"), [])
-        # Asked for, it builds all the same.
+        # With BUILD_IMAGE it builds nevertheless.
         self.assertEqual(self.chain.job("image", since, BUILD_IMAGE=True).of("skipped"), [])
-        # And with any other change.
+        # So it does after any other change.
         self.chain.edit("a contract", lambda clone: (clone / "contracts/x.yaml").write_text("x: 1"))
         self.assertEqual(self.chain.job("image", since).of("skipped"), [])
 
@@ -100,9 +100,9 @@ class Image(Case):
         ours, image = self.chain.image("image-1"), self.chain.image("image-2")
         self.assertEqual(ours["commit"], image["commit"])
         self.assertNotEqual(ours["digest"], image["digest"])
-        self.assertNotEqual(ours["tag"], image["tag"], "one tag never covers two contents")
+        self.assertNotEqual(ours["tag"], image["tag"], "a tag never changes its image")
         self.assertEqual(image["contracts"]["from"], f"{theirs}@main")
-        # Contracts that an instance misses make no image.
+        # If an instance does not find its contract, no image is built.
         self.chain.run("git", "-C", theirs, "rm", "-r", "--quiet", "contracts/orders")
         self.chain.run("git", "-C", theirs, "commit", "--quiet", "--message", "no orders")
         self.chain.job("image", fails=True, BUILD_IMAGE=True, CONTRACTS=f"{theirs}@main")
@@ -110,18 +110,18 @@ class Image(Case):
         self.chain.job("image", fails=True, BUILD_IMAGE=True, CONTRACTS="main")
         self.assertIn("write <git url>@<revision>", self.chain.log())
 
-    def test_one_tag_never_covers_two_contents(self):
+    def test_a_tag_never_changes_its_image(self):
         self.chain.job("image")
         first = self.chain.image("image-1")
-        # Somebody has put something else under the next commit's tag, in one registry.
+        # In one registry, somebody has pushed another image under the next commit's tag.
         self.chain.edit("a version", lambda clone: self.replace(clone / "Cargo.toml", 'license = "MIT', 'license = "MIT '))
         tag = first["tag"].replace(first["commit"][:12], self.chain.head()[:12])
         place = self.chain.place("eks-prod")
         flags = ["--src-tls-verify=false", "--dest-tls-verify=false", "--quiet"]
         self.chain.run("skopeo", "--insecure-policy", "copy", *flags, f"docker://{place}@{first['digest']}", f"docker://{place}:{tag}")
         self.chain.job("image", fails=True)
-        self.assertIn("one tag never covers two contents", self.chain.log())
-        self.assertIsNone(self.chain.digest(f"{self.chain.place('gke-uat')}:{tag}"), "nothing goes anywhere")
+        self.assertIn("a tag never changes its image", self.chain.log())
+        self.assertIsNone(self.chain.digest(f"{self.chain.place('gke-uat')}:{tag}"), "nothing is pushed anywhere")
 
     def replace(self, path, old, new):
         text = path.read_text()
@@ -136,14 +136,14 @@ class Image(Case):
 
 
 class Chained(Case):
-    def test_a_new_image_for_all_and_on_to_the_next_cluster(self):
+    def test_a_new_image_is_deployed_and_promoted(self):
         record = self.chain.job("release", CLUSTER="gke-uat", BUILD_IMAGE=True, PROMOTE_TO="gke-prod")
         self.assertEqual(record.jobs(), ["release", "image", "cluster", "deploy", "integration", "release", "cluster", "deploy", "integration"])
         digest = self.chain.image("image-1")["digest"]
         for cluster in ("gke-uat", "gke-prod"):
             self.assertEqual(self.release(cluster)["digest"], digest)
         self.assertNotEqual(self.release("eks-prod")["digest"], digest)
-        # The lock spans the three and is free before the next cluster's is taken.
+        # The lock is held during the three jobs and released before the next cluster's is taken.
         held = [(e["kind"], e["what"]) for e in record.entries if e["kind"] in ("lock", "unlock") or (e["kind"] == "begin" and e["run"][:7] in ("cluster", "deploy-", "integra"))]
         self.assertEqual([kind for kind, _ in held], ["lock", "begin", "begin", "begin", "unlock"] * 2)
         self.assertEqual([what for kind, what in held if kind == "lock"], ["cluster-gke-uat", "cluster-gke-prod"])
@@ -152,7 +152,7 @@ class Chained(Case):
         self.assertNotIn(digest, deployed["before"].values())
 
     def test_one_instance(self):
-        digest = self.chain.push_something()
+        digest = self.chain.push_image()
         record = self.chain.job("release", CLUSTER="gke-uat", INSTANCE="orders", IMAGE_DIGEST=digest)
         self.assertEqual(record.jobs(), ["release", "cluster", "deploy", "integration"])
         self.assertEqual(self.release()["pins"], {"orders": digest})
@@ -164,7 +164,7 @@ class Chained(Case):
         self.assertEqual(record.jobs(), ["release", "cluster", "deploy", "integration"])
         self.assertEqual(self.release(), before)
         self.assertEqual(self.chain.file("nix/clusters/gke-uat/instances/payments.env") + "\n", ENV)
-        # Once more it is a duplicate; as a change it is none.
+        # A second time it is a duplicate, unless it replaces the instance.
         self.chain.job("release", fails=True, CLUSTER="gke-uat", INSTANCE="payments", ADD_INSTANCE_ENV=ENV)
         self.assertIn("duplicate instance", self.chain.log())
         changed = ENV.replace("'payments'", "'payments_2'")
@@ -175,7 +175,7 @@ class Chained(Case):
         self.assertEqual(self.chain.files("kustomize/overlays/gke-uat/instances/payments"), [])
 
     def test_rollback(self):
-        first = self.chain.push_something()
+        first = self.chain.push_image()
         self.chain.job("release", CLUSTER="gke-uat", IMAGE_DIGEST=first)
         before = self.chain.head()
         self.chain.edit("a change", lambda clone: (clone / "contracts/x.yaml").write_text("x: 1"))
@@ -184,16 +184,16 @@ class Chained(Case):
         record = self.chain.job("release", CLUSTER="gke-uat", IMAGE_DIGEST=first)
         self.assertNotIn("image", record.jobs())
         self.assertEqual([f for f in self.chain.changed(before) if "contracts" not in f], [])
-        # A digest that the registry does not hold is no way back.
+        # A digest that the registry does not have is refused.
         head = self.chain.head()
         self.chain.job("release", fails=True, CLUSTER="gke-uat", IMAGE_DIGEST=OTHER)
-        self.assertIn(f"does not hold {OTHER}", self.chain.log())
+        self.assertIn(f"does not have {OTHER}", self.chain.log())
         self.assertEqual(self.chain.head(), head)
 
     def test_a_failing_integration_test_promotes_nothing(self):
-        digest = self.chain.push_something()
+        digest = self.chain.push_image()
         prod = self.release("gke-prod")
-        for fault, sentence in (("lost", "does not hold each event"), ("twice", "more than once: 200 of 200 events in 201 rows")):
+        for fault, sentence in (("lost", "does not have each event"), ("twice", "more than once: 200 of 200 events in 201 rows")):
             record = self.chain.job("release", {"CANARY_FAULT": fault}, fails=True, CLUSTER="gke-uat", IMAGE_DIGEST=digest, PROMOTE_TO="gke-prod")
             self.assertEqual(record.results(), {"release": "FAILURE", "cluster": "SUCCESS", "deploy": "SUCCESS", "integration": "FAILURE"})
             self.assertEqual(record.of("unlock"), ["cluster-gke-uat"])
@@ -202,26 +202,26 @@ class Chained(Case):
         self.chain.job("release", CLUSTER="gke-uat", IMAGE_DIGEST=digest)
         self.assertIn("DELETE FROM", (self.chain.peers / "bq").read_text())
 
-    def test_a_rollout_that_never_gets_healthy_is_not_tested(self):
-        digest = self.chain.push_something()
+    def test_no_integration_test_if_the_rollout_does_not_get_healthy(self):
+        digest = self.chain.push_image()
         faults = {"ARGOCD_NEVER_HEALTHY": "gke-uat-orders", "ARGOCD_DEADLINE_SECONDS": "5"}
         record = self.chain.job("release", faults, fails=True, CLUSTER="gke-uat", IMAGE_DIGEST=digest)
         self.assertEqual(record.jobs(), ["release", "cluster", "deploy"])
-        self.assertIn("ArgoCD is not there after 5 s: gke-uat-orders is Degraded", self.chain.log())
+        self.assertIn("ArgoCD has not finished after 5 s: gke-uat-orders is Degraded", self.chain.log())
 
     def test_a_cluster_that_lacks_an_autoscaler(self):
         record = self.chain.job("release", {"UNKNOWN_TO_THE_CLUSTER": "keda.sh/v1alpha1"}, fails=True, CLUSTER="gke-uat", IMAGE_DIGEST=GOOD)
         self.assertEqual(record.jobs(), ["release", "cluster"])
-        self.assertIn("gke-uat does not know keda.sh/v1alpha1: install", self.chain.log())
+        self.assertIn("gke-uat does not serve keda.sh/v1alpha1: install", self.chain.log())
 
     def test_parameters_that_contradict_each_other(self):
         head = self.chain.head()
         for sentence, given in {
             "nothing to deploy": {},
-            "are two deployments": {"INSTANCE": "orders", "REMOVE_INSTANCE": True, "MOVE_FROM": "eks-uat", "MOVE_STEP": "end"},
-            "INSTANCE says which": {"ADD_INSTANCE_ENV": ENV},
-            "takes no IMAGE_DIGEST": {"INSTANCE": "orders", "REMOVE_INSTANCE": True, "IMAGE_DIGEST": GOOD},
-            "DROP_PINS goes with": {"INSTANCE": "orders", "DROP_PINS": True, "IMAGE_DIGEST": GOOD},
+            "are separate deployments": {"INSTANCE": "orders", "REMOVE_INSTANCE": True, "MOVE_FROM": "eks-uat", "MOVE_STEP": "end"},
+            "ADD_INSTANCE_ENV needs INSTANCE": {"ADD_INSTANCE_ENV": ENV},
+            "cannot be combined with IMAGE_DIGEST": {"INSTANCE": "orders", "REMOVE_INSTANCE": True, "IMAGE_DIGEST": GOOD},
+            "DROP_PINS needs INSTANCE=ALL": {"INSTANCE": "orders", "DROP_PINS": True, "IMAGE_DIGEST": GOOD},
         }.items():
             self.chain.job("deploy", fails=True, CLUSTER="gke-uat", **given)
             self.assertIn(sentence, self.chain.log())
@@ -232,7 +232,7 @@ class Chained(Case):
 class Moved(Case):
     def setUp(self):
         super().setUp()
-        self.digest = self.chain.push_something()
+        self.digest = self.chain.push_image()
         code, _, err = self.chain.gitops(self.chain.clone(), "release", "set", "gke-uat", self.digest)
         self.assertEqual(code, 0, err)
 
@@ -249,7 +249,7 @@ class Moved(Case):
         self.assertEqual(self.where(), ["eks-uat"])
         self.assertEqual(self.release("eks-uat")["pins"]["orders"], self.digest)
         self.assertEqual(len(record.of("input")), 1)
-        # Both clusters' locks, and neither while somebody looks at the lag.
+        # Each step holds both clusters' locks; neither is held while a person checks the lag.
         held = 0
         for entry in record.entries:
             held += {"lock": 1, "unlock": -1}.get(entry["kind"], 0)
@@ -262,7 +262,7 @@ class Moved(Case):
         self.assertEqual(code, 0, err)
         record = self.chain.job("migrate", fails=True, INSTANCE="orders", FROM="gke-uat", TO="eks-uat")
         self.assertEqual(record.jobs(), ["migrate", "release", "cluster", "deploy"])
-        self.assertIn(f"does not hold {OTHER}: eks-uat could not start it", self.chain.log())
+        self.assertIn(f"does not have {OTHER}: eks-uat could not start it", self.chain.log())
         self.assertEqual(self.where(), ["gke-uat"])
 
     def test_aborted_and_undone(self):
@@ -277,11 +277,11 @@ class Moved(Case):
 class Racing(Case):
     def finish(self, *children):
         for child in children:
-            said, _ = child.communicate(timeout=300)
-            self.assertEqual(child.returncode, 0, said + self.chain.log())
+            output, _ = child.communicate(timeout=300)
+            self.assertEqual(child.returncode, 0, output + self.chain.log())
 
     def test_two_clusters_at_once(self):
-        digest = self.chain.push_something()
+        digest = self.chain.push_image()
         before = self.chain.head()
         self.finish(*(self.chain.start("release", CLUSTER=cluster, IMAGE_DIGEST=digest) for cluster in ("gke-uat", "eks-prod")))
         self.assertEqual(len(self.chain.subjects(before)), 2)
@@ -289,15 +289,15 @@ class Racing(Case):
             self.assertEqual(self.release(cluster)["digest"], digest)
 
     def test_one_cluster_twice_at_once(self):
-        first = self.chain.push_something()
+        first = self.chain.push_image()
         self.chain.edit("a change", lambda clone: (clone / "contracts/x.yaml").write_text("x: 1"))
-        second = self.chain.push_something()
+        second = self.chain.push_image()
         start = len(self.chain.record())
         self.finish(*(self.chain.start("release", CLUSTER="gke-uat", IMAGE_DIGEST=digest) for digest in (first, second)))
         events = [e for e in self.chain.record()[start:] if e["kind"] in ("lock", "unlock", "begin")]
         order = [e["kind"] if e["kind"] != "begin" else e["run"].rsplit("-", 1)[0] for e in events if not e["run"].startswith("release") or e["kind"] != "begin"]
         self.assertEqual(order, ["lock", "cluster", "deploy", "integration", "unlock"] * 2)
-        # Who had the lock last has the last word.
+        # What runs is what the release with the later lock deployed.
         last = [e["what"]["IMAGE_DIGEST"] for e in events if e["kind"] == "begin" and e["run"].startswith("deploy")][-1]
         self.assertEqual(self.release()["digest"], last)
 

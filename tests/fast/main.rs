@@ -1,5 +1,6 @@
-//! Tests that need nothing but the binary.
+//! Tests that need only the program and its sources.
 
 mod allocations;
 mod command_line;
 mod contracts;
+mod structure;

@@ -1,4 +1,4 @@
-"""The flake's own checks fail when what they check is broken, each with a sentence."""
+"""Each check of the flake fails, with a sentence, when what it checks is broken."""
 
 import json
 import os
@@ -25,46 +25,46 @@ class Refusals(unittest.TestCase):
         self.refused(f"{CHECKS}.instances", f"{ORDERS}: the program refuses", ORDERS, "='prod'", "='staging'")
         self.refused(f"{CHECKS}.instances", f"{ORDERS}: the program refuses", ORDERS, "order_events_v1", "order_events_v2")
 
-    def test_a_tree_that_is_behind(self):
+    def test_an_outdated_kustomize(self):
         self.refused(
-            f"{CHECKS}.in-step",
+            f"{CHECKS}.up-to-date",
             "kustomize/overlays/gke-prod/_cluster/kustomization.yaml: differs, run `nix run .#render`",
             "nix/clusters/gke-prod/release.json",
             "sha256:0",
             "sha256:1",
         )
 
-    def test_data_that_is_wrong(self):
+    def test_a_mistake_in_the_data(self):
         self.refused("kustomize", "hosts lacks `prod2`", "nix/clusters/eks-prod/cluster.nix", "    prod2 =", "    # prod2 =")
 
-    def test_a_librdkafka_that_cargo_does_not_ask_for(self):
+    def test_a_librdkafka_of_another_version_than_cargos(self):
         self.refused("librdkafka", "asks for 2.13.0: set version", "Cargo.lock", "4.10.0+2.12.1", "4.11.0+2.13.0")
 
     def test_formatting(self):
         self.refused(f"{CHECKS}.formatting", "render.nix", "nix/render.nix", "runtimeInputs = [ coreutils ];", "runtimeInputs=[coreutils];")
-        # Modules are found through each crate's root.
+        # rustfmt finds the modules through the crate's root.
         self.refused(f"{CHECKS}.formatting", "src/cli/mod.rs", "src/cli/mod.rs", "pub mod ", "pub  mod ")
 
     def test_a_shell_or_a_compiler_in_the_closure(self):
         for name in ("bash-5.2", "gcc-14.3.0", "coreutils-9.7"):
             extra = f'cacert\n            (runCommand "{name}" {{ }} "mkdir $out")\n          ];'
-            self.refused(f"{CHECKS}.closure", "the image would hold", "nix/checks.nix", "cacert\n          ];", extra)
+            self.refused(f"{CHECKS}.closure", "the image would contain", "nix/checks.nix", "cacert\n          ];", extra)
 
     def test_a_librdkafka_that_lacks_something(self):
         self.refused(f"{CHECKS}.librdkafka", "librdkafka lacks sasl_gssapi", "nix/checks.nix", "sasl_plain", "sasl_gssapi")
 
     def test_an_argument_that_nixpkgs_does_not_know(self):
-        """The stand-in is as strict about names as nixpkgs is."""
+        """The stand-in is as strict about the names of arguments as nixpkgs."""
         self.refused("image", "maxLayer", "nix/image.nix", "created = epoch;", "created = epoch; maxLayer = 10;")
 
 
 class Outputs(unittest.TestCase):
     def test_drift_needs_no_nixpkgs(self):
-        """With the locked input, which nothing fetches."""
+        """Evaluated with the locked input, without fetching it."""
         self.assertEqual(json.loads(nix("eval", "--json", f"{ROOT}#lib.drift")), [])
         self.assertEqual(len(json.loads(nix("eval", "--json", f"{ROOT}#lib.clusters"))), 4)
 
-    def test_the_lock_file_is_whole(self):
+    def test_the_lock_file_is_complete(self):
         locked = json.loads((ROOT / "flake.lock").read_text())["nodes"]["nixpkgs"]["locked"]
         self.assertLessEqual({"rev", "narHash", "lastModified"}, set(locked))
 
@@ -79,7 +79,7 @@ class Outputs(unittest.TestCase):
             modes = {path.stat().st_mode & 0o777 for path in (checkout.root / "kustomize").rglob("*.yaml")}
             self.assertEqual(modes, {0o644})
 
-    def test_the_built_tree_holds_what_kustomize_makes_of_it(self):
+    def test_the_built_tree_has_kustomizes_output(self):
         built = build(ROOT, "kustomize")
         self.assertEqual(
             sorted(path.name for path in built.iterdir()), ["argocd", "base", "components", "overlays", "rendered"]
@@ -99,19 +99,19 @@ class Outputs(unittest.TestCase):
                 self.assertEqual(done.returncode, 0, done.stderr)
                 return done.stdout
 
-            said = run("DELIVERY", "--until-caught-up")
+            summary = run("DELIVERY", "--until-caught-up")
             count = {
-                name: int(re.search(rf"(?m)^{name} +(\d+)", said)[1])
+                name: int(re.search(rf"(?m)^{name} +(\d+)", summary)[1])
                 for name in ("read", "written", "ignored", "dead-lettered")
             }
-            # The sample events, some of them to be ignored, some broken.
-            self.assertEqual(count["read"], 400, said)
-            self.assertEqual(count["written"] + count["ignored"] + count["dead-lettered"], 400, said)
-            self.assertGreater(min(count.values()), 0, said)
+            # The sample events: some are ignored, some are invalid.
+            self.assertEqual(count["read"], 400, summary)
+            self.assertEqual(count["written"] + count["ignored"] + count["dead-lettered"], 400, summary)
+            self.assertGreater(min(count.values()), 0, summary)
             rows = run("local", "rows", "delivery_events_temp", "--limit", "1000").splitlines()
             self.assertEqual(len([row for row in rows if row.startswith("{")]), count["written"])
 
 
 def quiet():
-    """The environment, with the metrics on a port that nobody has."""
+    """The environment, with the metrics on a free port."""
     return {**os.environ, "METRICS_ADDR": "127.0.0.1:0"}

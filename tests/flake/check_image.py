@@ -1,4 +1,5 @@
-"""The image: what is in it, whose it is, and that the same inputs give the same bytes."""
+"""The image: its files and their owners, its configuration, and that the same inputs give the same
+bytes."""
 
 import io
 import json
@@ -17,7 +18,7 @@ MANAGERS = {"nix", "nix-env", "apt", "apt-get", "dpkg", "apk", "rpm", "yum", "pi
 
 
 class Archive:
-    """An OCI layout in a tar: its manifest, its configuration, its layers' files."""
+    """An OCI layout in a tar archive: its manifest, its configuration and the files of its layers."""
 
     def __init__(self, path):
         with tarfile.open(path) as tar:
@@ -96,7 +97,7 @@ class Image(unittest.TestCase):
         data = next(data for name, _, data in self.image.files() if name == "etc/nsswitch.conf")
         self.assertEqual(data, b"hosts: files dns\n")
 
-    def test_contracts_are_a_layer_of_their_own(self):
+    def test_the_contracts_are_in_one_layer(self):
         layers = [d for d in self.image.layers if any("app/contracts" in m.name for m, _ in self.image.members(d))]
         self.assertEqual(len(layers), 1)
         held = {m.name.lstrip("./") for m, _ in self.image.members(layers[0]) if m.isfile()}
@@ -109,7 +110,7 @@ class Image(unittest.TestCase):
         self.assertEqual({name.removeprefix("app/") for name in held if "contracts" in name}, documents)
 
     def test_a_contract_changes_one_layer(self):
-        """And neither samples, overlays nor clusters change anything."""
+        """Samples, overlays and clusters do not change the image."""
         with Checkout() as checkout:
             (checkout.root / "contracts/returns/return_events_v2/accept/more.json").write_text("{}")
             (checkout.root / "kustomize/base/deployment.yaml").write_text("{}")
@@ -141,5 +142,5 @@ class Image(unittest.TestCase):
         self.assertEqual(len(set(other.layers) - set(self.image.layers)), 1)
 
     def test_the_same_inputs_give_the_same_bytes(self):
-        """Nix builds it again and fails where a byte differs."""
+        """Nix builds it again and fails if a byte differs."""
         nix("build", "--no-link", "--rebuild", f"{ROOT}#image", *overriding())

@@ -1,5 +1,5 @@
-"""The image runs as a rendered instance runs it: its arguments, variables, mounts, hosts, limits,
-taken from what kustomize made of the overlay, against Apache Kafka and the embedded BigQuery."""
+"""Runs the image as an instance's pod would, against Apache Kafka and the embedded BigQuery. The
+arguments, variables, mounts, hosts and limits come from kustomize's output for the instance."""
 
 import json
 import pathlib
@@ -18,7 +18,7 @@ EVENTS, IGNORED, BAD = 200, 20, 3
 
 
 class Rendered:
-    """What a kubelet would take from the instance's objects."""
+    """What a kubelet would use of the instance's objects."""
 
     def __init__(self, folder):
         things = tree.build(ROOT / "kustomize/overlays" / CLUSTER / "instances" / INSTANCE)
@@ -29,7 +29,7 @@ class Rendered:
         self.volumes = {volume["name"]: self.written(volume, maps) for volume in self.pod["volumes"]}
 
     def written(self, volume, maps):
-        """A volume's files in a folder that everybody may read."""
+        """Writes a volume's files into a folder that every user can read."""
         folder = self.folder / f"volume-{volume['name']}"
         folder.mkdir()
         folder.chmod(0o755)
@@ -74,7 +74,7 @@ class Running(unittest.TestCase):
         cls.addClassCleanup(cls.podman.close)
 
     def loopback(self, variables=None):
-        """On the machine's own network every broker's name is this machine."""
+        """Flags for the host's network, where every broker's name means this machine."""
         return self.rendered.flags("host", variables or {}, {name: "127.0.0.1" for name in self.rendered.hosts()})
 
     def test_version(self):
@@ -100,7 +100,7 @@ class Running(unittest.TestCase):
         metrics = free_port()
         flags = self.loopback(
             {
-                # Ports are this test's; the name is the rendered one, found in the hosts file.
+                # The ports are this test's; the broker's name is the rendered one, from the hosts file.
                 "CONSUME__UAT__BOOTSTRAP_SERVERS": f"uat:{kafka.aliased}",
                 "WRITE__UAT__ENDPOINT__REST": bigquery.rest,
                 "WRITE__UAT__ENDPOINT__STORAGE": bigquery.storage,
@@ -115,7 +115,7 @@ class Running(unittest.TestCase):
         try:
             until("it is ready", 90, lambda: status(metrics, "/readyz") == 200)
             until("the events are rows", 90, lambda: len(bigquery.rows("stock_events")) >= EVENTS)
-            until("the bad ones are dead letters", 30, lambda: len(bigquery.rows("stock_events_dead_letters")) >= BAD)
+            until("the invalid events are dead letters", 30, lambda: len(bigquery.rows("stock_events_dead_letters")) >= BAD)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.podman.logs(container)}") from None
         rows = [json.loads(row) for row in bigquery.rows("stock_events")]
@@ -129,8 +129,8 @@ class Running(unittest.TestCase):
         self.assertEqual(code, "0", self.podman.logs(container))
 
     def test_the_mounted_credentials_are_used(self):
-        """The rendered file and the pod's own token get a token, from services that are Google's in
-        all but their address; without the file it says which one it misses."""
+        """The program exchanges the pod's token as the rendered file says, here at stand-ins for
+        Google's services; without the file, its error names the missing file."""
         service = TokenService()
         self.addCleanup(service.stop)
         file = self.rendered.volumes["google"] / "credentials.json"
@@ -139,7 +139,7 @@ class Running(unittest.TestCase):
         file.write_text(re.sub(r"https://(sts|iamcredentials)[.]googleapis[.]com", service.url, given))
 
         def flags():
-            # Nothing leaves this machine: Google's names are nobody here.
+            # No request leaves this machine: Google's host names lead to loopback.
             names = ("bigquery.googleapis.com", "bigquerystorage.googleapis.com")
             hosts = [flag for name in names for flag in ("--add-host", f"{name}:127.0.0.1")]
             return self.loopback({"METRICS_ADDR": f"127.0.0.1:{free_port()}"}) + hosts
@@ -147,10 +147,10 @@ class Running(unittest.TestCase):
         arguments = self.rendered.container["args"]
         container = self.podman.start(flags(), arguments)
         try:
-            until("it asks both services", 60, lambda: len(service.asked) >= 2)
+            until("it has called both services", 60, lambda: len(service.requests) >= 2)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.podman.logs(container)}") from None
-        (path, _, body), (other, bearer, _) = service.asked[:2]
+        (path, _, body), (other, bearer, _) = service.requests[:2]
         account = tree.spec(CLUSTER)["credentials"]["externalAccount"]
         form = urllib.parse.parse_qs(body)
         self.assertEqual((path, form["audience"], form["subject_token"]), ("/v1/token", [account["audience"]], ["a-token"]))
@@ -164,7 +164,7 @@ class Running(unittest.TestCase):
 
     def test_host_aliases_on_a_network_of_its_own(self):
         flags = self.rendered.flags("bridge", {}, self.rendered.hosts())
-        # Up, and touching neither Kafka nor BigQuery.
+        # --disable: it runs, but connects to neither Kafka nor BigQuery.
         container = self.podman.start(flags, [*self.rendered.container["args"], "--disable"])
         path = until("it has a hosts file", 30, lambda: self.podman.inspect(container, "{{.HostsPath}}"))
         lines = [line.split() for line in pathlib.Path(path).read_text().splitlines() if line.strip()]
@@ -179,7 +179,7 @@ def event_id(number):
 
 
 def events():
-    """One event a line: moves, counts (which are ignored), and some that the contract refuses."""
+    """One event per line: moves, counts (which are ignored), and some that the contract rejects."""
     common = {"occurred_at": "2026-11-20T08:15:30Z", "sku": "SKU-1", "warehouse": "LIS-2"}
     lines = [{"type": "StockMovedEvent", "event_id": event_id(n), "quantity": n, **common} for n in range(EVENTS)]
     lines += [{"type": "StockCountedEvent", "event_id": event_id(0), "counted": n, **common} for n in range(IGNORED)]

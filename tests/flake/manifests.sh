@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The manifests: data that is wrong is refused, kustomize/ is in step, and what kustomize makes of
-# it is valid and as meant. Needs nix (no network), Go for kustomize, Python with venv.
+# Tests the manifests: mistakes in the data are refused, kustomize/ is up to date, and kustomize's
+# output is valid and has the intended content. Needs nix (no network), Go for kustomize, and Python
+# with venv.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 venv=${CARGO_TARGET_DIR:-$here/../../target}/python-manifests

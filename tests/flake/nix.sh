@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The flake without internet, on the stand-in for nixpkgs: every check, the image, and the image at
-# work in podman. NIXPKGS=locked does the same on the locked nixpkgs, with internet.
+# Runs the flake's checks without internet, on the stand-in for nixpkgs, then tests the image and runs
+# it in podman. NIXPKGS=locked does the same with the locked nixpkgs, which needs internet.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -12,20 +12,20 @@ warn-dirty = false'
 override=()
 if [ "${NIXPKGS:-}" != locked ]; then
   if [ -e /nix ] && [ ! -w /nix/store ] || [ ! -e /nix ] && [ "$(id -u)" != 0 ]; then
-    echo "make nix builds without Nix's daemon, in /nix: run it as root, or as the user whom /nix belongs to" >&2
+    echo "make nix builds in /nix without Nix's daemon: run it as root, or as the owner of /nix" >&2
     exit 1
   fi
-  # Builds use this machine's tools, as its user: no sandbox, no build users, no caches to ask.
+  # Builds use this machine's tools as the current user: no sandbox, no build users, no caches.
   NIX_CONFIG+='
 build-users-group =
 sandbox = false
 substituters ='
   override=(--no-write-lock-file --override-input nixpkgs "path:$here/../offline-nixpkgs")
-  # The crates that a build finds in cargo's cache.
+  # Builds take the crates from cargo's cache.
   cargo fetch --quiet --locked --manifest-path "$root/Cargo.toml"
 fi
 
-# On the same Nix: `make deploy-demo`.
+# `make deploy-demo` uses the same Nix configuration.
 if [ "${1:-}" = demo ]; then
   cd "$here/../delivery"
   exec python3 -B demo.py
@@ -35,6 +35,6 @@ began=$SECONDS
 nix flake check -L "$root" "${override[@]}"
 echo "nix flake check: $((SECONDS - began)) s"
 
-# "$@" names single tests.
+# Arguments name single tests.
 if [ $# = 0 ]; then set -- check_flake check_image check_run; fi
 "$here/manifests.sh" --verbose "$@"

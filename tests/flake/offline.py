@@ -1,4 +1,4 @@
-"""Nix on the stand-in for nixpkgs, or on the locked nixpkgs where NIXPKGS=locked says so."""
+"""Runs Nix with the stand-in for nixpkgs, or with the locked nixpkgs if NIXPKGS=locked."""
 
 import json
 import os
@@ -20,21 +20,21 @@ def overriding(name="nixpkgs"):
 
 
 def nix(*arguments, expect=0):
-    """What Nix prints; with `expect` 1 what it says when it refuses."""
+    """Runs Nix; returns its output, or with `expect=1`, where it has to fail, its errors."""
     done = subprocess.run(["nix", *arguments], capture_output=True, text=True)
-    said = f"nix {' '.join(arguments)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
-    assert (done.returncode != 0) == (expect != 0), said
+    report = f"nix {' '.join(arguments)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+    assert (done.returncode != 0) == (expect != 0), report
     return done.stdout if expect == 0 else done.stderr
 
 
 def build(flake, attribute, *arguments):
-    """The store path that an attribute builds to."""
-    answer = nix("build", "--json", "--no-link", *arguments, f"{flake}#{attribute}", *overriding())
-    return pathlib.Path(json.loads(answer)[0]["outputs"]["out"])
+    """Builds an attribute; returns its store path."""
+    built = nix("build", "--json", "--no-link", *arguments, f"{flake}#{attribute}", *overriding())
+    return pathlib.Path(json.loads(built)[0]["outputs"]["out"])
 
 
 class Checkout:
-    """A copy of the tracked files, to be changed: a flake of its own."""
+    """A flake with copies of the tracked files, for a test to change."""
 
     def __enter__(self):
         self.folder = tempfile.TemporaryDirectory()
@@ -56,7 +56,7 @@ class Checkout:
     def replace(self, relative, old, new):
         path = self.root / relative
         text = path.read_text()
-        assert old in text, f"{relative} has no {old!r}: the test has to follow"
+        assert old in text, f"{relative} has no {old!r}: adapt the test"
         path.write_text(text.replace(old, new))
 
     def refusal(self, attribute):

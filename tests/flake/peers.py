@@ -1,4 +1,5 @@
-"""Peers of the running image, on loopback: Apache Kafka, the embedded BigQuery, podman."""
+"""What the running image talks to, on loopback: Apache Kafka, the embedded BigQuery, Google's token
+services; and podman, which runs it."""
 
 import http.server
 import json
@@ -21,13 +22,13 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def until(what, seconds, question):
-    """Asks until there is an answer."""
+def until(what, seconds, poll):
+    """Polls until the result is true; returns it."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        answer = question()
-        if answer:
-            return answer
+        result = poll()
+        if result:
+            return result
         time.sleep(0.3)
     raise AssertionError(f"{what}: not within {seconds} s")
 
@@ -38,10 +39,10 @@ def listens(port):
 
 
 def status(port, path):
-    """Status of an answer, or nothing where nobody answers."""
+    """The status of an HTTP response; None if there is none."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
-            return answer.status
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as response:
+            return response.status
     except urllib.error.HTTPError as error:
         return error.code
     except OSError:
@@ -49,14 +50,14 @@ def status(port, path):
 
 
 class Process:
-    """A program with its output in a file; ended when the test ends."""
+    """A running program, with its output in a file."""
 
     def __init__(self, folder, name, command, **options):
         self.log = pathlib.Path(folder) / f"{name}.log"
         with open(self.log, "wb") as log:
             self.child = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, **options)
 
-    def said(self):
+    def output(self):
         return self.log.read_text(errors="replace")
 
     def stop(self):
@@ -69,8 +70,8 @@ class Process:
 
 
 class Kafka:
-    """One node, KRaft, from the jars of the live tests. `alias` is the name that a pod's hosts file
-    gives the broker; among themselves brokers use the plain address."""
+    """One Kafka node (KRaft), from the jars of the live tests. Clients reach it as `alias`, the name
+    that a pod's hosts file gives to a broker; the node itself uses the plain address."""
 
     def __init__(self, folder, alias):
         self.folder = pathlib.Path(folder)
@@ -87,7 +88,7 @@ listener.security.protocol.map=PLAIN:PLAINTEXT,POD:PLAINTEXT,CONTROLLER:PLAINTEX
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAIN
 log.dirs={self.folder}/kafka-data
-# Whoever publishes first makes the topic: the tools that would are not among these jars.
+# The first producer creates the topic: Kafka's tools are not among these jars.
 auto.create.topics.enable=true
 num.partitions=3
 offsets.topic.replication.factor=1
@@ -113,7 +114,7 @@ log.cleaner.dedupe.buffer.size=4194304
 
 
 def jars():
-    """As tests/support/kafka keeps them."""
+    """The folder of Kafka's jars, fetched if they are missing."""
     pom = (ROOT / "tests/support/kafka/pom.xml").read_text()
     version = re.search(r"<artifactId>kafka_2.13</artifactId>\s*<version>([^<]+)", pom)[1]
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target")
@@ -124,14 +125,14 @@ def jars():
 
 
 class BigQuery:
-    """The embedded one, of the program with the feature `local`."""
+    """The embedded BigQuery, of the program with the feature `local`."""
 
     def __init__(self, folder, program):
         self.program, self.store = program, pathlib.Path(folder) / "store.sqlite"
         command = [program, "local", "bigquery", "--rest", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--store", self.store]
         self.process = Process(folder, "bigquery", command)
-        said = until("the embedded BigQuery listens", 60, lambda: re.search(r"(?m)^rest (\S+) grpc (\S+)", self.process.said()))
-        self.rest, self.storage = f"http://{said[1]}", f"http://{said[2]}"
+        printed = until("the embedded BigQuery listens", 60, lambda: re.search(r"(?m)^rest (\S+) grpc (\S+)", self.process.output()))
+        self.rest, self.storage = f"http://{printed[1]}", f"http://{printed[2]}"
 
     def rows(self, table):
         done = subprocess.run([self.program, "local", "rows", table, "--store", self.store], capture_output=True, text=True)
@@ -142,19 +143,19 @@ class BigQuery:
 
 
 class TokenService:
-    """Google's two token services, as far as a client sees them; remembers what it was asked."""
+    """Stands in for Google's two token services; records the requests."""
 
     def __init__(self):
-        self.asked = asked = []
+        self.requests = requests = []
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-                asked.append((self.path, self.headers.get("Authorization"), body))
-                answer = {"access_token": "federated", "expires_in": 3600, "token_type": "Bearer"}
+                requests.append((self.path, self.headers.get("Authorization"), body))
+                response = {"access_token": "federated", "expires_in": 3600, "token_type": "Bearer"}
                 if self.path != "/v1/token":
-                    answer = {"accessToken": "impersonated", "expireTime": "2100-01-01T00:00:00Z"}
-                text = json.dumps(answer).encode()
+                    response = {"accessToken": "impersonated", "expireTime": "2100-01-01T00:00:00Z"}
+                text = json.dumps(response).encode()
                 self.send_response(200)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(text)))
@@ -174,16 +175,16 @@ class TokenService:
 
 
 class Podman:
-    """Containers of one image; ours are removed, by their ids, and nobody else's."""
+    """Runs containers of one image, and removes these containers (by their ids) at the end."""
 
-    # Without these a container does not start where the machine is itself one.
+    # Without these a container does not start if this machine is itself a container.
     LIMITS = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]
 
     def __init__(self, archive, tag):
         self.image = f"localhost/generic-consumer-test:{os.getpid()}"
         self.ids = []
-        # Before there is an image: where podman finds one at its first call it takes the machine for
-        # an old one, and CNI for its network.
+        # podman has to run once before there is an image: if it finds one at its first call, it takes
+        # this for an old installation and uses CNI for the network.
         self.podman("info", check=True)
         subprocess.run(
             ["skopeo", "--insecure-policy", "copy", "--quiet", f"oci-archive:{archive}:{tag}", f"containers-storage:{self.image}"],

@@ -1,4 +1,4 @@
-"""The ApplicationSet: one Application an instance, one for what a cluster shares."""
+"""The ApplicationSet: one Application for each instance and one for each cluster's shared objects."""
 
 import json
 import unittest
@@ -8,12 +8,12 @@ from tree import ROOT, build, one
 
 
 def matching(pattern):
-    """Folders that the git generator finds; ArgoCD's patterns are those of a shell here."""
+    """The folders that ArgoCD's git generator finds; the patterns we use are plain globs."""
     return sorted(str(f.relative_to(ROOT)) for f in ROOT.glob(pattern) if f.is_dir())
 
 
 def applications(generators):
-    """(name, path) of each Application, as the matrix of a list and of git folders yields them."""
+    """(name, path) of each Application that the matrix of clusters and git folders generates."""
     listed, git = generators[0]["matrix"]["generators"]
     for element in listed["list"]["elements"]:
         for directory in git["git"]["directories"]:
@@ -31,7 +31,7 @@ class ArgoCD(unittest.TestCase):
         cls.set = one(things, "ApplicationSet")["spec"]
         cls.template = cls.set["template"]
 
-    def test_one_application_an_instance(self):
+    def test_one_application_for_each_instance(self):
         wanted = []
         for cluster, instances in tree.clusters().items():
             overlay = f"kustomize/overlays/{cluster}"
@@ -39,7 +39,7 @@ class ArgoCD(unittest.TestCase):
             wanted += [(f"{cluster}-{i}", f"{overlay}/instances/{i}") for i in instances]
         self.assertEqual(sorted(applications(self.set["generators"])), sorted(wanted))
 
-    def test_names_and_paths_are_the_generators(self):
+    def test_names_and_paths_come_from_the_generators(self):
         self.assertIs(self.set["goTemplate"], True)
         self.assertEqual(self.template["metadata"]["name"], "{{ .cluster }}-{{ .path.basenameNormalized }}")
         spec = self.template["spec"]
@@ -56,10 +56,10 @@ class ArgoCD(unittest.TestCase):
         ignored = self.template["spec"]["ignoreDifferences"]
         self.assertEqual(ignored, [{"group": "apps", "kind": "Deployment", "jsonPointers": ["/spec/replicas"]}])
 
-    def test_an_instance_that_is_gone_takes_its_objects_along(self):
+    def test_removing_an_instance_deletes_its_objects(self):
         self.assertEqual(self.template["metadata"]["finalizers"], ["resources-finalizer.argocd.argoproj.io"])
 
-    def test_the_project_allows_what_is_rendered_and_where(self):
+    def test_the_project_allows_every_rendered_object(self):
         source = self.template["spec"]["source"]["repoURL"]
         self.assertEqual(self.project["sourceRepos"], [source])
         self.assertEqual({d["name"] for d in self.project["destinations"]}, set(tree.clusters()))

@@ -1,4 +1,4 @@
-"""Data that is wrong fails evaluation with a sentence that says what to do."""
+"""A mistake in the data fails evaluation with a sentence that says what to do."""
 
 import json
 import unittest
@@ -13,7 +13,7 @@ class Refusals(unittest.TestCase):
     def refused(self, change, *sentences):
         with Copy() as copy:
             change(copy)
-            # Nix indents what it quotes, and breaks no lines.
+            # Nix indents the text of an error, but does not wrap its lines.
             refusal = copy.refusal()
             for sentence in sentences:
                 self.assertIn(sentence, refusal)
@@ -29,7 +29,7 @@ class Refusals(unittest.TestCase):
                 "Rename the folder, or add the environment",
             )
 
-    def test_a_cluster_called_otherwise_than_it_writes(self):
+    def test_a_cluster_that_writes_to_another_environment_than_its_name_says(self):
         self.refused(
             lambda copy: copy.replace(f"{GKE}/cluster.nix", 'writeEnv = "prod"', 'writeEnv = "uat"'),
             'set writeEnv = "prod"',
@@ -50,37 +50,37 @@ class Refusals(unittest.TestCase):
                 f"add hosts.{host} =",
             )
 
-    def test_a_host_that_is_none(self):
+    def test_an_invalid_host(self):
         self.refused(
             lambda copy: copy.replace(f"{GKE}/cluster.nix", "prod2 =", "prdo2 ="),
-            "hosts.prdo2 is the name of no broker",
+            "hosts.prdo2 is not a broker",
             "hosts lacks `prod2`",
         )
         self.refused(
             lambda copy: copy.replace(f"{GKE}/cluster.nix", '"10.10.0.12"', '"kafka.example.com"'),
-            "is no IPv4 address",
+            "is not an IPv4 address",
         )
 
-    def test_a_digest_that_is_none(self):
+    def test_an_invalid_digest(self):
         for digest in ("sha256:abc", "latest", "0" * 64, "sha256:" + "G" * 64, "sha256:" + "a" * 65, 7, None):
-            self.refused(self.release({"digest": digest, "pins": {}}), "`digest` is no image digest: write")
+            self.refused(self.release({"digest": digest, "pins": {}}), "`digest` is not an image digest: write")
 
     def test_pins(self):
         good = "sha256:" + "a" * 64
         self.refused(
             self.release({"digest": good, "pins": {"delivery": "v1"}}),
-            "the pin of `delivery` is no image digest: write",
+            "the pin of `delivery` is not an image digest: write",
         )
         self.refused(
             self.release({"digest": good, "pins": {"payments": good}}),
-            "pins `payments`, which is no instance of gke-prod",
+            "pins `payments`, which is not an instance of gke-prod",
             "remove the pin",
         )
 
     def test_paused_autoscalers(self):
         self.refused(
             self.release({"digest": "sha256:" + "a" * 64, "pins": {}, "paused": ["payments"]}),
-            "pauses `payments`, which is no instance of gke-prod",
+            "pauses `payments`, which is not an instance of gke-prod",
             "remove it from `paused`",
         )
 
@@ -111,16 +111,16 @@ class Refusals(unittest.TestCase):
                 lambda copy, name=name: copy.path(f"{GKE}/instances/delivery.env").rename(
                     copy.path(f"{GKE}/instances/{name}")
                 ),
-                "call the file <domain>.env",
+                "name the file <domain>.env",
             )
         self.refused(
             lambda copy: copy.path(f"{GKE}/instances/delivery.env").rename(
                 copy.path(f"{GKE}/instances/shared.env")
             ),
-            "call the domain otherwise",
+            "the name `shared` is taken",
         )
 
-    def test_keys_that_are_the_clusters(self):
+    def test_keys_that_only_the_cluster_sets(self):
         for key in ("WRITE_ENV", "GOOGLE_APPLICATION_CREDENTIALS"):
             def append(copy, key=key):
                 path = copy.path(f"{GKE}/instances/delivery.env")
@@ -136,7 +136,7 @@ class Refusals(unittest.TestCase):
             "set exactly one of externalAccount, key on eks",
         )
 
-    def test_values_that_are_not_whole(self):
+    def test_values_that_lack_a_field(self):
         for old, lack in (
             ("    audience =", "credentials.externalAccount lacks `audience`: set it"),
             ("    remoteKey =", "externalSecrets.kafka-sasl lacks `remoteKey`: set it"),
@@ -151,11 +151,11 @@ class Refusals(unittest.TestCase):
         )
         self.refused(
             lambda copy: copy.replace(f"{GKE}/cluster.nix", '/generic-consumer"', '/generic-consumer:latest"'),
-            "is no image repository",
+            "is not an image repository",
         )
         self.refused(
             lambda copy: copy.replace(f"{EKS}/cluster.nix", "kafka-sasl/username", "kafka-sasl"),
-            "names no Secret and key",
+            "is not a Secret and a key",
         )
 
     def test_all_mistakes_at_once(self):
@@ -163,7 +163,7 @@ class Refusals(unittest.TestCase):
             copy.replace(f"{GKE}/cluster.nix", "prometheus =", "promehteus =")
             copy.replace(f"{EKS}/cluster.nix", '"10.110.0.12"', '"nowhere"')
 
-        self.refused(several, "has the unknown key `promehteus`", "is no IPv4 address", "3 mistake(s)")
+        self.refused(several, "has the unknown key `promehteus`", "is not an IPv4 address", "3 mistake(s)")
 
 
 class Drift(unittest.TestCase):
@@ -172,11 +172,11 @@ class Drift(unittest.TestCase):
         self.assertIsNone(refusal)
         return value
 
-    def test_the_committed_tree_is_in_step(self):
+    def test_the_committed_tree_is_up_to_date(self):
         with Copy() as copy:
             self.assertEqual(self.drift(copy), [])
 
-    def test_each_file_that_is_not_is_named(self):
+    def test_each_outdated_file_is_named(self):
         with Copy() as copy:
             copy.replace("kustomize/base/deployment.yaml", "maxSurge: 1", "maxSurge: 2")
             copy.path("kustomize/base/networkpolicy.yaml").unlink()

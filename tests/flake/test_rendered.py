@@ -1,4 +1,4 @@
-"""What kustomize makes of the committed tree is what the data says."""
+"""Kustomize's output for the committed tree is what the data asks for."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ def variables(things):
 
 
 class EveryInstance(unittest.TestCase):
-    """Each instance's own build, as ArgoCD takes it."""
+    """Each instance, built alone as ArgoCD does."""
 
     @classmethod
     def setUpClass(cls):
@@ -50,7 +50,7 @@ class EveryInstance(unittest.TestCase):
                 self.assertEqual(thing["metadata"]["namespace"], NAME)
                 self.assertIn(instance, thing["metadata"]["name"])
 
-    def test_it_runs_its_domain_on_its_own_env(self):
+    def test_it_runs_its_domain_with_its_own_env(self):
         for cluster, instance, things, pod in self.each():
             domain = instance.upper().replace("-", "_")
             self.assertEqual(
@@ -59,18 +59,18 @@ class EveryInstance(unittest.TestCase):
             name = {v["name"]: v for v in pod["volumes"]}["env"]["configMap"]["name"]
             source = (ROOT / f"nix/clusters/{cluster}/instances/{instance}.env").read_text()
             self.assertEqual(one(things, "ConfigMap", name)["data"], {".env": source})
-            # kustomize's hash, ten characters: what makes a changed file a rollout.
+            # The name ends in kustomize's hash, so that a changed file causes a rollout.
             self.assertRegex(name, rf"^{NAME}-env-{instance}-[a-z0-9]{{10}}$")
             self.assertEqual(mounts(things)["env"], "/etc/generic-consumer")
 
-    def test_it_selects_its_own_pods_alone(self):
+    def test_it_selects_only_its_own_pods(self):
         for _, instance, things, _ in self.each():
             labels = {"app.kubernetes.io/name": NAME, "app.kubernetes.io/instance": instance}
             spec = one(things, "Deployment")["spec"]
             self.assertEqual(spec["selector"], {"matchLabels": labels})
             self.assertEqual(spec["template"]["metadata"]["labels"], labels)
 
-    def test_write_env_is_the_clusters(self):
+    def test_write_env_comes_from_the_cluster(self):
         for cluster, _, things, _ in self.each():
             self.assertEqual(variables(things)["WRITE_ENV"], {"name": "WRITE_ENV", "value": cluster.split("-")[1]})
 
@@ -123,7 +123,7 @@ class EveryInstance(unittest.TestCase):
     def test_rollout(self):
         for _, _, things, pod in self.each():
             spec = one(things, "Deployment")["spec"]
-            self.assertNotIn("replicas", spec, "the autoscaler owns the replicas")
+            self.assertNotIn("replicas", spec, "the autoscaler sets the replicas")
             self.assertEqual(spec["strategy"], {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}})
             self.assertEqual(spec["minReadySeconds"], 10)
             self.assertEqual(pod["terminationGracePeriodSeconds"], 90)
@@ -161,7 +161,7 @@ class EveryInstance(unittest.TestCase):
             self.assertEqual(paths["readiness"], {"path": "/readyz", "port": "metrics"})
             self.assertEqual(container(things)["ports"], [{"name": "metrics", "containerPort": 9464}])
 
-    def test_the_service_account_is_the_clusters(self):
+    def test_all_instances_share_the_service_account(self):
         for _, _, _, pod in self.each():
             self.assertEqual(pod["serviceAccountName"], NAME)
 
@@ -172,7 +172,7 @@ class EveryInstance(unittest.TestCase):
             scaled = one(things, "ScaledObject")["spec"]
             self.assertEqual(scaled["scaleTargetRef"]["name"], one(things, "Deployment")["metadata"]["name"])
             self.assertEqual((scaled["minReplicaCount"], scaled["maxReplicaCount"]), (2, 4))
-            self.assertNotIn("idleReplicaCount", scaled, "never zero")
+            self.assertNotIn("idleReplicaCount", scaled, "it never scales to zero")
             behavior = scaled["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
             self.assertGreaterEqual(behavior["scaleDown"]["stabilizationWindowSeconds"], 900)
             self.assertEqual([t["type"] for t in scaled["triggers"]], ["prometheus"])
@@ -193,7 +193,7 @@ class EveryInstance(unittest.TestCase):
             gke = cluster.startswith("gke")
             self.assertEqual({("169.254.169.252/32", 988), ("169.254.169.252/32", 80)} <= metadata, gke)
             self.assertEqual(bool(metadata), gke)
-            # The token endpoints and BigQuery, but no node's metadata.
+            # Google's token endpoints and BigQuery are allowed, the nodes' metadata is not.
             public = [rule for rule in policy["egress"] if {"port": 443, "protocol": "TCP"} in rule["ports"]]
             self.assertEqual(public[0]["to"], [{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["169.254.0.0/16"]}}])
             scraper = policy["ingress"][0]["from"][0]["namespaceSelector"]["matchLabels"]
@@ -214,7 +214,7 @@ def reach(policy):
 
 
 class EveryCluster(unittest.TestCase):
-    def test_it_holds_exactly_its_instances(self):
+    def test_it_has_exactly_its_instances(self):
         for cluster, instances in tree.clusters().items():
             with self.subTest(cluster=cluster):
                 things = build(ROOT / "kustomize/overlays" / cluster)
@@ -223,7 +223,7 @@ class EveryCluster(unittest.TestCase):
                 folders = ROOT / "kustomize/overlays" / cluster / "instances"
                 self.assertEqual(sorted(f.name for f in folders.iterdir()), instances)
 
-    def test_one_service_account_a_cluster(self):
+    def test_one_service_account_per_cluster(self):
         for cluster in tree.clusters():
             with self.subTest(cluster=cluster):
                 things = build(ROOT / "kustomize/overlays" / cluster)
@@ -258,19 +258,19 @@ class EveryCluster(unittest.TestCase):
     def test_kubectl_renders_the_same(self):
         kubectl = shutil.which("kubectl")
         if not kubectl:
-            print("\nkubectl is missing: its own kustomize was not compared", file=sys.stderr)
+            print("\nkubectl is missing: kubectl kustomize was not compared", file=sys.stderr)
             return
         for folder in tree.overlays():
             with self.subTest(folder=folder):
                 self.assertEqual(build(folder), build(folder, [kubectl, "kustomize"]))
 
     def test_the_version_that_argocd_bundles(self):
-        said = subprocess.run([tree.KUSTOMIZE, "version"], capture_output=True, text=True, check=True).stdout
-        self.assertEqual(said.strip(), "v5.8.1")
+        version = subprocess.run([tree.KUSTOMIZE, "version"], capture_output=True, text=True, check=True).stdout
+        self.assertEqual(version.strip(), "v5.8.1")
 
 
 class Changes(unittest.TestCase):
-    """What a change of the data rolls, and what it leaves alone."""
+    """Which instances restart after a change of the data, and which do not."""
 
     def pods(self, copy, cluster="gke-prod"):
         things = copy.build(f"overlays/{cluster}")
@@ -282,7 +282,7 @@ class Changes(unittest.TestCase):
             if t["kind"] == "Deployment"
         }
 
-    def rolled(self, change, cluster="gke-prod"):
+    def restarted(self, change, cluster="gke-prod"):
         with Copy() as copy:
             before = self.pods(copy, cluster)
             change(copy)
@@ -290,31 +290,31 @@ class Changes(unittest.TestCase):
             after = self.pods(copy, cluster)
             return sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
 
-    def test_an_env_rolls_its_instance_alone(self):
+    def test_an_env_restarts_only_its_instance(self):
         change = lambda copy: copy.replace("nix/clusters/gke-prod/instances/orders.env", "order_events'", "orders'")
-        self.assertEqual(self.rolled(change), ["orders"])
+        self.assertEqual(self.restarted(change), ["orders"])
 
-    def test_the_clusters_digest_rolls_all(self):
+    def test_the_clusters_digest_restarts_all_instances(self):
         change = lambda copy: copy.replace("nix/clusters/gke-prod/release.json", "sha256:0", "sha256:f")
-        self.assertEqual(self.rolled(change), tree.clusters()["gke-prod"])
+        self.assertEqual(self.restarted(change), tree.clusters()["gke-prod"])
         change = lambda copy: copy.replace("nix/clusters/gke-prod/release.json", "sha256:0", "sha256:f")
-        self.assertEqual(self.rolled(change, "gke-uat"), [])
+        self.assertEqual(self.restarted(change, "gke-uat"), [])
 
-    def test_a_pin_rolls_one(self):
+    def test_a_pin_restarts_one_instance(self):
         pin = '"pins": { "orders": "sha256:' + "c" * 64 + '" }'
         change = lambda copy: copy.replace("nix/clusters/gke-prod/release.json", '"pins": {}', pin)
-        self.assertEqual(self.rolled(change), ["orders"])
+        self.assertEqual(self.restarted(change), ["orders"])
 
-    def test_adding_an_instance_leaves_the_others_alone(self):
+    def test_adding_an_instance_does_not_restart_the_others(self):
         def add(copy):
             source = copy.path("nix/clusters/eks-prod/instances/returns.env").read_text()
             text = source.replace("RETURNS", "RETURNS_TEST").replace("returns-prod", "returns-test")
             copy.path("nix/clusters/gke-prod/instances/returns-test.env").write_text(text)
 
-        self.assertEqual(self.rolled(add), ["returns-test"])
+        self.assertEqual(self.restarted(add), ["returns-test"])
 
     def test_a_move_between_clusters(self):
-        """The same file, so the same group, on the other cluster, while the autoscalers pause."""
+        """The other cluster gets the same file, so the same group; both autoscalers pause."""
         with Copy() as copy:
             source = copy.path("nix/clusters/gke-prod/instances/orders.env")
             copy.path("nix/clusters/eks-prod/instances/orders.env").write_text(source.read_text())
@@ -326,7 +326,7 @@ class Changes(unittest.TestCase):
                 paused = one(things, "ScaledObject")["metadata"]["annotations"]
                 self.assertEqual(paused, {"autoscaling.keda.sh/paused": "true"})
 
-    def test_one_autoscaler_alone_pauses(self):
+    def test_one_autoscaler_can_pause_alone(self):
         with Copy() as copy:
             copy.replace("nix/clusters/gke-prod/release.json", '"pins": {}', '"pins": {}, "paused": ["orders"]')
             copy.render()

@@ -1,4 +1,5 @@
-"""Every rendered object against Kubernetes' schemas, and custom ones against those of CRD_SCHEMAS."""
+"""Validates every rendered object: against Kubernetes' schemas, or for custom objects against those in
+CRD_SCHEMAS."""
 
 import json
 import os
@@ -11,9 +12,9 @@ import kubernetes_validate
 
 import tree
 
-# Groups whose schemas PyPI's kubernetes-validate carries.
+# The groups whose schemas come with kubernetes-validate.
 BUILT_IN = ("", "apps", "policy", "networking.k8s.io")
-# GKE's rules have no published schema that we know of: asserted in test_rendered.py alone.
+# We know of no published schema for GKE's Rules: only test_rendered.py checks them.
 WITHOUT_SCHEMA = {"Rules"}
 
 
@@ -22,7 +23,7 @@ def group(thing):
 
 
 def strict(schema):
-    """A CRD's schema in which a field it does not declare is a mistake, as a server would prune it."""
+    """A CRD's schema that also refuses undeclared fields, which a server would drop."""
     if isinstance(schema, list):
         return [strict(each) for each in schema]
     if not isinstance(schema, dict):
@@ -30,7 +31,7 @@ def strict(schema):
     schema = {key: strict(value) for key, value in schema.items()}
     keeps = schema.get("x-kubernetes-preserve-unknown-fields")
     if isinstance(schema.get("properties"), dict) and "additionalProperties" not in schema and not keeps:
-        # The names of properties may themselves be called `properties`.
+        # A property may itself be named `properties`.
         if all(isinstance(value, dict) for value in schema["properties"].values()):
             schema["additionalProperties"] = False
     return schema
@@ -39,7 +40,7 @@ def strict(schema):
 def crd(thing, folder):
     name = f"{thing['kind'].lower()}_{thing['apiVersion'].rpartition('/')[2]}.json"
     schema = json.loads((folder / group(thing) / name).read_text())
-    # Metadata is Kubernetes' own.
+    # Kubernetes validates the metadata itself.
     schema["properties"]["metadata"] = {"type": "object"}
     return strict(schema)
 
@@ -65,7 +66,7 @@ class Schemas(unittest.TestCase):
     def test_custom_objects(self):
         folder = os.environ.get("CRD_SCHEMAS")
         if not folder:
-            print("\nCRD_SCHEMAS is not set: custom objects are checked by assertion only", file=sys.stderr)
+            print("\nCRD_SCHEMAS is not set: custom objects were not validated against schemas", file=sys.stderr)
             return
         schemas = pathlib.Path(folder)
         if not schemas.is_absolute():
@@ -96,7 +97,7 @@ class Schemas(unittest.TestCase):
         )
 
     def test_a_misspelt_field_fails(self):
-        """The validators themselves: a field that nobody declares is noticed."""
+        """The validators themselves: they report an undeclared field."""
         deployment = next(thing for _, thing in self.things if thing["kind"] == "Deployment")
         broken = json.loads(json.dumps(deployment))
         broken["spec"]["minReadySecond"] = 10

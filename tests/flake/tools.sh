@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Fetches tools that Debian lacks into ~/.cache/generic-consumer/bin, once: kustomize (Go's proxy)
-# and nixfmt (crates.io; the Rust one, whose output is nixfmt's byte for byte).
+# Fetches tools that Debian lacks into ~/.cache/generic-consumer/bin, once: kustomize (from Go's module
+# proxy) and nixfmt (from crates.io; the one in Rust, whose output is the same).
 set -euo pipefail
 # The version that ArgoCD 3.5 bundles.
 kustomize=5.8.1
 nixfmt=0.4.0
-# By the user's own home: the stand-in for nixpkgs looks there from within a build.
+# Not $HOME, which differs inside a build; the stand-in for nixpkgs looks for the tools here too.
 cache=$(getent passwd "$(id -u)" | cut -d: -f6)/.cache/generic-consumer
 bin=$cache/bin
 mkdir -p "$bin"
@@ -20,7 +20,7 @@ fetch() { # name version command...
     "$@" >&2
     find "$work" -path '*bin/*' -type f -executable -name "$name" -exec mv {} "$bin/$name-$version" \;
     rm -rf "$work"
-    [ -x "$bin/$name-$version" ] || { echo "$name $version could not be fetched" >&2; exit 1; }
+    [ -x "$bin/$name-$version" ] || { echo "tools.sh: cannot fetch $name $version" >&2; exit 1; }
   fi
   ln -sf "$name-$version" "$bin/$name"
 }
@@ -36,7 +36,7 @@ for tool in "$@"; do
   case $tool in
     kustomize) fetch kustomize "$kustomize" with_go ;;
     nixfmt) fetch nixfmt "$nixfmt" with_cargo ;;
-    *) echo "tools.sh: no such tool: $tool" >&2; exit 2 ;;
+    *) echo "tools.sh: unknown tool: $tool" >&2; exit 2 ;;
   esac
 done
 echo "$bin"

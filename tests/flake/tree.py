@@ -1,4 +1,4 @@
-"""What the tests look at: the data as it lies on disk, trees rendered by kustomize, Nix's answers."""
+"""What the tests read: the data under nix/clusters, kustomize's output, and what Nix evaluates."""
 
 import json
 import os
@@ -15,7 +15,7 @@ NAME = "generic-consumer"
 
 
 def nix(expression):
-    """The value of an expression, or the text of its refusal."""
+    """(value of the expression, None), or (None, the error)."""
     done = subprocess.run(
         ["nix-instantiate", "--eval", "--strict", "--json", "-E", expression],
         capture_output=True,
@@ -30,7 +30,7 @@ def evaluate(root, attribute):
 
 
 def clusters():
-    """Cluster -> names of its instances, as the folders say."""
+    """Cluster -> names of its instances, from the folders."""
     found = {}
     for folder in sorted((ROOT / "nix/clusters").iterdir()):
         if folder.is_dir():
@@ -49,14 +49,14 @@ def release(cluster):
 
 
 def build(folder, command=None):
-    """The objects of a kustomization."""
+    """The objects that kustomize builds from a folder."""
     done = subprocess.run([*(command or [KUSTOMIZE, "build"]), folder], capture_output=True, text=True)
     assert done.returncode == 0, f"{folder}: {done.stderr}"
     return [thing for thing in yaml.safe_load_all(done.stdout) if thing]
 
 
 def overlays():
-    """Folders that kustomize builds: each cluster, its parts, and ArgoCD's."""
+    """The folders that kustomize builds: argocd, and each cluster with its parts."""
     yield ROOT / "kustomize/argocd"
     for cluster, instances in clusters().items():
         overlay = ROOT / "kustomize/overlays" / cluster
@@ -77,7 +77,7 @@ def one(things, kind, name=None):
 
 
 class Copy:
-    """A copy of what evaluation reads, to be changed and rendered."""
+    """A copy of the files that evaluation reads, for a test to change and render."""
 
     def __enter__(self):
         self.folder = tempfile.TemporaryDirectory()
@@ -95,7 +95,7 @@ class Copy:
     def replace(self, relative, old, new):
         path = self.path(relative)
         text = path.read_text()
-        assert old in text, f"{relative} has no {old!r}: the test has to follow"
+        assert old in text, f"{relative} has no {old!r}: adapt the test"
         path.write_text(text.replace(old, new))
 
     def refusal(self):
@@ -104,7 +104,7 @@ class Copy:
         return refusal
 
     def render(self):
-        """Writes the tree as `nix run .#render` does."""
+        """Writes kustomize/ as `nix run .#render` does."""
         tree, refusal = evaluate(self.root, "tree")
         assert refusal is None, refusal
         shutil.rmtree(self.root / "kustomize")

@@ -1,11 +1,11 @@
-# Beneath everything: a derivation whose builder is bash, with the tools that nixpkgs' stdenv has on
-# its PATH and no others, so that an undeclared input is missing here too.
+# The derivation under all packages: built by bash, with only the tools of nixpkgs' stdenv on its PATH,
+# so that an undeclared input is missing here as it is there.
 { lib, system }:
 let
   # coreutils, findutils, diffutils, sed, grep, awk, tar, compressors, make, bash, patch.
   tools = "[ awk base64 basename bash bunzip2 bzip2 cat chmod chown cmp comm cp csplit cut date dd diff dirname du echo egrep env expand expr false fgrep file find fmt fold gawk getconf grep gunzip gzip head hostname id install join ln ls make md5sum mkdir mkfifo mktemp mv nl nproc od paste patch pr printenv printf pwd readlink realpath rm rmdir sed seq sh sha1sum sha256sum sha512sum shuf sleep sort split stat stty sum sync tac tail tar tee test timeout touch tr true truncate tsort tty uname unexpand uniq unlink unxz wc xargs xz yes zcat";
 
-  # Where this machine's user keeps things: HOME is not theirs inside a build.
+  # The folders of the user's tools. Inside a build HOME is not the user's home.
   places = ''
     home=$(/usr/bin/getent passwd "$(/usr/bin/id -u)" | /usr/bin/cut -d: -f6)
     for cargo in "$home/.cargo" /usr/local/cargo; do [ -d "$cargo/registry" ] && break; done
@@ -19,7 +19,7 @@ let
         inherit system;
         builder = "/bin/bash";
         LC_ALL = "C";
-        # 1980, nixpkgs' own: zip archives know nothing earlier.
+        # 1980, as in nixpkgs: zip archives cannot have earlier times.
         SOURCE_DATE_EPOCH = "315532800";
         preferLocalBuild = true;
         allowSubstitutes = false;
@@ -43,7 +43,7 @@ let
     ];
   };
 
-  # The compiler and its linker, which a stdenv has besides.
+  # The compiler and its linker, which stdenv also has.
   compiler = raw {
     name = "compiler";
     args = [
@@ -58,7 +58,7 @@ let
     ];
   };
 
-  # `buildCommand` run by bash; name or pname and version, meta and passthru as everywhere.
+  # Builds with `buildCommand`; takes name (or pname and version), meta and passthru as nixpkgs does.
   make =
     {
       buildCommand,
@@ -69,7 +69,7 @@ let
       ...
     }@attributes:
     let
-      # pkg-config finds what is declared and nothing of the machine's own.
+      # pkg-config finds only the declared inputs, not the machine's libraries.
       declared = builtins.filter (input: input ? outPath) (buildInputs ++ nativeBuildInputs);
       built = raw (
         builtins.removeAttrs attributes [
@@ -89,8 +89,8 @@ let
             "-euo"
             "pipefail"
             "-c"
-            # Nix 2.8 kills a builder whose last command closes its own output before it ends, as
-            # coreutils do: a builtin comes last.
+            # The last command is a builtin: Nix 2.8 kills a builder whose last command closes its
+            # output before it ends, as coreutils' programs do.
             "${places}\n${buildCommand}\nexit 0\n"
           ];
         }

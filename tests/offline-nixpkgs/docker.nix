@@ -1,6 +1,6 @@
-# dockerTools.streamLayeredImage: a script that writes a docker archive to its output. A layer for
-# each store path of the closure of `config` and `contents`, and a last one in which `contents` are
-# linked and `extraCommands` have run.
+# dockerTools.streamLayeredImage: builds a script that writes a docker archive to its output. The image
+# has a layer for each store path in the closure of `config` and `contents`, and a last layer with
+# links to `contents` and the result of `extraCommands`.
 {
   make,
   writeText,
@@ -47,10 +47,10 @@
         '';
       };
     in
-    assert tag != null || throw "the stand-in needs a tag";
+    assert tag != null || throw "the stand-in for nixpkgs needs a tag";
     make {
       name = "stream-${name}";
-      # Links of the last layer lead into `contents`.
+      # The last layer links to `contents`.
       exportReferencesGraph = [
         "config"
         image

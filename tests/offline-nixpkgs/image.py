@@ -1,4 +1,4 @@
-"""Writes a docker archive: a layer for each store path on standard input, then the last layer given."""
+"""Writes a docker archive with a layer for each store path on standard input, and a given last layer."""
 
 import calendar
 import hashlib
@@ -11,7 +11,7 @@ import time
 
 
 def added(tar, path, mtime):
-    """Adds a file or a folder with all that is in it, owned by root, in the order of names."""
+    """Adds a file, or a folder with its content sorted by name, owned by root."""
     info = tar.gettarinfo(path, path.lstrip("/"))
     if info.islnk():
         info.type, info.linkname, info.size = tarfile.REGTYPE, "", os.stat(path).st_size
@@ -44,7 +44,7 @@ def main():
         conf = json.load(file)
     paths = sys.stdin.read().split()
     mtime = calendar.timegm(time.strptime(conf["mtime"], "%Y-%m-%dT%H:%M:%SZ"))
-    # The last layer takes one; what does not fit goes into one together.
+    # One layer is the last; paths beyond the maximum share one layer.
     alone = conf["maxLayers"] - 2
     groups = [[path] for path in paths[:alone]] + ([paths[alone:]] if paths[alone:] else [])
     with open(last, "rb") as file:

@@ -1,4 +1,4 @@
-# Of nixpkgs' lib what the flake uses, under the same names, with the same meanings.
+# The functions of nixpkgs' lib that the flake uses, with the same names and meanings.
 rec {
   genAttrs =
     names: f:

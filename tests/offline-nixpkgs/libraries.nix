@@ -1,8 +1,8 @@
-# This machine's C libraries at store paths, so that a program which refers to them there has a true
-# closure and runs where there is nothing else.
+# This machine's C libraries, copied to store paths. A program that refers to these has a complete
+# closure and runs without the machine's own libraries.
 { make, ... }:
 let
-  # Shared objects by their sonames, wherever the machine keeps them.
+  # Copies shared objects, by soname, from wherever the machine has them.
   take = ''
     take() {
       for name in "$@"; do

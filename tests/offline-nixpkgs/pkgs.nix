@@ -1,5 +1,5 @@
-# The packages: nixpkgs' functions with the exact names of their arguments and no `...`, so that a
-# misspelt one fails here too; beneath them this machine's compiler, cargo and libraries.
+# The packages, made with this machine's compiler, cargo and libraries. Functions take exactly the
+# argument names of nixpkgs and no `...`, so that a misspelt name fails here too.
 system:
 let
   lib = import ./lib.nix;
@@ -29,7 +29,7 @@ let
   stdenv = call ./stdenv.nix { inherit libraries; };
   rust = call ./rust.nix { inherit libraries; };
 
-  # A program of this machine under its own name; the first of the places that has it.
+  # A package that links to a program of this machine, at the first of `places` that has it.
   tool =
     name: places:
     make {
@@ -50,7 +50,7 @@ let
       "/usr/bin/${name}"
       "/usr/sbin/${name}"
     ];
-  # rustup's, which looks for its toolchains under HOME unless told, or Debian's own.
+  # A Rust tool: rustup's, which needs RUSTUP_HOME because HOME differs in a build, or Debian's.
   rustTool =
     name:
     make {
@@ -69,7 +69,7 @@ let
         exit 1
       '';
     };
-  # Put there by tests/flake/tools.sh.
+  # A tool that tests/flake/tools.sh has fetched.
   fetched = name: tool name [ "$home/.cache/generic-consumer/bin/${name}" ];
 
   called =
@@ -162,15 +162,15 @@ let
         buildCommand = ''mkdir "$out"'';
       };
 
-    # What comes back has `override` and `overrideDerivation` besides, whatever it is …
+    # Adds `override` and `overrideDerivation` to any result, as nixpkgs does.
     callPackage =
       file: extra:
       called file extra
       // {
         override = other: pkgs.callPackage file (extra // other);
-        overrideDerivation = _: throw "the stand-in overrides no derivation";
+        overrideDerivation = _: throw "the stand-in for nixpkgs has no overrideDerivation";
       };
-    # … and of a set of packages each.
+    # Adds `override` to each package of a set.
     callPackages =
       file: extra:
       builtins.mapAttrs (

@@ -1,5 +1,5 @@
-# rustPlatform.buildRustPackage with this machine's cargo. Crates come from cargo's cache and are
-# held against the checksums of the lock file, as nixpkgs' own fetcher does.
+# rustPlatform.buildRustPackage with this machine's cargo. Crates come from cargo's cache; their
+# checksums are compared with the lock file, as nixpkgs' fetcher does.
 {
   lib,
   make,
@@ -16,7 +16,7 @@ let
     in
     assert
       foreign == [ ]
-      || throw "not from a registry with a checksum: ${toString (map (p: p.name) foreign)}";
+      || throw "these crates have no checksum in Cargo.lock: ${toString (map (p: p.name) foreign)}";
     make {
       name = "cargo-vendor-dir";
       list = lib.concatStrings (map (p: "${p.name} ${p.version} ${p.checksum}\n") crates);
@@ -34,7 +34,8 @@ let
       '';
     };
 
-  # As in stdenv.nix, and the store's loader, so that the program needs nothing of the machine.
+  # As in stdenv.nix, and with the loader from the store, so that the program uses no library of the
+  # machine.
   linking =
     inputs:
     [
@@ -49,7 +50,7 @@ let
       ++ inputs
     );
 
-  # Cargo's names of what nixpkgs calls a type.
+  # Cargo's profile for nixpkgs' build type.
   profiles = {
     release = "release";
     debug = "dev";
@@ -85,7 +86,7 @@ in
       target = "x86_64-unknown-linux-gnu";
       linking = toString (linking buildInputs);
       buildCommand = ''
-        # rustup's, or Debian's own.
+        # rustup's tools, or Debian's.
         mkdir tools
         for tool in cargo rustc rustdoc; do
           for place in "$cargo/bin" /usr/bin; do
@@ -95,9 +96,9 @@ in
         export PATH=$PATH:$PWD/tools
         export CARGO_HOME=$NIX_BUILD_TOP/cargo RUSTUP_HOME=$rustup HOME=$NIX_BUILD_TOP
 
-        # Compiled crates stay, for builds with the same crates, libraries and compilers; the
-        # program itself is always compiled anew. One place and one name for all builds, because
-        # both are part of what rustc is told.
+        # Compiled crates are kept for builds with the same crates, libraries and compilers; the
+        # program itself is always compiled again. All builds use the same folders, because their
+        # paths are part of rustc's arguments.
         kept=$home/.cache/generic-consumer/crates
         mkdir -p "$kept"
         exec 9> "$kept/lock"

@@ -1,5 +1,5 @@
-# stdenv.mkDerivation's configure, make, make install with this machine's compiler; and
-# fetchFromGitHub, served from the crate that carries the same tree: Nix verifies the hash.
+# stdenv.mkDerivation (configure, make, make install) with this machine's compiler; and
+# fetchFromGitHub, which takes the source from the crate that contains it. Nix verifies the hash.
 {
   make,
   compiler,
@@ -7,8 +7,8 @@
   ...
 }:
 let
-  # The machine's compiler, linking against store paths. DT_RPATH, because it holds for the
-  # libraries' own libraries too.
+  # Flags to link against store paths. DT_RPATH, because it also applies to the libraries that a
+  # library needs.
   linking =
     inputs:
     "-Wl,--disable-new-dtags "
@@ -75,7 +75,7 @@ in
     }:
     assert
       "${owner}/${repo}" == "confluentinc/librdkafka"
-      || throw "without internet ${owner}/${repo} cannot be fetched";
+      || throw "the stand-in for nixpkgs cannot fetch ${owner}/${repo}";
     make {
       name = "source";
       outputHashMode = "recursive";
@@ -83,7 +83,7 @@ in
       outputHash = hash;
       buildCommand = ''
         crate=$(echo "$cargo"/registry/cache/*/rdkafka-sys-*+${builtins.substring 1 (-1) rev}.crate)
-        if [ ! -e "$crate" ]; then echo "cargo fetch has to run first: $crate" >&2; exit 1; fi
+        if [ ! -e "$crate" ]; then echo "missing: $crate; run cargo fetch first" >&2; exit 1; fi
         tar xzf "$crate"
         cp -r rdkafka-sys-*/librdkafka "$out"
       '';

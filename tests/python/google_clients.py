@@ -1,6 +1,5 @@
-"""Google's own Python clients against the embedded BigQuery: what they do there has to work here.
-
-Every step asserts; a failure is a traceback and exit code 1.
+"""Runs Google's own Python clients against the embedded BigQuery, to show that it behaves as BigQuery
+does. The first step that fails ends it with a traceback and exit code 1.
 """
 
 import sys
@@ -22,7 +21,7 @@ PROJECT, DATASET = "p", "clients"
 
 
 def row_class(fields):
-    """A protobuf message class of these (name, type, label) fields."""
+    """A protobuf message class with these (name, type, label) fields, and its descriptor."""
     file = descriptor_pb2.FileDescriptorProto(name=f"{uuid.uuid4().hex}.proto", syntax="proto2")
     message = file.message_type.add(name="Row")
     for number, (name, kind, label) in enumerate(fields, start=1):
@@ -70,7 +69,7 @@ def rows(*ids):
 
 
 def open_stream(client, name):
-    """A connection whose first request names the stream and carries the schema."""
+    """Opens a connection; its first request names the stream and contains the schema."""
     template = types.AppendRowsRequest(write_stream=name)
     template.proto_rows = types.AppendRowsRequest.ProtoData(
         writer_schema=types.ProtoSchema(proto_descriptor=DESCRIPTOR)
@@ -110,7 +109,7 @@ def main(rest, storage):
     def listed():
         return sorted(row["id"] for row in client.list_rows(table))
 
-    # default stream: visible at once, no offsets
+    # Default stream: rows are visible at once; it has no offsets.
     stream = open_stream(write, f"{parent}/_default")
     append(stream, rows(1, 2))
     append(stream, rows(3))
@@ -121,7 +120,7 @@ def main(rest, storage):
     assert first["at"].year == 2023 and first["tags"] == ["a", "b"], first
     assert first["extra"] == {"k": [1, 2]}, first["extra"]
 
-    # committed stream with offsets
+    # Committed stream, with offsets.
     created = write.create_write_stream(
         parent=parent, write_stream=types.WriteStream(type_=types.WriteStream.Type.COMMITTED)
     )
@@ -131,14 +130,14 @@ def main(rest, storage):
     for offset, wanted in ((0, exceptions.AlreadyExists), (9, exceptions.OutOfRange)):
         try:
             append(stream, rows(13), offset)
-            raise AssertionError(f"offset {offset} was taken")
+            raise AssertionError(f"offset {offset} was accepted")
         except wanted:
             pass
     stream.close()
     assert listed() == [1, 2, 3, 10, 11, 12], listed()
     assert write.finalize_write_stream(name=created.name).row_count == 3
 
-    # buffered stream: invisible until flushed, flush again is no change
+    # Buffered stream: rows are invisible until flushed; a second flush changes nothing.
     created = write.create_write_stream(
         parent=parent, write_stream=types.WriteStream(type_=types.WriteStream.Type.BUFFERED)
     )
@@ -166,12 +165,12 @@ def main(rest, storage):
     stream = open_stream(write, created.name)
     try:
         append(stream, rows(23), 3)
-        raise AssertionError("a finalized stream took rows")
+        raise AssertionError("a finalized stream accepted rows")
     except exceptions.InvalidArgument:
         pass
     stream.close()
 
-    # pending stream: visible once committed
+    # Pending stream: rows are visible once it is committed.
     created = write.create_write_stream(
         parent=parent, write_stream=types.WriteStream(type_=types.WriteStream.Type.PENDING)
     )
@@ -180,12 +179,12 @@ def main(rest, storage):
     stream.close()
     write.finalize_write_stream(name=created.name)
     assert 30 not in listed()
-    answer = write.batch_commit_write_streams(
+    committed = write.batch_commit_write_streams(
         types.BatchCommitWriteStreamsRequest(parent=parent, write_streams=[created.name])
     )
-    assert not answer.stream_errors and listed()[-1] == 30
+    assert not committed.stream_errors and listed()[-1] == 30
 
-    # schema evolution and legacy inserts
+    # Schema changes and legacy inserts.
     table.schema = [*table.schema, bigquery.SchemaField("added", "FLOAT")]
     table = client.update_table(table, ["schema"])
     assert [field.name for field in client.get_table(table).schema][-1] == "added"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Google's own clients against the embedded BigQuery: REST at $1, gRPC at $2 (host:port).
-# Makes its virtual environment under target/, once.
+# Runs Google's own clients against the embedded BigQuery, at $1 (REST) and $2 (gRPC), both host:port.
+# Creates its virtual environment under target/ the first time.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 venv=${CARGO_TARGET_DIR:-$here/../../target}/python-clients

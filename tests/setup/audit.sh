@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# cargo-deny over the dependencies: licences, bans and sources always; advisories where their
-# database can be reached.
+# Runs cargo-deny on the dependencies: licences, bans and sources always, advisories if their database
+# can be reached.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -10,7 +10,7 @@ deny="$tools/bin/cargo-deny"
 if command -v cargo-deny >/dev/null; then
   deny=cargo-deny
 elif [ ! -x "$deny" ]; then
-  echo "installing cargo-deny $version (minutes, once)"
+  echo "installing cargo-deny $version (takes minutes, once)"
   cargo install --locked --root "$tools" "cargo-deny@$version"
 fi
 
@@ -18,5 +18,5 @@ fi
 if "$deny" --locked fetch db 2>/dev/null; then
   "$deny" --locked check advisories
 else
-  echo "advisories NOT CHECKED: the advisory database cannot be reached from here" >&2
+  echo "advisories NOT CHECKED: cannot reach the advisory database" >&2
 fi

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Prints a Go that is new enough: the machine's own, else a pinned one from the module proxy, which
-# is put under the folder given, once.
+# Prints the path of a Go that is new enough: this machine's own, or else a pinned one, which is fetched
+# once from the module proxy into the given folder.
 set -euo pipefail
 folder=${1:?usage: go.sh FOLDER}
-go_needed=25        # 1.25, by the emulator's go.mod; kustomize asks for less
+go_needed=25        # 1.25, from the emulator's go.mod; kustomize needs less
 go_pinned=1.25.4
 declare -A go_sha256=(
   [amd64]=f4fa35e13952bae9836a82d8cf077710cd58fee98d31680f94edf435852b1af2
@@ -19,7 +19,7 @@ fi
 mkdir -p "$folder"
 folder=$(cd "$folder" && pwd)
 arch=$(uname -m | sed 's/x86_64/amd64/; s/aarch64/arm64/')
-sum=${go_sha256[$arch]:?no Go is pinned for this processor: install Go 1.$go_needed or later}
+sum=${go_sha256[$arch]:?there is no pinned Go for this processor: install Go 1.$go_needed or later}
 name=v0.0.1-go$go_pinned.linux-$arch
 go=$folder/golang.org/toolchain@$name/bin/go
 if [ ! -x "$go" ]; then
@@ -29,10 +29,10 @@ proxies, name, digest, folder = sys.argv[1:]
 proxy = proxies.replace("|", ",").split(",")[0].rstrip("/")
 data = urllib.request.urlopen(f"{proxy}/golang.org/toolchain/@v/{name}.zip").read()
 if hashlib.sha256(data).hexdigest() != digest:
-    sys.exit(f"go.sh: Go's toolchain {name} is not the pinned one")
+    sys.exit(f"go.sh: the fetched Go toolchain {name} has another checksum than the pinned one")
 zipfile.ZipFile(io.BytesIO(data)).extractall(folder)
 root = os.path.join(folder, f"golang.org/toolchain@{name}")
-for programs in ("bin", "pkg/tool"):  # a zip of Go modules keeps no modes
+for programs in ("bin", "pkg/tool"):  # a module's zip does not keep file modes
     for where, _, files in os.walk(os.path.join(root, programs)):
         for file in files:
             os.chmod(os.path.join(where, file), 0o755)

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Installs what `make test` needs and this machine lacks, on Debian; elsewhere says what is missing.
-# On a machine that has everything it does nothing. `install.sh nix` installs Nix, for the manifests;
-# `install.sh delivery` what the jobs call, `install.sh image` what builds and runs the image,
-# `install.sh librdkafka` what nix/librdkafka/build.sh needs.
+# Installs what `make test` needs and this machine lacks, on Debian; on other systems lists it.
+# `install.sh nix` also installs Nix, for the manifests; `install.sh delivery` the tools that the jobs
+# call; `install.sh image` the tools that build and run the image; `install.sh librdkafka` what
+# nix/librdkafka/build.sh needs.
 set -euo pipefail
 
 rust_needed=90      # 1.90, rust-version in Cargo.toml
 java_needed=17      # Kafka 4
-packages=()         # Debian's names
-missing=()          # in words, for everywhere else
+packages=()         # names of Debian's packages
+missing=()          # the same in words, for other systems
 
 has() { command -v "$1" >/dev/null 2>&1; }
 want() { missing+=("$1"); shift; packages+=("$@"); }
@@ -40,10 +40,10 @@ case ${1:-} in
   image)
     has nix || want "Nix 2.8 or later" nix-bin
     has skopeo || want "skopeo" skopeo
-    # Its network needs both where recommended packages are left out.
+    # Without recommended packages, podman's network needs the other two named here.
     has podman || want "podman" podman netavark iptables
     has runc || want "runc" runc
-    # What the stand-in for nixpkgs lends from the machine.
+    # The stand-in for nixpkgs uses these from the machine.
     for_librdkafka
     [ -e /etc/ssl/certs/ca-certificates.crt ] || want "certificates" ca-certificates
     has openssl || want "openssl" openssl
@@ -61,13 +61,13 @@ apt() {
 
 if [ ${#packages[@]} -gt 0 ]; then
   if [ ! -e /etc/debian_version ] || ! has apt-get; then
-    printf 'make test needs, and this machine lacks:\n' >&2
+    printf 'this machine lacks what make test needs; install:\n' >&2
     printf '  - %s\n' "${missing[@]}" >&2
     exit 1
   fi
   echo "installing: ${missing[*]}"
   apt update -qq
-  # Debian 12 has Java 17, its successors later ones.
+  # Debian 12 has Java 17, later releases have newer ones.
   for index in "${!packages[@]}"; do
     [ "${packages[$index]}" = java ] || continue
     packages[index]=default-jre-headless
@@ -81,7 +81,7 @@ if [ ${#packages[@]} -gt 0 ]; then
   apt install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
 fi
 
-# Rust last: Debian's own rustc is too old more often than not, its rustup is not.
+# Rust last, with Debian's rustup: its rustc is mostly too old.
 rust_minor() { cargo --version 2>/dev/null | sed -nE 's/^cargo 1\.([0-9]+).*/\1/p'; }
 if ! has cargo && [ -e /etc/debian_version ] && ! has rustup; then
   apt update -qq && apt install -y -qq --no-install-recommends rustup >/dev/null 2>&1 || true

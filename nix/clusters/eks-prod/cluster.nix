@@ -1,21 +1,21 @@
-# eks-prod: what tells this cluster from the others. Every key: docs/delivery.md
+# The settings of the cluster eks-prod; docs/delivery.md explains every key.
 {
   writeEnv = "prod";
   image = "444455556666.dkr.ecr.eu-west-1.amazonaws.com/consumers/generic-consumer";
-  # The same brokers as seen from AWS: through the interconnect, on addresses of their own.
+  # The brokers' addresses as seen from AWS, through the interconnect.
   hosts = {
     prod1 = "10.110.0.11";
     prod2 = "10.110.0.12";
     prod3 = "10.110.0.13";
     uat = "10.120.0.11";
   };
-  # Workload identity federation: the pod's own token stands for the Google service account.
+  # Workload identity federation: Google exchanges the pod's token for one of this service account.
   credentials.externalAccount = {
     audience = "//iam.googleapis.com/projects/100000000001/locations/global/workloadIdentityPools/eks/providers/eks-prod";
     serviceAccount = "generic-consumer@acme-data-prod.iam.gserviceaccount.com";
   };
   prometheus = "http://prometheus-operated.monitoring.svc:9090";
-  # From AWS the production brokers are reached on their authenticated listener.
+  # From AWS the production brokers require authentication.
   env = {
     CONSUME__PROD__PROPERTIES__SECURITY_PROTOCOL = "sasl_ssl";
     CONSUME__PROD__PROPERTIES__SASL_MECHANISM = "SCRAM-SHA-512";

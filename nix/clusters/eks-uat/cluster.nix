@@ -1,4 +1,4 @@
-# eks-uat: what tells this cluster from the others. Every key: docs/delivery.md
+# The settings of the cluster eks-uat; docs/delivery.md explains every key.
 {
   writeEnv = "uat";
   image = "777788889999.dkr.ecr.eu-west-1.amazonaws.com/consumers/generic-consumer";

@@ -1,8 +1,8 @@
-# gke-prod: what tells this cluster from the others. Every key: docs/delivery.md
+# The settings of the cluster gke-prod; docs/delivery.md explains every key.
 {
   writeEnv = "prod";
   image = "europe-west1-docker.pkg.dev/acme-data-prod/consumers/generic-consumer";
-  # Private addresses of the brokers, seen from this cluster's network.
+  # The brokers' private addresses, as seen from this cluster's network.
   hosts = {
     prod1 = "10.10.0.11";
     prod2 = "10.10.0.12";

@@ -1,4 +1,4 @@
-# gke-uat: what tells this cluster from the others. Every key: docs/delivery.md
+# The settings of the cluster gke-uat; docs/delivery.md explains every key.
 {
   writeEnv = "uat";
   image = "europe-west1-docker.pkg.dev/acme-data-uat/consumers/generic-consumer";

@@ -1,18 +1,18 @@
-// Runs the declarative Jenkinsfiles of this repository: `sh` and `build` and `lock` for real, the
-// steps of other plugins are recorded. What it does not know it refuses, so that a misspelt step or
-// parameter fails here and not in Jenkins.
+// Runs the declarative Jenkinsfiles of this repository. `sh`, `build` and `lock` really happen; the
+// steps of other plugins are only recorded. An unknown step or parameter is an error, so that a
+// misspelt one fails here and not in Jenkins.
 //
 //   groovy.ui.GroovyMain Runner.groovy REMOTE FOLDER JOB [NAME=VALUE…]
 //
-// Every run clones REMOTE into a workspace of its own under FOLDER and appends to FOLDER/record, a
-// JSON object a line; locks are files under FOLDER/locks, so that several runners share them.
+// Every run clones REMOTE into a new workspace under FOLDER and appends what it does to FOLDER/record,
+// one JSON object per line. Locks are files under FOLDER/locks, so that several runners share them.
 import groovy.json.JsonOutput
 import java.nio.channels.FileChannel
 import java.nio.file.Path
 import java.nio.file.StandardOpenOption
 import org.codehaus.groovy.control.CompilerConfiguration
 
-class Failed extends RuntimeException { Failed(String said) { super(said) } }
+class Failed extends RuntimeException { Failed(String message) { super(message) } }
 
 class Jenkins {
     static final Map JOBS = [image: 'Jenkinsfile'].withDefault { String job -> "jenkins/${job}".toString() }
@@ -54,7 +54,7 @@ class Jenkins {
         file.parentFile.mkdirs()
         def open = FileChannel.open(file.toPath(), StandardOpenOption.CREATE, StandardOpenOption.WRITE)
         try {
-            // Taken twice within one chain it throws, where Jenkins would wait for ever.
+            // Taking a lock twice in one chain throws here; Jenkins would wait for ever.
             open.lock()
             body()
         } finally {
@@ -68,8 +68,8 @@ class Jenkins {
 
     static void command(List parts) {
         def process = new ProcessBuilder(parts*.toString()).redirectErrorStream(true).start()
-        String said = process.inputStream.text
-        if (process.waitFor() != 0) { throw new Failed("${parts.join(' ')}: ${said}") }
+        String output = process.inputStream.text
+        if (process.waitFor() != 0) { throw new Failed("${parts.join(' ')}: ${output}") }
     }
 }
 
@@ -129,7 +129,7 @@ abstract class Jenkinsfile extends Script {
 
     void stage(String name, Closure body) {
         if (section == 'steps') {
-            // Within a script block: a title and no more.
+            // In a script block a stage is only a title.
             note('stage', name)
             body()
             return
@@ -147,7 +147,7 @@ abstract class Jenkinsfile extends Script {
         }
         note('stage', name)
         within("steps", todo)
-        // What `environment` set is the stage's; what scripts set through env stays.
+        // Variables of `environment` end with the stage; those that scripts set through `env` stay.
         variables.keySet().retainAll(before.keySet() + own.keySet())
     }
     void when(Closure body) { within('when', body) }
@@ -170,7 +170,7 @@ abstract class Jenkinsfile extends Script {
         try { body() } finally { section = outer }
     }
 
-    // Parameters: declared, given to another job, or credentials
+    // Parameters: declared ones, those passed to another job, and credentials
 
     Map string(Map of) { parameter('string', of, String) }
     Map text(Map of) { parameter('text', of, String) }
@@ -182,7 +182,7 @@ abstract class Jenkinsfile extends Script {
     Map parameter(String kind, Map of, Class type) {
         if (section != 'parameters') {
             if (!of.credentialsId && !type.isInstance(of.value) && !(of.value instanceof GString)) {
-                throw new Failed("${id}: ${kind}(${of}) is given ${of.value}")
+                throw new Failed("${id}: ${kind}(${of}) cannot have the value ${of.value}")
             }
             return of + [kind: kind]
         }
@@ -190,7 +190,7 @@ abstract class Jenkinsfile extends Script {
         assert of.keySet() == allowed : "${kind}(${of})"
         def value = given.containsKey(of.name) ? given[of.name] : kind == 'choice' ? of.choices[0] : of.defaultValue
         if (kind == 'boolean') { value = value.toString().toBoolean() }
-        if (kind == 'choice' && !(value in of.choices)) { throw new Failed("${id}: ${of.name}=${value} is none of ${of.choices}") }
+        if (kind == 'choice' && !(value in of.choices)) { throw new Failed("${id}: ${of.name}=${value} is not one of ${of.choices}") }
         parameters[of.name] = value
         of
     }
@@ -208,12 +208,12 @@ abstract class Jenkinsfile extends Script {
         builder.environment().putAll(variables)
         builder.redirectError(new File(jenkins.folder, 'log').with { ProcessBuilder.Redirect.appendTo(it) })
         def process = builder.start()
-        String said = process.inputStream.text
+        String output = process.inputStream.text
         int code = process.waitFor()
-        new File(jenkins.folder, 'log').append("${id}: ${of.script}\n${said}")
+        new File(jenkins.folder, 'log').append("${id}: ${of.script}\n${output}")
         if (of.returnStatus) { return code }
         if (code != 0) { throw new Failed("exit ${code}: ${of.script}") }
-        of.returnStdout ? said : null
+        of.returnStdout ? output : null
     }
 
     def build(Map of) {
@@ -226,7 +226,7 @@ abstract class Jenkinsfile extends Script {
 
     def lock(Map of, Closure body) {
         assert of.keySet().every { it in ['resource', 'extra'] } : of
-        // All or none: by one order, so nobody waits for who waits for him.
+        // Always in the same order, so that two runs cannot wait for each other.
         List names = ([of.resource] + (of.extra ?: [])*.resource)*.toString().toUnique().sort()
         Closure all = names.reverse().inject({
             names.each { note('lock', it) }
@@ -264,9 +264,9 @@ abstract class Jenkinsfile extends Script {
         if (System.getenv('ANSWER') == 'abort') { throw new Failed("${id}: aborted") }
     }
 
-    def error(String said) { throw new Failed("${id}: ${said}") }
+    def error(String message) { throw new Failed("${id}: ${message}") }
 
-    // Options, which Jenkins heeds and this runner notes.
+    // Options: Jenkins applies them, this runner only records them.
     def disableConcurrentBuilds() { note('option', 'disableConcurrentBuilds') }
     def timeout(Map of) { assert of.keySet() == ['time', 'unit'] as Set; note('option', 'timeout') }
     def logRotator(Map of) { of }
