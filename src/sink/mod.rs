@@ -9,13 +9,15 @@
 mod batch;
 pub mod bigquery;
 pub mod dead_letter;
+mod messages;
 mod promise;
 mod protocol;
 mod reports;
 mod reread;
 
 pub use batch::{Batch, BatchId, Span};
+pub use messages::{Command, Lane, Report, Start};
 pub use promise::{Promise, SinkName};
-pub use protocol::{Command, Durability, Lane, Report, Sink, Start};
+pub use protocol::{Durability, Sink};
 pub use reports::{Reports, Writer};
 pub use reread::Reread;

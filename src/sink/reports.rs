@@ -5,7 +5,7 @@ use std::thread::{self, Thread};
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::protocol::{Command, Lane, Report};
+use super::messages::{Command, Lane, Report};
 
 /// Where writers report. A report wakes the thread that reads them, which may be waiting for
 /// records.

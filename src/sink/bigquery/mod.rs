@@ -16,6 +16,7 @@ mod rest;
 mod sink;
 mod stream;
 mod table;
+mod target;
 mod writer;
 
 pub use client::BigQuery;

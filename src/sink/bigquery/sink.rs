@@ -1,33 +1,17 @@
 //! BigQuery as the pipeline sees it: one table, and a writer for each lane.
 
 use std::sync::Arc;
-use std::time::Duration;
-
-use bytes::Bytes;
 
 use super::appender::ANSWER;
 use super::client::BigQuery;
 use super::descriptor::writer_schema;
 use super::stream::NAME;
+use super::target::Target;
 use super::writer;
 use crate::config::{Guarantee, TableId};
 use crate::row::TableSchema;
 use crate::sink::dead_letter::DeadLetters;
 use crate::sink::{Durability, Lane, Reports, Reread, Sink, SinkName, Start, Writer};
-
-/// What all lanes of an instance share.
-pub struct Target {
-    pub bigquery: BigQuery,
-    pub table: TableId,
-    /// The encoded `ProtoSchema` of the rows.
-    pub schema: Bytes,
-    /// Rows go to BUFFERED streams, to be flushed; otherwise to the table's default stream.
-    pub buffered: bool,
-    pub letters: DeadLetters,
-    pub reread: Arc<dyn Reread>,
-    /// How long an append may stay unanswered.
-    pub answer: Duration,
-}
 
 /// The sink of one table.
 pub struct BigQuerySink {

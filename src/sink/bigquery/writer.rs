@@ -12,7 +12,7 @@ use tonic::transport::Channel;
 
 use self::finished::Finished;
 use super::appender::{Appended, Appender, Destination};
-use super::sink::Target;
+use super::target::Target;
 use crate::sink::{Batch, Command, Lane, Report, Reports, Start, Writer};
 use crate::stop::Stop;
 

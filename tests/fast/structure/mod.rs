@@ -34,7 +34,9 @@ const TIERS: &[Tier] = &[
     (&["contract"], "documents become events, schemas and columns"),
     (&["row"], "columns and rows, which carry positions"),
     (&["record"], "the shared vocabulary: positions, events, reasons"),
-    (&["telemetry", "config", "clock", "retry", "shutdown"], "leaves: they import no module"),
+    (&["telemetry"], "logs, metrics, health"),
+    (&["config"], "layers of text become settings"),
+    (&["clock", "error_chain", "retry", "shutdown", "stop"], "leaves: they import no module"),
 ];
 
 /// Each with the reason why the tiers do not fit it.

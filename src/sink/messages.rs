@@ -1,0 +1,69 @@
+//! What the pipeline and a writer say to each other.
+
+use super::batch::{Batch, BatchId};
+use super::promise::Promise;
+use crate::record::{Offset, Partition, Reason};
+use crate::stop::Stop;
+
+/// What a lane does first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Start {
+    /// Nothing is left to do for the owner before.
+    Fresh,
+    /// Make these rows visible: the committed offset promises them.
+    Flush(Promise),
+}
+
+/// One writer's identity. Reports of an earlier assignment of the same partition are told from those
+/// of the current one by the epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Lane {
+    /// `None`: the one lane for all partitions.
+    pub partition: Option<Partition>,
+    pub epoch: u64,
+}
+
+/// What a writer is asked to do.
+#[derive(Debug)]
+pub enum Command {
+    /// Append the rows and make the dead letters durable; answered by [`Report::Settled`]. With
+    /// [`Durability::Stored`](super::Durability::Stored) the offset behind the batch is stored in the same step, so batches
+    /// without rows come too.
+    Append(Batch),
+    /// Make the promised rows visible; answered by [`Report::Flushed`].
+    Flush(Promise),
+    /// No commit names a promise of this series any more: what it needed may be given up. Best
+    /// effort, not answered.
+    Retire(Promise),
+}
+
+/// What a writer reports.
+#[derive(Debug)]
+pub enum Report {
+    /// The partition may be committed from here on: what the owner before promised is visible.
+    Ready {
+        /// [`Durability::Stored`](super::Durability::Stored): the next offset to read, where the sink has one. It wins over the
+        /// group's.
+        resume: Option<Offset>,
+    },
+    /// Every row of the batch is acknowledged and every dead letter durable.
+    Settled {
+        batch: BatchId,
+        /// [`Durability::Promised`](super::Durability::Promised): the batch's rows and all before them; `None` where it had none.
+        promise: Option<Promise>,
+        rows: usize,
+        /// Bytes of the rows as they were sent.
+        bytes: usize,
+        /// Reasons of the batch's dead letters, those of rows that the sink refused included.
+        letters: Vec<Reason>,
+    },
+    /// The promised rows are visible.
+    Flushed(Promise),
+    /// The sink asks to wait or is away, and the writer retries: throttled is not stuck.
+    Waiting,
+    /// Another instance has taken the partition over in the sink: nothing of this lane will be
+    /// stored any more.
+    Fenced,
+    /// The lane cannot go on. Outages are never reported so; they are retried.
+    Failed(Stop),
+}
