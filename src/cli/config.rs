@@ -10,7 +10,7 @@ use crate::config::keys::{IMPORT_PATH, Key, PARTITION_BY};
 use crate::config::{Complaint, ContractSettings, Resolved, Rows, load_and_check};
 use crate::contract::{self, Contract};
 use crate::row::TableSchema;
-use crate::transcode::{Plan, PlanOptions};
+use crate::transcode::{PartitionWindow, Plan, PlanOptions};
 
 const HEAD: [&str; 4] = ["key", "value", "layer", "place"];
 
@@ -63,7 +63,11 @@ fn check(
         topic: contract.topic.clone(),
         ignore: settings.ignore_events.clone(),
         layout: rows.layout,
-        partition_by: rows.partition_by.clone(),
+        partition: Some(PartitionWindow {
+            column: rows.partition_by.clone(),
+            days_back: 1_825,
+            days_ahead: 366,
+        }),
         // No record is read here.
         max_row_bytes: usize::MAX,
     };

@@ -27,7 +27,7 @@ use crate::contract::Contract;
 use crate::record::{Event, Position, Transcoded};
 use crate::row::RowBuffer;
 use crate::source::client;
-use crate::transcode::{Plan, PlanOptions};
+use crate::transcode::{PartitionWindow, Plan, PlanOptions};
 
 /// Bad lines that are printed; the count tells of the rest.
 const SHOWN: usize = 20;
@@ -176,7 +176,11 @@ fn check(records: &[Record], settings: &Settings, contract: &Contract) -> Result
         topic: contract.topic.clone(),
         ignore: settings.contract.ignore_events.clone(),
         layout: RowLayout::Columns,
-        partition_by: "_ingested_at".to_owned(),
+        partition: Some(PartitionWindow {
+            column: "_ingested_at".to_owned(),
+            days_back: 1_825,
+            days_ahead: 366,
+        }),
         max_row_bytes: super::run::LARGEST_ROW,
     };
     let mut plan =

@@ -16,7 +16,7 @@ use crate::sink::bigquery::BigQuery;
 use crate::sink::dead_letter::{About, DeadLetters};
 use crate::source::{KafkaReread, client};
 use crate::telemetry::{self, Health, Metrics};
-use crate::transcode::{Plan, PlanOptions};
+use crate::transcode::{PartitionWindow, Plan, PlanOptions};
 
 mod peers;
 
@@ -134,7 +134,11 @@ impl Run<'_> {
             topic: contract.topic.clone(),
             ignore: settings.contract.ignore_events.clone(),
             layout: write.layout,
-            partition_by: write.partition_by.clone(),
+            partition: Some(PartitionWindow {
+                column: write.partition_by.clone(),
+                days_back: 1_825,
+                days_ahead: 366,
+            }),
             max_row_bytes: LARGEST_ROW,
         };
         let plan = Plan::compile(contract, &schema, options).map_err(|error| {

@@ -2,6 +2,7 @@
 
 use super::kind::{Discriminator, Fate, Kinds, Path};
 use super::names::{Key, Names};
+use super::partition::PartitionWindow;
 use super::plan::{Converted, Field, Kind, Node, NumberAs, Object, Rest};
 use super::position::PositionColumns;
 use super::rules::Rules;
@@ -23,8 +24,9 @@ pub struct PlanOptions {
     /// Event types to leave out; they need not be in the contract.
     pub ignore: Vec<String>,
     pub layout: RowLayout,
-    /// Name of the column that the table's day partition goes by.
-    pub partition_by: String,
+    /// The column that the table is partitioned by, if rows outside a range of days would be
+    /// refused. `None`: days are not checked.
+    pub partition: Option<PartitionWindow>,
     /// The largest row, and the largest value, that fits an append (20 MB with what frames it).
     pub max_row_bytes: usize,
 }
@@ -65,6 +67,7 @@ impl Plan {
             .flatten();
         let scratch = Scratch::new(&objects);
         let constants = position.constants(&options.topic, &contract.id);
+        let on_timestamp = |partition: &PartitionWindow| partition.is_on("_kafka_timestamp");
         Ok(Self {
             kinds,
             ignored_labels,
@@ -73,7 +76,8 @@ impl Plan {
             position,
             constants,
             extra,
-            partition_by_timestamp: options.partition_by.eq_ignore_ascii_case("_kafka_timestamp"),
+            partition_by_timestamp: options.partition.as_ref().is_some_and(on_timestamp),
+            partition: options.partition,
             max_row_bytes: options.max_row_bytes,
             scratch,
         })
@@ -248,8 +252,13 @@ impl<'c> Compiler<'c> {
     }
 
     fn string_as(&self, kind: &ColumnType, column: &Column) -> Option<Converted> {
-        let partition =
-            self.path.len() == 1 && column.name.eq_ignore_ascii_case(&self.options.partition_by);
+        let top_level = self.path.len() == 1;
+        let partition = top_level
+            && self
+                .options
+                .partition
+                .as_ref()
+                .is_some_and(|partition| partition.is_on(&column.name));
         match kind {
             ColumnType::Bytes => Some(Converted::Base64),
             ColumnType::Timestamp if partition => Some(Converted::PartitionTimestamp),

@@ -6,8 +6,9 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::fault::{Fault, Walked};
 use super::number::{self, Decimal, Integer, Number};
+use super::partition::PartitionCheck;
 use super::plan::{Converted, NumberAs};
-use super::time::{self, MICROS_PER_DAY, TimeFault};
+use super::time::{self, TimeFault};
 use super::wire::Tag;
 use crate::record::Reason;
 
@@ -16,39 +17,6 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
-
-/// BigQuery streams into day partitions from this many days back to this many ahead.
-const DAYS_BACK: i64 = 1_825;
-const DAYS_AHEAD: i64 = 366;
-
-/// The present, as far as the table's day partitions reach around it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Window {
-    pub(super) now_micros: i64,
-}
-
-impl Window {
-    pub(super) fn check_micros(self, micros: i64) -> Walked<()> {
-        let now = self.now_micros;
-        let (back, ahead) = (DAYS_BACK * MICROS_PER_DAY, DAYS_AHEAD * MICROS_PER_DAY);
-        self.answer((now - back..=now + ahead).contains(&micros))
-    }
-
-    fn check_day(self, day: i32) -> Walked<()> {
-        let today = self.now_micros.div_euclid(MICROS_PER_DAY);
-        self.answer((today - DAYS_BACK..=today + DAYS_AHEAD).contains(&i64::from(day)))
-    }
-
-    fn answer(self, inside: bool) -> Walked<()> {
-        if inside {
-            return Ok(());
-        }
-        let detail = format!(
-            "the table's day partition takes {DAYS_BACK} days back to {DAYS_AHEAD} days ahead"
-        );
-        Err(Fault::new(Reason::OutOfRange, detail))
-    }
-}
 
 /// Writes a number; without a tag it is only checked, and stands in JSON text.
 #[inline]
@@ -133,7 +101,7 @@ pub(super) fn string(
     to: Converted,
     text: &[u8],
     tag: Tag,
-    window: Window,
+    partition: PartitionCheck<'_>,
     row: &mut Vec<u8>,
 ) -> Walked<()> {
     match to {
@@ -141,7 +109,7 @@ pub(super) fn string(
         Converted::Timestamp | Converted::PartitionTimestamp => {
             let micros = time::date_time(text).map_err(|f| moment(f, "a date-time of RFC 3339"))?;
             if to == Converted::PartitionTimestamp {
-                window.check_micros(micros)?;
+                partition.micros(micros)?;
             }
             tag.int64(micros, row);
             Ok(())
@@ -149,7 +117,7 @@ pub(super) fn string(
         Converted::Date | Converted::PartitionDate => {
             let day = time::date(text).map_err(|f| moment(f, "a date"))?;
             if to == Converted::PartitionDate {
-                window.check_day(day)?;
+                partition.day(day)?;
             }
             tag.int64(i64::from(day), row);
             Ok(())

@@ -21,6 +21,7 @@ mod kind;
 mod lanes;
 mod names;
 mod number;
+mod partition;
 mod plan;
 mod position;
 mod rules;
@@ -35,10 +36,11 @@ mod wire;
 pub mod tests;
 
 pub use compile::{PlanError, PlanOptions};
+pub use partition::PartitionWindow;
 
-use self::convert::Window;
 use self::fault::{Fault, Walked};
 use self::kind::{Fate, Kinds};
+use self::partition::PartitionCheck;
 use self::plan::{Node, Object};
 use self::position::PositionColumns;
 use self::rules::Rules;
@@ -59,7 +61,8 @@ pub struct Plan {
     constants: Box<[u8]>,
     /// `_extra`, where the table has it and the layout uses it.
     extra: Option<Tag>,
-    /// The table's day partition goes by `_kafka_timestamp`.
+    partition: Option<PartitionWindow>,
+    /// The partition column is `_kafka_timestamp`.
     partition_by_timestamp: bool,
     max_row_bytes: usize,
     scratch: Scratch,
@@ -134,16 +137,17 @@ impl Plan {
         };
         within(value.len(), self.max_row_bytes, "value")?;
         let plan = &self.events[index];
-        let window = Window { now_micros: ingested_at_micros };
+        let partition =
+            PartitionCheck { now_micros: ingested_at_micros, window: self.partition.as_ref() };
         rows.push(event.at, |row| {
             let start = row.len();
             if self.partition_by_timestamp {
-                position::check_timestamp(event, window)?;
+                position::check_timestamp(event, partition)?;
             }
             row.extend_from_slice(&self.constants);
             row.extend_from_slice(&plan.constants);
             self.position.write(event, ingested_at_micros, row);
-            let doubt = Walk::new(&self.objects, window, value, distinct, &mut self.scratch)
+            let doubt = Walk::new(&self.objects, partition, value, distinct, &mut self.scratch)
                 .run(&plan.root, self.extra, row)?;
             if let Some(rules) = plan.rules.as_ref().filter(|rules| doubt || !rules.only_in_doubt) {
                 rules.check(value, &plan.root, &self.objects)?;

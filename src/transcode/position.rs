@@ -1,8 +1,8 @@
 //! The columns that say where a row came from.
 
-use super::convert::Window;
 use super::fault::Walked;
 use super::headers;
+use super::partition::PartitionCheck;
 use super::time;
 use super::wire::{Tag, WireType};
 use crate::record::Event;
@@ -88,10 +88,10 @@ fn constants<const N: usize>(columns: [(Option<Tag>, &str); N]) -> Box<[u8]> {
 }
 
 /// For a table partitioned by `_kafka_timestamp`.
-pub(super) fn check_timestamp(event: &Event<'_>, window: Window) -> Walked<()> {
+pub(super) fn check_timestamp(event: &Event<'_>, partition: PartitionCheck<'_>) -> Walked<()> {
     match micros(event) {
         Some(micros) => {
-            window.check_micros(micros).map_err(|fault| fault.under_key("_kafka_timestamp"))
+            partition.micros(micros).map_err(|fault| fault.under_key("_kafka_timestamp"))
         }
         None => Ok(()),
     }

@@ -4,9 +4,10 @@
 //! Columns stand in the row in the order of the payload; protobuf allows any.
 
 use super::bounds;
-use super::convert::{self, Window};
+use super::convert;
 use super::extra::{Extra, Step};
 use super::fault::{Fault, Walked};
+use super::partition::PartitionCheck;
 use super::plan::{Kind, Node, Object, Rest};
 use super::scan::{Keys, Scanner};
 use super::seen::More;
@@ -57,7 +58,7 @@ impl Scratch {
 
 pub(super) struct Walk<'p, 'a> {
     objects: &'p [Object],
-    window: Window,
+    partition: PartitionCheck<'p>,
     scanner: Scanner<'a>,
     scratch: &'p mut Scratch,
     /// A value did not plainly keep its bounds.
@@ -68,7 +69,7 @@ impl<'p, 'a> Walk<'p, 'a> {
     /// `distinct`: the text is known to have no repeated key.
     pub(super) fn new(
         objects: &'p [Object],
-        window: Window,
+        partition: PartitionCheck<'p>,
         text: &'a [u8],
         distinct: bool,
         scratch: &'p mut Scratch,
@@ -76,7 +77,7 @@ impl<'p, 'a> Walk<'p, 'a> {
         scratch.keys.reset(distinct);
         scratch.seen.reset();
         scratch.extra.reset();
-        Self { objects, window, scanner: Scanner::new(text), scratch, doubt: false }
+        Self { objects, partition, scanner: Scanner::new(text), scratch, doubt: false }
     }
 
     /// Writes the columns of the whole text, then what the contract does not declare. Answers
@@ -119,7 +120,7 @@ impl<'p, 'a> Walk<'p, 'a> {
                 let text = self.scanner.string()?;
                 let Some(tag) = node.tag else { return Ok(()) };
                 let text = text.resolve(&mut self.scratch.text);
-                convert::string(*to, text, tag, self.window, row)
+                convert::string(*to, text, tag, self.partition, row)
             }
             Kind::Number { to, whole } if matches!(first, b'-' | b'0'..=b'9') => {
                 convert::number(*to, *whole, self.scanner.number()?, node.tag, row)

@@ -15,7 +15,7 @@ use generic_consumer::sink::bigquery::BigQuery;
 use generic_consumer::sink::dead_letter::{About, DeadLetters};
 use generic_consumer::sink::{Batch, BatchId, Command, Lane, LaneMode, Report, Reports, Reread};
 use generic_consumer::telemetry::Metrics;
-use generic_consumer::transcode::{Plan, PlanOptions};
+use generic_consumer::transcode::{PartitionWindow, Plan, PlanOptions};
 use prometheus_client::registry::Registry;
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
@@ -118,7 +118,11 @@ fn rows(
         topic: contract.topic.clone(),
         ignore: Vec::new(),
         layout: RowLayout::Columns,
-        partition_by: "_ingested_at".to_owned(),
+        partition: Some(PartitionWindow {
+            column: "_ingested_at".to_owned(),
+            days_back: 1_825,
+            days_ahead: 366,
+        }),
         max_row_bytes: REQUEST,
     };
     let mut plan = Plan::compile(contract, table, options)?;

@@ -10,7 +10,7 @@ use generic_consumer::record::{Offset, Transcoded};
 use generic_consumer::row::RowBuffer;
 use generic_consumer::source::{Polled, Rebalance, Source, client};
 use generic_consumer::telemetry::Metrics;
-use generic_consumer::transcode::{Plan, PlanOptions};
+use generic_consumer::transcode::{PartitionWindow, Plan, PlanOptions};
 use prometheus_client::registry::Registry;
 use serde_json::json;
 
@@ -38,7 +38,11 @@ pub fn drain(args: &NullArgs) -> Done {
         topic: contract.topic.clone(),
         ignore: at.ignore_events.clone(),
         layout: write.layout,
-        partition_by: write.partition_by.clone(),
+        partition: Some(PartitionWindow {
+            column: write.partition_by.clone(),
+            days_back: 1_825,
+            days_ahead: 366,
+        }),
         max_row_bytes: 19_000_000,
     };
     let mut plan = Plan::compile(&contract, &table, options)?;

@@ -12,7 +12,7 @@ use generic_consumer::record::{Event, NoHeaders, Offset, Partition, Position, Tr
 use generic_consumer::row::{RowBuffer, TableSchema};
 use generic_consumer::sink::bigquery::append::Append;
 use generic_consumer::sink::{BatchId, Span, StreamName, StreamPlace};
-use generic_consumer::transcode::{Plan, PlanOptions};
+use generic_consumer::transcode::{PartitionWindow, Plan, PlanOptions};
 
 use crate::events::Drawn;
 
@@ -52,7 +52,11 @@ impl Transcoding {
             topic: contract.topic.clone(),
             ignore: vec![IGNORED.to_owned()],
             layout: RowLayout::Columns,
-            partition_by: "occurred_at".to_owned(),
+            partition: Some(PartitionWindow {
+                column: "occurred_at".to_owned(),
+                days_back: 1_825,
+                days_ahead: 366,
+            }),
             max_row_bytes: 1 << 20,
         };
         let plan = Plan::compile(&contract, &table, options).expect("it fits");

@@ -10,7 +10,7 @@ use generic_consumer::config::RowLayout;
 use generic_consumer::contract;
 use generic_consumer::record::{Event, Position, Transcoded};
 use generic_consumer::row::RowBuffer;
-use generic_consumer::transcode::{Plan, PlanOptions};
+use generic_consumer::transcode::{PartitionWindow, Plan, PlanOptions};
 use serde_json::json;
 
 struct Counting;
@@ -88,7 +88,11 @@ fn plan() -> Plan {
         topic: "topic".to_owned(),
         ignore: vec!["Ignored".to_owned()],
         layout: RowLayout::Columns,
-        partition_by: "at".to_owned(),
+        partition: Some(PartitionWindow {
+            column: "at".to_owned(),
+            days_back: 1_825,
+            days_ahead: 366,
+        }),
         max_row_bytes: 1 << 20,
     };
     Plan::compile(&contract, &table, options).unwrap()

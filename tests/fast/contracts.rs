@@ -11,7 +11,7 @@ use generic_consumer::config::RowLayout;
 use generic_consumer::contract::{self, Contract};
 use generic_consumer::record::{Event, Position, Transcoded};
 use generic_consumer::row::RowBuffer;
-use generic_consumer::transcode::{Plan, PlanOptions};
+use generic_consumer::transcode::{PartitionWindow, Plan, PlanOptions};
 use serde_json::Value;
 
 /// 2026-11-21, in microseconds: samples are dated near it.
@@ -85,7 +85,11 @@ fn plan(contract: &Contract, layout: RowLayout) -> Plan {
         topic: contract.topic.clone(),
         ignore: Vec::new(),
         layout,
-        partition_by: "_ingested_at".to_owned(),
+        partition: Some(PartitionWindow {
+            column: "_ingested_at".to_owned(),
+            days_back: 1_825,
+            days_ahead: 366,
+        }),
         max_row_bytes: 19_000_000,
     };
     Plan::compile(contract, &table, options).expect("compiles")

@@ -33,6 +33,8 @@ pub(super) struct Oracle {
     pub(super) table: TableSchema,
     pub(super) layout: RowLayout,
     pub(super) partition_by: String,
+    /// Days back and ahead that the partition accepts.
+    pub(super) window: Option<(i64, i64)>,
     pub(super) now_micros: i64,
     pub(super) max_bytes: usize,
 }
@@ -256,7 +258,9 @@ impl Oracle {
             (ColumnType::Timestamp, Cell::Int(micros)) if partition => self.in_window(*micros)?,
             (ColumnType::Date, Cell::Int(days)) if partition => {
                 let today = self.now_micros.div_euclid(86_400_000_000);
-                if *days < today - 1825 || *days > today + 366 {
+                if let Some((back, ahead)) = self.window
+                    && (*days < today - back || *days > today + ahead)
+                {
                     return Err(Reason::OutOfRange);
                 }
             }
@@ -267,8 +271,9 @@ impl Oracle {
 
     fn in_window(&self, micros: i64) -> Result<(), Reason> {
         let day = 86_400_000_000;
-        let past = self.now_micros - 1825 * day;
-        let future = self.now_micros + 366 * day;
+        let Some((back, ahead)) = self.window else { return Ok(()) };
+        let past = self.now_micros - back * day;
+        let future = self.now_micros + ahead * day;
         if micros < past || micros > future { Err(Reason::OutOfRange) } else { Ok(()) }
     }
 

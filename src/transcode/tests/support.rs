@@ -8,7 +8,7 @@ use crate::config::RowLayout;
 use crate::contract::{self, Contract, Discriminator};
 use crate::record::{Event, HeaderList, NoHeaders, Position, Rejection, Transcoded};
 use crate::row::{RowBuffer, TableSchema};
-use crate::transcode::{Plan, PlanOptions};
+use crate::transcode::{PartitionWindow, Plan, PlanOptions};
 
 /// 2026-11-21 10:00:00 UTC.
 pub(super) const NOW: i64 = 1_795_255_200_000_000;
@@ -19,6 +19,8 @@ pub(super) struct Setup {
     pub(super) ignore: Vec<&'static str>,
     pub(super) layout: RowLayout,
     pub(super) partition_by: &'static str,
+    /// How many days back and ahead the table's partition accepts; `None`: any.
+    pub(super) window: Option<(i64, i64)>,
     pub(super) max_bytes: usize,
     /// Columns that the live table lacks.
     pub(super) lacking: Vec<&'static str>,
@@ -32,6 +34,7 @@ impl Setup {
             ignore: vec!["Ignored", "a\"b"],
             layout: RowLayout::Columns,
             partition_by: "_ingested_at",
+            window: Some((1_825, 366)),
             max_bytes: 1 << 20,
             lacking: Vec::new(),
         }
@@ -45,7 +48,11 @@ impl Setup {
             topic: contract.topic.clone(),
             ignore: self.ignore.iter().map(|name| (*name).to_owned()).collect(),
             layout: self.layout,
-            partition_by: self.partition_by.to_owned(),
+            partition: self.window.map(|(days_back, days_ahead)| PartitionWindow {
+                column: self.partition_by.to_owned(),
+                days_back,
+                days_ahead,
+            }),
             max_row_bytes: self.max_bytes,
         };
         let oracle = Oracle {
@@ -56,7 +63,8 @@ impl Setup {
             events: self.events.into_iter().map(|(name, s)| (name.to_owned(), s)).collect(),
             table: table.clone(),
             layout: options.layout,
-            partition_by: options.partition_by.clone(),
+            partition_by: self.partition_by.to_owned(),
+            window: self.window,
             now_micros: NOW,
             max_bytes: options.max_row_bytes,
         };

@@ -254,6 +254,19 @@ fn a_partition_beyond_the_window_is_rejected() {
     let fixture = &mut setup.build();
     row(fixture, booked(r#""day":"2021-11-22""#));
     assert_eq!(rejected(fixture, booked(r#""day":"2021-11-21""#)).0, Reason::OutOfRange);
+    let (_, detail) = rejected(fixture, booked(r#""day":"2027-11-23""#));
+    assert_eq!(detail, "/day: the table's day partition takes 1825 days back to 366 days ahead");
+
+    let mut setup = delivery();
+    setup.partition_by = "day";
+    setup.window = Some((1, 2));
+    let fixture = &mut setup.build();
+    row(fixture, booked(r#""day":"2026-11-20""#));
+    row(fixture, booked(r#""day":"2026-11-23""#));
+    let (reason, detail) = rejected(fixture, booked(r#""day":"2026-11-19""#));
+    assert_eq!(reason, Reason::OutOfRange);
+    assert_eq!(detail, "/day: the table's day partition takes 1 days back to 2 days ahead");
+    assert_eq!(rejected(fixture, booked(r#""day":"2026-11-24""#)).0, Reason::OutOfRange);
 
     let mut setup = delivery();
     setup.partition_by = "_kafka_timestamp";

@@ -203,6 +203,25 @@ fn headers_are_json() {
 }
 
 #[test]
+fn without_a_partition_window_any_day_is_accepted() {
+    let value = booked(r#""at":"0001-01-01T00:00:00Z","day":"9999-12-31""#);
+    for partition_by in ["at", "day", "_kafka_timestamp"] {
+        let mut setup = delivery();
+        setup.partition_by = partition_by;
+        setup.window = None;
+        let fixture = &mut setup.build();
+        let event = Event {
+            at: Position::new(0, 1),
+            timestamp_ms: Some(0),
+            key: None,
+            value: Some(value.as_bytes()),
+            headers: &NoHeaders,
+        };
+        assert!(matches!(fixture.event(&event), Became::Row(_)), "{partition_by}");
+    }
+}
+
+#[test]
 fn hundreds_of_fields_and_event_types() {
     let names: Vec<String> = (0..300).map(|i| format!("field_{i}")).collect();
     let properties: serde_json::Map<_, _> =
