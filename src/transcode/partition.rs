@@ -1,6 +1,6 @@
 //! The range of days that a table's day partition accepts, and the check of a row against it.
 
-use super::fault::{Fault, Walked};
+use super::fault::{Fault, Result};
 use super::time::MICROS_PER_DAY;
 use crate::record::Reason;
 
@@ -32,18 +32,18 @@ pub(super) struct PartitionCheck<'p> {
 
 impl PartitionCheck<'_> {
     /// Checks a TIMESTAMP in microseconds since 1970-01-01 UTC.
-    pub(super) fn micros(self, micros: i64) -> Walked<()> {
+    pub(super) fn micros(self, micros: i64) -> Result<()> {
         self.check(micros, self.now_micros, MICROS_PER_DAY)
     }
 
     /// Checks a DATE in days since 1970-01-01.
-    pub(super) fn day(self, day: i32) -> Walked<()> {
+    pub(super) fn day(self, day: i32) -> Result<()> {
         self.check(day.into(), self.now_micros.div_euclid(MICROS_PER_DAY), 1)
     }
 
     /// `value` and `now` in a unit of which a day has `per_day`.
     #[inline]
-    fn check(self, value: i64, now: i64, per_day: i64) -> Walked<()> {
+    fn check(self, value: i64, now: i64, per_day: i64) -> Result<()> {
         let Some(PartitionWindow { days_back, days_ahead, .. }) = self.window else {
             return Ok(());
         };

@@ -1,4 +1,4 @@
-//! A contract, its table, the plan and its twin, made of event types and their JSON Schemas.
+//! Builds a contract, its table, the plan and the oracle from event types and their JSON Schemas.
 
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ pub(super) struct Setup {
     /// How many days back and ahead the table's partition accepts; `None`: any.
     pub(super) window: Option<(i64, i64)>,
     pub(super) max_bytes: usize,
-    /// Columns that the live table lacks.
+    /// Columns that the table does not have.
     pub(super) lacking: Vec<&'static str>,
 }
 
@@ -79,7 +79,7 @@ pub(super) struct Fixture {
     pub(super) table: TableSchema,
 }
 
-/// What became of a record, as far as the twin knows it too.
+/// The outcome of a record.
 #[derive(Debug)]
 pub(super) enum Became {
     Ignored(String),
@@ -92,7 +92,7 @@ impl Fixture {
         self.record(Some(value.as_ref()), &NoHeaders)
     }
 
-    /// The plan's answer without the twin's.
+    /// Transcodes a value without asking the oracle.
     pub(super) fn alone(&mut self, value: &str) -> Transcoded {
         let value = Some(value.as_bytes());
         let at = Position::new(3, 41);
@@ -100,14 +100,14 @@ impl Fixture {
         self.plan.transcode(&event, NOW, &mut RowBuffer::default())
     }
 
-    /// Transcodes a record, and holds the twin's verdict against it.
+    /// Transcodes a record and checks that the oracle agrees.
     pub(super) fn record(&mut self, value: Option<&[u8]>, headers: &dyn HeaderList) -> Became {
         let at = Position::new(3, 41);
         self.event(&Event { at, timestamp_ms: Some(NOW / 1000), key: Some(b"k"), value, headers })
     }
 
     pub(super) fn event(&mut self, event: &Event<'_>) -> Became {
-        // A row before it, to see that neither disturbs the other.
+        // There is a row before it, to see that neither changes the other.
         let mut rows = RowBuffer::default();
         rows.push(Position::new(0, 0), |row| {
             row.extend_from_slice(b"before");
@@ -142,7 +142,7 @@ impl Fixture {
     }
 }
 
-/// The row in its frame: `0x0A`, its length, its bytes.
+/// Takes the row out of its frame: `0x0A`, its length, its bytes.
 fn last_row(mut frame: &[u8]) -> &[u8] {
     assert_eq!(frame[0], 0x0A);
     frame = &frame[1..];
@@ -151,7 +151,7 @@ fn last_row(mut frame: &[u8]) -> &[u8] {
     frame
 }
 
-/// The document of these event types, read as any other.
+/// Writes these event types as a contract document and loads it as usual.
 fn load(events: &[(&'static str, Value)], discriminator: &Discriminator) -> Contract {
     let messages: serde_json::Map<_, _> = events
         .iter()
