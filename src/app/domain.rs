@@ -3,10 +3,14 @@
 use crate::config::{ContractSettings, RowLayout, Settings};
 use crate::contract::{self, Contract, ContractError};
 use crate::row::TableSchema;
-use crate::transcode::{Plan, PlanError, PlanOptions};
+use crate::transcode::{PartitionWindow, Plan, PlanError, PlanOptions};
 
 /// BigQuery takes 20 MB an append; what frames a row and describes it fits into the rest.
 const LARGEST_ROW: usize = 19_000_000;
+
+/// BigQuery streams into day partitions from this many days back to this many ahead.
+const DAYS_BACK: i64 = 1_825;
+const DAYS_AHEAD: i64 = 366;
 
 /// How a contract's events become rows.
 #[derive(Debug, Clone)]
@@ -94,7 +98,11 @@ impl Domain {
             topic: self.contract.topic.clone(),
             ignore: self.options.ignore.clone(),
             layout: self.options.layout,
-            partition_by: self.options.partition_by.clone(),
+            partition: Some(PartitionWindow {
+                column: self.options.partition_by.clone(),
+                days_back: DAYS_BACK,
+                days_ahead: DAYS_AHEAD,
+            }),
             max_row_bytes: self.options.largest_row,
         };
         Plan::compile(&self.contract, table, options)

@@ -1,12 +1,18 @@
-//! Whether a value plainly keeps what its place asks for: a look at its text, cheaper than reading
-//! it. Escapes, other spellings and fractions at the limit are not plain.
+//! Checks quickly whether a value satisfies the bounds of its field (`contract::Bounds`).
+//!
+//! The full JSON Schema validator costs about ten times as much as the transcoder. So simple rules
+//! (`enum`, `minLength`, `minimum`, `maxItems`, …) are checked here on the value's text. The check
+//! may answer "not sure", for example if a string has escapes or a number is a fraction close to
+//! its limit; only then the validator decides.
 
 use super::number::Integer;
 use super::scan::Scanner;
 use crate::contract::Bounds;
 
-/// `rest` begins with the value. Of an array only the type is seen here: the walk counts its items.
-pub(super) fn kept(bounds: &Bounds, rest: &[u8]) -> bool {
+/// Returns true if the value that `rest` begins with certainly satisfies the bounds. False means
+/// "not sure". The number of an array's items is not checked here: it is known only when the array
+/// has been read (`walk`).
+pub(super) fn certainly_satisfied(bounds: &Bounds, rest: &[u8]) -> bool {
     match rest.first() {
         Some(b'"') => match &bounds.texts {
             Some(texts) => {
@@ -16,11 +22,12 @@ pub(super) fn kept(bounds: &Bounds, rest: &[u8]) -> bool {
         },
         Some(b'-' | b'0'..=b'9') => number(bounds, rest),
         Some(b'[') => true,
-        // A null: whether it counts as absent is for the validator to see.
+        // For a null, the validator has to decide whether the rules allow it.
         _ => false,
     }
 }
 
+/// Counts characters as bytes, so only for ASCII without escapes.
 fn length(bounds: &Bounds, rest: &[u8]) -> bool {
     if bounds.length == Default::default() {
         return true;
@@ -30,11 +37,11 @@ fn length(bounds: &Bounds, rest: &[u8]) -> bool {
 }
 
 fn number(bounds: &Bounds, rest: &[u8]) -> bool {
-    // What is no number is found by the walk.
+    // If this is not a number, reading the value fails anyway.
     let Ok(number) = Scanner::new(rest).number() else { return false };
     match number.integer() {
         Integer::Fits(value) => bounds.number.holds(value),
-        Integer::Beyond => false,
+        Integer::TooLarge => false,
         Integer::Fraction => number.float().is_some_and(|value| {
             value > bounds.number.least as f64 && value < bounds.number.most as f64
         }),

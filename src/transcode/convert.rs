@@ -1,56 +1,24 @@
-//! Scalars: from a number or string of the payload to a column's wire format.
+//! Converts a number or string of the payload to its column's type and writes it.
 
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-use super::fault::{Fault, Walked};
+use super::expected::{NumberAs, StringAs};
+use super::fault::{Fault, Result};
 use super::number::{self, Decimal, Integer, Number};
-use super::plan::{Converted, NumberAs};
-use super::time::{self, MICROS_PER_DAY, TimeFault};
+use super::partition::PartitionCheck;
+use super::time::{self, TimeFault};
 use super::wire::Tag;
 use crate::record::Reason;
 
-/// RFC 4648's standard alphabet; padding may be left out, since nothing is lost by it.
+/// RFC 4648's standard alphabet. Padding may be missing, because the length tells as much.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// BigQuery streams into day partitions from this many days back to this many ahead.
-const DAYS_BACK: i64 = 1_825;
-const DAYS_AHEAD: i64 = 366;
-
-/// The present, as far as the table's day partitions reach around it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Window {
-    pub(super) now_micros: i64,
-}
-
-impl Window {
-    pub(super) fn check_micros(self, micros: i64) -> Walked<()> {
-        let now = self.now_micros;
-        let (back, ahead) = (DAYS_BACK * MICROS_PER_DAY, DAYS_AHEAD * MICROS_PER_DAY);
-        self.answer((now - back..=now + ahead).contains(&micros))
-    }
-
-    fn check_day(self, day: i32) -> Walked<()> {
-        let today = self.now_micros.div_euclid(MICROS_PER_DAY);
-        self.answer((today - DAYS_BACK..=today + DAYS_AHEAD).contains(&i64::from(day)))
-    }
-
-    fn answer(self, inside: bool) -> Walked<()> {
-        if inside {
-            return Ok(());
-        }
-        let detail = format!(
-            "the table's day partition takes {DAYS_BACK} days back to {DAYS_AHEAD} days ahead"
-        );
-        Err(Fault::new(Reason::OutOfRange, detail))
-    }
-}
-
-/// Writes a number; without a tag it is only checked, and stands in JSON text.
+/// Writes a number. Without a tag it is only checked: it has no column, or is part of JSON text.
 #[inline]
 pub(super) fn number(
     to: NumberAs,
@@ -58,114 +26,118 @@ pub(super) fn number(
     number: Number<'_>,
     tag: Option<Tag>,
     row: &mut Vec<u8>,
-) -> Walked<()> {
-    // INT64 finds fractions itself.
+) -> Result<()> {
+    // Writing an INT64 fails on fractions anyway.
     if whole && to != NumberAs::Int64 && number.integer() == Integer::Fraction {
         return Err(fraction());
     }
     match (tag, to) {
         (None, _) if number.is_float() => Ok(()),
-        (None, _) => Err(beyond("FLOAT64")),
-        (Some(tag), NumberAs::Int64) => integer(number.integer(), tag, row),
-        (Some(tag), NumberAs::Float64) => float(number.float(), tag, row),
+        (None, _) => Err(too_large_for("FLOAT64")),
+        (Some(tag), NumberAs::Int64) => int64(number.integer(), tag, row),
+        (Some(tag), NumberAs::Float64) => float64(number.float(), tag, row),
         (Some(tag), NumberAs::Numeric | NumberAs::BigNumeric) => {
             match Decimal::parse(number.text) {
-                Some(decimal) => exact(to, decimal, tag, row),
+                Some(decimal) => exact_decimal(to, decimal, tag, row),
                 None => Err(bad_format("a decimal")),
             }
         }
     }
 }
 
-/// A number in a string, where leading zeros and a `+` may stand besides.
-fn number_in_string(to: NumberAs, text: &[u8], tag: Tag, row: &mut Vec<u8>) -> Walked<()> {
+/// Writes a number that is in a string, where it may also have leading zeros and a `+`.
+fn number_in_string(to: NumberAs, text: &[u8], tag: Tag, row: &mut Vec<u8>) -> Result<()> {
     let Some(decimal) = Decimal::parse(text) else { return Err(bad_format("a decimal")) };
     match to {
         NumberAs::Int64 => match decimal.integer() {
             Integer::Fraction => Err(bad_format("an integer")),
-            whole => integer(whole, tag, row),
+            whole => int64(whole, tag, row),
         },
-        NumberAs::Float64 => float(number::float(text), tag, row),
-        NumberAs::Numeric | NumberAs::BigNumeric => exact(to, decimal, tag, row),
+        NumberAs::Float64 => float64(number::float(text), tag, row),
+        NumberAs::Numeric | NumberAs::BigNumeric => exact_decimal(to, decimal, tag, row),
     }
 }
 
 #[inline]
-fn integer(value: Integer, tag: Tag, row: &mut Vec<u8>) -> Walked<()> {
+fn int64(value: Integer, tag: Tag, row: &mut Vec<u8>) -> Result<()> {
     match value {
         Integer::Fits(value) => {
             tag.int64(value, row);
             Ok(())
         }
-        Integer::Beyond => Err(beyond("INT64")),
+        Integer::TooLarge => Err(too_large_for("INT64")),
         Integer::Fraction => Err(fraction()),
     }
 }
 
+/// `value` is `None` if the number is too large.
 #[inline]
-fn float(value: Option<f64>, tag: Tag, row: &mut Vec<u8>) -> Walked<()> {
+fn float64(value: Option<f64>, tag: Tag, row: &mut Vec<u8>) -> Result<()> {
     match value {
         Some(value) => {
             tag.double(value, row);
             Ok(())
         }
-        None => Err(beyond("FLOAT64")),
+        None => Err(too_large_for("FLOAT64")),
     }
 }
 
-/// Writes a NUMERIC or BIGNUMERIC.
-fn exact(to: NumberAs, decimal: Decimal<'_>, tag: Tag, row: &mut Vec<u8>) -> Walked<()> {
-    let (column, before, after) = match to {
+/// Writes a NUMERIC or BIGNUMERIC. Nothing is rounded: too many digits are a fault.
+fn exact_decimal(to: NumberAs, decimal: Decimal<'_>, tag: Tag, row: &mut Vec<u8>) -> Result<()> {
+    let (column, integer_digits, fraction_digits) = match to {
         NumberAs::Numeric => ("NUMERIC", 29, 9),
-        // BigQuery holds a little more than 38 digits before the point, and promises 38.
+        // BigQuery guarantees 38 digits before the point and accepts some numbers with 39.
         _ => ("BIGNUMERIC", 38, 38),
     };
-    if !decimal.fits(before, after) {
-        let detail = format!("{column} holds {before} digits before and {after} after the point");
+    if !decimal.fits(integer_digits, fraction_digits) {
+        let detail = format!(
+            "{column} holds {integer_digits} digits before and {fraction_digits} after the point"
+        );
         return Err(Fault::new(Reason::OutOfRange, detail));
     }
     tag.delimited(row, |row| decimal.write(row));
     Ok(())
 }
 
-/// Writes a string that becomes something else than itself.
+/// Writes a string that is converted to another type. `text` has no escapes any more.
 pub(super) fn string(
-    to: Converted,
+    to: StringAs,
     text: &[u8],
     tag: Tag,
-    window: Window,
+    partition: PartitionCheck<'_>,
     row: &mut Vec<u8>,
-) -> Walked<()> {
+) -> Result<()> {
     match to {
-        Converted::Base64 => tag.delimited(row, |row| base64(text, row)),
-        Converted::Timestamp | Converted::PartitionTimestamp => {
-            let micros = time::date_time(text).map_err(|f| moment(f, "a date-time of RFC 3339"))?;
-            if to == Converted::PartitionTimestamp {
-                window.check_micros(micros)?;
+        StringAs::Bytes => tag.delimited(row, |row| base64(text, row)),
+        StringAs::Timestamp | StringAs::PartitionTimestamp => {
+            let micros =
+                time::date_time(text).map_err(|f| time_fault(f, "a date-time of RFC 3339"))?;
+            if to == StringAs::PartitionTimestamp {
+                partition.micros(micros)?;
             }
             tag.int64(micros, row);
             Ok(())
         }
-        Converted::Date | Converted::PartitionDate => {
-            let day = time::date(text).map_err(|f| moment(f, "a date"))?;
-            if to == Converted::PartitionDate {
-                window.check_day(day)?;
+        StringAs::Date | StringAs::PartitionDate => {
+            let day = time::date(text).map_err(|f| time_fault(f, "a date"))?;
+            if to == StringAs::PartitionDate {
+                partition.day(day)?;
             }
             tag.int64(i64::from(day), row);
             Ok(())
         }
-        Converted::Datetime => tag.delimited(row, |row| {
+        StringAs::Datetime => tag.delimited(row, |row| {
             time::datetime_text(text, row)
-                .map_err(|f| moment(f, "a date and time of day without zone"))
+                .map_err(|f| time_fault(f, "a date and time of day without offset"))
         }),
-        Converted::Time => tag.delimited(row, |row| {
-            time::time_text(text, row).map_err(|f| moment(f, "a time of day without zone"))
+        StringAs::Time => tag.delimited(row, |row| {
+            time::time_text(text, row).map_err(|f| time_fault(f, "a time of day without offset"))
         }),
-        Converted::Number(to) => number_in_string(to, text, tag, row),
+        StringAs::Number(to) => number_in_string(to, text, tag, row),
     }
 }
 
-fn base64(text: &[u8], row: &mut Vec<u8>) -> Walked<()> {
+fn base64(text: &[u8], row: &mut Vec<u8>) -> Result<()> {
     let start = row.len();
     row.resize(start + base64::decoded_len_estimate(text.len()), 0);
     let used = BASE64
@@ -175,11 +147,11 @@ fn base64(text: &[u8], row: &mut Vec<u8>) -> Walked<()> {
     Ok(())
 }
 
-fn moment(fault: TimeFault, expected: &str) -> Box<Fault> {
+fn time_fault(fault: TimeFault, expected: &str) -> Box<Fault> {
     match fault {
         TimeFault::Format => bad_format(expected),
         TimeFault::Range => {
-            Fault::new(Reason::OutOfRange, "BigQuery's dates and times are of the years 1 to 9999")
+            Fault::new(Reason::OutOfRange, "dates and times must be in the years 1 to 9999 (UTC)")
         }
     }
 }
@@ -188,7 +160,7 @@ fn bad_format(expected: &str) -> Box<Fault> {
     Fault::new(Reason::BadFormat, format!("found a string that is not {expected}"))
 }
 
-fn beyond(column: &str) -> Box<Fault> {
+fn too_large_for(column: &str) -> Box<Fault> {
     Fault::new(Reason::OutOfRange, format!("a number beyond {column}"))
 }
 

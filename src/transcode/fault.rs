@@ -1,31 +1,34 @@
-//! What stops a walk over a value, and the words for it.
+//! Why a value cannot become a row, and how that is reported in its dead letter.
 
 use std::fmt::Write;
 
 use crate::record::Reason;
 
-/// The answer of every step of a walk. The fault is boxed: it is rare, and a small answer is quick.
-pub(super) type Walked<T> = Result<T, Box<Fault>>;
+/// The result of reading a value or a part of it. The fault is boxed because it is rare: it keeps
+/// the result small, which makes the usual case faster.
+pub(super) type Result<T> = std::result::Result<T, Box<Fault>>;
 
-/// Why a walk stopped, and where.
+/// Why reading a value stopped, and at which place.
 #[derive(Debug)]
 pub(super) struct Fault {
     pub(super) cause: Cause,
-    /// Steps from the place of the fault outwards.
-    path: Vec<Step>,
+    /// The place as a JSON pointer's segments, innermost first: each enclosing object or array
+    /// adds its own while the fault is returned through it.
+    pointer: Vec<Segment>,
 }
 
 #[derive(Debug)]
 pub(super) enum Cause {
-    /// A key may have come twice in one object. Which value counts is known only at its end: the
-    /// walk is done again on a text without the earlier ones.
-    Repeated,
-    /// Says what was found and what was expected; never a value of the payload.
+    /// A key probably occurs twice in one object. The value has to be read again without
+    /// duplicate keys (`duplicates`), because only the last occurrence counts.
+    DuplicateKey,
+    /// The value is rejected. `detail` says what was found and what was expected; it never contains
+    /// a value of the payload.
     Rejected { reason: Reason, detail: String },
 }
 
 #[derive(Debug)]
-enum Step {
+enum Segment {
     Key(Box<str>),
     Index(usize),
 }
@@ -34,50 +37,52 @@ impl Fault {
     pub(super) fn new(reason: Reason, detail: impl Into<String>) -> Box<Self> {
         Box::new(Self {
             cause: Cause::Rejected { reason, detail: detail.into() },
-            path: Vec::new(),
+            pointer: Vec::new(),
         })
     }
 
-    pub(super) fn repeated() -> Box<Self> {
-        Box::new(Self { cause: Cause::Repeated, path: Vec::new() })
+    pub(super) fn duplicate_key() -> Box<Self> {
+        Box::new(Self { cause: Cause::DuplicateKey, pointer: Vec::new() })
     }
 
-    /// The text is not JSON at this byte.
+    /// The text is not JSON, seen at byte `at`.
     pub(super) fn syntax(at: usize, expected: &str) -> Box<Self> {
         Self::new(Reason::InvalidJson, format!("byte {at}: expected {expected}"))
     }
 
+    /// The value that begins with the byte `found` has another JSON type than `expected`.
     pub(super) fn wrong_type(found: u8, expected: &str) -> Box<Self> {
         let found = json_type(found);
         Self::new(Reason::WrongType, format!("found {found}, expected {expected}"))
     }
 
-    /// Adds the step outwards: the key of the object the fault lies in.
+    /// Adds the key of the member that the fault is in.
     pub(super) fn under_key(mut self: Box<Self>, key: &str) -> Box<Self> {
-        self.path.push(Step::Key(key.into()));
+        self.pointer.push(Segment::Key(key.into()));
         self
     }
 
-    /// Adds the step outwards: the index in the array the fault lies in.
+    /// Adds the index of the array item that the fault is in.
     pub(super) fn under_index(mut self: Box<Self>, index: usize) -> Box<Self> {
-        self.path.push(Step::Index(index));
+        self.pointer.push(Segment::Index(index));
         self
     }
 
-    /// Reason and detail for the dead letter: the place as a JSON pointer, then what is wrong.
+    /// Returns the reason and the detail for the dead letter: the place as a JSON pointer, then
+    /// what is wrong there.
     pub(super) fn report(self) -> (Reason, String) {
         match self.cause {
-            // The second walk trusts keys to be distinct, so this is never seen outside.
-            Cause::Repeated => (Reason::InvalidJson, "a key is repeated".to_owned()),
+            // Reading without duplicates does not detect any, so this is never reported.
+            Cause::DuplicateKey => (Reason::InvalidJson, "a key is repeated".to_owned()),
             Cause::Rejected { reason, detail } => {
                 let mut text = String::new();
-                for step in self.path.iter().rev() {
+                for segment in self.pointer.iter().rev() {
                     // Writing to a string cannot fail.
-                    let _ = match step {
-                        Step::Key(key) => {
+                    let _ = match segment {
+                        Segment::Key(key) => {
                             write!(text, "/{}", key.replace('~', "~0").replace('/', "~1"))
                         }
-                        Step::Index(index) => write!(text, "/{index}"),
+                        Segment::Index(index) => write!(text, "/{index}"),
                     };
                 }
                 if !text.is_empty() {
@@ -90,7 +95,7 @@ impl Fault {
     }
 }
 
-/// JSON's name of the type of the value that begins with `first`.
+/// Returns the name of the JSON type of a value that begins with the byte `first`.
 pub(super) fn json_type(first: u8) -> &'static str {
     match first {
         b'{' => "object",

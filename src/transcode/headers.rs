@@ -1,13 +1,13 @@
-//! Headers of a record as the JSON object in `_kafka_headers`.
+//! Writes a record's headers as the JSON object of the column `_kafka_headers`.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::record::HeaderList;
 
-/// Writes `{"name": value, …}` in the order in which names first come. A value is text where it is
-/// UTF-8, `{"base64": "…"}` where it is not, and `null` where the header has none. A name that
-/// comes more than once has all its values, in order, in an array.
+/// Writes `{"name": value, …}`, ordered by the first occurrence of each name. A value is a string
+/// if it is UTF-8, else `{"base64": "…"}`, and `null` if the header has no value. A name that
+/// occurs several times has an array of all its values, in order.
 pub(super) fn write(headers: &dyn HeaderList, text: &mut Vec<u8>) {
     text.push(b'{');
     let mut first_name = true;
@@ -50,10 +50,10 @@ fn value(header: Option<&[u8]>, text: &mut Vec<u8>) {
         Ok(plain) => string(plain, text),
         Err(_) => {
             text.extend_from_slice(b"{\"base64\":\"");
-            // Four characters for three bytes, the last group filled up.
+            // Four characters for every three bytes, with padding.
             let start = text.len();
             text.resize(start + bytes.len().div_ceil(3) * 4, 0);
-            // The room is exact, so encoding into it cannot fail.
+            // Encoding cannot fail: the destination has exactly the length of the result.
             let _ = STANDARD.encode_slice(bytes, &mut text[start..]);
             text.extend_from_slice(b"\"}");
         }

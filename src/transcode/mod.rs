@@ -1,178 +1,81 @@
-//! From a record's bytes to a row's bytes, or to the reason why it is no row.
+//! Turns a Kafka record's JSON value into a row: a protobuf message whose fields are the columns of
+//! a table.
 //!
-//! A contract and a table are compiled into a [`Plan`] once; then one pass over each value checks
-//! it and writes the row's wire format, without a tree between and without allocating. The plain
-//! way (parse, validate, encode) lives in the tests, and the two must agree.
+//! A [`Plan`] is compiled once, from a contract (which event types there are, and which fields they
+//! have) and a table (which columns it has). Then [`Plan::transcode`] decides about each record: it
+//! writes a row, or says that the record is ignored, or why it is rejected. It reads a value once,
+//! from the first byte to the last. On the way it checks that the value is JSON and follows the
+//! contract, and appends each field to the row. It builds no tree and, once its buffers have grown,
+//! allocates no memory.
 //!
 //! ```text
-//! compile: contract × table ─► plan
-//! kind:    which event type? ─► ignored, or
-//! walk:    scan ─► convert ─► wire        a fault ─► distinct ─► walk once more ─► rejected
+//! once         contract × table × options ─► compile ─► Plan
+//!
+//! per record   event_type ─── on the ignore list ───────────────────────────► ignored
+//!                  │ in the contract
+//!                  ▼
+//!              walk: scan ─► convert ─► wire ─► validator, if needed ───────► row
+//!                  │ fault
+//!                  ▼
+//!              duplicates: take out keys that occur twice, then once more ──► row or rejected
 //! ```
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `options` | what a plan is compiled with, and why compiling can fail |
+//! | `compile`, `compile/fields` | make the plan: of all event types, of the fields of one |
+//! | `plan` | the plan, and the decision about a record |
+//! | `event_type`, `event_type/path` | find a record's event type in a header or in the payload |
+//! | `walk` | reads a value, led by `expected`, and writes the row |
+//! | `expected` | what a plan expects at each place of a value |
+//! | `guess` | guesses the next key, so that it need not be looked up |
+//! | `key`, `names` | compare a key with the expected one; look a name up |
+//! | `seen`, `key_digests` | detect duplicate keys and missing fields |
+//! | `duplicates` | makes a copy of a text without duplicate keys |
+//! | `scan` and `scan/…` | the JSON grammar, token by token |
+//! | `block` | scans and compares sixteen bytes at a time |
+//! | `json_string`, `number`, `time` | strings with escapes, decimal numbers, dates and times |
+//! | `convert` | converts a number or string to its column's type |
+//! | `wire` | protobuf's wire format |
+//! | `position`, `headers` | the columns that say where a row comes from |
+//! | `extra` | the column `_extra`: what the contract does not declare |
+//! | `partition` | the days that the table's partitions accept |
+//! | `bounds`, `validator` | rules beyond types: checked quickly, or by a JSON Schema validator |
+//! | `fault` | why a value is rejected, and where |
+//!
+//! `tests` has the same transcoder written the obvious way (parse to a tree, validate, encode). The
+//! two have to agree about generated records, and about those a fuzzer finds (`make fuzz`).
 
+mod block;
 mod bounds;
 mod compile;
 mod convert;
-mod distinct;
+mod duplicates;
+mod event_type;
+mod expected;
 mod extra;
 mod fault;
+mod guess;
 mod headers;
-mod kind;
-mod lanes;
+mod json_string;
+mod key;
+mod key_digests;
 mod names;
 mod number;
+mod options;
+mod partition;
 mod plan;
 mod position;
-mod rules;
 mod scan;
 mod seen;
-mod text;
 mod time;
+mod validator;
 mod walk;
 mod wire;
 
 #[cfg(any(test, fuzzing))]
 pub mod tests;
 
-pub use compile::{PlanError, PlanOptions};
-
-use self::convert::Window;
-use self::fault::{Fault, Walked};
-use self::kind::{Fate, Kinds};
-use self::plan::{Node, Object};
-use self::position::PositionColumns;
-use self::rules::Rules;
-use self::walk::{Scratch, Walk};
-use self::wire::Tag;
-use crate::record::{Event, Reason, Rejection, Transcoded};
-use crate::row::RowBuffer;
-
-/// A contract compiled for a table: decides about every record and writes the rows.
-#[derive(Debug)]
-pub struct Plan {
-    kinds: Kinds,
-    ignored_labels: Vec<String>,
-    events: Vec<EventPlan>,
-    objects: Vec<Object>,
-    position: PositionColumns,
-    /// Columns that are the same in all rows.
-    constants: Box<[u8]>,
-    /// `_extra`, where the table has it and the layout uses it.
-    extra: Option<Tag>,
-    /// The table's day partition goes by `_kafka_timestamp`.
-    partition_by_timestamp: bool,
-    max_row_bytes: usize,
-    scratch: Scratch,
-}
-
-/// One event type of the contract; a line of a processor's cache, as a field is.
-#[derive(Debug)]
-#[repr(align(64))]
-struct EventPlan {
-    root: Node,
-    /// Columns that are the same in all its rows, and in no others.
-    constants: Box<[u8]>,
-    /// What the contract asks for beyond what the walk checks.
-    rules: Option<Box<Rules>>,
-}
-
-const _: () = assert!(size_of::<EventPlan>() == 64);
-
-impl Plan {
-    /// Metric labels of [`Transcoded::Ignored`]: the ignored event types, then `tombstone`.
-    pub fn ignored_labels(&self) -> &[String] {
-        &self.ignored_labels
-    }
-
-    /// Writes the record's row behind `rows`, or answers why there is none. `ingested_at_micros` is
-    /// now, or a moment ago: microseconds since the epoch.
-    pub fn transcode(
-        &mut self,
-        event: &Event<'_>,
-        ingested_at_micros: i64,
-        rows: &mut RowBuffer,
-    ) -> Transcoded {
-        let Some(value) = event.value else {
-            return Transcoded::Ignored(self.ignored_labels.len() - 1);
-        };
-        self.attempt(event, value, false, ingested_at_micros, rows)
-            .or_else(|_| self.second_look(event, value, ingested_at_micros, rows))
-            .unwrap_or_else(|fault| {
-                let (reason, detail) = fault.report();
-                let event_type = self.kinds.name(event, value);
-                Transcoded::Rejected(Box::new(Rejection { reason, detail, event_type }))
-            })
-    }
-
-    /// A fault of the quick pass may lie in a value that does not count, because its key comes
-    /// again; and of several faults those of the text itself come first. So the text is read again
-    /// without repeated keys, and what is found then is final.
-    #[cold]
-    fn second_look(
-        &mut self,
-        event: &Event<'_>,
-        value: &[u8],
-        ingested_at_micros: i64,
-        rows: &mut RowBuffer,
-    ) -> Walked<Transcoded> {
-        readable(value, self.max_row_bytes)?;
-        let distinct = distinct::without_repeated(value)?;
-        self.attempt(event, &distinct, true, ingested_at_micros, rows)
-    }
-
-    fn attempt(
-        &mut self,
-        event: &Event<'_>,
-        value: &[u8],
-        distinct: bool,
-        ingested_at_micros: i64,
-        rows: &mut RowBuffer,
-    ) -> Walked<Transcoded> {
-        let index = match self.kinds.fate(event, value)? {
-            Fate::Ignored(label) => return Ok(Transcoded::Ignored(label)),
-            Fate::Event(index) => index,
-        };
-        within(value.len(), self.max_row_bytes, "value")?;
-        let plan = &self.events[index];
-        let window = Window { now_micros: ingested_at_micros };
-        rows.push(event.at, |row| {
-            let start = row.len();
-            if self.partition_by_timestamp {
-                position::check_timestamp(event, window)?;
-            }
-            row.extend_from_slice(&self.constants);
-            row.extend_from_slice(&plan.constants);
-            self.position.write(event, ingested_at_micros, row);
-            let doubt = Walk::new(&self.objects, window, value, distinct, &mut self.scratch)
-                .run(&plan.root, self.extra, row)?;
-            if let Some(rules) = plan.rules.as_ref().filter(|rules| doubt || !rules.only_in_doubt) {
-                rules.check(value, &plan.root, &self.objects)?;
-            }
-            within(row.len() - start, self.max_row_bytes, "row")
-        })?;
-        Ok(Transcoded::Row)
-    }
-}
-
-/// The ways in which a value is no JSON text of a size that can be appended.
-fn readable(value: &[u8], max_bytes: usize) -> Walked<()> {
-    match value {
-        [] => return Err(Fault::new(Reason::Empty, "the value has no bytes")),
-        // The registry's frame: magic byte, four bytes of schema id, then the payload.
-        [0, _, _, _, _, ..] => {
-            let detail = "the value begins with a schema registry's magic byte";
-            return Err(Fault::new(Reason::RegistryFramed, detail));
-        }
-        _ => {}
-    }
-    within(value.len(), max_bytes, "value")?;
-    scan::utf8(value)
-}
-
-fn within(bytes: usize, max_bytes: usize, what: &str) -> Walked<()> {
-    if bytes <= max_bytes {
-        return Ok(());
-    }
-    let detail = format!("the {what} has {bytes} bytes, an append takes {max_bytes}");
-    Err(Fault::new(Reason::TooLarge, detail))
-}
+pub use self::options::{PlanError, PlanOptions};
+pub use self::partition::PartitionWindow;
+pub use self::plan::Plan;

@@ -1,23 +1,24 @@
-//! Names looked up by their bytes: fields of an object, event types of a contract.
+//! Sets of names that are looked up by their bytes: the fields of an object, the event types of a
+//! contract.
 
 use std::ops::Range;
 
-use super::lanes::{self, LANES};
-
-/// A fixed set of names, each known by its index. Open addressing with three slots of four free:
-/// one probe finds nearly every name, however many there are.
+/// A fixed set of names; each is known by its index.
+///
+/// It is a hash table with open addressing. Three of four slots are empty, so nearly every name is
+/// found at the first slot, however many there are.
 #[derive(Debug, Clone)]
 pub(super) struct Names {
-    /// One behind the other: hundreds of them are few lines of a cache.
+    /// All names, one after the other, so that hundreds of them take few cache lines.
     text: Box<str>,
-    /// Where each begins, and where the last one ends.
+    /// Where each name begins in `text`, and where the last one ends.
     starts: Box<[u32]>,
-    /// Index + 1 of a name, or 0.
+    /// A name's index + 1, or 0 if the slot is empty.
     slots: Box<[u32]>,
 }
 
 impl Names {
-    /// `names` are distinct.
+    /// `names` must be distinct.
     pub(super) fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
         let (mut text, mut starts) = (String::new(), vec![0]);
         for name in names {
@@ -39,21 +40,23 @@ impl Names {
     }
 
     pub(super) fn name(&self, index: usize) -> &str {
-        &self.text[self.place(index)]
+        &self.text[self.range(index)]
     }
 
+    /// The place of a name in `text`.
     #[inline]
-    fn place(&self, index: usize) -> Range<usize> {
+    fn range(&self, index: usize) -> Range<usize> {
         self.starts[index] as usize..self.starts[index + 1] as usize
     }
 
+    /// Returns the index of a name.
     #[inline]
     pub(super) fn find(&self, name: &[u8]) -> Option<usize> {
         let mask = self.slots.len() - 1;
         let mut slot = digest(name) as usize & mask;
         loop {
             let index = self.slots[slot].checked_sub(1)? as usize;
-            if same(&self.text.as_bytes()[self.place(index)], name) {
+            if same(&self.text.as_bytes()[self.range(index)], name) {
                 return Some(index);
             }
             slot = (slot + 1) & mask;
@@ -61,11 +64,11 @@ impl Names {
     }
 }
 
-/// A quick hash of a name: multiply and fold, eight bytes at a time. Nothing trusts it: equal
-/// digests are compared or looked at again.
+/// A fast hash of a name: eight bytes at a time are multiplied and folded. Correctness never
+/// depends on it: where two digests are equal, the names are compared or the text is read again.
 #[inline]
 pub(super) fn digest(name: &[u8]) -> u64 {
-    // Odd constants with well spread bits, from the fractional part of the golden ratio and √2.
+    // Odd constants with evenly spread bits: the fractional parts of the golden ratio and of √2.
     const SEED: u64 = 0x9E37_79B9_7F4A_7C15;
     const MIX: u64 = 0x6A09_E667_F3BC_C909;
     let fold = |a: u64, b: u64| {
@@ -73,7 +76,7 @@ pub(super) fn digest(name: &[u8]) -> u64 {
         product as u64 ^ (product >> 64) as u64
     };
     let mut hash = SEED ^ name.len() as u64;
-    // What the whole words leave over is in the last one, which overlaps them.
+    // The last eight bytes include those that the whole words do not, and overlap the words.
     let last = name.last_chunk().map_or_else(|| short(name), |last| u64::from_le_bytes(*last));
     for word in name.as_chunks().0 {
         hash = fold(hash ^ u64::from_le_bytes(*word), MIX);
@@ -81,7 +84,7 @@ pub(super) fn digest(name: &[u8]) -> u64 {
     fold(hash ^ last, MIX | 1 << 63)
 }
 
-/// Up to seven bytes as a word: different ones of one length make different words.
+/// Packs up to seven bytes into a word. Different names of the same length give different words.
 #[inline]
 fn short(name: &[u8]) -> u64 {
     match (name.first_chunk(), name.last_chunk()) {
@@ -92,7 +95,8 @@ fn short(name: &[u8]) -> u64 {
     }
 }
 
-/// Whether two texts are the same, without a call: names are a few words long.
+/// Whether two names are equal. Names are short, so comparing a few words in place is faster than
+/// the call to `memcmp` that `a == b` becomes.
 #[inline]
 fn same(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
@@ -101,71 +105,7 @@ fn same(a: &[u8], b: &[u8]) -> bool {
     let (Some(a_end), Some(b_end)) = (a.last_chunk::<8>(), b.last_chunk::<8>()) else {
         return short(a) == short(b);
     };
-    // What the whole words leave over is in the last one, which overlaps them.
-    // One by one: slices of words are compared by a call.
+    // The last eight bytes include those that the whole words do not. The words are compared one
+    // by one because comparing slices of them would be a call too.
     a_end == b_end && a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0).all(|(a, b)| a == b)
-}
-
-/// A member's key as it stands in most texts, `"name":` without white space.
-#[derive(Debug, Clone)]
-pub(super) struct Key {
-    text: Box<[u8]>,
-    /// Its first sixteen bytes.
-    head: [u8; LANES],
-}
-
-impl Key {
-    pub(super) fn new(name: &str) -> Self {
-        // As serde_json spells it. A name with a quote cannot pose as members that way.
-        let text = format!("{}:", serde_json::Value::from(name)).into_bytes().into_boxed_slice();
-        let start = &text[..text.len().min(LANES)];
-        let mut head = [0; LANES];
-        head[..start.len()].copy_from_slice(start);
-        Self { head, text }
-    }
-
-    /// Its bytes in a text.
-    pub(super) fn len(&self) -> usize {
-        self.text.len()
-    }
-
-    /// Whether the text begins with it; `length` is its own.
-    #[inline]
-    pub(super) fn begins(&self, text: &[u8], length: usize) -> bool {
-        // One comparison decides; the rest of a longer key, and a text's last bytes, are rare.
-        match text.first_chunk() {
-            Some(block) => {
-                let alike = lanes::alike(block, &self.head);
-                alike >= length || (alike == LANES && text.starts_with(&self.text))
-            }
-            None => text.starts_with(&self.text),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #[test]
-        fn a_key_begins_what_it_stands_in(
-            name in "[a-zé\"\\\\\u{1}]{0,30}", other in "[a-zé]{0,30}", rest in "[ -~]{0,20}",
-        ) {
-            let key = Key::new(&name);
-            for written in [&name, &other] {
-                let text = format!("{}:{rest}", serde_json::to_string(written).unwrap());
-                let begins = key.begins(text.as_bytes(), key.len());
-                prop_assert_eq!(begins, *written == name, "{} in {}", name, text);
-            }
-        }
-    }
-
-    #[test]
-    fn a_name_cannot_pose_as_members() {
-        let key = Key::new(r#"a":1,"b"#);
-        assert!(!key.begins(br#""a":1,"b":2,"c":3,"d":4}"#, key.len()));
-    }
 }

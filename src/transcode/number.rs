@@ -1,40 +1,42 @@
-//! Numbers as text: which integers they are, and their canonical decimal form, exactly.
+//! Numbers as text: their exact integer value, their FLOAT64, and their canonical decimal form.
 
 use std::ops::Range;
 
-/// A JSON number, as the scanner leaves it.
+/// A JSON number that the scanner has read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Number<'a> {
     pub(super) text: &'a [u8],
-    /// Its value, where it is short, as nearly all numbers are; read digit by digit on the way.
+    /// The number's value if it is short, as nearly all are. The scanner computes it while it reads
+    /// the digits, so that they need not be parsed again.
     pub(super) short: Option<Short>,
 }
 
-/// `±mantissa / 10^scale`, of a number with few digits and no exponent.
+/// A number with at most [`Short::DIGITS`] digits and no exponent: `±mantissa / 10^scale`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Short {
     pub(super) negative: bool,
     pub(super) mantissa: u64,
+    /// Digits after the point.
     pub(super) scale: usize,
 }
 
 impl Short {
-    /// Digits of a short number at most: INT64 holds them, whatever they are.
+    /// Eighteen digits always fit INT64.
     pub(super) const DIGITS: usize = 18;
 }
 
-/// What a JSON number is as an INT64.
+/// The integer value of a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Integer {
     Fits(i64),
-    /// An integer beyond INT64.
-    Beyond,
-    /// Not an integer: something is left after the point.
+    /// An integer that INT64 cannot hold.
+    TooLarge,
+    /// Not an integer.
     Fraction,
 }
 
 impl Number<'_> {
-    /// Its integer value; `1.0` and `1e2` are integers, as JSON Schema says.
+    /// Returns the integer value. `1.0` and `1e2` are integers, as in JSON Schema.
     #[inline]
     pub(super) fn integer(&self) -> Integer {
         match self.short {
@@ -46,12 +48,12 @@ impl Number<'_> {
         }
     }
 
-    /// Its value as a FLOAT64; `None` where that is beyond (rounding to infinity).
+    /// Returns the FLOAT64 value; `None` if the number is too large for one.
     #[inline]
     pub(super) fn float(&self) -> Option<f64> {
         match self.short {
-            // One division of two numbers that FLOAT64 holds exactly, so the quotient is rounded
-            // once, correctly (Clinger's quick way).
+            // FLOAT64 holds mantissa and power of ten exactly, so a single division rounds once
+            // and gives the correct result (Clinger's fast path).
             Some(Short { negative, mantissa, scale }) if mantissa <= 1 << f64::MANTISSA_DIGITS => {
                 let value = mantissa as f64 / TENS[scale];
                 Some(if negative { -value } else { value })
@@ -60,7 +62,7 @@ impl Number<'_> {
         }
     }
 
-    /// Whether it is one of FLOAT64, without reading it where that is plain.
+    /// Whether FLOAT64 can hold the number. Parses it only if its length leaves that open.
     #[inline]
     pub(super) fn is_float(&self) -> bool {
         self.short.is_some() || is_float(self.text)
@@ -72,40 +74,41 @@ const TENS: [f64; Short::DIGITS + 1] = [
     1e17, 1e18,
 ];
 
-/// The integer value of any decimal text.
+/// Returns the integer value of a decimal text.
 pub(super) fn integer(text: &[u8]) -> Integer {
     Decimal::parse(text).map_or(Integer::Fraction, |decimal| decimal.integer())
 }
 
-/// The FLOAT64 of any decimal text.
+/// Returns the FLOAT64 value of a decimal text; `None` if it is too large for one.
 pub(super) fn float(text: &[u8]) -> Option<f64> {
     let value: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
     value.is_finite().then_some(value)
 }
 
 fn is_float(text: &[u8]) -> bool {
-    // Without an exponent it takes 309 digits to leave FLOAT64.
-    let suspect = text.len() > 300 || text.iter().any(|byte| matches!(byte, b'e' | b'E'));
-    !suspect || float(text).is_some()
+    // Without an exponent a number needs 309 digits to be too large.
+    let may_be_too_large = text.len() > 300 || text.iter().any(|byte| matches!(byte, b'e' | b'E'));
+    !may_be_too_large || float(text).is_some()
 }
 
-/// A decimal number taken apart: `±digits × 10^exponent`, the digits still in the text.
+/// A parsed decimal number: `±digits × 10^exponent`. The digits stay in the text.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Decimal<'a> {
     negative: bool,
-    /// Digits before and after the point, as written.
+    /// The digits before and after the point, as written.
     whole: &'a [u8],
     fraction: &'a [u8],
-    /// First and one past the last digit that is not 0, counted over both; equal for zero.
+    /// The digits from the first to the last one that is not 0: index of the first, and one past
+    /// the last, counted through `whole` and `fraction`. Equal if the number is zero.
     first: usize,
     end: usize,
-    /// Place of the point, counted from the first digit as written; saturated.
+    /// Index of the first digit after the point once the exponent is applied; saturated.
     point: i64,
 }
 
 impl<'a> Decimal<'a> {
-    /// Accepts JSON's numbers and beyond them a leading `+` and leading zeros, as decimals in
-    /// strings have them. `None`: not a number.
+    /// Parses a JSON number, or one with a leading `+` or leading zeros, which decimals in strings
+    /// may have. `None` if it is not a number.
     pub(super) fn parse(token: &'a [u8]) -> Option<Self> {
         let (negative, rest) = match token {
             [b'-', rest @ ..] => (true, rest),
@@ -139,13 +142,13 @@ impl<'a> Decimal<'a> {
         self.first == self.end
     }
 
-    /// Digits before the point, 0 or less where the number is below 1.
-    fn before(&self) -> i64 {
+    /// Number of digits before the point; 0 or less if the number is below 1.
+    fn integer_digits(&self) -> i64 {
         self.point.saturating_sub(self.first as i64)
     }
 
-    /// Digits after the point, trailing zeros not counted; 0 or less for an integer.
-    fn after(&self) -> i64 {
+    /// Number of digits after the point without trailing zeros; 0 or less for an integer.
+    fn fraction_digits(&self) -> i64 {
         (self.end as i64).saturating_sub(self.point)
     }
 
@@ -160,30 +163,33 @@ impl<'a> Decimal<'a> {
         if self.is_zero() {
             return Integer::Fits(0);
         }
-        if self.after() > 0 {
+        if self.fraction_digits() > 0 {
             return Integer::Fraction;
         }
-        // 19 digits hold every INT64; more are beyond it.
-        if self.before() > 19 {
-            return Integer::Beyond;
+        // Every INT64 has at most 19 digits.
+        if self.integer_digits() > 19 {
+            return Integer::TooLarge;
         }
         let mut value = 0i128;
-        for at in 0..self.before() as usize {
+        for at in 0..self.integer_digits() as usize {
             let at = self.first + at;
             let digit = if at < self.end { self.digit(at) - b'0' } else { 0 };
             value = value * 10 + i128::from(digit);
         }
         let value = if self.negative { -value } else { value };
-        i64::try_from(value).map_or(Integer::Beyond, Integer::Fits)
+        i64::try_from(value).map_or(Integer::TooLarge, Integer::Fits)
     }
 
-    /// Whether at most `before` digits stand before the point and `after` behind it.
-    pub(super) fn fits(&self, before: i64, after: i64) -> bool {
-        self.is_zero() || (self.before() <= before && self.after() <= after)
+    /// Whether the number has at most `integer_digits` before and `fraction_digits` after the
+    /// point.
+    pub(super) fn fits(&self, integer_digits: i64, fraction_digits: i64) -> bool {
+        self.is_zero()
+            || (self.integer_digits() <= integer_digits
+                && self.fraction_digits() <= fraction_digits)
     }
 
-    /// Writes the one canonical form: no sign on zero, no `+`, no exponent, no needless zero. Only
-    /// for a number that [`Self::fits`] a column: otherwise an exponent would write at length.
+    /// Appends the canonical form: no `+`, no exponent, no unneeded zeros, and zero without a sign.
+    /// Call it only if [`Self::fits`] a column: a large exponent would write as many zeros.
     pub(super) fn write(&self, text: &mut Vec<u8>) {
         if self.is_zero() {
             text.push(b'0');
@@ -192,36 +198,36 @@ impl<'a> Decimal<'a> {
         if self.negative {
             text.push(b'-');
         }
-        let (before, after) = (self.before(), self.after());
-        if before <= 0 {
+        let (integer_digits, fraction_digits) = (self.integer_digits(), self.fraction_digits());
+        if integer_digits <= 0 {
             text.push(b'0');
         }
         let split = usize::try_from(self.point).unwrap_or(0).clamp(self.first, self.end);
         self.digits(self.first..split, text);
         text.extend((split as i64..self.point).map(|_| b'0'));
-        if after > 0 {
+        if fraction_digits > 0 {
             text.push(b'.');
-            text.extend((before..0).map(|_| b'0'));
+            text.extend((integer_digits..0).map(|_| b'0'));
             self.digits(split..self.end, text);
         }
     }
 
-    /// Appends the digits at these places.
-    fn digits(&self, places: Range<usize>, text: &mut Vec<u8>) {
+    /// Appends the digits with these indices.
+    fn digits(&self, indices: Range<usize>, text: &mut Vec<u8>) {
         let point = self.whole.len();
-        let (start, end) = (places.start, places.end);
+        let (start, end) = (indices.start, indices.end);
         text.extend_from_slice(&self.whole[start.min(point)..end.min(point)]);
         text.extend_from_slice(&self.fraction[start.max(point) - point..end.max(point) - point]);
     }
 }
 
-/// At least one digit, and what follows.
+/// Splits the text behind its leading digits; `None` if there are none.
 fn digits(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let count = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     (count > 0).then(|| text.split_at(count))
 }
 
-/// An exponent, saturated: a text cannot have so many digits that more would matter.
+/// Parses an exponent, saturated: no text has so many digits that a larger one would differ.
 fn exponent(text: &[u8]) -> Option<i64> {
     let (negative, rest) = match text {
         [b'-', rest @ ..] => (true, rest),

@@ -1,115 +1,156 @@
-//! The compiled form of a contract over a table: what the walk is led by.
+//! The plan: decides about each record and writes its row.
 
-use super::names::{Key, Names};
-use super::seen::Required;
+use super::duplicates::without_duplicates;
+use super::event_type::{Action, EventTypes};
+use super::expected::{ObjectPlan, ValuePlan};
+use super::fault::{Fault, Result};
+use super::partition::{PartitionCheck, PartitionWindow};
+use super::position::{self, PositionColumns};
+use super::scan;
+use super::validator::SchemaValidator;
+use super::walk::{Scratch, Walk};
 use super::wire::Tag;
-use crate::contract::Bounds;
+use crate::record::{Event, Reason, Rejection, Transcoded};
+use crate::row::RowBuffer;
 
-/// An object that the contract declares; a line of a processor's cache, as a field is.
+/// A contract that has been compiled for a table (`Plan::compile`).
+#[derive(Debug)]
+pub struct Plan {
+    pub(super) event_types: EventTypes,
+    pub(super) ignored_labels: Vec<String>,
+    pub(super) events: Vec<EventPlan>,
+    /// The objects of all event types.
+    pub(super) objects: Vec<ObjectPlan>,
+    pub(super) position: PositionColumns,
+    /// The encoded columns that are the same in all rows.
+    pub(super) constants: Box<[u8]>,
+    /// The column `_extra`, if the table has it and the layout uses it.
+    pub(super) extra: Option<Tag>,
+    pub(super) partition: Option<PartitionWindow>,
+    /// The partition column is `_kafka_timestamp`.
+    pub(super) partition_by_timestamp: bool,
+    pub(super) max_row_bytes: usize,
+    pub(super) scratch: Scratch,
+}
+
+/// One event type of the contract. It takes exactly one cache line, like the parts of `expected`.
 #[derive(Debug)]
 #[repr(align(64))]
-pub(super) struct Object {
-    /// Apart, because a walk that guesses every key does not need them.
-    pub(super) names: Box<Names>,
-    /// In the order of `names`.
-    pub(super) fields: Box<[Field]>,
-    pub(super) required: Required,
-    pub(super) rest: Rest,
-    /// Where its fields' usual order stands among all objects' (`Scratch::order`).
-    pub(super) order: usize,
+pub(super) struct EventPlan {
+    /// The plan of the whole value.
+    pub(super) root: ValuePlan,
+    /// The encoded columns that are the same in all rows of this type.
+    pub(super) constants: Box<[u8]>,
+    /// Present if the contract has rules that the walk does not check.
+    pub(super) validator: Option<Box<SchemaValidator>>,
 }
 
-const _: () = assert!(size_of::<Object>() == 64);
+const _: () = assert!(size_of::<EventPlan>() == 64);
 
-/// What becomes of a member that the contract does not declare.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Rest {
-    /// It goes whole into `_extra`.
-    Extra,
-    /// It is passed over: it stands in a JSON column's text anyway, or no column would hold it.
-    Pass,
-}
-
-/// A line of a processor's cache: of hundreds of event types none stays in the nearest.
-#[derive(Debug)]
-#[repr(align(64))]
-pub(super) struct Field {
-    pub(super) key: Key,
-    pub(super) node: Node,
-}
-
-const _: () = assert!(size_of::<Field>() == 64);
-
-/// What is expected in one place, and what is written for it.
-#[derive(Debug)]
-pub(super) struct Node {
-    /// `null` counts as absent here.
-    pub(super) nullable: bool,
-    /// The column's key in the row; `None`: the value is checked and not written.
-    pub(super) tag: Option<Tag>,
-    pub(super) kind: Kind,
-    /// Further rules that most values are quickly seen to keep.
-    pub(super) bounds: Option<Box<Bounds>>,
-}
-
-/// What is expected, by its JSON type.
-#[derive(Debug)]
-pub(super) enum Kind {
-    /// Any JSON; written as its text.
-    Any,
-    Boolean,
-    /// `whole`: only an integer is one, though not all columns of whole numbers are INT64.
-    Number {
-        to: NumberAs,
-        whole: bool,
-    },
-    String,
-    /// A string that its column turns into something else. Without a column it is a `String`:
-    /// formats are asserted only where they are converted by.
-    Converted(Converted),
-    /// Index into the plan's objects.
-    Object(usize),
-    /// With a tag on its items.
-    Array(Box<Node>),
-    /// Checked by the inner node, which writes nothing; written as JSON text.
-    Text(Box<Node>),
-}
-
-/// What a number becomes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NumberAs {
-    Int64,
-    Float64,
-    Numeric,
-    BigNumeric,
-}
-
-/// What a string becomes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Converted {
-    Base64,
-    Timestamp,
-    Date,
-    Datetime,
-    Time,
-    Number(NumberAs),
-    /// The column of the table's day partition, which takes only days near today.
-    PartitionTimestamp,
-    PartitionDate,
-}
-
-impl Kind {
-    /// What people call it in a rejection.
-    pub(super) fn expected(&self) -> &'static str {
-        match self {
-            Self::Any => "any value",
-            Self::Boolean => "boolean",
-            Self::Number { whole: true, .. } => "integer",
-            Self::Number { whole: false, .. } => "number",
-            Self::String | Self::Converted(_) => "string",
-            Self::Object(_) => "object",
-            Self::Array(_) => "array",
-            Self::Text(inner) => inner.kind.expected(),
-        }
+impl Plan {
+    /// The metric labels that the index in [`Transcoded::Ignored`] refers to: the ignored event
+    /// types, then `tombstone`.
+    pub fn ignored_labels(&self) -> &[String] {
+        &self.ignored_labels
     }
+
+    /// Appends the record's row to `rows`, or returns why there is none. `ingested_at_micros` is
+    /// the current time, give or take a moment, in microseconds since 1970-01-01 UTC.
+    pub fn transcode(
+        &mut self,
+        event: &Event<'_>,
+        ingested_at_micros: i64,
+        rows: &mut RowBuffer,
+    ) -> Transcoded {
+        let Some(value) = event.value else {
+            return Transcoded::Ignored(self.ignored_labels.len() - 1);
+        };
+        self.transcode_value(event, value, false, ingested_at_micros, rows)
+            .or_else(|_| self.transcode_without_duplicates(event, value, ingested_at_micros, rows))
+            .unwrap_or_else(|fault| {
+                let (reason, detail) = fault.report();
+                let event_type = self.event_types.name(event, value);
+                Transcoded::Rejected(Box::new(Rejection { reason, detail, event_type }))
+            })
+    }
+
+    /// Transcodes a value again in which the first attempt found a fault, this time without
+    /// duplicate keys. This is necessary for two reasons:
+    /// - The fault may be in a value that a later duplicate key overrides.
+    /// - A value with several faults is rejected for those of the text first (not UTF-8, not JSON,
+    ///   …). The first attempt stops at whatever it meets first; here the whole text is
+    ///   checked before the event is read.
+    #[cold]
+    fn transcode_without_duplicates(
+        &mut self,
+        event: &Event<'_>,
+        value: &[u8],
+        ingested_at_micros: i64,
+        rows: &mut RowBuffer,
+    ) -> Result<Transcoded> {
+        check_bytes(value, self.max_row_bytes)?;
+        let value = without_duplicates(value)?;
+        self.transcode_value(event, &value, true, ingested_at_micros, rows)
+    }
+
+    /// Transcodes a value in one pass. `no_duplicates`: it is known to have no duplicate keys. A
+    /// fault leaves nothing in `rows`.
+    fn transcode_value(
+        &mut self,
+        event: &Event<'_>,
+        value: &[u8],
+        no_duplicates: bool,
+        ingested_at_micros: i64,
+        rows: &mut RowBuffer,
+    ) -> Result<Transcoded> {
+        let index = match self.event_types.action(event, value)? {
+            Action::Ignore(label) => return Ok(Transcoded::Ignored(label)),
+            Action::Transcode(index) => index,
+        };
+        check_size(value.len(), self.max_row_bytes, "value")?;
+        let plan = &self.events[index];
+        let partition =
+            PartitionCheck { now_micros: ingested_at_micros, window: self.partition.as_ref() };
+        rows.push(event.at, |row| {
+            let start = row.len();
+            if self.partition_by_timestamp {
+                position::check_timestamp(event, partition)?;
+            }
+            row.extend_from_slice(&self.constants);
+            row.extend_from_slice(&plan.constants);
+            self.position.write(event, ingested_at_micros, row);
+            let unsure =
+                Walk::new(&self.objects, partition, value, no_duplicates, &mut self.scratch)
+                    .run(&plan.root, self.extra, row)?;
+            let validator = plan.validator.as_ref();
+            if let Some(validator) = validator.filter(|all| unsure || !all.only_if_unsure) {
+                validator.check(value, &plan.root, &self.objects)?;
+            }
+            check_size(row.len() - start, self.max_row_bytes, "row")
+        })?;
+        Ok(Transcoded::Row)
+    }
+}
+
+/// Checks what can be known of a value without reading it as JSON.
+fn check_bytes(value: &[u8], max_bytes: usize) -> Result<()> {
+    match value {
+        [] => return Err(Fault::new(Reason::Empty, "the value has no bytes")),
+        // A schema registry's frame: a magic byte, four bytes of schema id, then the payload.
+        [0, _, _, _, _, ..] => {
+            let detail = "the value begins with a schema registry's magic byte";
+            return Err(Fault::new(Reason::RegistryFramed, detail));
+        }
+        _ => {}
+    }
+    check_size(value.len(), max_bytes, "value")?;
+    scan::utf8(value)
+}
+
+fn check_size(bytes: usize, max_bytes: usize, what: &str) -> Result<()> {
+    if bytes <= max_bytes {
+        return Ok(());
+    }
+    let detail = format!("the {what} has {bytes} bytes, the limit is {max_bytes}");
+    Err(Fault::new(Reason::TooLarge, detail))
 }

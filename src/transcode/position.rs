@@ -1,14 +1,14 @@
-//! The columns that say where a row came from.
+//! Writes the columns that say which record a row comes from, and by which contract it was read.
 
-use super::convert::Window;
-use super::fault::Walked;
+use super::fault::Result;
 use super::headers;
+use super::partition::PartitionCheck;
 use super::time;
-use super::wire::{Tag, WireType};
+use super::wire::Tag;
 use crate::record::Event;
 use crate::row::{ColumnType, TableSchema};
 
-/// The position columns that the table has.
+/// The tags of the position columns; `None` for one that the table does not have.
 #[derive(Debug)]
 pub(super) struct PositionColumns {
     topic: Option<Tag>,
@@ -24,37 +24,33 @@ pub(super) struct PositionColumns {
 
 impl PositionColumns {
     pub(super) fn of(table: &TableSchema) -> Self {
-        let tag = |name: &str, kind: &ColumnType, wire: WireType| {
-            let found = |column: &crate::row::Column| {
-                column.name.eq_ignore_ascii_case(name) && column.kind == *kind
-            };
-            table.columns.iter().position(found).map(|index| Tag::new(index, wire))
-        };
+        let tag = |name: &str, kind: ColumnType| Tag::find(table, name, &kind);
         Self {
-            topic: tag("_kafka_topic", &ColumnType::String, WireType::Bytes),
-            partition: tag("_kafka_partition", &ColumnType::Int64, WireType::Varint),
-            offset: tag("_kafka_offset", &ColumnType::Int64, WireType::Varint),
-            timestamp: tag("_kafka_timestamp", &ColumnType::Timestamp, WireType::Varint),
-            key: tag("_kafka_key", &ColumnType::Bytes, WireType::Bytes),
-            headers: tag("_kafka_headers", &ColumnType::Json, WireType::Bytes),
-            event_type: tag("_event_type", &ColumnType::String, WireType::Bytes),
-            ingested_at: tag("_ingested_at", &ColumnType::Timestamp, WireType::Varint),
-            contract: tag("_contract", &ColumnType::String, WireType::Bytes),
+            topic: tag("_kafka_topic", ColumnType::String),
+            partition: tag("_kafka_partition", ColumnType::Int64),
+            offset: tag("_kafka_offset", ColumnType::Int64),
+            timestamp: tag("_kafka_timestamp", ColumnType::Timestamp),
+            key: tag("_kafka_key", ColumnType::Bytes),
+            headers: tag("_kafka_headers", ColumnType::Json),
+            event_type: tag("_event_type", ColumnType::String),
+            ingested_at: tag("_ingested_at", ColumnType::Timestamp),
+            contract: tag("_contract", ColumnType::String),
         }
     }
 
-    /// The columns that are the same in every row.
+    /// Encodes the columns that are the same in every row.
     pub(super) fn constants(&self, topic: &str, contract: &str) -> Box<[u8]> {
         constants([(self.topic, topic), (self.contract, contract)])
     }
 
-    /// The columns that are the same in every row of an event type.
-    pub(super) fn of_type(&self, event_type: &str) -> Box<[u8]> {
+    /// Encodes the column that is the same in every row of an event type.
+    pub(super) fn event_type_constant(&self, event_type: &str) -> Box<[u8]> {
         constants([(self.event_type, event_type)])
     }
 
-    /// The columns that differ from record to record. A timestamp beyond BigQuery's years is no
-    /// time that a broker set, and is left out; so are no headers.
+    /// Writes the columns that differ from record to record. `_kafka_timestamp` stays NULL if the
+    /// record's timestamp is outside the years 1 to 9999, which no broker sets; `_kafka_headers`
+    /// stays NULL if the record has no headers.
     pub(super) fn write(&self, event: &Event<'_>, ingested_at_micros: i64, row: &mut Vec<u8>) {
         if let Some(tag) = self.partition {
             tag.int64(i64::from(event.at.partition.0), row);
@@ -87,16 +83,17 @@ fn constants<const N: usize>(columns: [(Option<Tag>, &str); N]) -> Box<[u8]> {
     row.into_boxed_slice()
 }
 
-/// For a table partitioned by `_kafka_timestamp`.
-pub(super) fn check_timestamp(event: &Event<'_>, window: Window) -> Walked<()> {
+/// Checks the record's timestamp for a table that is partitioned by `_kafka_timestamp`.
+pub(super) fn check_timestamp(event: &Event<'_>, partition: PartitionCheck<'_>) -> Result<()> {
     match micros(event) {
         Some(micros) => {
-            window.check_micros(micros).map_err(|fault| fault.under_key("_kafka_timestamp"))
+            partition.micros(micros).map_err(|fault| fault.under_key("_kafka_timestamp"))
         }
         None => Ok(()),
     }
 }
 
+/// The record's timestamp in microseconds, if a TIMESTAMP column can hold it.
 fn micros(event: &Event<'_>) -> Option<i64> {
     let micros = event.timestamp_ms?.checked_mul(1_000)?;
     time::in_micros_range(micros).is_ok().then_some(micros)

@@ -1,84 +1,88 @@
-//! Which fields of an object have come: one bit each.
+//! Which fields of an object have been read, as a bit set: to detect duplicates while reading and
+//! missing required fields at the end.
 
-/// The bits of an object's first 64 fields, which is all that most have; and where those of the
-/// others stand.
+/// The fields of one object that have been read so far. The bits of its first 64 fields are stored
+/// here, which is all that most objects have; those of further fields are in [`SeenStack`].
 #[derive(Debug)]
 pub(super) struct Seen {
     first: u64,
-    more: usize,
+    /// Where this object's words begin in [`SeenStack`].
+    start: usize,
 }
 
-/// Which fields of an object must come. The bits of the first 64 stand here, not in memory of
-/// their own.
+/// The required fields of an object, with the bits of the first 64 stored in place so that they
+/// need no further memory access.
 #[derive(Debug)]
 pub(super) struct Required {
     first: u64,
-    more: Box<[u64]>,
+    rest: Box<[u64]>,
 }
 
-/// Bits of the fields beyond 64 of all objects open; kept from event to event.
+/// The bits of all fields after an object's first 64, of all objects that are being read: nested
+/// objects add theirs at the end. Kept between events so that it is not allocated again.
 #[derive(Debug, Default)]
-pub(super) struct More {
+pub(super) struct SeenStack {
     words: Vec<u64>,
 }
 
-impl More {
+impl SeenStack {
+    /// Prepares for the next event.
     pub(super) fn reset(&mut self) {
         self.words.clear();
     }
 
-    /// Enters an object of which these fields must come.
+    /// Begins an object with these required fields; none of its fields has been read.
     #[inline]
     pub(super) fn open(&mut self, required: &Required) -> Seen {
-        let more = self.words.len();
-        if !required.more.is_empty() {
-            self.words.resize(more + required.more.len(), 0);
+        let start = self.words.len();
+        if !required.rest.is_empty() {
+            self.words.resize(start + required.rest.len(), 0);
         }
-        Seen { first: 0, more }
+        Seen { first: 0, start }
     }
 
-    /// Leaves the object, and answers with the first required field that has not come.
+    /// Ends the object. Returns the index of the first required field that is missing.
     #[inline]
     pub(super) fn close(&mut self, seen: Seen, required: &Required) -> Option<usize> {
         let mut missing = lowest(required.first & !seen.first);
-        if !required.more.is_empty() {
-            let words = self.words[seen.more..].iter().zip(&required.more).enumerate();
+        if !required.rest.is_empty() {
+            let words = self.words[seen.start..].iter().zip(&required.rest).enumerate();
             for (at, (seen, required)) in words {
                 let here = lowest(required & !seen).map(|bit| (at + 1) * 64 + bit);
                 missing = missing.or(here);
             }
-            self.words.truncate(seen.more);
+            self.words.truncate(seen.start);
         }
         missing
     }
 }
 
 impl Required {
-    /// One answer a field, in their order.
+    /// `fields` says of each field, in order, whether it is required.
     pub(super) fn of(fields: impl ExactSizeIterator<Item = bool>) -> Self {
         let mut words = vec![0; fields.len().div_ceil(64).max(1)];
         for (at, required) in fields.enumerate() {
             words[at / 64] |= u64::from(required) << (at % 64);
         }
-        Self { first: words[0], more: words[1..].into() }
+        Self { first: words[0], rest: words[1..].into() }
     }
 
     pub(super) fn has(&self, field: usize) -> bool {
         let word = match field / 64 {
             0 => self.first,
-            word => self.more[word - 1],
+            word => self.rest[word - 1],
         };
         word >> (field % 64) & 1 == 1
     }
 }
 
 impl Seen {
-    /// Notes a field; false where it has come before.
+    /// Records that a field has been read. Returns false if it was read before.
     #[inline]
-    pub(super) fn mark(&mut self, more: &mut More, field: usize) -> bool {
+    pub(super) fn mark(&mut self, stack: &mut SeenStack, field: usize) -> bool {
         let word = match field / 64 {
             0 => &mut self.first,
-            word => &mut more.words[self.more + word - 1],
+            word => &mut stack.words[self.start + word - 1],
         };
         let bit = 1 << (field % 64);
         let new = *word & bit == 0;
@@ -87,6 +91,7 @@ impl Seen {
     }
 }
 
+/// Index of the lowest bit that is set.
 fn lowest(bits: u64) -> Option<usize> {
     (bits != 0).then(|| bits.trailing_zeros() as usize)
 }

@@ -1,11 +1,14 @@
-//! Dates and times of RFC 3339 as BigQuery's integers, exactly; nothing here allocates.
+//! Parses dates and times of RFC 3339 into the integers and texts that rows carry. Nothing is
+//! rounded, and nothing is allocated.
+//!
+//! The formats are fixed, so their parts are checked eight characters at a time ([`Shape`]).
 
-/// Why a text is no date or time.
+/// Why a text cannot be used as a date or time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TimeFault {
-    /// Not of the format, or a day or hour that does not exist.
+    /// The text does not have the format, or names a day or hour that does not exist.
     Format,
-    /// A real moment outside BigQuery's years 1 to 9999 (UTC).
+    /// The date or time is outside the years 1 to 9999 (UTC), which are all that a column holds.
     Range,
 }
 
@@ -15,22 +18,23 @@ pub(super) const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
 const FIRST_DAY: i64 = -719_162;
 const LAST_DAY: i64 = 2_932_896;
 
-/// Days since the epoch of a `full-date` (`2026-11-21`).
+/// Parses a `full-date` (`2026-11-21`) into days since 1970-01-01.
 pub(super) fn date(text: &[u8]) -> Result<i32, TimeFault> {
     let (day, []) = full_date(text)? else { return Err(TimeFault::Format) };
     in_range(day)?;
     Ok(day as i32)
 }
 
-/// Microseconds since the epoch of a `date-time` with its offset; finer fractions are cut, not
-/// rounded. A leap second counts as the first second of the next minute, as POSIX time has it.
+/// Parses a `date-time` with its offset into microseconds since 1970-01-01 UTC. Digits finer than a
+/// microsecond are cut off, not rounded. A leap second counts as the first second of the next
+/// minute, as in POSIX time.
 pub(super) fn date_time(text: &[u8]) -> Result<i64, TimeFault> {
     let (day, rest) = full_date(text)?;
     let [b'T' | b't', rest @ ..] = rest else { return Err(TimeFault::Format) };
     let (time, rest) = partial_time(rest)?;
     let offset = offset(rest)?;
     let minute = i64::from(time.hour) * 60 + i64::from(time.minute) - offset;
-    // RFC 3339 knows 60 only in the last minute of a UTC day.
+    // A leap second exists only in the last minute of a UTC day.
     if time.second == 60 && minute.rem_euclid(24 * 60) != 23 * 60 + 59 {
         return Err(TimeFault::Format);
     }
@@ -41,13 +45,13 @@ pub(super) fn date_time(text: &[u8]) -> Result<i64, TimeFault> {
     Ok(micros)
 }
 
-/// Whether BigQuery's TIMESTAMP holds it.
+/// Checks that a TIMESTAMP column can hold this time.
 pub(super) fn in_micros_range(micros: i64) -> Result<(), TimeFault> {
     let days = FIRST_DAY * MICROS_PER_DAY..(LAST_DAY + 1) * MICROS_PER_DAY;
     if days.contains(&micros) { Ok(()) } else { Err(TimeFault::Range) }
 }
 
-/// Writes a civil date and time without zone in BigQuery's form, to the microsecond.
+/// Parses a date and time without offset and appends it as `YYYY-MM-DD HH:MM:SS.ffffff`.
 pub(super) fn datetime_text(text: &[u8], into: &mut Vec<u8>) -> Result<(), TimeFault> {
     let (day, rest) = full_date(text)?;
     let [b'T' | b't' | b' ', rest @ ..] = rest else { return Err(TimeFault::Format) };
@@ -58,7 +62,7 @@ pub(super) fn datetime_text(text: &[u8], into: &mut Vec<u8>) -> Result<(), TimeF
     time.write(into)
 }
 
-/// Writes a time of day without zone in BigQuery's form, to the microsecond.
+/// Parses a time of day without offset and appends it as `HH:MM:SS.ffffff`.
 pub(super) fn time_text(text: &[u8], into: &mut Vec<u8>) -> Result<(), TimeFault> {
     let (time, []) = partial_time(text)? else { return Err(TimeFault::Format) };
     time.write(into)
@@ -68,6 +72,7 @@ fn in_range(day: i64) -> Result<(), TimeFault> {
     if (FIRST_DAY..=LAST_DAY).contains(&day) { Ok(()) } else { Err(TimeFault::Range) }
 }
 
+/// A time of day, `partial-time` in RFC 3339.
 struct PartialTime {
     hour: u32,
     minute: u32,
@@ -77,7 +82,8 @@ struct PartialTime {
 
 impl PartialTime {
     fn write(&self, into: &mut Vec<u8>) -> Result<(), TimeFault> {
-        // Without a date there is no next minute that a leap second could become.
+        // Without an offset it is unknown whether the UTC day ends here, so a leap second is not
+        // accepted.
         if self.second == 60 {
             return Err(TimeFault::Format);
         }
@@ -97,7 +103,7 @@ impl PartialTime {
     }
 }
 
-/// `YYYY-MM-DD`, its days since the epoch, and what follows.
+/// Parses `YYYY-MM-DD` at the start of the text into days since 1970-01-01; returns the rest too.
 #[inline]
 fn full_date(text: &[u8]) -> Result<(i64, &[u8]), TimeFault> {
     const YEAR_AND_MONTH: Shape = Shape::of(*b"0000-00-");
@@ -111,7 +117,7 @@ fn full_date(text: &[u8]) -> Result<(i64, &[u8]), TimeFault> {
     Ok((days_from_civil(year, month, day), rest))
 }
 
-/// `HH:MM:SS` with an optional fraction, and what follows.
+/// Parses `HH:MM:SS` with an optional fraction at the start of the text; returns the rest too.
 #[inline]
 fn partial_time(text: &[u8]) -> Result<(PartialTime, &[u8]), TimeFault> {
     const CLOCK: Shape = Shape::of(*b"00:00:00");
@@ -126,7 +132,7 @@ fn partial_time(text: &[u8]) -> Result<(PartialTime, &[u8]), TimeFault> {
         let mut count = 0;
         while let Some(digit @ b'0'..=b'9') = fraction.get(count) {
             micros += u32::from(digit - b'0') * unit;
-            // Finer than a microsecond: cut.
+            // 0 after six digits: what is finer than a microsecond is cut off.
             unit /= 10;
             count += 1;
         }
@@ -138,15 +144,18 @@ fn partial_time(text: &[u8]) -> Result<(PartialTime, &[u8]), TimeFault> {
     Ok((PartialTime { hour, minute, second, micros }, rest))
 }
 
-/// Eight characters, each a digit or a certain separator, looked at together.
+/// A pattern of eight characters, each a digit or a given separator, that is checked with a few
+/// operations on one 64-bit word instead of eight comparisons.
 struct Shape {
-    /// The least that each character may be, and how far below 0x80 the most is above it.
-    least: u64,
+    /// In each byte the smallest character allowed there.
+    smallest: u64,
+    /// In each byte 0x7f minus how far the character may exceed the smallest one: by 9 for a digit,
+    /// by 0 for a separator.
     slack: u64,
 }
 
 impl Shape {
-    /// `0` stands for any digit.
+    /// Makes a shape from an example: `0` stands for any digit.
     const fn of(pattern: [u8; 8]) -> Self {
         let mut slack = [0x7f; 8];
         let mut at = 0;
@@ -156,24 +165,26 @@ impl Shape {
             }
             at += 1;
         }
-        Self { least: u64::from_le_bytes(pattern), slack: u64::from_le_bytes(slack) }
+        Self { smallest: u64::from_le_bytes(pattern), slack: u64::from_le_bytes(slack) }
     }
 
-    /// At each place the number that the digits there and behind it make; between separators only.
+    /// Checks the text and returns its numbers: element `n` is the two-digit number at characters
+    /// `n` and `n + 1`. Elements where a separator is involved are meaningless.
     #[inline]
     fn numbers(&self, text: [u8; 8]) -> Result<[u32; 8], TimeFault> {
         const HIGH: u64 = 0x8080_8080_8080_8080;
-        // The high bit comes up in a byte that is below its least, or above its most. What it
-        // borrows or carries spoils bytes behind it, when the text is refused already.
-        let above = u64::from_le_bytes(text).wrapping_sub(self.least);
-        if (above | above.wrapping_add(self.slack)) & HIGH != 0 {
+        // Subtracting sets the high bit of a byte below its smallest character; adding the slack
+        // sets it in one above its largest. A borrow or carry can spoil later bytes, but only after
+        // the high bit of an earlier one is set, and then the text is rejected anyway.
+        let values = u64::from_le_bytes(text).wrapping_sub(self.smallest);
+        if (values | values.wrapping_add(self.slack)) & HIGH != 0 {
             return Err(TimeFault::Format);
         }
-        Ok((above * 10 + (above >> 8)).to_le_bytes().map(u32::from))
+        Ok((values * 10 + (values >> 8)).to_le_bytes().map(u32::from))
     }
 }
 
-/// Minutes east of UTC; nothing may follow.
+/// Parses the offset that ends a `date-time` into minutes east of UTC.
 fn offset(text: &[u8]) -> Result<i64, TimeFault> {
     match *text {
         [b'Z' | b'z'] => Ok(0),
@@ -208,9 +219,11 @@ fn days_in_month(year: u32, month: u32) -> u32 {
     }
 }
 
-/// Howard Hinnant's `days_from_civil`: days since 1970-01-01 in the proleptic Gregorian calendar.
+/// Returns the days from 1970-01-01 to this date of the proleptic Gregorian calendar (Howard
+/// Hinnant's `days_from_civil`).
 fn days_from_civil(year: u32, month: u32, day: u32) -> i64 {
-    // Years begin in March, and one era earlier, so that nothing is negative.
+    // Years start in March, so that the leap day is the last one, and 400 years are added, so that
+    // no number is negative.
     let year = year + 400 - u32::from(month <= 2);
     let (era, year_of_era) = (year / 400, year % 400);
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;

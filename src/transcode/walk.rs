@@ -1,94 +1,76 @@
-//! One pass over a value, led by the plan: what is declared is checked and written to the row in
-//! wire format, what is not declared is collected for `_extra`.
+//! The walk: one pass over a value that checks it against the plan and writes the row.
 //!
-//! Columns stand in the row in the order of the payload; protobuf allows any.
+//! At each place the walk knows from the plan what is expected ([`ValuePlan`]). It reads the value,
+//! appends it to the row in protobuf's wire format, and copies members that the contract does not
+//! declare to `_extra`. Columns are written in the payload's order; protobuf allows any order.
 
 use super::bounds;
-use super::convert::{self, Window};
-use super::extra::{Extra, Step};
-use super::fault::{Fault, Walked};
-use super::plan::{Kind, Node, Object, Rest};
-use super::scan::{Keys, Scanner};
-use super::seen::More;
-use super::text::Text;
+use super::convert;
+use super::expected::{Expected, ObjectPlan, Undeclared, ValuePlan};
+use super::extra::{Extra, ReachedBy};
+use super::fault::{Fault, Result};
+use super::guess::Guesses;
+use super::json_string::JsonString;
+use super::key_digests::KeyDigests;
+use super::partition::PartitionCheck;
+use super::scan::Scanner;
+use super::seen::SeenStack;
 use super::wire::Tag;
 use crate::contract::Bounds;
 use crate::record::Reason;
 
-/// Memory that a walk needs, kept from event to event so that none is allocated.
+/// Memory that a walk needs, kept between events so that it is not allocated for each.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
-    keys: Keys,
-    seen: More,
+    keys: KeyDigests,
+    seen: SeenStack,
     /// A string or key with its escapes resolved.
-    text: Vec<u8>,
+    string: Vec<u8>,
     extra: Extra,
-    /// For each object, which field came first the last time, then which one after each of its
-    /// fields: producers write fields in one order, so nearly every key can be guessed.
-    order: Vec<Guess>,
-}
-
-/// A field, with the length of its key: where the text goes on is known before the field itself
-/// has come from memory.
-#[derive(Debug, Clone, Copy)]
-struct Guess {
-    field: u32,
-    key_length: u32,
-}
-
-impl Guess {
-    /// Behind the last field it is none.
-    fn of(object: &Object, field: usize) -> Self {
-        let key_length = object.fields.get(field).map_or(0, |field| field.key.len()) as u32;
-        Self { field: field as u32, key_length }
-    }
+    guesses: Guesses,
 }
 
 impl Scratch {
-    /// The first guess is the contract's order.
-    pub(super) fn new(objects: &[Object]) -> Self {
-        let mut order = Vec::new();
-        for object in objects {
-            order.extend((0..=object.fields.len()).map(|field| Guess::of(object, field)));
-        }
-        Self { order, ..Self::default() }
+    pub(super) fn new(objects: &[ObjectPlan]) -> Self {
+        Self { guesses: Guesses::new(objects), ..Self::default() }
     }
 }
 
 pub(super) struct Walk<'p, 'a> {
-    objects: &'p [Object],
-    window: Window,
+    objects: &'p [ObjectPlan],
+    partition: PartitionCheck<'p>,
     scanner: Scanner<'a>,
     scratch: &'p mut Scratch,
-    /// A value did not plainly keep its bounds.
-    doubt: bool,
+    /// For at least one value it is not sure that it satisfies its bounds.
+    unsure: bool,
 }
 
 impl<'p, 'a> Walk<'p, 'a> {
-    /// `distinct`: the text is known to have no repeated key.
+    /// `no_duplicates`: the text is known to have no duplicate keys.
     pub(super) fn new(
-        objects: &'p [Object],
-        window: Window,
+        objects: &'p [ObjectPlan],
+        partition: PartitionCheck<'p>,
         text: &'a [u8],
-        distinct: bool,
+        no_duplicates: bool,
         scratch: &'p mut Scratch,
     ) -> Self {
-        scratch.keys.reset(distinct);
+        scratch.keys.reset(no_duplicates);
         scratch.seen.reset();
         scratch.extra.reset();
-        Self { objects, window, scanner: Scanner::new(text), scratch, doubt: false }
+        Self { objects, partition, scanner: Scanner::new(text), scratch, unsure: false }
     }
 
-    /// Writes the columns of the whole text, then what the contract does not declare. Answers
-    /// whether the contract's further rules are in doubt.
+    /// Reads the whole text and writes its columns, then `_extra` if the table has it and there
+    /// are undeclared members. `root` is the plan of the whole value. Returns true if the validator
+    /// has to decide about a rule that `bounds` was not sure of.
     pub(super) fn run(
         mut self,
-        root: &Node,
+        root: &ValuePlan,
         extra: Option<Tag>,
         row: &mut Vec<u8>,
-    ) -> Walked<bool> {
+    ) -> Result<bool> {
         if self.scanner.peek()? != b'{' {
-            return Err(Fault::new(Reason::InvalidJson, "the value is no JSON object"));
+            return Err(Fault::new(Reason::InvalidJson, "the value is not a JSON object"));
         }
         self.inner_value(root, row)?;
         self.scanner.end()?;
@@ -100,130 +82,141 @@ impl<'p, 'a> Walk<'p, 'a> {
                 row.push(b'}');
             });
         }
-        Ok(self.doubt)
+        Ok(self.unsure)
     }
 
-    /// Part of the loop over members: a call for each would cost as much as many a value.
+    /// Reads one value. Inlined into the loop over members ([`Self::object`]): a call for each
+    /// member would be a large part of the cost of reading it.
     #[inline(always)]
-    fn value(&mut self, node: &Node, row: &mut Vec<u8>) -> Walked<()> {
+    fn value(&mut self, plan: &ValuePlan, row: &mut Vec<u8>) -> Result<()> {
         let first = self.scanner.peek()?;
-        if let Some(bounds) = &node.bounds {
-            self.doubt |= !bounds::kept(bounds, self.scanner.rest());
+        if let Some(bounds) = &plan.bounds {
+            self.unsure |= !bounds::certainly_satisfied(bounds, self.scanner.rest());
         }
-        match &node.kind {
-            Kind::String if first == b'"' => match node.tag {
+        match &plan.expected {
+            Expected::String if first == b'"' => match plan.tag {
                 Some(tag) => tag.delimited(row, |row| self.scanner.copy_string(row)),
                 None => self.scanner.string().map(drop),
             },
-            Kind::Converted(to) if first == b'"' => {
-                let text = self.scanner.string()?;
-                let Some(tag) = node.tag else { return Ok(()) };
-                let text = text.resolve(&mut self.scratch.text);
-                convert::string(*to, text, tag, self.window, row)
+            Expected::ConvertedString(to) if first == b'"' => {
+                let string = self.scanner.string()?;
+                let Some(tag) = plan.tag else { return Ok(()) };
+                let string = string.resolve(&mut self.scratch.string);
+                convert::string(*to, string, tag, self.partition, row)
             }
-            Kind::Number { to, whole } if matches!(first, b'-' | b'0'..=b'9') => {
-                convert::number(*to, *whole, self.scanner.number()?, node.tag, row)
+            Expected::Number { to, whole } if matches!(first, b'-' | b'0'..=b'9') => {
+                convert::number(*to, *whole, self.scanner.number()?, plan.tag, row)
             }
-            Kind::Boolean if matches!(first, b't' | b'f') => {
+            Expected::Boolean if matches!(first, b't' | b'f') => {
                 self.scanner.literal(if first == b't' { "true" } else { "false" })?;
-                if let Some(tag) = node.tag {
+                if let Some(tag) = plan.tag {
                     tag.varint(u64::from(first == b't'), row);
                 }
                 Ok(())
             }
-            Kind::Object(object) if first == b'{' => match node.tag {
+            Expected::Object(object) if first == b'{' => match plan.tag {
                 Some(tag) => tag.delimited(row, |row| self.object(*object, row)),
                 None => self.object(*object, row),
             },
-            Kind::Array(items) if first == b'[' => self.array(items, node.bounds.as_deref(), row),
-            Kind::Any if first != b'n' => {
+            Expected::Array(items) if first == b'[' => {
+                self.array(items, plan.bounds.as_deref(), row)
+            }
+            Expected::Any if first != b'n' => {
                 let text = self.scanner.json(&mut self.scratch.keys)?;
-                if let Some(tag) = node.tag {
+                if let Some(tag) = plan.tag {
                     tag.bytes(text, row);
                 }
                 Ok(())
             }
-            Kind::Text(inner) if first != b'n' => {
+            Expected::JsonText(inner) if first != b'n' => {
                 let start = self.scanner.rest();
                 self.inner_value(inner, row)?;
                 let used = start.len() - self.scanner.rest().len();
-                if let Some(tag) = node.tag {
+                if let Some(tag) = plan.tag {
                     tag.bytes(&start[..used], row);
                 }
                 Ok(())
             }
-            _ => self.no_value(node, first),
+            _ => self.null_or_wrong_type(plan, first),
         }
     }
 
-    fn inner_value(&mut self, node: &Node, row: &mut Vec<u8>) -> Walked<()> {
-        self.value(node, row)
+    /// [`Self::value`] as a function that can be called recursively.
+    fn inner_value(&mut self, plan: &ValuePlan, row: &mut Vec<u8>) -> Result<()> {
+        self.value(plan, row)
     }
 
-    /// A null, or a value of another type than was expected.
-    fn no_value(&mut self, node: &Node, first: u8) -> Walked<()> {
+    /// Reads a null, or fails because the value has another type than expected.
+    fn null_or_wrong_type(&mut self, plan: &ValuePlan, first: u8) -> Result<()> {
         if first == b'n' {
             self.scanner.literal("null")?;
-            if node.nullable {
+            if plan.nullable {
                 return Ok(());
             }
         }
-        Err(Fault::wrong_type(first, node.kind.expected()))
+        Err(Fault::wrong_type(first, plan.expected.json_type()))
     }
 
-    fn array(&mut self, items: &Node, bounds: Option<&Bounds>, row: &mut Vec<u8>) -> Walked<()> {
+    fn array(
+        &mut self,
+        items: &ValuePlan,
+        bounds: Option<&Bounds>,
+        row: &mut Vec<u8>,
+    ) -> Result<()> {
         self.scanner.open()?;
         let mut index = 0;
         while self.scanner.item(index == 0)? {
             if !items.nullable && self.scanner.peek()? == b'n' {
                 self.scanner.literal("null")?;
-                let detail = format!("found null, expected {}", items.kind.expected());
+                let detail = format!("found null, expected {}", items.expected.json_type());
                 return Err(Fault::new(Reason::NullInArray, detail).under_index(index));
             }
-            self.scratch.extra.enter(Step::Item(index), false);
+            self.scratch.extra.enter(ReachedBy::Index(index), false);
             self.inner_value(items, row).map_err(|fault| fault.under_index(index))?;
             self.scratch.extra.leave();
             index += 1;
         }
-        self.doubt |= bounds.is_some_and(|bounds| !bounds.items.holds(index as i64));
+        self.unsure |= bounds.is_some_and(|bounds| !bounds.items.holds(index as i64));
         Ok(())
     }
 
-    fn object(&mut self, object: usize, row: &mut Vec<u8>) -> Walked<()> {
+    fn object(&mut self, object: usize, row: &mut Vec<u8>) -> Result<()> {
         let object = &self.objects[object];
         self.scanner.open()?;
         let mut seen = self.scratch.seen.open(&object.required);
         let keys = self.scratch.keys.open();
         let mut first = true;
-        let mut guess = object.order;
+        // Where the guess for the next member stands.
+        let mut place = object.first_guess;
         while self.scanner.member(first)? {
             first = false;
-            let (index, key) = match self.guessed(object, guess) {
+            // The key itself is not needed if it was guessed.
+            let (index, key) = match self.read_guessed_key(object, place) {
                 Some(index) => (index, None),
-                None => match self.declared(object, guess)? {
+                None => match self.read_key(object, place)? {
                     Some((index, key)) => (index, Some(key)),
                     None => continue,
                 },
             };
-            guess = object.order + 1 + index;
+            place = object.first_guess + 1 + index;
             if !seen.mark(&mut self.scratch.seen, index) {
-                return Err(Fault::repeated());
+                return Err(Fault::duplicate_key());
             }
             let field = &object.fields[index];
-            let is_array = matches!(field.node.kind, Kind::Array(_));
-            let is_nested = is_array || matches!(field.node.kind, Kind::Object(_));
+            let is_array = matches!(field.value.expected, Expected::Array(_));
+            let is_nested = is_array || matches!(field.value.expected, Expected::Object(_));
             if is_nested {
                 let (start, length) = match key {
                     Some(key) => (self.scanner.start_of(key), key.raw.len()),
-                    // Just read, and behind it are a quote and the colon.
+                    // A guessed key was just read, with a quote and the colon behind it.
                     None => {
                         let length = field.key.len() - "\"\":".len();
                         (self.scanner.at() - "\":".len() - length, length)
                     }
                 };
-                self.scratch.extra.enter(Step::Key { start, length }, is_array);
+                self.scratch.extra.enter(ReachedBy::Key { start, length }, is_array);
             }
-            self.value(&field.node, row)
+            self.value(&field.value, row)
                 .map_err(|fault| fault.under_key(object.names.name(index)))?;
             if is_nested {
                 self.scratch.extra.leave();
@@ -232,43 +225,48 @@ impl<'p, 'a> Walk<'p, 'a> {
         self.scratch.keys.close(keys)?;
         match self.scratch.seen.close(seen, &object.required) {
             None => Ok(()),
-            Some(missing) => Err(Fault::new(Reason::MissingField, "required, and not there")
+            Some(missing) => Err(Fault::new(Reason::MissingField, "required, but missing")
                 .under_key(object.names.name(missing))),
         }
     }
 
-    /// Reads the next member's key if it is the one that came here the last time, or the one that
-    /// came behind that: an optional field is left out now and then.
+    /// Reads the next member's key if it is the guessed one, or the one guessed after that.
+    /// Returns its field; `None` if it is another key, which is then not read.
     #[inline]
-    fn guessed(&mut self, object: &Object, guess: usize) -> Option<usize> {
-        let mut guess = guess;
+    fn read_guessed_key(&mut self, object: &ObjectPlan, place: usize) -> Option<usize> {
+        let mut place = place;
         for _ in 0..2 {
-            let Guess { field, key_length } = self.scratch.order[guess];
-            let index = field as usize;
-            if self.scanner.take(&object.fields.get(index)?.key, key_length as usize) {
+            let guess = self.scratch.guesses.at(place);
+            let index = guess.field();
+            if self.scanner.read_key_if(&object.fields.get(index)?.key, guess.key_length()) {
                 return Some(index);
             }
-            guess = object.order + 1 + index;
+            place = object.first_guess + 1 + index;
         }
         None
     }
 
-    /// Reads the next member's key and finds its field; a member without one is done with here.
-    fn declared(&mut self, object: &Object, guess: usize) -> Walked<Option<(usize, Text<'a>)>> {
-        let key = self.scanner.key_here()?;
-        match object.names.find(key.resolve(&mut self.scratch.text)) {
+    /// Reads the next member's key and looks up its field. A member without one is read whole.
+    fn read_key(
+        &mut self,
+        object: &ObjectPlan,
+        place: usize,
+    ) -> Result<Option<(usize, JsonString<'a>)>> {
+        let key = self.scanner.read_key()?;
+        match object.names.find(key.resolve(&mut self.scratch.string)) {
             Some(index) => {
-                self.scratch.order[guess] = Guess::of(object, index);
+                self.scratch.guesses.remember(place, object, index);
                 Ok(Some((index, key)))
             }
-            None => self.undeclared(object.rest, key).map(|()| None),
+            None => self.undeclared(object.undeclared, key).map(|()| None),
         }
     }
 
-    fn undeclared(&mut self, rest: Rest, key: Text<'a>) -> Walked<()> {
+    /// Reads the value of a member that the contract does not declare.
+    fn undeclared(&mut self, undeclared: Undeclared, key: JsonString<'a>) -> Result<()> {
         self.scratch.keys.add(key);
         let value = self.scanner.json(&mut self.scratch.keys)?;
-        if rest == Rest::Extra {
+        if undeclared == Undeclared::Extra {
             self.scratch.extra.member(key.raw, value, self.scanner.text());
         }
         Ok(())

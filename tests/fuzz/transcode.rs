@@ -1,4 +1,4 @@
-//! Records made by coverage: the plan and its plain twin have to agree about each.
+//! Generates records, guided by code coverage. The plan and the oracle have to agree about each.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

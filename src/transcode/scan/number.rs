@@ -1,13 +1,13 @@
-//! Numbers: their grammar, and the value of a short one on the way.
+//! Reads numbers.
 
 use super::Scanner;
-use crate::transcode::fault::{Fault, Walked};
+use crate::transcode::fault::{Fault, Result};
 use crate::transcode::number::{Number, Short};
 
 impl<'a> Scanner<'a> {
-    /// Reads the number whose first byte was just peeked, which may turn out to be none.
+    /// Reads the number that the scanner is at. Fails if there is none.
     #[inline]
-    pub(in super::super) fn number(&mut self) -> Walked<Number<'a>> {
+    pub(in super::super) fn number(&mut self) -> Result<Number<'a>> {
         let start = self.at;
         let negative = self.text.get(self.at) == Some(&b'-');
         self.at += usize::from(negative);
@@ -38,10 +38,10 @@ impl<'a> Scanner<'a> {
         Ok(Number { text: &self.text[start..self.at], short })
     }
 
-    /// Reads digits, at least one, behind those of the mantissa; answers how many. Too many for it
-    /// leave nonsense there.
+    /// Reads one digit or more, appends them to the mantissa and returns how many there were. With
+    /// more than [`Short::DIGITS`] in all the mantissa overflows and must not be used.
     #[inline]
-    fn digits(&mut self, mantissa: &mut u64) -> Walked<usize> {
+    fn digits(&mut self, mantissa: &mut u64) -> Result<usize> {
         let start = self.at;
         while let Some(byte @ b'0'..=b'9') = self.text.get(self.at) {
             *mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));

@@ -1,4 +1,5 @@
-//! The plan and its plain twin agree on every record: row for row, reason for reason.
+//! Generates contracts and records. The plan and the oracle have to agree about every record: on
+//! the row's columns, or on the reason for its rejection (`Fixture::event` compares them).
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -8,7 +9,7 @@ use crate::config::RowLayout;
 use crate::contract::Discriminator;
 use crate::record::NoHeaders;
 
-/// The JSON Schema of a field: typed, converted, free, with further rules, nested.
+/// Generates the JSON Schema of a field: typed, converted, of any type, with further rules, nested.
 fn schema() -> impl Strategy<Value = Value> {
     let leaf = prop::sample::select(vec![
         json!({"type": "string"}),
@@ -68,7 +69,7 @@ fn object(inner: impl Strategy<Value = Value>) -> impl Strategy<Value = Value> {
     })
 }
 
-/// A value as text: nearly always one that fits the schema, sometimes any other.
+/// Generates a value as text: usually one that fits the schema, sometimes any other.
 fn value_for(schema: &Value) -> BoxedStrategy<String> {
     let kind = match &schema["type"] {
         Value::String(kind) => kind.as_str(),
@@ -118,7 +119,7 @@ fn members(schema: &Value) -> BoxedStrategy<String> {
         let key = format!("{name:?}");
         let one =
             (Just(key), value_for(property)).prop_map(|(key, value)| format!("{key}:{value}"));
-        // Absent, there, or there twice.
+        // Absent, present, or present twice.
         parts.push(
             prop_oneof![
                 1 => Just(Vec::new()),
@@ -231,8 +232,8 @@ fn any_json() -> BoxedStrategy<String> {
     .boxed()
 }
 
-/// An event type's member, its value, and where among the others it stands.
-fn kind() -> impl Strategy<Value = String> {
+/// Generates the member with the event type.
+fn event_type() -> impl Strategy<Value = String> {
     prop_oneof![
         20 => Just("\"event_type\":\"A\""),
         20 => Just("\"event_type\":\"B\""),
@@ -249,7 +250,7 @@ fn kind() -> impl Strategy<Value = String> {
     .prop_map(String::from)
 }
 
-/// Two event types, and records that are meant for one of them.
+/// Generates two event types, and records meant for one of them.
 fn case() -> impl Strategy<Value = (Value, Value, Vec<String>)> {
     (object(schema()), object(schema()), any::<[bool; 2]>()).prop_flat_map(
         |(mut a, mut b, typed)| {
@@ -259,19 +260,19 @@ fn case() -> impl Strategy<Value = (Value, Value, Vec<String>)> {
                 }
             }
             let bodies = prop_oneof![members_of(&a), members_of(&b)];
-            let record = (kind(), bodies, any::<bool>()).prop_map(|(kind, body, first)| {
-                match (body.as_str(), first) {
-                    ("", _) => format!("{{{kind}}}"),
-                    (body, true) => format!("{{{kind},{body}}}"),
-                    (body, false) => format!("{{{body},{kind}}}"),
-                }
-            });
+            let record = (event_type(), bodies, any::<bool>()).prop_map(
+                |(event_type, body, first)| match (body.as_str(), first) {
+                    ("", _) => format!("{{{event_type}}}"),
+                    (body, true) => format!("{{{event_type},{body}}}"),
+                    (body, false) => format!("{{{body},{event_type}}}"),
+                },
+            );
             (Just(a), Just(b), prop::collection::vec(record, 1..12))
         },
     )
 }
 
-/// An object's members without the braces, and without its event type.
+/// Generates an object's members without the braces and without the event type.
 fn members_of(schema: &Value) -> BoxedStrategy<String> {
     let mut schema = schema.clone();
     if let Some(properties) = schema["properties"].as_object_mut() {
@@ -323,21 +324,21 @@ proptest! {
     }
 
     #[test]
-    fn the_type_may_stand_in_a_header(
-        (a, b, records) in case(), kinds in prop::collection::vec("A|B|Ignored|Unknown", 0..3),
+    fn records_with_the_type_in_a_header_agree(
+        (a, b, records) in case(), types in prop::collection::vec("A|B|Ignored|Unknown", 0..3),
     ) {
         let mut setup = Setup::of(vec![("A", a), ("B", b)]);
         setup.discriminator = Discriminator::Header("type".to_owned());
         let mut fixture = setup.build();
         let headers: Vec<_> =
-            kinds.into_iter().map(|kind| ("type".to_owned(), Some(kind.into_bytes()))).collect();
+            types.into_iter().map(|name| ("type".to_owned(), Some(name.into_bytes()))).collect();
         for record in records {
             fixture.record(Some(record.as_bytes()), &headers);
         }
     }
 
     #[test]
-    fn the_type_may_stand_deeper((a, b, records) in case(), meta in "A|B|Ignored|Unknown") {
+    fn records_with_the_type_in_a_nested_object_agree((a, b, records) in case(), meta in "A|B|Ignored|Unknown") {
         let mut setup = Setup::of(vec![("A", a), ("B", b)]);
         setup.discriminator = Discriminator::Payload(vec!["meta".to_owned(), "type".to_owned()]);
         let mut fixture = setup.build();
@@ -349,7 +350,7 @@ proptest! {
 }
 
 #[test]
-fn generated_records_are_worth_testing() {
+fn generated_records_have_every_outcome() {
     use proptest::strategy::ValueTree;
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let (mut rows, mut reasons) = (0, std::collections::BTreeMap::new());

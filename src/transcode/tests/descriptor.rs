@@ -1,4 +1,4 @@
-//! A row read back by prost-reflect, with a descriptor made of the table's schema.
+//! Decodes a row with prost-reflect, by a descriptor made from the table's schema.
 
 use prost_reflect::prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, ReflectMessage, Value};
@@ -7,7 +7,7 @@ use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorProto};
 
 use crate::row::{Column, ColumnType, Mode, TableSchema};
 
-/// What a column holds, comparable.
+/// What a column holds, in a form that can be compared.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Cell {
     Bool(bool),
@@ -15,7 +15,7 @@ pub(super) enum Cell {
     Float(u64),
     Text(String),
     Bytes(Vec<u8>),
-    /// JSON text, compared by its meaning.
+    /// JSON text, parsed so that white space and escapes do not matter.
     Json(super::plain::Plain),
     Record(Vec<(String, Cell)>),
     Repeated(Vec<Cell>),
@@ -28,7 +28,7 @@ pub(super) fn decode(table: &TableSchema, row: &[u8]) -> Vec<(String, Cell)> {
     assert_eq!(
         message.encoded_len(),
         row.len(),
-        "no column comes twice, none is longer than need be"
+        "no column is written twice or longer than necessary"
     );
     cells(&table.columns, &message)
 }

@@ -1,4 +1,5 @@
-//! What the fuzzer calls (`make fuzz`), and its corpus in every `cargo test`.
+//! What the fuzzer calls (`make fuzz`). `cargo test` runs it on the corpus that the fuzzer has
+//! found.
 
 use std::cell::RefCell;
 
@@ -13,8 +14,8 @@ thread_local! {
     static FIXTURES: RefCell<Vec<Fixture>> = RefCell::new(fixtures());
 }
 
-/// The first byte chooses a contract, the others are a record's value. Panics where the plan and
-/// its twin disagree.
+/// The first byte chooses a contract, the others are a record's value. Panics if the plan and the
+/// oracle disagree.
 pub fn agree(data: &[u8]) {
     let Some((which, value)) = data.split_first() else { return };
     FIXTURES.with_borrow_mut(|fixtures| {
@@ -23,18 +24,18 @@ pub fn agree(data: &[u8]) {
     });
 }
 
-/// Every column type, an envelope, a day partition, rules beyond types, and many odd names behind
-/// a type that stands deeper.
+/// All column types, an envelope, a day partition, rules beyond types, and many unusual names with
+/// the event type in a nested object.
 fn fixtures() -> Vec<Fixture> {
     let mut enveloped = delivery();
     enveloped.layout = RowLayout::Envelope;
     let mut partitioned = delivery();
     partitioned.partition_by = "at";
     partitioned.lacking = vec!["count", "tags", "_extra"];
-    let mut deeper = Setup::of(vec![("A", many_odd_names())]);
-    deeper.discriminator = Discriminator::Payload(vec!["meta".to_owned(), "type".to_owned()]);
+    let mut nested = Setup::of(vec![("A", many_unusual_names())]);
+    nested.discriminator = Discriminator::Payload(vec!["meta".to_owned(), "type".to_owned()]);
     let ruled = Setup::of(vec![("A", ruled())]);
-    [delivery(), enveloped, partitioned, ruled, deeper].map(Setup::build).into()
+    [delivery(), enveloped, partitioned, ruled, nested].map(Setup::build).into()
 }
 
 fn ruled() -> serde_json::Value {
@@ -56,7 +57,7 @@ fn ruled() -> serde_json::Value {
     })
 }
 
-fn many_odd_names() -> serde_json::Value {
+fn many_unusual_names() -> serde_json::Value {
     let mut properties = json!({
         "meta": {"type": "object", "properties": {"type": {"type": "string"}}},
         "a\"b": {"type": "string"},
@@ -70,12 +71,12 @@ fn many_odd_names() -> serde_json::Value {
 }
 
 #[test]
-fn the_corpus_still_agrees() {
+fn plan_and_oracle_agree_on_the_corpus() {
     let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/corpus/transcode");
     let mut inputs = 0;
     for file in std::fs::read_dir(corpus).unwrap() {
         agree(&std::fs::read(file.unwrap().path()).unwrap());
         inputs += 1;
     }
-    assert!(inputs > 100, "{inputs} inputs are no corpus");
+    assert!(inputs > 100, "the corpus has only {inputs} inputs");
 }

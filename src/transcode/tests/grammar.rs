@@ -1,4 +1,4 @@
-//! The scanner against serde_json, and repeated keys against a map.
+//! The scanner is tested against serde_json, duplicate keys against a map.
 
 use std::collections::HashMap;
 
@@ -6,11 +6,12 @@ use proptest::prelude::*;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::transcode::distinct::without_repeated;
+use crate::transcode::duplicates::without_duplicates;
 use crate::transcode::fault::{Cause, Fault};
-use crate::transcode::scan::{Keys, MAX_DEPTH, Scanner};
+use crate::transcode::key_digests::KeyDigests;
+use crate::transcode::scan::{MAX_DEPTH, Scanner};
 
-/// JSON texts and texts that are nearly JSON.
+/// Generates JSON texts, and texts that are nearly JSON.
 fn json_like() -> impl Strategy<Value = String> {
     let number = prop_oneof![
         "-?(0|[1-9][0-9]{0,4})(\\.[0-9]{1,3})?([eE][+-]?[0-9]{1,2})?",
@@ -41,8 +42,8 @@ fn json_like() -> impl Strategy<Value = String> {
     })
 }
 
-/// serde_json's verdict on the grammar alone: `RawValue` takes numbers of any size, and a second
-/// look finds the half surrogate pairs that it lets pass.
+/// Whether serde_json finds the grammar valid. It is asked for a `RawValue`, which may have numbers
+/// of any size, and then for each string, because `RawValue` accepts half surrogate pairs.
 pub(super) fn is_json(text: &str) -> bool {
     fn strings_are_text(raw: &str) -> bool {
         match raw.as_bytes()[0] {
@@ -62,11 +63,11 @@ fn skips(text: &str) -> bool {
     scanner.skip().and_then(|()| scanner.end()).is_ok()
 }
 
-fn repeats(fault: &Fault) -> bool {
-    matches!(fault.cause, Cause::Repeated)
+fn is_duplicate_key(fault: &Fault) -> bool {
+    matches!(fault.cause, Cause::DuplicateKey)
 }
 
-/// What a JSON text means, numbers as written, of repeated keys the last.
+/// What a JSON text means: numbers as written, and the last of duplicate keys.
 #[derive(Debug, PartialEq)]
 enum Meaning {
     Leaf(String),
@@ -88,18 +89,18 @@ fn meaning(raw: &str) -> Meaning {
     }
 }
 
-fn has_repeated_key(raw: &str) -> bool {
+fn has_duplicate_key(raw: &str) -> bool {
     match raw.as_bytes()[0] {
         b'[' => {
             let items: Vec<&RawValue> = serde_json::from_str(raw).unwrap();
-            items.iter().any(|item| has_repeated_key(item.get()))
+            items.iter().any(|item| has_duplicate_key(item.get()))
         }
         b'{' => {
             let members: super::Members = serde_json::from_str(raw).unwrap();
             let distinct: HashMap<&str, ()> =
                 members.0.iter().map(|(k, _)| (k.as_str(), ())).collect();
             distinct.len() < members.0.len()
-                || members.0.iter().any(|(_, v)| has_repeated_key(v.get()))
+                || members.0.iter().any(|(_, v)| has_duplicate_key(v.get()))
         }
         _ => false,
     }
@@ -107,35 +108,35 @@ fn has_repeated_key(raw: &str) -> bool {
 
 proptest! {
     #[test]
-    fn the_scanner_reads_what_serde_json_reads(text in json_like()) {
+    fn the_scanner_accepts_what_serde_json_accepts(text in json_like()) {
         prop_assert_eq!(skips(&text), is_json(&text));
     }
 
     #[test]
-    fn any_bytes_are_read_as_serde_json_reads_them(text in "[\\[\\]{}\",:0-9eE+.\\\\u truefalsn-]{0,24}") {
+    fn the_scanner_agrees_with_serde_json_on_random_text(text in "[\\[\\]{}\",:0-9eE+.\\\\u truefalsn-]{0,24}") {
         prop_assert_eq!(skips(&text), is_json(&text));
     }
 
     #[test]
-    fn repeated_keys_are_found_and_taken_out(text in json_like()) {
+    fn duplicate_keys_are_detected_and_removed(text in json_like()) {
         if !is_json(&text) {
             return Ok(());
         }
         let raw: &RawValue = serde_json::from_str(&text).unwrap();
-        let repeated = has_repeated_key(raw.get());
+        let duplicate = has_duplicate_key(raw.get());
 
         let mut scanner = Scanner::new(text.as_bytes());
-        match scanner.json(&mut Keys::default()) {
+        match scanner.json(&mut KeyDigests::default()) {
             Ok(found) => {
-                prop_assert!(!repeated);
+                prop_assert!(!duplicate);
                 prop_assert_eq!(found, raw.get().as_bytes());
             }
-            Err(fault) => prop_assert_eq!(repeats(&fault), repeated),
+            Err(fault) => prop_assert_eq!(is_duplicate_key(&fault), duplicate),
         }
 
-        let kept = String::from_utf8(without_repeated(text.as_bytes()).unwrap()).unwrap();
+        let kept = String::from_utf8(without_duplicates(text.as_bytes()).unwrap()).unwrap();
         let kept: &RawValue = serde_json::from_str(&kept).unwrap();
-        prop_assert!(!has_repeated_key(kept.get()));
+        prop_assert!(!has_duplicate_key(kept.get()));
         prop_assert_eq!(meaning(kept.get()), meaning(raw.get()));
     }
 
@@ -163,7 +164,7 @@ proptest! {
 }
 
 #[test]
-fn depth_ends_where_serde_json_ends() {
+fn the_depth_limit_is_serde_jsons() {
     for depth in [MAX_DEPTH, MAX_DEPTH + 1] {
         for text in [
             format!("{}{}", "[".repeat(depth), "]".repeat(depth)),

@@ -1,4 +1,11 @@
-//! The transcoder against plain references. The fuzzer is built with them too.
+//! Tests of the transcoder against a second implementation that is slow and easy to check: the
+//! `oracle`. The fuzzer is built with these modules too.
+//!
+//! - `support` builds a contract, its table, the plan and the oracle; every record that a test
+//!   transcodes with it is also judged by the oracle.
+//! - `agreement` generates contracts and records, `examples` names single inputs and their
+//!   outcomes, `fuzz` is what the fuzzer calls.
+//! - `grammar` and `values` test the scanner, numbers, dates and names on their own.
 #![cfg_attr(fuzzing, allow(unused, missing_docs, clippy::all))]
 
 mod agreement;
@@ -15,7 +22,7 @@ mod values;
 
 use serde_json::value::RawValue;
 
-/// An object's members in order, repeated keys too, their values as text.
+/// An object's members in order, including duplicate keys; their values as text.
 struct Members<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'de: 'a, 'a> serde::Deserialize<'de> for Members<'a> {

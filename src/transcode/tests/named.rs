@@ -1,4 +1,4 @@
-//! The event type in a payload, the plain way.
+//! How the oracle finds the event type in a payload.
 
 use serde_json::value::RawValue;
 
@@ -9,7 +9,8 @@ pub(super) fn at<'p>(plain: &'p Plain, path: &[String]) -> Option<&'p Plain> {
     path.iter().try_fold(plain, |plain, key| plain.get(key))
 }
 
-/// The first string at `path`, by a visitor that gives up as soon as it has it.
+/// The first string at `path`. The visitor stops with an error as soon as it has it, so that the
+/// text behind it is not read.
 pub(super) fn first(text: &str, path: &[String]) -> Option<String> {
     struct Visitor<'p>(&'p [String], &'p mut Option<String>);
     impl<'de> serde::de::DeserializeSeed<'de> for Visitor<'_> {
@@ -33,7 +34,7 @@ pub(super) fn first(text: &str, path: &[String]) -> Option<String> {
             while let Some(key) = map.next_key::<String>()? {
                 if key == self.0[0] {
                     map.next_value_seed(Visitor(&self.0[1..], self.1))?;
-                    // Not there: nothing behind it is looked at.
+                    // There is no string at the path; the text behind it is not read.
                     return Err(serde::de::Error::custom("missing"));
                 }
                 let skipped: &RawValue = map.next_value()?;

@@ -1,5 +1,5 @@
-//! The plain twin of the whole transcoder: serde_json's tree, the `jsonschema` crate, jiff for
-//! time, and the contract's JSON Schema read as it stands. Slow and obvious.
+//! The oracle: the whole transcoder written again, slowly and obviously. It uses serde_json's tree,
+//! the `jsonschema` crate and jiff, and reads the contract's JSON Schema directly.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::contract::Discriminator;
 use crate::record::{Event, Reason};
 use crate::row::{Column, ColumnType, Mode, TableSchema};
 
-/// What must become of a record.
+/// The outcome that a record must have.
 #[derive(Debug, PartialEq)]
 pub(super) enum Verdict {
     Ignored(String),
@@ -33,6 +33,8 @@ pub(super) struct Oracle {
     pub(super) table: TableSchema,
     pub(super) layout: RowLayout,
     pub(super) partition_by: String,
+    /// Days back and ahead that the partition accepts.
+    pub(super) window: Option<(i64, i64)>,
     pub(super) now_micros: i64,
     pub(super) max_bytes: usize,
 }
@@ -43,7 +45,7 @@ impl Oracle {
         if let Some(kind) = self.named_first(event, value)
             && self.ignore.contains(&kind)
         {
-            // Another type behind it counts only where the text can be read to its end.
+            // A later duplicate of the type counts only if the whole text is JSON.
             match (&self.discriminator, Plain::read(String::from_utf8_lossy(value).as_bytes())) {
                 (Discriminator::Header(_), _) | (_, Err(_)) => return Verdict::Ignored(kind),
                 (Discriminator::Payload(path), Ok(plain)) => {
@@ -89,8 +91,8 @@ impl Oracle {
         let Plain::Object(members) = &plain else { return Err(Reason::InvalidJson) };
         let validator = jsonschema::validator_for(schema).unwrap();
         let cells = self.cells(event, &kind, ingested_at, schema, &plain, members);
-        // Where every number is one that a double holds exactly, the two agree on what fits the
-        // declared types: a fault of those is one of the JSON Schema too.
+        // If a double holds every number exactly, the JSON Schema validator has to find a fault of
+        // types or required fields too.
         if let Err(Reason::WrongType | Reason::MissingField | Reason::NullInArray) = cells
             && plain.is_exact()
         {
@@ -156,7 +158,7 @@ impl Oracle {
         cells.into_iter().map(|(name, cell)| (name.to_owned(), cell)).collect()
     }
 
-    /// The members of an object that has columns of its own.
+    /// The columns of an object whose fields have columns.
     fn members(
         &self,
         schema: &Value,
@@ -194,7 +196,7 @@ impl Oracle {
         Ok(cells)
     }
 
-    /// What a column holds, and what of the value it does not hold.
+    /// What the column holds, and the part of the value that goes to `_extra`.
     fn cell(
         &self,
         schema: &Value,
@@ -239,7 +241,7 @@ impl Oracle {
         column: &Column,
         partition: bool,
     ) -> Result<Cell, Reason> {
-        // The JSON type first, then what the column makes of it.
+        // The JSON type is checked first, then the conversion to the column's type.
         let (text, is_string) = match (json_type(schema), value) {
             (_, Plain::Number(text)) if column.kind == ColumnType::String => {
                 checked(schema, value)?;
@@ -256,7 +258,9 @@ impl Oracle {
             (ColumnType::Timestamp, Cell::Int(micros)) if partition => self.in_window(*micros)?,
             (ColumnType::Date, Cell::Int(days)) if partition => {
                 let today = self.now_micros.div_euclid(86_400_000_000);
-                if *days < today - 1825 || *days > today + 366 {
+                if let Some((back, ahead)) = self.window
+                    && (*days < today - back || *days > today + ahead)
+                {
                     return Err(Reason::OutOfRange);
                 }
             }
@@ -267,12 +271,13 @@ impl Oracle {
 
     fn in_window(&self, micros: i64) -> Result<(), Reason> {
         let day = 86_400_000_000;
-        let past = self.now_micros - 1825 * day;
-        let future = self.now_micros + 366 * day;
+        let Some((back, ahead)) = self.window else { return Ok(()) };
+        let past = self.now_micros - back * day;
+        let future = self.now_micros + ahead * day;
         if micros < past || micros > future { Err(Reason::OutOfRange) } else { Ok(()) }
     }
 
-    /// The type as far as it can be told without reading past it.
+    /// The first event type, found without reading the text behind it.
     fn named_first(&self, event: &Event<'_>, value: &[u8]) -> Option<String> {
         match &self.discriminator {
             Discriminator::Header(name) => {
@@ -285,7 +290,7 @@ impl Oracle {
     }
 }
 
-/// In BigQuery's years.
+/// The record's timestamp in microseconds, if it is in the years 1 to 9999.
 fn kafka_time(event: &Event<'_>) -> Option<i64> {
     let years = -62_135_596_800_000..253_402_300_800_000;
     event.timestamp_ms.filter(|ms| years.contains(ms)).map(|ms| ms * 1000)
@@ -346,7 +351,7 @@ fn all_there(schema: &Value, members: &[(String, Plain)]) -> Result<(), Reason> 
     if names.all(there) { Ok(()) } else { Err(Reason::MissingField) }
 }
 
-/// A value of which no typed column is made.
+/// Checks a value that has no typed column.
 fn checked(schema: &Value, value: &Plain) -> Result<(), Reason> {
     match (json_type(schema), value) {
         (_, Plain::Null) if takes_null(schema) => Ok(()),
@@ -373,7 +378,7 @@ fn checked(schema: &Value, value: &Plain) -> Result<(), Reason> {
     }
 }
 
-/// The same value without the optional members that are null.
+/// Returns the value without optional members that are null.
 fn without_nulls(schema: &Value, value: &Plain) -> Plain {
     match value {
         Plain::Array(items) => {

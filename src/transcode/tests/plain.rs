@@ -1,4 +1,4 @@
-//! A JSON value as a tree, read by serde_json: the plain twin of the scanner.
+//! A JSON value as a tree, read by serde_json: what the oracle uses instead of the scanner.
 
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -8,7 +8,7 @@ use super::grammar::is_json;
 use crate::record::Reason;
 use crate::transcode::scan::MAX_DEPTH;
 
-/// Numbers as written; of repeated keys the last, in its place.
+/// Numbers are kept as written. Of duplicate keys only the last is kept, at its place.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Plain {
     Null,
@@ -20,14 +20,14 @@ pub(super) enum Plain {
 }
 
 impl Plain {
-    /// Reads one JSON text, or says what is wrong with it.
+    /// Reads one JSON text, or returns what is wrong with it.
     pub(super) fn read(bytes: &[u8]) -> Result<Self, Reason> {
         let text = std::str::from_utf8(bytes).map_err(|_| Reason::NotUtf8)?;
         if let Err(error) = serde_json::from_str::<Value>(text) {
             if error.to_string().starts_with("recursion limit exceeded") {
                 return Err(Reason::TooDeep);
             }
-            // serde_json has no numbers beyond f64; that is no fault of the grammar.
+            // serde_json also refuses numbers beyond f64, which are valid JSON.
             if !is_json(text) {
                 return Err(Reason::InvalidJson);
             }
@@ -68,7 +68,7 @@ impl Plain {
         }
     }
 
-    /// Whether every number in it is one of FLOAT64.
+    /// Whether FLOAT64 can hold every number in it.
     pub(super) fn is_float64(&self) -> bool {
         match self {
             Self::Number(text) => text.parse::<f64>().unwrap().is_finite(),
@@ -88,7 +88,7 @@ impl Plain {
         }
     }
 
-    /// The same as serde_json's value, numbers as it reads them.
+    /// The same value as serde_json's type, with numbers as serde_json reads them.
     pub(super) fn value(&self) -> Value {
         match self {
             Self::Null => Value::Null,

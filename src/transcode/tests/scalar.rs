@@ -1,4 +1,5 @@
-//! Scalars the plain way: decimals by shifting text, time by jiff, base64 by its crate.
+//! How the oracle converts numbers and strings: decimals by shifting text, times with jiff, base64
+//! with its crate.
 
 use base64::Engine;
 
@@ -7,12 +8,12 @@ use super::values::plain_decimal_of;
 use crate::record::Reason;
 use crate::row::ColumnType;
 
-/// What a number's or a string's text becomes in a column.
+/// Converts the text of a number or string to a column's type.
 pub(super) fn cell(kind: &ColumnType, text: &str, is_string: bool) -> Result<Cell, Reason> {
     match kind {
         ColumnType::String => Ok(Cell::Text(text.to_owned())),
         ColumnType::Bytes => {
-            // Less padding than the digits need, never more.
+            // Padding may be missing, but there must not be too much.
             let digits = text.trim_end_matches('=');
             if text.len() > digits.len().next_multiple_of(4) {
                 return Err(Reason::BadFormat);
@@ -54,7 +55,8 @@ pub(super) fn cell(kind: &ColumnType, text: &str, is_string: bool) -> Result<Cel
     }
 }
 
-/// jiff reads more than RFC 3339: fields without leading zeros, signs, no separators.
+/// Checks the shape of a text before jiff parses it: jiff also accepts signs, and missing zeros and
+/// separators.
 fn shaped(text: &str, shape: &str) -> Result<(), Reason> {
     let same = |(byte, shape): (u8, u8)| match shape {
         b'0' => byte.is_ascii_digit(),
@@ -71,7 +73,7 @@ fn time_of_day(text: &str) -> Result<String, Reason> {
         return Err(Reason::BadFormat);
     }
     jiff::civil::Time::strptime("%H:%M:%S", whole).map_err(|_| Reason::BadFormat)?;
-    // jiff takes 60 for 59; without a date there is no leap second.
+    // jiff reads 60 as 59. A time without offset has no leap seconds.
     if whole.ends_with(":60") {
         return Err(Reason::BadFormat);
     }
@@ -97,7 +99,7 @@ fn moment(text: &str) -> Result<i64, Reason> {
     let text = text.to_ascii_uppercase();
     let (civil, rest) = text.split_at_checked(19).ok_or(Reason::BadFormat)?;
     shaped(civil, "0000-00-00T00:00:00")?;
-    // jiff takes 60 for 59: the second that is missing then is added again.
+    // jiff reads 60 as 59, so the missing second is added below.
     let leap = civil.ends_with(":60");
     let civil = civil.parse::<jiff::civil::DateTime>().map_err(|_| Reason::BadFormat)?;
     let epoch = jiff::civil::date(1970, 1, 1).at(0, 0, 0, 0);
@@ -124,7 +126,7 @@ fn moment(text: &str) -> Result<i64, Reason> {
         }
     };
     let seconds = seconds - minutes * 60;
-    // The second after a leap second is the first of a UTC day.
+    // After a leap second a new UTC day begins.
     if leap && seconds % 86_400 != 0 {
         return Err(Reason::BadFormat);
     }

@@ -1,4 +1,4 @@
-//! A contract, its table, the plan and its twin, made of event types and their JSON Schemas.
+//! Builds a contract, its table, the plan and the oracle from event types and their JSON Schemas.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::config::RowLayout;
 use crate::contract::{self, Contract, Discriminator};
 use crate::record::{Event, HeaderList, NoHeaders, Position, Rejection, Transcoded};
 use crate::row::{RowBuffer, TableSchema};
-use crate::transcode::{Plan, PlanOptions};
+use crate::transcode::{PartitionWindow, Plan, PlanOptions};
 
 /// 2026-11-21 10:00:00 UTC.
 pub(super) const NOW: i64 = 1_795_255_200_000_000;
@@ -19,8 +19,10 @@ pub(super) struct Setup {
     pub(super) ignore: Vec<&'static str>,
     pub(super) layout: RowLayout,
     pub(super) partition_by: &'static str,
+    /// How many days back and ahead the table's partition accepts; `None`: any.
+    pub(super) window: Option<(i64, i64)>,
     pub(super) max_bytes: usize,
-    /// Columns that the live table lacks.
+    /// Columns that the table does not have.
     pub(super) lacking: Vec<&'static str>,
 }
 
@@ -32,6 +34,7 @@ impl Setup {
             ignore: vec!["Ignored", "a\"b"],
             layout: RowLayout::Columns,
             partition_by: "_ingested_at",
+            window: Some((1_825, 366)),
             max_bytes: 1 << 20,
             lacking: Vec::new(),
         }
@@ -45,7 +48,11 @@ impl Setup {
             topic: contract.topic.clone(),
             ignore: self.ignore.iter().map(|name| (*name).to_owned()).collect(),
             layout: self.layout,
-            partition_by: self.partition_by.to_owned(),
+            partition: self.window.map(|(days_back, days_ahead)| PartitionWindow {
+                column: self.partition_by.to_owned(),
+                days_back,
+                days_ahead,
+            }),
             max_row_bytes: self.max_bytes,
         };
         let oracle = Oracle {
@@ -56,7 +63,8 @@ impl Setup {
             events: self.events.into_iter().map(|(name, s)| (name.to_owned(), s)).collect(),
             table: table.clone(),
             layout: options.layout,
-            partition_by: options.partition_by.clone(),
+            partition_by: self.partition_by.to_owned(),
+            window: self.window,
             now_micros: NOW,
             max_bytes: options.max_row_bytes,
         };
@@ -71,7 +79,7 @@ pub(super) struct Fixture {
     pub(super) table: TableSchema,
 }
 
-/// What became of a record, as far as the twin knows it too.
+/// The outcome of a record.
 #[derive(Debug)]
 pub(super) enum Became {
     Ignored(String),
@@ -84,7 +92,7 @@ impl Fixture {
         self.record(Some(value.as_ref()), &NoHeaders)
     }
 
-    /// The plan's answer without the twin's.
+    /// Transcodes a value without asking the oracle.
     pub(super) fn alone(&mut self, value: &str) -> Transcoded {
         let value = Some(value.as_bytes());
         let at = Position::new(3, 41);
@@ -92,14 +100,14 @@ impl Fixture {
         self.plan.transcode(&event, NOW, &mut RowBuffer::default())
     }
 
-    /// Transcodes a record, and holds the twin's verdict against it.
+    /// Transcodes a record and checks that the oracle agrees.
     pub(super) fn record(&mut self, value: Option<&[u8]>, headers: &dyn HeaderList) -> Became {
         let at = Position::new(3, 41);
         self.event(&Event { at, timestamp_ms: Some(NOW / 1000), key: Some(b"k"), value, headers })
     }
 
     pub(super) fn event(&mut self, event: &Event<'_>) -> Became {
-        // A row before it, to see that neither disturbs the other.
+        // There is a row before it, to see that neither changes the other.
         let mut rows = RowBuffer::default();
         rows.push(Position::new(0, 0), |row| {
             row.extend_from_slice(b"before");
@@ -134,7 +142,7 @@ impl Fixture {
     }
 }
 
-/// The row in its frame: `0x0A`, its length, its bytes.
+/// Takes the row out of its frame: `0x0A`, its length, its bytes.
 fn last_row(mut frame: &[u8]) -> &[u8] {
     assert_eq!(frame[0], 0x0A);
     frame = &frame[1..];
@@ -143,7 +151,7 @@ fn last_row(mut frame: &[u8]) -> &[u8] {
     frame
 }
 
-/// The document of these event types, read as any other.
+/// Writes these event types as a contract document and loads it as usual.
 fn load(events: &[(&'static str, Value)], discriminator: &Discriminator) -> Contract {
     let messages: serde_json::Map<_, _> = events
         .iter()

@@ -1,4 +1,4 @@
-//! Numbers, dates and names against plain references.
+//! Numbers, dates and names are tested against simple reference implementations.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use crate::transcode::scan::Scanner;
 use crate::transcode::time::{self, TimeFault};
 use crate::transcode::wire;
 
-/// The same for a text that may be no decimal.
+/// [`plain_decimal`] of a text that may not be a decimal.
 pub(super) fn plain_decimal_of(token: &str) -> Option<(bool, String, String)> {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let unsigned = |text: &str| text.strip_prefix(['-', '+']).unwrap_or(text).to_owned();
@@ -20,11 +20,11 @@ pub(super) fn plain_decimal_of(token: &str) -> Option<(bool, String, String)> {
     (digits(whole) && digits(fraction) && digits(&unsigned(exponent))).then(|| plain_decimal(token))
 }
 
-/// A decimal computed by shifting text, the slow and obvious way: `(negative, whole, fraction)`
-/// without needless zeros.
+/// Parses a decimal by shifting its text, slowly and obviously. Returns
+/// `(negative, whole, fraction)` without unneeded zeros.
 fn plain_decimal(token: &str) -> (bool, String, String) {
     let (token, exponent) = match token.split_once(['e', 'E']) {
-        // Beyond a few hundred places every limit is passed.
+        // With an exponent of 999 every limit is exceeded anyway.
         Some((token, exponent)) => {
             let beyond = if exponent.starts_with('-') { -999 } else { 999 };
             (token, exponent.parse().unwrap_or(beyond).clamp(-999, 999))
@@ -64,7 +64,7 @@ proptest! {
             match text.parse::<i64>() {
                 Ok(value) => Integer::Fits(value),
                 Err(_) if whole.is_empty() => Integer::Fits(0),
-                Err(_) => Integer::Beyond,
+                Err(_) => Integer::TooLarge,
             }
         };
         prop_assert_eq!(integer(token.as_bytes()), expected);
@@ -86,7 +86,7 @@ proptest! {
     }
 
     #[test]
-    fn floats_are_those_of_rust(token in "-?(0|[1-9][0-9]{0,17})(\\.[0-9]{1,18})?([eE][+-]?[0-9]{1,3})?") {
+    fn floats_agree_with_rust(token in "-?(0|[1-9][0-9]{0,17})(\\.[0-9]{1,18})?([eE][+-]?[0-9]{1,3})?") {
         let plain = token.parse::<f64>().unwrap();
         let expected = plain.is_finite().then_some(plain.to_bits());
         prop_assert_eq!(float(token.as_bytes()).map(f64::to_bits), expected);
@@ -95,8 +95,8 @@ proptest! {
     }
 
     #[test]
-    fn only_numbers_are_decimals(token in "[-+0-9.eE]{0,8}") {
-        // Rust reads `1.`, `.5` and `infinity` besides; no such letters are generated.
+    fn only_numbers_parse_as_decimals(token in "[-+0-9.eE]{0,8}") {
+        // Rust also accepts `1.`, `.5` and `infinity`; the letters of the last are not generated.
         let plain: Option<f64> = token.parse().ok();
         let bare_point = token.contains('.')
             && (token.trim_start_matches(['-', '+']).starts_with('.')
@@ -108,7 +108,7 @@ proptest! {
     }
 
     #[test]
-    fn moments_are_those_of_jiff(
+    fn date_times_agree_with_jiff(
         micros in time_range(), finer in 0..1000u32, minutes in -1439..=1439i64, lower: bool,
     ) {
         let offset = jiff::tz::Offset::from_seconds((minutes * 60) as i32).unwrap();
@@ -126,7 +126,7 @@ proptest! {
     }
 
     #[test]
-    fn dates_are_those_of_jiff(year in 1..=9999i16, month in 0..14i8, day in 0..33i8) {
+    fn dates_agree_with_jiff(year in 1..=9999i16, month in 0..14i8, day in 0..33i8) {
         let text = format!("{year:04}-{month:02}-{day:02}");
         let epoch = jiff::civil::date(1970, 1, 1);
         let expected = match jiff::civil::Date::new(year, month, day) {
@@ -137,7 +137,7 @@ proptest! {
     }
 
     #[test]
-    fn times_never_panic(text in "[-0-9T:.Z+ ]{0,30}|\\PC{0,12}") {
+    fn parsing_times_never_panics(text in "[-0-9T:.Z+ ]{0,30}|\\PC{0,12}") {
         let _ = time::date_time(text.as_bytes());
         let _ = time::date(text.as_bytes());
         let _ = time::datetime_text(text.as_bytes(), &mut Vec::new());
@@ -158,7 +158,7 @@ proptest! {
     }
 
     #[test]
-    fn keys_are_those_of_prost(column in 0..20_000usize, body in 0..40_000usize) {
+    fn fields_are_encoded_as_by_prost(column in 0..20_000usize, body in 0..40_000usize) {
         let mut row = Vec::new();
         let tag = wire::Tag::new(column, wire::WireType::Bytes);
         tag.delimited(&mut row, |row| { row.resize(row.len() + body, 7); Ok::<(), ()>(()) }).unwrap();
@@ -168,7 +168,7 @@ proptest! {
     }
 }
 
-/// Years 1 to 9999 with a day to spare, so that every offset stays within jiff's years.
+/// The years 1 to 9999 without their first and last day, so that jiff accepts every offset.
 fn time_range() -> std::ops::Range<i64> {
     -62_135_510_400_000_000..253_402_128_000_000_000
 }
@@ -183,7 +183,8 @@ fn the_edges_of_time() {
     assert_eq!(at("0001-01-01T00:00:00+00:01"), Err(TimeFault::Range));
     assert_eq!(at("9999-12-31T23:59:59-00:01"), Err(TimeFault::Range));
     assert_eq!(at("0000-12-31T23:59:59-01:00"), Ok(-62_135_596_800_000_000 + 3_599_000_000));
-    // A leap second is the next minute's first; it exists only at the end of a UTC day.
+    // A leap second counts as the first second of the next minute; it exists only at the end of a
+    // UTC day.
     assert_eq!(at("2016-12-31T23:59:60.5Z"), at("2017-01-01T00:00:00.5Z"));
     assert_eq!(at("2017-01-01T05:29:60+05:30"), at("2017-01-01T00:00:00Z"));
     assert_eq!(at("2016-12-31T22:59:60Z"), Err(TimeFault::Format));
@@ -213,7 +214,7 @@ fn the_edges_of_time() {
 }
 
 #[test]
-fn civil_texts() {
+fn dates_and_times_without_offset() {
     let civil = |text: &str| {
         let mut into = Vec::new();
         time::datetime_text(text.as_bytes(), &mut into).map(|()| String::from_utf8(into).unwrap())

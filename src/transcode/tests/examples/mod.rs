@@ -1,8 +1,8 @@
-//! Every named input and its outcome; docs/reference/outcomes.md names these tests one by one.
-//! Each record is judged by the plain twin too (`Fixture::event`).
+//! Single inputs and their outcomes. docs/reference/outcomes.md names each of these tests. The
+//! oracle judges every record too (`Fixture::event`).
 
+mod accepted;
 mod rejected;
-mod taken;
 
 use serde_json::json;
 
@@ -47,7 +47,7 @@ pub(super) fn delivery() -> Setup {
     Setup::of(vec![("Booked", booked), ("Moved", moved)])
 }
 
-/// A `Booked` event with these members besides the required ones.
+/// A `Booked` event with these members after the required ones.
 pub(super) fn booked(members: &str) -> String {
     let comma = if members.is_empty() { "" } else { "," };
     format!(r#"{{"event_type":"Booked","id":"1"{comma}{members}}}"#)
@@ -80,17 +80,17 @@ pub(super) fn json(value: &str) -> Option<Cell> {
     Some(Cell::Json(Plain::read(value.as_bytes()).unwrap()))
 }
 
-/// The page and the tests name each other.
+/// The page names every reason and every test, and names no test that does not exist.
 #[test]
 fn the_page_names_every_reason_and_every_test() {
     let page = include_str!("../../../../docs/reference/outcomes.md");
     for reason in Reason::ALL {
         assert!(page.contains(&format!("| `{}` |", reason.code())), "{}", reason.code());
     }
-    let tests = [include_str!("taken.rs"), include_str!("rejected.rs")].concat();
+    let tests = [include_str!("accepted.rs"), include_str!("rejected.rs")].concat();
     for test in tests.split("#[test]\nfn ").skip(1).filter_map(|test| test.split_once('(')) {
         let named = page.contains(&format!("`{}`", test.0));
-        assert!(named || test.0 == "a_detail_never_tells_a_value", "{}", test.0);
+        assert!(named || test.0 == "a_detail_never_contains_a_payload_value", "{}", test.0);
     }
     let all = [&tests, include_str!("../values.rs"), include_str!("../agreement.rs")].concat();
     for name in page.split('`').skip(1).step_by(2).filter(|name| name.matches('_').count() > 2) {

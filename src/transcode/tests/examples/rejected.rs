@@ -1,4 +1,4 @@
-//! What becomes a dead letter, and for which reason.
+//! Records that are rejected, and for which reason.
 
 use serde_json::json as schema;
 
@@ -31,7 +31,7 @@ fn a_registry_framed_value_is_rejected() {
         rejected(fixture, b"\0\0\0\0\x07{\"event_type\":\"Booked\"}").0,
         Reason::RegistryFramed
     );
-    // Too short for the frame: no frame, and no JSON either.
+    // Too short for a registry's frame.
     assert_eq!(rejected(fixture, b"\0\0").0, Reason::InvalidJson);
 }
 
@@ -52,7 +52,7 @@ fn what_is_not_json_is_rejected() {
     ] {
         assert_eq!(rejected(fixture, value).0, Reason::InvalidJson, "{value}");
     }
-    // The fault of the text goes before that of the field.
+    // A syntax error is reported before a field's fault, wherever it is.
     let (reason, detail) = rejected(fixture, booked(r#""count":"x","weight":.5"#));
     assert_eq!((reason, detail.as_str()), (Reason::InvalidJson, "byte 53: expected a value"));
 }
@@ -84,7 +84,7 @@ fn nesting_ends_at_a_limit() {
     let nested = |depth: usize| {
         booked(&format!(r#""free":{{"a":{}1{}}}"#, "[".repeat(depth), "]".repeat(depth)))
     };
-    // The event and `free` are two levels.
+    // The event and `free` are two of the levels.
     row(fixture, nested(MAX_DEPTH - 2));
     assert_eq!(rejected(fixture, nested(MAX_DEPTH - 1)).0, Reason::TooDeep);
     assert_eq!(rejected(fixture, "[".repeat(1_000_000)).0, Reason::TooDeep);
@@ -108,7 +108,7 @@ fn an_unknown_type_is_rejected_by_its_name() {
         }
         other => panic!("{other:?}"),
     }
-    // Names are matched to the letter.
+    // Upper and lower case are different.
     assert_eq!(rejected(fixture, r#"{"event_type":"booked"}"#).0, Reason::UnknownEventType);
 }
 
@@ -116,10 +116,10 @@ fn an_unknown_type_is_rejected_by_its_name() {
 fn a_missing_field_is_named() {
     let fixture = &mut delivery().build();
     let (reason, detail) = rejected(fixture, r#"{"event_type":"Booked"}"#);
-    assert_eq!((reason, detail.as_str()), (Reason::MissingField, "/id: required, and not there"));
+    assert_eq!((reason, detail.as_str()), (Reason::MissingField, "/id: required, but missing"));
     let (reason, detail) = rejected(fixture, booked(r#""address":{"zip":"1"}"#));
     assert_eq!(reason, Reason::MissingField);
-    assert_eq!(detail, "/address/city: required, and not there");
+    assert_eq!(detail, "/address/city: required, but missing");
 }
 
 #[test]
@@ -136,7 +136,8 @@ fn a_wrong_type_is_named_with_its_place() {
         (r#""tags":["a",{}]"#, "/tags/1: found object, expected string"),
         (r#""items":[{"sku":"x"},{"sku":[]}]"#, "/items/1/sku: found array, expected string"),
         (r#""holes":[1,"x"]"#, "/holes/1: found string, expected integer"),
-        // A column of JSON does not loosen what its event type declares.
+        // The column is JSON, because two event types declare it differently; the event's own type
+        // still counts.
         (r#""either":7"#, "/either: found number, expected string"),
     ] {
         assert_eq!(rejected(fixture, booked(members)), (Reason::WrongType, detail.to_owned()));
@@ -214,7 +215,7 @@ fn dates_beyond_their_column_are_rejected() {
 }
 
 #[test]
-fn a_format_is_asserted_where_it_converts() {
+fn a_format_is_checked_where_a_column_needs_it() {
     let fixture = &mut delivery().build();
     for (members, detail) in [
         (r#""at":"2026-11-21""#, "/at: found a string that is not a date-time of RFC 3339"),
@@ -228,7 +229,7 @@ fn a_format_is_asserted_where_it_converts() {
 }
 
 #[test]
-fn a_partition_beyond_the_window_is_rejected() {
+fn a_row_outside_the_partition_window_is_rejected() {
     let mut setup = delivery();
     setup.partition_by = "at";
     let fixture = &mut setup.build();
@@ -246,7 +247,7 @@ fn a_partition_beyond_the_window_is_rejected() {
             assert_eq!(rejected(fixture, value).0, Reason::OutOfRange, "{at}");
         }
     }
-    // Without the field the row goes to the partition of NULLs.
+    // Without the field the row is accepted; the column is NULL.
     row(fixture, booked(""));
 
     let mut setup = delivery();
@@ -254,6 +255,19 @@ fn a_partition_beyond_the_window_is_rejected() {
     let fixture = &mut setup.build();
     row(fixture, booked(r#""day":"2021-11-22""#));
     assert_eq!(rejected(fixture, booked(r#""day":"2021-11-21""#)).0, Reason::OutOfRange);
+    let (_, detail) = rejected(fixture, booked(r#""day":"2027-11-23""#));
+    assert_eq!(detail, "/day: the table's day partition takes 1825 days back to 366 days ahead");
+
+    let mut setup = delivery();
+    setup.partition_by = "day";
+    setup.window = Some((1, 2));
+    let fixture = &mut setup.build();
+    row(fixture, booked(r#""day":"2026-11-20""#));
+    row(fixture, booked(r#""day":"2026-11-23""#));
+    let (reason, detail) = rejected(fixture, booked(r#""day":"2026-11-19""#));
+    assert_eq!(reason, Reason::OutOfRange);
+    assert_eq!(detail, "/day: the table's day partition takes 1 days back to 2 days ahead");
+    assert_eq!(rejected(fixture, booked(r#""day":"2026-11-24""#)).0, Reason::OutOfRange);
 
     let mut setup = delivery();
     setup.partition_by = "_kafka_timestamp";
@@ -290,7 +304,7 @@ fn rules_beyond_types_are_the_json_schemas() {
     assert_eq!(reason, Reason::ContractViolation);
     assert_eq!(detail, "/count: value is less than the minimum of 1");
 
-    // A null that its rules do not take, in a column of JSON text: two types disagree about it.
+    // A null that the type allows and the `enum` does not, in a JSON column.
     let strict = schema!({"type": "object", "required": ["status"], "properties": {
         "status": {"type": ["string", "null"], "enum": ["ok"]},
     }});
@@ -300,7 +314,7 @@ fn rules_beyond_types_are_the_json_schemas() {
     let (reason, _) = rejected(fixture, r#"{"event_type":"A","status":null}"#);
     assert_eq!(reason, Reason::ContractViolation);
 
-    // A null that a rule asks for is no absence. (The twin reads no `oneOf`.)
+    // A null that a rule requires does not count as absent. (The oracle does not know `oneOf`.)
     let schema = schema!({
         "type": "object",
         "oneOf": [
@@ -316,15 +330,15 @@ fn rules_beyond_types_are_the_json_schemas() {
 }
 
 #[test]
-fn what_an_append_cannot_take_is_rejected() {
+fn a_value_or_row_over_the_limit_is_rejected() {
     let mut setup = delivery();
     setup.max_bytes = 400;
     let fixture = &mut setup.build();
     let value = booked(&format!(r#""undeclared":"{}""#, "x".repeat(400)));
     let (reason, detail) = rejected(fixture, value);
     assert_eq!(reason, Reason::TooLarge);
-    assert_eq!(detail, "the value has 448 bytes, an append takes 400");
-    // The row has more than the value: here is one whose value would fit, and an ignored one.
+    assert_eq!(detail, "the value has 448 bytes, the limit is 400");
+    // A value within the limit whose row is not, and an ignored record over the limit.
     let key = vec![b'k'; 400];
     let value = booked("");
     let event = Event {
@@ -348,7 +362,7 @@ fn what_an_append_cannot_take_is_rejected() {
 }
 
 #[test]
-fn a_detail_never_tells_a_value() {
+fn a_detail_never_contains_a_payload_value() {
     let fixture = &mut delivery().build();
     for members in [
         r#""at":"s3cret""#,

@@ -1,15 +1,17 @@
-//! Strings as they stand in JSON text, and their escapes.
+//! Strings as they are written in JSON text, and their escapes.
 
-/// A string or key as it stands in the text, without its quotes.
+/// A string or key of the JSON text, without its quotes.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Text<'a> {
+pub(super) struct JsonString<'a> {
+    /// The bytes between the quotes, with escapes unresolved.
     pub(super) raw: &'a [u8],
-    /// Whether it has escapes, which are known to be valid.
+    /// Whether `raw` has escapes. The scanner has checked that they are valid.
     pub(super) escaped: bool,
 }
 
-impl<'a> Text<'a> {
-    /// The string itself: borrowed where it has no escapes, written to `scratch` otherwise.
+impl<'a> JsonString<'a> {
+    /// Returns the string with its escapes resolved: `raw` itself if there are none, else written
+    /// to `scratch`.
     #[inline]
     pub(super) fn resolve<'b>(&self, scratch: &'b mut Vec<u8>) -> &'b [u8]
     where
@@ -36,13 +38,14 @@ impl<'a> Text<'a> {
                 Some(b'r') => (b'\r', 2),
                 Some(b't') => (b'\t', 2),
                 Some(b'u') => {
-                    // Scanned strings have valid escapes only, so the replacement never shows.
+                    // The scanner accepts only valid escapes, so the replacement is never used.
                     let (char, used) =
                         unicode_escape(escape).unwrap_or((char::REPLACEMENT_CHARACTER, 2));
                     into.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes());
                     rest = &escape[used..];
                     continue;
                 }
+                // `\"`, `\\` and `\/` stand for the character itself.
                 Some(same) => (*same, 2),
                 None => break,
             };
@@ -53,7 +56,8 @@ impl<'a> Text<'a> {
     }
 }
 
-/// The character of the `\uXXXX` (or the pair of them) that `text` begins with, and its length.
+/// Reads the `\uXXXX`, or the surrogate pair of two of them, that `text` begins with. Returns the
+/// character and the length of the escape; `None` if it is not valid, which half a pair is not.
 pub(super) fn unicode_escape(text: &[u8]) -> Option<(char, usize)> {
     let unit = |at: usize| {
         let [b'\\', b'u', digits @ ..] = text.get(at..at + 6)? else { return None };

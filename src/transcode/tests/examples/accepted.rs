@@ -1,4 +1,4 @@
-//! What becomes a row, and what is ignored.
+//! Records that become rows, and records that are ignored.
 
 use serde_json::json as schema;
 
@@ -50,7 +50,7 @@ fn a_tombstone_is_ignored() {
 }
 
 #[test]
-fn an_ignored_type_is_not_looked_at() {
+fn an_ignored_event_is_read_only_as_far_as_its_type() {
     let fixture = &mut delivery().build();
     for value in [
         &br#"{"event_type":"Ignored"}"#[..],
@@ -58,16 +58,16 @@ fn an_ignored_type_is_not_looked_at() {
         b"{\"event_type\":\"Ignored\",\"id\":\"\xff\"}",
         br#"{"id":7,"event_type" : "Ignored","text":"\n"}"#,
         br#"{"event_type":"a\"b"}"#,
-        // The type that counts is the last.
+        // The last duplicate of the type counts.
         br#"{"event_type":"Unknown","event_type":"Ignored"}"#,
-        // Of an unreadable text it is the first.
+        // In a text that is not JSON, the first counts.
         br#"{"event_type":"Ignored","event_type":"Booked","#,
     ] {
         assert!(matches!(fixture.value(value), Became::Ignored(_)));
     }
     row(fixture, r#"{"event_type":"Ignored","id":"1","event_type":"Booked"}"#);
     row(fixture, r#"{"event_type":"Ignored","id":"1","event\u005ftype":"Booked"}"#);
-    // It goes before the contract.
+    // A type that is both ignored and in the contract is ignored.
     let mut setup = delivery();
     setup.ignore = vec!["Booked", "Booked"];
     let fixture = &mut setup.build();
@@ -85,10 +85,10 @@ fn the_type_in_a_header() {
     assert!(matches!(fixture.record(value, &vec![header(b"Booked")]), Became::Row(_)));
     let no_object = fixture.record(Some(b"[1]"), &vec![header(b"Booked")]);
     assert!(matches!(no_object, Became::Rejected(r) if r.reason == Reason::InvalidJson));
-    // Of repeated headers the last with a value counts.
+    // Of several headers with the name, the last that has a value counts.
     let repeated = vec![header(b"Unknown"), header(b"Booked"), ("type".to_owned(), None)];
     assert!(matches!(fixture.record(value, &repeated), Became::Row(_)));
-    // The value of an ignored event is not looked at.
+    // The value of an ignored event is not read.
     assert!(matches!(fixture.record(Some(b"\xff"), &vec![header(b"Ignored")]), Became::Ignored(_)));
     assert!(matches!(fixture.record(Some(b""), &vec![header(b"Ignored")]), Became::Ignored(_)));
     for (headers, reason) in
@@ -112,19 +112,19 @@ fn null_is_absent_where_a_field_is_optional() {
 }
 
 #[test]
-fn of_repeated_keys_the_last_counts() {
+fn the_last_of_duplicate_keys_counts() {
     let fixture = &mut delivery().build();
     assert_eq!(cell(fixture, "count", r#""count":1,"count":2"#), Some(Cell::Int(2)));
-    // Whatever the first one was.
+    // The first may be anything.
     assert_eq!(cell(fixture, "count", r#""count":"x","count":2"#), Some(Cell::Int(2)));
     assert_eq!(rejected(fixture, booked(r#""count":2,"count":"x""#)).0, Reason::WrongType);
     assert_eq!(rejected(fixture, booked(r#""id":null"#)).0, Reason::WrongType);
     assert_eq!(cell(fixture, "count", r#""count":2,"count":null"#), None);
-    // An array is not the two together.
+    // Two arrays are not joined.
     let tags = r#""tags":["a","b"],"tags":["c"]"#;
     let last = Cell::Repeated(vec![Cell::Text("c".to_owned())]);
     assert_eq!(cell(fixture, "tags", tags), Some(last));
-    // A key may be spelt in escapes, and stand anywhere.
+    // A duplicate may be written with escapes, and anywhere in the payload.
     assert_eq!(cell(fixture, "count", r#""count":1,"c\u006funt":2"#), Some(Cell::Int(2)));
     assert_eq!(cell(fixture, "free", r#""free":{"a":1,"b":2,"a":3}"#), json(r#"{"b":2,"a":3}"#));
     assert_eq!(cell(fixture, "_extra", r#""x":[{"a":1,"a":2}]"#), json(r#"{"x":[{"a":2}]}"#));
@@ -155,7 +155,7 @@ fn a_field_of_two_types_is_json() {
 }
 
 #[test]
-fn a_column_that_the_table_lacks_is_checked_and_left_out() {
+fn a_field_without_a_column_is_checked_and_not_written() {
     let mut setup = delivery();
     setup.lacking = vec!["count", "at", "address", "_extra", "_kafka_key"];
     let fixture = &mut setup.build();
@@ -171,7 +171,7 @@ fn a_column_that_the_table_lacks_is_checked_and_left_out() {
 }
 
 #[test]
-fn an_envelope_is_checked_and_kept_as_it_stands() {
+fn an_envelope_is_checked_and_written_unchanged() {
     let mut setup = delivery();
     setup.layout = RowLayout::Envelope;
     let fixture = &mut setup.build();
@@ -203,19 +203,38 @@ fn headers_are_json() {
 }
 
 #[test]
+fn without_a_partition_window_any_day_is_accepted() {
+    let value = booked(r#""at":"0001-01-01T00:00:00Z","day":"9999-12-31""#);
+    for partition_by in ["at", "day", "_kafka_timestamp"] {
+        let mut setup = delivery();
+        setup.partition_by = partition_by;
+        setup.window = None;
+        let fixture = &mut setup.build();
+        let event = Event {
+            at: Position::new(0, 1),
+            timestamp_ms: Some(0),
+            key: None,
+            value: Some(value.as_bytes()),
+            headers: &NoHeaders,
+        };
+        assert!(matches!(fixture.event(&event), Became::Row(_)), "{partition_by}");
+    }
+}
+
+#[test]
 fn hundreds_of_fields_and_event_types() {
     let names: Vec<String> = (0..300).map(|i| format!("field_{i}")).collect();
     let properties: serde_json::Map<_, _> =
         names.iter().map(|name| (name.clone(), schema!({"type": "integer"}))).collect();
     let schema = schema!({"type": "object", "properties": properties, "required": names});
-    let kinds: Vec<&'static str> =
-        (0..120).map(|i| &*Box::leak(format!("Kind{i}").into_boxed_str())).collect();
+    let types: Vec<&'static str> =
+        (0..120).map(|i| &*Box::leak(format!("Type{i}").into_boxed_str())).collect();
     let fixture =
-        &mut Setup::of(kinds.iter().map(|kind| (*kind, schema.clone())).collect()).build();
-    for kind in &kinds {
+        &mut Setup::of(types.iter().map(|name| (*name, schema.clone())).collect()).build();
+    for event_type in &types {
         let all = |names: &[String]| {
             let members: Vec<_> = names.iter().map(|name| format!(r#""{name}":7"#)).collect();
-            format!(r#"{{"event_type":"{kind}",{}}}"#, members.join(","))
+            format!(r#"{{"event_type":"{event_type}",{}}}"#, members.join(","))
         };
         let cells = row(fixture, all(&names));
         assert_eq!(cells.iter().filter(|(_, cell)| *cell == Cell::Int(7)).count(), 300);
@@ -226,7 +245,7 @@ fn hundreds_of_fields_and_event_types() {
 }
 
 #[test]
-fn a_time_that_no_broker_set_is_left_out() {
+fn a_timestamp_outside_the_years_1_to_9999_is_left_out() {
     let fixture = &mut delivery().build();
     let value = booked("");
     for (timestamp_ms, micros) in [

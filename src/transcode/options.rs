@@ -1,0 +1,28 @@
+//! What a plan is compiled with besides the contract and the table, and why compiling can fail.
+
+use super::partition::PartitionWindow;
+use crate::config::RowLayout;
+
+#[derive(Debug, Clone)]
+pub struct PlanOptions {
+    /// The topic that the records come from, for `_kafka_topic`.
+    pub topic: String,
+    /// Event types to ignore. They do not have to be in the contract; one that is in the contract
+    /// too is ignored.
+    pub ignore: Vec<String>,
+    pub layout: RowLayout,
+    /// The column that the table is partitioned by, if rows outside a range of days would be
+    /// refused. `None`: days are not checked.
+    pub partition: Option<PartitionWindow>,
+    /// Limit in bytes of a record's value and of its row. Larger ones are rejected.
+    pub max_row_bytes: usize,
+}
+
+/// Why a contract cannot be compiled for a table.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum PlanError {
+    #[error("event type {event}, field {field}: {found} cannot be written to a {column} column")]
+    Column { event: String, field: String, found: &'static str, column: &'static str },
+    #[error("event type {event}: its JSON Schema does not compile: {problem}")]
+    Schema { event: String, problem: String },
+}
