@@ -22,6 +22,7 @@ pub mod local;
 pub mod pipeline;
 pub mod record;
 pub mod row;
+pub mod serve;
 pub mod sink;
 pub mod source;
 pub mod telemetry;

@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::config::{DeadLetterTarget, Settings};
 use crate::contract::{self, Contract};
 use crate::pipeline::{self, Flow, Stop, Summary, Until};
+use crate::serve;
 use crate::shutdown::Shutdown;
 use crate::sink::SinkError;
 use crate::sink::bigquery::BigQuery;
@@ -33,7 +34,7 @@ pub async fn run(args: RunArgs, settings: Settings) -> Result<(), Failure> {
     let mut registry = Registry::default();
     let metrics = Metrics::register(&mut registry);
     let health = Health::new();
-    let _serving = telemetry::http::serve(settings.metrics_addr, registry, health.clone())
+    let _server = serve::start(settings.metrics_addr, registry, health.clone())
         .await
         .map_err(|error| Failure::new(Exit::Stopped, "serve health and metrics").source(error))?;
     if settings.disabled {
