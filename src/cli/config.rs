@@ -7,7 +7,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use super::args::ConfigArgs;
 use super::{Exit, Failure};
 use crate::config::keys::{IMPORT_PATH, Key, PARTITION_BY};
-use crate::config::{Complaint, ContractSettings, Resolved, Rows, load_and_check};
+use crate::config::{Complaint, ContractSettings, Resolved, RowSettings, load_and_check};
 use crate::contract::{self, Contract};
 use crate::row::TableSchema;
 use crate::transcode::{Plan, PlanOptions};
@@ -54,7 +54,7 @@ pub fn config(args: &ConfigArgs) -> Result<(), Failure> {
 /// The contract and the columns that follow from it, or all that is wrong with them.
 fn check(
     settings: &ContractSettings,
-    rows: &Rows,
+    rows: &RowSettings,
 ) -> Result<(Contract, TableSchema), Vec<Complaint>> {
     let contract = contract::load(&settings.dir, &settings.import_path, &settings.import_object)
         .map_err(complaints)?;
