@@ -1,12 +1,12 @@
-//! The clock, injected: nothing else asks the operating system for the time of day.
+//! The clock. All other code gets the time of day from here, so that tests can set it.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Tells the time of day; a test hands in a fixed one.
+/// A source of the time of day.
 #[derive(Debug, Clone, Copy)]
 pub enum Clock {
     System,
-    /// Microseconds since the epoch.
+    /// Always this time, in microseconds since the epoch.
     Fixed(i64),
 }
 

@@ -23,6 +23,9 @@ pub mod app;
 #[cfg(feature = "local")]
 pub mod local;
 
+/// HTTP: probes and metrics.
+pub mod serve;
+
 /// The chain from records to visible rows: sessions, settlement, the ledger.
 pub mod pipeline;
 

@@ -1,4 +1,4 @@
-//! Arguments → command → exit code.
+//! Parses the arguments, runs the command, returns its exit code.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -9,12 +9,13 @@ use generic_consumer::telemetry;
 use mimalloc::MiMalloc;
 use tokio::runtime::Builder;
 
-/// Of C too: one of librdkafka's threads allocates the records that the consumer's frees, which
-/// the C library's allocator does under a lock.
+/// The allocator of Rust code and, by the feature `override`, of C code. A thread of librdkafka
+/// allocates the records that the consumer thread frees; the C library's allocator takes a lock for
+/// that.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-/// How long a blocking call may hold up the end of the process once everything is settled.
+/// How long the process waits for blocking calls to return after the command has ended.
 const LINGER: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {

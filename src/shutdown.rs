@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT become one flag that every part can watch.
+//! The request to shut down: SIGTERM and SIGINT set one flag that all parts of the program watch.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
-/// Set once, by the first signal; a second signal ends the process at once.
+/// The flag. The first signal sets it; the second signal ends the process immediately. Clones share
+/// the same flag.
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown {
     inner: Arc<Inner>,
@@ -19,21 +20,22 @@ struct Inner {
 }
 
 impl Shutdown {
-    /// Listens for SIGTERM and SIGINT. Needs a running tokio runtime.
+    /// Listens for SIGTERM and SIGINT. Has to be called inside a tokio runtime.
     pub fn on_signals() -> std::io::Result<Self> {
         let shutdown = Self::default();
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let told = shutdown.clone();
+        let requested = shutdown.clone();
         tokio::spawn(async move {
             tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-            told.request();
+            requested.request();
             tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
             std::process::exit(130);
         });
         Ok(shutdown)
     }
 
+    /// Requests a shutdown, as a signal does.
     pub fn request(&self) {
         self.inner.requested.store(true, Ordering::Release);
         self.inner.notify.notify_waiters();
@@ -43,7 +45,9 @@ impl Shutdown {
         self.inner.requested.load(Ordering::Acquire)
     }
 
+    /// Waits until a shutdown is requested.
     pub async fn wait(&self) {
+        // Created before the check, so that a request in between is not missed.
         let notified = self.inner.notify.notified();
         if !self.requested() {
             notified.await;

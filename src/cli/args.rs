@@ -1,4 +1,4 @@
-//! The arguments, as clap reads them, and the page that `--help` prints.
+//! The command line's arguments and the text of `--help`.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -22,24 +22,25 @@ const USAGE: &str = "generic-consumer [OPTIONS] <DELIVERY>
 const AFTER_HELP: &str = "\
 Examples:
   generic-consumer DELIVERY                          read the domain's topic into its table
-  generic-consumer DELIVERY --until-caught-up        stop at today's end, print a summary
+  generic-consumer DELIVERY --until-caught-up        stop at the current end, print a summary
   generic-consumer DELIVERY --env-file /etc/consumer/.env --config cluster.toml
-  generic-consumer config DELIVERY                   every value, and where it comes from
-  generic-consumer produce DELIVERY events.ndjson    publish events, checked by the contract
+  generic-consumer config DELIVERY                   show every value and where it comes from
+  generic-consumer produce DELIVERY events.ndjson    check events by the contract, publish them
   generic-consumer local rows delivery_events_temp --limit 5
 
-Configuration, later wins: built-in defaults, .env, config/environments.toml, each --config file,
-environment variables, the command line. docs/reference/configuration.md has every key.
+Configuration, later sources win: built-in defaults, .env, config/environments.toml, each --config
+file, environment variables, the command line. docs/reference/configuration.md has every key.
 
 Exit codes:
   0    done
-  1    the configuration is wrong; every mistake is on stderr
+  1    the configuration is wrong; stderr lists every mistake
   2    the command line is wrong
-  3    stopped by an error that no retry can mend; a hint is on stderr
-  4    a shutdown passed its deadline (DRAIN_SECONDS) before all was written; nothing is lost
-  130  ended at once by a second signal; nothing is lost";
+  3    stopped by an error that no retry can fix; stderr has a hint
+  4    a shutdown reached its deadline (DRAIN_SECONDS) before everything that was read was written;
+       nothing is lost
+  130  ended immediately by a second signal; nothing is lost";
 
-/// Kafka to BigQuery, exactly once: one domain, its topic, its contract, its table.
+/// Reads one domain's Kafka topic and writes its events to a BigQuery table, exactly once
 #[derive(Debug, Clone, Parser)]
 #[command(
     name = "generic-consumer",
@@ -53,7 +54,7 @@ Exit codes:
     disable_help_subcommand = true
 )]
 pub struct Args {
-    /// Domain to run: the name behind the keys of its configuration (BQ_TABLE_DELIVERY)
+    /// Domain to run: the name at the end of its configuration keys (BQ_TABLE_DELIVERY)
     #[arg(value_name = "DELIVERY", required = true, value_parser = keys::domain)]
     domain: Option<String>,
     #[command(flatten)]
@@ -64,44 +65,44 @@ pub struct Args {
 
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
-    /// Run a domain; the word may be left out
+    /// Run a domain; `run` may be left out
     Run(RunArgs),
     /// Publish events to a domain's topic
     Produce(ProduceArgs),
-    /// Show a domain's settings and where each comes from
+    /// Show the settings of a domain and where each comes from
     Config(ConfigArgs),
-    /// The embedded BigQuery, by itself
+    /// Serve the embedded BigQuery, or show its rows
     Local(LocalArgs),
 }
 
-/// Where configuration is read from.
+/// The files that the configuration is read from.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Configuration")]
 pub struct LayerArgs {
-    /// Read this file in the place of .env
+    /// Read this file instead of .env
     #[arg(long, value_name = "FILE")]
     pub env_file: Option<PathBuf>,
-    /// Read this TOML or YAML file after config/environments.toml; may be repeated, later wins
+    /// Read this TOML or YAML file after config/environments.toml; may be repeated, later files win
     #[arg(long, value_name = "FILE")]
     pub config: Vec<PathBuf>,
 }
 
 #[derive(Debug, Clone, clap::Args)]
 pub struct RunArgs {
-    /// Domain to run: the name behind the keys of its configuration (BQ_TABLE_DELIVERY)
+    /// Domain to run: the name at the end of its configuration keys (BQ_TABLE_DELIVERY)
     #[arg(value_name = "DELIVERY", value_parser = keys::domain)]
     pub domain: String,
     #[command(flatten)]
     pub flags: RunFlags,
 }
 
-/// Flags of a run, with or without the word.
+/// The flags of a run, with or without the subcommand `run`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct RunFlags {
-    /// Stop once everything that was there at the start is visible; print a summary
+    /// Stop once all events that the topic had at the start are visible, and print a summary
     #[arg(long)]
     pub until_caught_up: bool,
-    /// Stay up and healthy, touch neither Kafka nor BigQuery; the same as DISABLE=true
+    /// Stay up and healthy without using Kafka or BigQuery; the same as DISABLE=true
     #[arg(short = 'x', long)]
     pub disable: bool,
     #[command(flatten)]
@@ -115,19 +116,19 @@ Examples:
   head -n 1 events.ndjson | generic-consumer produce DELIVERY -
   generic-consumer produce DELIVERY letters.ndjson --envelope --no-validate --to uat")]
 pub struct ProduceArgs {
-    /// Domain whose topic the events go to
+    /// Domain whose topic the events are published to
     #[arg(value_name = "DELIVERY", value_parser = keys::domain)]
     pub domain: String,
-    /// One event a line; `-` reads standard input
+    /// File with one event per line; `-` for standard input
     #[arg(value_name = "FILE|-")]
     pub file: PathBuf,
     /// Each line is {"key": …, "headers": {…}, "value": …} instead of the value alone
     #[arg(long)]
     pub envelope: bool,
-    /// Publish what the contract would refuse
+    /// Publish without checking the events by the contract
     #[arg(long)]
     pub no_validate: bool,
-    /// Name the environment written to: needed where its configuration says `protected = true`
+    /// Confirm the environment that is written to; required if it is `protected`
     #[arg(long, value_name = "ENV")]
     pub to: Option<String>,
     #[command(flatten)]
@@ -160,19 +161,19 @@ pub enum LocalCommand {
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = local_bigquery_help())]
 pub struct LocalBigquery {
-    /// Address of the REST interface; port 0 takes any free one
+    /// Address of the REST interface; port 0 takes any free port
     #[arg(long, value_name = "ADDR")]
     pub rest: SocketAddr,
-    /// Address of the Storage Write interface; port 0 takes any free one
+    /// Address of the Storage Write interface; port 0 takes any free port
     #[arg(long, value_name = "ADDR")]
     pub grpc: SocketAddr,
-    /// SQLite file that holds tables, streams and rows; made where it is missing
+    /// SQLite file with the tables, streams and rows; created if it does not exist
     #[arg(long, value_name = "FILE")]
     pub store: PathBuf,
     /// Faults to inject: NAME=PROBABILITY or NAME=PROBABILITY:MILLISECONDS, separated by commas
     #[arg(long, value_name = "SPEC")]
     pub faults: Option<String>,
-    /// Seed of the faults' random choices; drawn and printed where none is given
+    /// Seed of the random faults; a random seed if none is given
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
 }
@@ -185,7 +186,7 @@ fn local_bigquery_help() -> String {
     format!(
         "Faults:
 {faults}
-Prints the addresses and the seed in one line once it listens. Rows stay in the store between runs.
+Once it listens, it prints the addresses and the seed on one line. The store keeps its rows.
 
 Example:
   generic-consumer local bigquery --rest 127.0.0.1:9050 --grpc 127.0.0.1:9060 \\
@@ -197,7 +198,7 @@ Example:
 pub struct LocalRows {
     /// Table: `table`, `dataset.table` or `project.dataset.table`
     pub table: String,
-    /// Print so many rows at most
+    /// Print at most this many rows
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
     /// SQLite file of the embedded BigQuery
@@ -206,15 +207,26 @@ pub struct LocalRows {
 }
 
 impl Args {
-    /// The job: a bare domain is `run`, and clap lets nobody through without either.
+    /// The command. A domain without a subcommand means `run`; clap requires one of the two.
     pub fn into_command(self) -> Command {
         let domain = self.domain.unwrap_or_default();
         self.command.unwrap_or(Command::Run(RunArgs { domain, flags: self.flags }))
     }
 }
 
+impl LayerArgs {
+    /// The sources of the configuration: these files and the environment of this process.
+    pub fn inputs(&self) -> Inputs {
+        let mut inputs = Inputs::of_process();
+        if let Some(path) = &self.env_file {
+            inputs = inputs.env_file(path);
+        }
+        self.config.iter().fold(inputs, Inputs::file)
+    }
+}
+
 impl RunArgs {
-    /// The sources, with what the flags say.
+    /// The sources of the configuration, including the flags that set keys.
     pub fn inputs(&self) -> Inputs {
         let inputs = self.flags.layers.inputs();
         if self.flags.disable { inputs.flag("--disable", &keys::DISABLE, "true") } else { inputs }

@@ -8,7 +8,7 @@ use super::args::ConfigArgs;
 use super::failure::{Exit, Failure};
 use crate::app::{Domain, DomainError, RowOptions};
 use crate::config::keys::{IMPORT_PATH, Key, PARTITION_BY};
-use crate::config::{Complaint, ContractSettings, Resolved, Rows, load_and_check};
+use crate::config::{Complaint, ContractSettings, Resolved, RowSettings, load_and_check};
 
 const HEAD: [&str; 4] = ["key", "value", "layer", "place"];
 
@@ -50,7 +50,7 @@ pub fn config(args: &ConfigArgs) -> Result<(), Failure> {
 }
 
 /// The domain, or all that is wrong with its contract.
-fn check(settings: &ContractSettings, rows: &Rows) -> Result<Domain, Vec<Complaint>> {
+fn check(settings: &ContractSettings, rows: &RowSettings) -> Result<Domain, Vec<Complaint>> {
     let options = RowOptions::new(settings, rows.layout, &rows.partition_by);
     let domain = Domain::load(settings, options).map_err(complaints)?;
     domain.plan(&domain.columns).map_err(complaints)?;

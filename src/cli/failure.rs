@@ -1,4 +1,4 @@
-//! How a command fails: an exit code, and what to print.
+//! How a command fails: the exit code and the message.
 
 use std::error::Error;
 use std::fmt;
@@ -8,27 +8,27 @@ use crate::app::{AppError, DomainError};
 use crate::config::Mistakes;
 use crate::stop::Stop;
 
-/// Exit codes other than 0; `docs/reference/exit-codes.md` documents them. 130 is set by the
-/// second signal itself.
+/// The exit codes of failures, documented in `docs/reference/exit-codes.md`. The handler of the
+/// second signal exits with 130 itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     Configuration = 1,
-    /// clap's own; used where an argument turns out wrong later than that.
+    /// The code with which clap exits; also used for arguments that turn out wrong later.
     Usage = 2,
-    /// A permanent error; comes with a hint.
+    /// An error that no retry can fix. Has a hint.
     Stopped = 3,
-    /// The drain deadline passed at shutdown.
+    /// A shutdown reached its deadline before everything that was read was written.
     DrainDeadline = 4,
 }
 
-/// Why a command did not do what it should.
+/// Why a command failed.
 #[derive(Debug)]
 pub struct Failure {
     pub exit: Exit,
-    /// The operation that failed, and on what.
+    /// The operation that failed, and on what it failed.
     pub what: String,
     pub source: Option<Box<dyn Error + Send + Sync>>,
-    /// What a person can do about it.
+    /// What the user can do about it.
     pub hint: Option<String>,
 }
 
@@ -39,11 +39,11 @@ impl Failure {
 
     pub fn configuration(mistakes: Mistakes) -> Self {
         let hint = "docs/reference/configuration.md has every key; \
-                    `generic-consumer config DOMAIN` checks without running";
+                    `generic-consumer config DOMAIN` checks the configuration without running";
         Self::new(Exit::Configuration, mistakes.to_string()).hint(hint)
     }
 
-    /// A permanent error with what to do about it.
+    /// An error that no retry can fix, with what the user can do about it.
     pub fn stopped(what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::new(Exit::Stopped, what).hint(hint)
     }
@@ -58,13 +58,13 @@ impl Failure {
         Self { source: Some(source.into()), ..self }
     }
 
-    /// The code for the operating system.
+    /// The exit code of the process.
     pub fn code(&self) -> ExitCode {
         ExitCode::from(self.exit as u8)
     }
 }
 
-/// The whole chain, a line a cause, and the hint.
+/// Prints the failure, each cause on a line of its own, and the hint.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "error: {}", self.what)?;

@@ -1,5 +1,4 @@
-//! `local bigquery`, `local rows`: the embedded BigQuery as a process of its own, and a look into
-//! its store.
+//! `local bigquery` serves the embedded BigQuery; `local rows` prints rows from its store.
 
 #[cfg(not(feature = "local"))]
 use super::Failure;
@@ -34,9 +33,8 @@ mod embedded {
         }
     }
 
-    /// Serves until a signal; says on standard output where, once it listens.
+    /// Serves until a signal arrives. Once it listens, it prints its addresses on standard output.
     async fn serve(args: LocalBigquery) -> Result<(), Failure> {
-        crate::telemetry::logs::init();
         let seed = args.seed.unwrap_or_else(|| rand::rng().random());
         let faults: Faults = args
             .faults
@@ -57,7 +55,7 @@ mod embedded {
         })
         .await
         .map_err(failed)?;
-        // Whoever started us reads the addresses here; the seed repeats this course of faults.
+        // The parent process reads the addresses from this line. The seed repeats the same faults.
         println!("rest {} grpc {} seed {seed}", running.rest, running.grpc);
         shutdown.wait().await;
         running.shutdown().await;
@@ -79,7 +77,7 @@ mod embedded {
                 .try_for_each(|row| writeln!(stdout, "{}", serde_json::Value::Object(row)))
         };
         match written {
-            // `local rows TABLE | head` is no failure.
+            // `local rows TABLE | head` closes the pipe early.
             Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
                 Err(Failure::new(Exit::Stopped, "print rows").source(error))
             }
@@ -87,7 +85,7 @@ mod embedded {
         }
     }
 
-    /// A table for people: columns that have a value in any of the rows.
+    /// The rows as a table, without the columns that have no value in any row.
     fn table(rows: &[Row]) -> Table {
         let empty = |value: &serde_json::Value| {
             value.is_null() || value.as_array().is_some_and(Vec::is_empty)

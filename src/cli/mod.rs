@@ -1,4 +1,4 @@
-//! The command line: arguments become one job, and each subcommand has its file.
+//! The command line. Each subcommand has its own file.
 
 pub mod args;
 mod config;
@@ -13,11 +13,11 @@ pub mod version;
 pub use args::Args;
 pub use failure::{Exit, Failure};
 
-use args::{Command, LayerArgs};
+use args::Command;
 
 use crate::config::{Inputs, Loaded};
 
-/// Does what was asked for. Needs a running tokio runtime.
+/// Runs the command. Has to be called inside a tokio runtime.
 pub async fn dispatch(args: Args) -> Result<(), Failure> {
     match args.into_command() {
         Command::Run(args) => {
@@ -33,18 +33,7 @@ pub async fn dispatch(args: Args) -> Result<(), Failure> {
     }
 }
 
-/// The settings, or a failure that names every mistake.
+/// The settings, or a failure that lists every mistake.
 fn load(domain: &str, inputs: &Inputs) -> Result<Loaded, Failure> {
     crate::config::load(domain, inputs).map_err(Failure::configuration)
-}
-
-impl LayerArgs {
-    /// The sources that these arguments name, with the environment of this process.
-    pub fn inputs(&self) -> Inputs {
-        let mut inputs = Inputs::of_process();
-        if let Some(path) = &self.env_file {
-            inputs = inputs.env_file(path);
-        }
-        self.config.iter().fold(inputs, Inputs::file)
-    }
 }

@@ -7,6 +7,7 @@ use super::failure::{Exit, Failure};
 use crate::app::{self, Assembly, Domain, Peers};
 use crate::config::Settings;
 use crate::pipeline::Until;
+use crate::serve;
 use crate::shutdown::Shutdown;
 use crate::telemetry::{self, Health, Metrics};
 
@@ -18,7 +19,7 @@ pub async fn run(args: RunArgs, settings: Settings) -> Result<(), Failure> {
     let mut registry = Registry::default();
     let metrics = Metrics::register(&mut registry);
     let health = Health::new();
-    let _serving = telemetry::http::serve(settings.metrics_addr, registry, health.clone())
+    let _server = serve::start(settings.metrics_addr, registry, health.clone())
         .await
         .map_err(|error| Failure::new(Exit::Stopped, "serve health and metrics").source(error))?;
     if settings.disabled {

@@ -4,7 +4,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 
 use super::args::{Command, LocalCommand};
-use super::{Args, version};
+use super::{Args, Exit, version};
 
 fn parse(line: &str) -> Result<Command, ErrorKind> {
     let words = line.split_whitespace();
@@ -12,12 +12,12 @@ fn parse(line: &str) -> Result<Command, ErrorKind> {
 }
 
 #[test]
-fn the_definition_holds() {
+fn clap_accepts_the_definition() {
     Args::command().debug_assert();
 }
 
 #[test]
-fn a_bare_domain_runs() {
+fn a_domain_without_a_subcommand_runs() {
     let Ok(Command::Run(run)) = parse("generic-consumer DELIVERY") else { panic!("not run") };
     assert!(!run.flags.disable && !run.flags.until_caught_up);
     for line in [
@@ -34,38 +34,38 @@ fn a_bare_domain_runs() {
 }
 
 #[test]
-fn subcommands_stand_beside_a_bare_domain() {
+fn each_subcommand_has_its_arguments() {
     let Ok(Command::Produce(produce)) =
         parse("generic-consumer produce DELIVERY - --envelope --no-validate --to prod")
     else {
-        panic!("no produce")
+        panic!("not produce")
     };
     assert_eq!((produce.domain.as_str(), produce.file.to_str()), ("DELIVERY", Some("-")));
     assert!(produce.envelope && produce.no_validate);
     assert_eq!(produce.to.as_deref(), Some("prod"));
 
     let Ok(Command::Config(config)) = parse("generic-consumer config DELIVERY") else {
-        panic!("no config")
+        panic!("not config")
     };
     assert_eq!(config.domain, "DELIVERY");
 
     let line = "generic-consumer local bigquery --rest 127.0.0.1:1 --grpc [::1]:2 --store s \
                 --faults lose=0.1 --seed 7";
-    let Ok(Command::Local(local)) = parse(line) else { panic!("no local") };
-    let LocalCommand::Bigquery(bigquery) = local.command else { panic!("no bigquery") };
+    let Ok(Command::Local(local)) = parse(line) else { panic!("not local") };
+    let LocalCommand::Bigquery(bigquery) = local.command else { panic!("not bigquery") };
     assert_eq!((bigquery.rest.port(), bigquery.grpc.port(), bigquery.seed), (1, 2, Some(7)));
     assert_eq!(bigquery.faults.as_deref(), Some("lose=0.1"));
 
     let Ok(Command::Local(local)) = parse("generic-consumer local rows t --limit 3") else {
-        panic!("no local")
+        panic!("not local")
     };
-    let LocalCommand::Rows(rows) = local.command else { panic!("no rows") };
+    let LocalCommand::Rows(rows) = local.command else { panic!("not rows") };
     assert_eq!((rows.table.as_str(), rows.limit), ("t", Some(3)));
     assert_eq!(rows.store, std::path::Path::new(".local/bigquery.sqlite"));
 }
 
 #[test]
-fn a_wrong_command_line_is_refused_with_code_2() {
+fn a_wrong_command_line_exits_with_2() {
     for line in [
         "generic-consumer",
         "generic-consumer --until-caught-up",
@@ -97,4 +97,13 @@ fn the_version_names_librdkafka_and_its_features() {
     let text = version::text();
     assert!(text.starts_with(env!("CARGO_PKG_VERSION")), "{text}");
     assert!(text.contains("librdkafka 2.12.1 (gzip"), "{text}");
+}
+
+#[test]
+fn the_reference_documents_every_exit_code() {
+    let reference = include_str!("../../docs/reference/exit-codes.md");
+    for exit in [Exit::Configuration, Exit::Usage, Exit::Stopped, Exit::DrainDeadline] {
+        assert!(reference.contains(&format!("\n| {} | ", exit as u8)), "{exit:?}");
+    }
+    assert!(reference.contains("\n| 130 | "));
 }

@@ -1,16 +1,17 @@
-//! What `--version` prints: our version, librdkafka's, and what librdkafka was built with.
+//! The text of `--version`: the versions of this program and of librdkafka, and librdkafka's
+//! features.
 
 use std::sync::LazyLock;
 
 use rdkafka::ClientConfig;
 use rdkafka::util::get_rdkafka_version;
 
-/// librdkafka's version: `2.12.1`.
+/// The version of librdkafka: `2.12.1`.
 pub fn librdkafka() -> String {
     get_rdkafka_version().1
 }
 
-/// librdkafka's features, as it lists them: `gzip,snappy,ssl,…`.
+/// The features that librdkafka was built with: `gzip,snappy,ssl,…`.
 pub fn librdkafka_features() -> String {
     ClientConfig::new()
         .create_native_config()
@@ -18,7 +19,7 @@ pub fn librdkafka_features() -> String {
         .unwrap_or_else(|error| format!("unknown: {error}"))
 }
 
-/// The whole text behind the program's name.
+/// The text that `--version` prints after the program's name.
 pub fn text() -> &'static str {
     static TEXT: LazyLock<String> = LazyLock::new(|| {
         format!(

@@ -1,26 +1,27 @@
-//! The `.env` file: `dotenvy` parses it, and the line of each key is kept beside.
+//! The `.env` file: `dotenvy` parses it; this module adds the line of each key.
 //!
-//! The dialect is dotenvy's: `KEY=value`, `export KEY=value`, `# comment`; `'…'` is taken as it
-//! stands (but ends in no backslash); in `"…"` and outside quotes `\n`, `\\`, `\"`, `\'`, `\$` and
-//! `\ ` are escapes and `${NAME}` is replaced (by the process environment, then by a key further
-//! up); quoted values may go over several lines.
+//! The dialect is dotenvy's. Lines are `KEY=value`, `export KEY=value` or `# comment`. A value in
+//! `'…'` is taken literally (it cannot end in a backslash). In `"…"` and without quotes, `\n`, `\\`,
+//! `\"`, `\'`, `\$` and `\ ` are escapes, and `${NAME}` is replaced by a variable of the process
+//! environment, or else by a key from further up in the file. Quoted values may span lines.
 
 use std::io::{self, Read};
 
-/// One assignment, or one that cannot be read.
+/// One key with its value.
 pub struct Assignment {
     pub key: String,
     pub text: String,
-    /// Counts from 1.
+    /// Counted from 1.
     pub line: usize,
 }
 
-/// A line that is no assignment. The line itself is never shown: it may hold a secret.
+/// A line that is not an assignment. Its text is not kept, because it may contain a secret.
 pub struct Unreadable {
+    /// Counted from 1.
     pub line: usize,
 }
 
-/// Reads a whole `.env`. Never fails as a whole: what can be read is returned beside what cannot.
+/// Reads a whole `.env` file: all assignments, and all lines that cannot be read.
 pub fn parse(text: &str) -> (Vec<Assignment>, Vec<Unreadable>) {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let lines: Vec<&str> = text.split('\n').collect();
@@ -36,8 +37,8 @@ pub fn parse(text: &str) -> (Vec<Assignment>, Vec<Unreadable>) {
                 assignments.push(Assignment { key, text, line });
             }
             Err(dotenvy::Error::LineParse(rest, _)) => {
-                // The text is what was left from the mistake's statement on, so its own line
-                // breaks lead back from the last line read to the first.
+                // `rest` is the text from the faulty assignment to the last line read, so its line
+                // breaks say how many lines before that the assignment began.
                 let rest = rest.strip_suffix('\n').unwrap_or(&rest);
                 let breaks = rest.matches('\n').count();
                 unreadable.push(Unreadable { line: read.saturating_sub(breaks).max(1) });
@@ -52,7 +53,7 @@ pub fn parse(text: &str) -> (Vec<Assignment>, Vec<Unreadable>) {
     (assignments, unreadable)
 }
 
-/// Index of the line that assigns `key`, which may be called `export` itself.
+/// The index of the line that assigns `key`. The key itself may be called `export`.
 fn line_of(lines: &[&str], key: &str) -> Option<usize> {
     let assigns =
         |line: &str| line.strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with('='));
@@ -62,12 +63,13 @@ fn line_of(lines: &[&str], key: &str) -> Option<usize> {
     })
 }
 
-/// Hands out one line a read, so that the lines dotenvy has consumed can be counted. The last
-/// line always ends in a line break: dotenvy refuses a space before the end of the file.
+/// A reader that returns at most one line per read, so that the lines dotenvy has consumed can be
+/// counted. It adds a line break to the last line, because dotenvy rejects a space before the end
+/// of the file.
 struct Lines<'a> {
     lines: &'a [&'a str],
     delivered: &'a std::cell::Cell<usize>,
-    /// Bytes of the current line that are already handed out.
+    /// Bytes of the current line that were already returned.
     at: usize,
 }
 

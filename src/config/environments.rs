@@ -1,25 +1,25 @@
-//! Keys of environments: `[consume.<env>]` and `[write.<env>]` in files, `CONSUME__PROD__…` and
-//! `WRITE__PROD__…` elsewhere.
+//! The keys of environments: `[consume.<env>]` and `[write.<env>]` in files, `CONSUME__PROD__…`
+//! and `WRITE__PROD__…` in variables.
 
-use super::keys::{closest, perhaps};
+use super::keys::{closest, did_you_mean};
 
 const CONSUME: &[&str] = &["bootstrap_servers", "protected", "properties"];
 const WRITE: &[&str] = &["project", "dataset", "location", "endpoint"];
 const ENDPOINT: &[&str] = &["rest", "storage"];
 
-/// A key that no environment has.
+/// A key that environments do not have.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Unknown {
+pub struct UnknownKey {
     pub found: String,
     pub accepted: String,
 }
 
-/// Splits a name on its double underscores, or on its dots (which a `.env` takes); `None`: it
-/// names no environment's key.
+/// Splits the name of an environment's key at its double underscores, or at its dots, which a
+/// `.env` file may use. `None` if the name is not one of an environment's key.
 pub fn split(name: &str) -> Option<Vec<String>> {
     let lower = name.to_ascii_lowercase();
-    ["__", "."].iter().find_map(|between| {
-        let parts: Vec<String> = lower.split(between).map(str::to_owned).collect();
+    ["__", "."].iter().find_map(|separator| {
+        let parts: Vec<String> = lower.split(separator).map(str::to_owned).collect();
         (parts.len() > 1 && is_section(&parts[0])).then_some(parts)
     })
 }
@@ -28,14 +28,14 @@ pub fn is_section(name: &str) -> bool {
     name == "consume" || name == "write"
 }
 
-/// The path under which the layers know a key: `consume.prod.properties.sasl_password`.
-pub fn path(parts: &[String]) -> Result<String, Unknown> {
+/// The path of a key in the layers: `consume.prod.properties.sasl_password`.
+pub fn path(parts: &[String]) -> Result<String, UnknownKey> {
     let (section, env, rest) = match parts {
         [section, env, rest @ ..] if !rest.is_empty() => (section.as_str(), env, rest),
         _ => {
-            return Err(Unknown {
-                found: "no key of an environment".to_owned(),
-                accepted: "`[consume.<env>]` and `[write.<env>]` with keys in them".to_owned(),
+            return Err(UnknownKey {
+                found: "a value where a section is expected".to_owned(),
+                accepted: "a section `[consume.<env>]` or `[write.<env>]` with keys".to_owned(),
             });
         }
     };
@@ -50,9 +50,9 @@ pub fn path(parts: &[String]) -> Result<String, Unknown> {
         ("write", [table, leaf]) if table == "endpoint" && ENDPOINT.contains(&leaf.as_str()) => {}
         ("write", [table, leaf]) if table == "endpoint" => return Err(unknown(leaf, ENDPOINT)),
         (_, [leaf, ..]) if known.contains(&leaf.as_str()) => {
-            return Err(Unknown {
-                found: format!("a value of another kind for `{leaf}`"),
-                accepted: format!("`{leaf}` as the reference of the configuration shows it"),
+            return Err(UnknownKey {
+                found: format!("a value of the wrong kind for `{leaf}`"),
+                accepted: format!("`{leaf}` as described in docs/reference/configuration.md"),
             });
         }
         (_, [leaf, ..]) => return Err(unknown(leaf, known)),
@@ -61,39 +61,40 @@ pub fn path(parts: &[String]) -> Result<String, Unknown> {
     Ok(format!("{section}.{env}.{}", rest.join(".")))
 }
 
-fn unknown(leaf: &str, known: &[&str]) -> Unknown {
-    let perhaps = perhaps(closest(leaf, known.iter().copied()));
-    Unknown {
-        found: format!("`{leaf}`, which is no key of an environment"),
-        accepted: format!("{}{perhaps}", known.join(", ")),
+fn unknown(leaf: &str, known: &[&str]) -> UnknownKey {
+    let hint = did_you_mean(closest(leaf, known.iter().copied()));
+    UnknownKey {
+        found: format!("the unknown key `{leaf}`"),
+        accepted: format!("{}{hint}", known.join(", ")),
     }
 }
 
-/// Environment names reach us through variables too, so they carry no hyphens.
-fn check_name(env: &str) -> Result<(), Unknown> {
+/// Checks an environment's name. Hyphens are refused because variables contain the name too.
+fn check_name(env: &str) -> Result<(), UnknownKey> {
     let word = |word: &str| {
         !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
     };
     if env.split('_').all(word) {
         return Ok(());
     }
-    Err(Unknown {
+    Err(UnknownKey {
         found: format!("{env:?} as the name of an environment"),
-        accepted: "letters and digits with single underscores between: a variable's name has to \
-                   reach it"
+        accepted: "letters, digits and single underscores: the names of environment variables \
+                   contain it"
             .to_owned(),
     })
 }
 
-/// librdkafka's dots become underscores, so that a variable and a file name the same property.
-fn property_path(env: &str, property: &str) -> Result<String, Unknown> {
+/// The path of a librdkafka property. Its dots become underscores, so that a variable and a file
+/// that set the same property have the same path.
+fn property_path(env: &str, property: &str) -> Result<String, UnknownKey> {
     let name = property.to_ascii_lowercase().replace('.', "_");
     let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
     if name.bytes().all(fits) {
         return Ok(format!("consume.{env}.properties.{name}"));
     }
-    Err(Unknown {
+    Err(UnknownKey {
         found: format!("{property:?} as a librdkafka property"),
-        accepted: "a property's name: letters, digits, dots".to_owned(),
+        accepted: "the name of a property: letters, digits, dots and underscores".to_owned(),
     })
 }

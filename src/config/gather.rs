@@ -1,38 +1,51 @@
-//! Sources become layers: the `.env`, the files, the process environment, the command line. Here
-//! a name meets the domain; what is misspelt is said, what is another domain's is left alone.
+//! Turns the texts of the sources into layers. It keeps the keys that concern the domain, leaves
+//! those of other domains alone and reports misspelt ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::document::{self, Item, Node};
+use super::document::{self, FileValue, KeyValue};
+use super::dotenv;
 use super::environments;
-use super::inputs::Override;
-use super::keys::{self, Meaning};
-use super::layer::{Entry, Layer, LayerKind, Place};
+use super::keys::{self, Key, Meaning};
+use super::layer::{Layer, LayerKind, Place, RawSetting};
 use super::mistake::{Mistake, is_secret};
 
-/// Layers under construction with the mistakes met on the way.
+/// A value given as a flag.
+#[derive(Debug, Clone)]
+pub struct Override {
+    pub flag: &'static str,
+    pub key: &'static Key,
+    pub value: String,
+}
+
+/// The layers of one domain, while they are built, and the mistakes found so far.
 pub struct Gather<'a> {
     pub domain: &'a str,
+    /// In ascending precedence.
     pub layers: Vec<Layer>,
     pub mistakes: Vec<Mistake>,
-    /// `consume.prod`, `write.uat`: environments that some layer says anything about, be it wrong.
+    /// The environments that some layer mentions, even with a mistake: `consume.prod`, `write.uat`.
     pub environments: BTreeSet<String>,
-    /// A source could not be read as a whole, so that a key may seem to be missing.
+    /// Whether a source could not be read, so that a key may only seem to be missing.
     pub incomplete: bool,
 }
 
 impl<'a> Gather<'a> {
-    /// Begins with the built-in defaults.
+    /// Begins with the layer of built-in defaults.
     pub fn new(domain: &'a str) -> Self {
         let mut defaults = Layer::new(LayerKind::Default);
         for key in keys::ALL {
             if let Some(text) = key.default {
-                let written = key.base.to_owned();
-                let entry =
-                    Entry { written, text: text.to_owned(), secret: false, place: Place::BuiltIn };
-                defaults.entries.insert(key.base.to_owned(), entry);
+                let setting = RawSetting {
+                    written: key.base.to_owned(),
+                    text: text.to_owned(),
+                    secret: false,
+                    layer: LayerKind::Default,
+                    place: Place::BuiltIn,
+                };
+                defaults.settings.insert(key.base.to_owned(), setting);
             }
         }
         Self {
@@ -44,85 +57,85 @@ impl<'a> Gather<'a> {
         }
     }
 
+    /// Adds the layer of the `.env` file.
     pub fn env_file(&mut self, file: &Path, text: &str) {
         let mut layer = Layer::new(LayerKind::EnvFile);
-        let (assignments, unreadable) = super::dotenv::parse(text);
+        let (assignments, unreadable) = dotenv::parse(text);
         for line in unreadable {
             self.unreadable(
-                LayerKind::EnvFile,
+                layer.kind,
                 Place::File { file: file.to_owned(), line: Some(line.line) },
-                "a line that is no assignment".to_owned(),
-                "KEY=value, KEY='value' or KEY=\"value\", quotes closed, and quotes around a value with spaces; a `#` begins a comment",
+                "a line that is not an assignment".to_owned(),
+                "KEY=value, KEY='value' or KEY=\"value\"; quotes have to be closed, a value with spaces needs quotes, and `#` begins a comment",
             );
         }
-        for given in assignments {
-            let place = Place::File { file: file.to_owned(), line: Some(given.line) };
-            self.text(&mut layer, &given.key, given.text, place);
+        for assignment in assignments {
+            let place = Place::File { file: file.to_owned(), line: Some(assignment.line) };
+            self.text(&mut layer, &assignment.key, assignment.text, place);
         }
         self.layers.push(layer);
     }
 
+    /// Adds the layer of a TOML or YAML file.
     pub fn file(&mut self, file: &Path, text: &str) {
         let mut layer = Layer::new(LayerKind::File);
-        let (items, errors) = document::parse(file, text);
+        let (pairs, errors) = document::parse(file, text);
         for error in errors {
             self.unreadable(
-                LayerKind::File,
+                layer.kind,
                 Place::File { file: file.to_owned(), line: error.line },
                 error.message,
                 "a TOML or YAML file with keys, [consume.<env>] and [write.<env>]",
             );
         }
-        for item in items {
-            let place = Place::File { file: file.to_owned(), line: item.line };
-            match item.node {
-                Node::Table(inner) if environments::is_section(&item.key) => {
-                    self.tables(&mut layer, file, &[item.key], inner);
+        for KeyValue { key, line, value } in pairs {
+            let place = Place::File { file: file.to_owned(), line };
+            match value {
+                FileValue::Table(inner) if environments::is_section(&key) => {
+                    self.section(&mut layer, file, &[key], inner);
                 }
-                Node::Table(_) | Node::Other(_) => {
-                    let perhaps = keys::perhaps(keys::closest(&item.key, ["consume", "write"]));
-                    self.mistakes.push(Mistake {
-                        found: "a table, or a list of more than texts, that no key takes"
-                            .to_owned(),
-                        accepted: format!(
-                            "[consume.<env>], [write.<env>] or a key with a text{perhaps}"
-                        ),
-                        key: item.key,
-                        at: Some((LayerKind::File, place)),
-                    });
-                }
-                Node::Text(text) => self.text(&mut layer, &item.key, text, place),
-                Node::List(texts) => self.text(&mut layer, &item.key, json(&texts), place),
+                FileValue::Table(_) => self.no_section(key, place, "a table"),
+                FileValue::Unsupported(what) => self.no_section(key, place, what),
+                FileValue::Text(text) => self.text(&mut layer, &key, text, place),
+                FileValue::List(texts) => self.text(&mut layer, &key, json(&texts), place),
             }
         }
         self.layers.push(layer);
     }
 
-    fn tables(&mut self, layer: &mut Layer, file: &Path, outer: &[String], items: Vec<Item>) {
-        for item in items {
-            let place = Place::File { file: file.to_owned(), line: item.line };
+    /// Records a key at the top of a file whose value is neither a section nor a key's value.
+    fn no_section(&mut self, key: String, place: Place, found: &str) {
+        let hint = keys::did_you_mean(keys::closest(&key, ["consume", "write"]));
+        let accepted = format!("[consume.<env>], [write.<env>] or a key with a plain value{hint}");
+        self.mistake(key, LayerKind::File, place, found, accepted);
+    }
+
+    /// Adds the keys of `[consume…]` or `[write…]`; `outer` are the keys that lead there.
+    fn section(&mut self, layer: &mut Layer, file: &Path, outer: &[String], inner: Vec<KeyValue>) {
+        for KeyValue { key, line, value } in inner {
+            let place = Place::File { file: file.to_owned(), line };
             let mut parts = outer.to_vec();
-            // Only the environment's name is made lower case: the other keys are so in a file.
-            parts.push(if outer.len() == 1 { item.key.to_ascii_lowercase() } else { item.key });
+            // Names of environments may be in any case. The other keys of a file are lower case.
+            parts.push(if outer.len() == 1 { key.to_ascii_lowercase() } else { key });
             let written = parts.join(".");
             if parts.len() == 2 {
                 self.environments.insert(written.clone());
             }
-            match item.node {
-                Node::Table(inner) => self.tables(layer, file, &parts, inner),
-                Node::Text(text) => self.part(layer, &parts, written, text, place),
-                // Servers in a list read better; librdkafka wants them with commas.
-                Node::List(texts) => self.part(layer, &parts, written, texts.join(","), place),
-                Node::Other(what) => self.mistakes.push(Mistake {
-                    key: written,
-                    at: Some((layer.kind, place)),
-                    found: what.to_owned(),
-                    accepted: "a text".to_owned(),
-                }),
+            match value {
+                FileValue::Table(inner) => self.section(layer, file, &parts, inner),
+                FileValue::Text(text) => self.part(layer, &parts, written, text, place),
+                // A file may list servers or a property's values; librdkafka wants commas.
+                FileValue::List(texts) => self.part(layer, &parts, written, texts.join(","), place),
+                FileValue::Unsupported(what) => {
+                    let accepted = "a plain value or a list of plain values";
+                    self.mistake(written, layer.kind, place, what, accepted);
+                }
             }
         }
     }
 
+    /// Adds the layer of the process environment. Names that are not keys are ignored, even if they
+    /// look misspelt: the environment also belongs to other programs.
     pub fn environment(&mut self, variables: &BTreeMap<OsString, OsString>) {
         let mut layer = Layer::new(LayerKind::Environment);
         for (name, value) in variables {
@@ -136,61 +149,64 @@ impl<'a> Gather<'a> {
             match value.to_str() {
                 _ if !relevant => {}
                 Some(text) => self.text(&mut layer, name, text.to_owned(), place),
-                None => self.mistakes.push(Mistake {
-                    key: name.to_owned(),
-                    at: Some((LayerKind::Environment, place)),
-                    found: "bytes that are no UTF-8".to_owned(),
-                    accepted: "a text in UTF-8".to_owned(),
-                }),
+                None => {
+                    let found = "bytes that are not UTF-8";
+                    self.mistake(name.to_owned(), layer.kind, place, found, "UTF-8 text");
+                }
             }
         }
         self.layers.push(layer);
     }
 
-    /// Flags count for the one domain of this process, so nothing is stronger.
+    /// Adds the layer of flags. They set the key of this domain, so nothing wins over them.
     pub fn command_line(&mut self, overrides: &[Override]) {
         let mut layer = Layer::new(LayerKind::CommandLine);
         for Override { flag, key, value } in overrides {
             let name = key.name_in(self.domain);
-            let entry = Entry {
+            let setting = RawSetting {
                 written: name.clone(),
                 text: value.clone(),
                 secret: false,
+                layer: layer.kind,
                 place: Place::Flag(flag),
             };
-            layer.entries.insert(name, entry);
+            layer.settings.insert(name, setting);
         }
         self.layers.push(layer);
     }
 
-    /// A text under a name: a domain's key, an environment's, or none of ours.
+    /// Adds a value by its name: the key of an environment, a key of the domain, or neither.
     fn text(&mut self, layer: &mut Layer, name: &str, text: String, place: Place) {
         if let Some(parts) = environments::split(name) {
             return self.part(layer, &parts, name.to_owned(), text, place);
         }
-        let (found, accepted) = match keys::meaning(name, self.domain) {
-            Meaning::Foreign => return,
+        let written = name.to_owned();
+        match keys::meaning(name, self.domain) {
+            Meaning::Foreign => {}
             Meaning::Ours => {
-                let entry = Entry { written: name.to_owned(), text, secret: false, place };
-                return self.insert(layer, name.to_owned(), entry);
+                let (secret, kind) = (false, layer.kind);
+                let setting = RawSetting { written, text, secret, layer: kind, place };
+                self.insert(layer, name.to_owned(), setting);
             }
-            Meaning::NoDomainForm(key) => (
-                format!("a form of {} for one domain", key.base),
-                format!("{} alone: the cluster sets it, and no domain can turn it", key.base),
-            ),
-            Meaning::Misspelt => (
-                "a name that no key has".to_owned(),
-                format!(
-                    "a key in upper case, _{} behind it where it is this domain's{}",
-                    self.domain,
-                    keys::perhaps(keys::meant(name, self.domain))
-                ),
-            ),
-        };
-        let at = Some((layer.kind, place));
-        self.mistakes.push(Mistake { key: name.to_owned(), at, found, accepted });
+            Meaning::NoDomainForm(key) => {
+                let found = format!("{} with the name of a domain", key.base);
+                let accepted =
+                    format!("{} alone: the cluster sets it for all its domains", key.base);
+                self.mistake(written, layer.kind, place, found, accepted);
+            }
+            Meaning::Misspelt => {
+                let hint = keys::did_you_mean(keys::suggestion(name, self.domain));
+                let accepted = format!(
+                    "a key in upper case, ending in _{} if it is for this domain only{hint}",
+                    self.domain
+                );
+                self.mistake(written, layer.kind, place, "an unknown key", accepted);
+            }
+        }
     }
 
+    /// Adds a value of an environment by the parts of its key: `consume`, `prod`,
+    /// `bootstrap_servers`.
     fn part(
         &mut self,
         layer: &mut Layer,
@@ -204,40 +220,48 @@ impl<'a> Gather<'a> {
         }
         match environments::path(parts) {
             Ok(path) => {
-                // Judged by what stands behind the environment's name: that may be `keycloak`.
+                // Without the environment's name, which may be `keycloak`.
                 let secret = parts.iter().skip(2).any(|part| is_secret(part));
-                self.insert(layer, path, Entry { written, text, secret, place });
+                let setting = RawSetting { written, text, secret, layer: layer.kind, place };
+                self.insert(layer, path, setting);
             }
-            Err(unknown) => self.mistakes.push(Mistake {
-                key: written,
-                at: Some((layer.kind, place)),
-                found: unknown.found,
-                accepted: unknown.accepted,
-            }),
+            Err(unknown) => {
+                self.mistake(written, layer.kind, place, unknown.found, unknown.accepted);
+            }
         }
     }
 
-    /// Within one layer a key stands once: which of two counts would be a guess.
-    fn insert(&mut self, layer: &mut Layer, path: String, entry: Entry) {
-        if let Some(earlier) = layer.entries.get(&path) {
-            self.mistakes.push(Mistake {
-                key: entry.written.clone(),
-                at: Some((layer.kind, entry.place.clone())),
-                found: format!("the key a second time; the first is at {}", earlier.place),
-                accepted: "each key once in a source".to_owned(),
-            });
+    /// Adds a setting to a layer. A second value for the same key is a mistake: either of the two
+    /// may be the intended one.
+    fn insert(&mut self, layer: &mut Layer, path: String, setting: RawSetting) {
+        if let Some(earlier) = layer.settings.get(&path) {
+            let found = format!("a second value; the first is at {}", earlier.place);
+            let (written, place) = (setting.written.clone(), setting.place.clone());
+            self.mistake(written, layer.kind, place, found, "each key at most once in a source");
         }
-        layer.entries.insert(path, entry);
+        layer.settings.insert(path, setting);
     }
 
+    /// Records that a source, or a part of it, cannot be read.
     pub fn unreadable(&mut self, layer: LayerKind, place: Place, found: String, accepted: &str) {
         self.incomplete = true;
-        let (key, accepted) = (place.to_string(), accepted.to_owned());
+        self.mistake(place.to_string(), layer, place, found, accepted);
+    }
+
+    fn mistake(
+        &mut self,
+        key: String,
+        layer: LayerKind,
+        place: Place,
+        found: impl Into<String>,
+        accepted: impl Into<String>,
+    ) {
+        let (found, accepted) = (found.into(), accepted.into());
         self.mistakes.push(Mistake { key, at: Some((layer, place)), found, accepted });
     }
 }
 
-/// A list in a file, as the text that a list has everywhere.
+/// A list from a file in the form that all sources can have: as JSON.
 fn json(texts: &[String]) -> String {
     serde_json::Value::from(texts).to_string()
 }

@@ -1,86 +1,79 @@
-//! What configuration is read from. All of it is handed in, so that a test needs no process of
-//! its own.
+//! The sources of the configuration. Callers pass them in, so that a test can use sources other
+//! than those of its own process.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::gather::Gather;
+use super::gather::{Gather, Override};
 use super::keys::Key;
 use super::layer::{LayerKind, Place};
 
-/// A file, and whether somebody named it: one that only stands in its usual place may be absent.
+/// A configuration file to read.
 #[derive(Debug, Clone)]
-struct Source {
+struct ConfigFile {
     path: PathBuf,
-    named: bool,
+    /// Whether a missing file is a mistake. Files in their default place may be missing.
+    required: bool,
 }
 
-/// A value given as a flag.
-#[derive(Debug, Clone)]
-pub struct Override {
-    pub flag: &'static str,
-    pub key: &'static Key,
-    pub value: String,
-}
-
-/// The sources. Holds the environment, which may be secret: no `Debug`.
+/// The sources. They include the environment, which may contain secrets, so there is no `Debug`.
 #[derive(Clone)]
 pub struct Inputs {
-    env_file: Source,
-    files: Vec<Source>,
+    env_file: ConfigFile,
+    files: Vec<ConfigFile>,
     variables: BTreeMap<OsString, OsString>,
     overrides: Vec<Override>,
 }
 
 impl Inputs {
-    /// `.env` and `config/environments.toml` in a folder, neither of which has to be there; no
+    /// The files `.env` and `config/environments.toml` of a folder, which may be missing; no
     /// variables, no flags.
     pub fn at(folder: &Path) -> Self {
-        let usual = |name: &str| Source { path: folder.join(name), named: false };
+        let default = |name: &str| ConfigFile { path: folder.join(name), required: false };
         Self {
-            env_file: usual(".env"),
-            files: vec![usual("config/environments.toml")],
+            env_file: default(".env"),
+            files: vec![default("config/environments.toml")],
             variables: BTreeMap::new(),
             overrides: Vec::new(),
         }
     }
 
-    /// The working folder and the environment of this process.
+    /// The files of the working directory and the environment of this process.
     pub fn of_process() -> Self {
         Self { variables: std::env::vars_os().collect(), ..Self::at(Path::new("")) }
     }
 
-    /// Another `.env`, which has to be there.
+    /// Replaces the `.env` file by another, which has to exist.
     #[must_use]
     pub fn env_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.env_file = Source { path: path.into(), named: true };
+        self.env_file = ConfigFile { path: path.into(), required: true };
         self
     }
 
-    /// One more configuration file, stronger than those before it; it has to be there.
+    /// Adds a configuration file, which has to exist and wins over those added before.
     #[must_use]
     pub fn file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.files.push(Source { path: path.into(), named: true });
+        self.files.push(ConfigFile { path: path.into(), required: true });
         self
     }
 
-    /// One more variable of the environment.
+    /// Adds a variable to the environment.
     #[must_use]
     pub fn variable(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.variables.insert(name.into(), value.into());
         self
     }
 
-    /// A value from the command line, for the domain that is loaded.
+    /// Adds a value from the command line, for the domain that is loaded.
     #[must_use]
     pub fn flag(mut self, flag: &'static str, key: &'static Key, value: impl Into<String>) -> Self {
         self.overrides.push(Override { flag, key, value: value.into() });
         self
     }
 
-    /// Reads the sources, the weakest first.
+    /// Reads the sources into layers, in ascending precedence.
     pub(super) fn read(&self, gather: &mut Gather<'_>) {
         if let Some(text) = self.env_file.text(LayerKind::EnvFile, gather) {
             gather.env_file(&self.env_file.path, &text);
@@ -95,18 +88,19 @@ impl Inputs {
     }
 }
 
-impl Source {
+impl ConfigFile {
+    /// The file's text. `None` if an optional file is missing, or if a mistake was recorded.
     fn text(&self, layer: LayerKind, gather: &mut Gather<'_>) -> Option<String> {
         let found = match std::fs::read(&self.path) {
             Ok(bytes) => match String::from_utf8(bytes) {
                 Ok(text) => return Some(text),
-                Err(_) => "bytes that are no UTF-8".to_owned(),
+                Err(_) => "bytes that are not UTF-8".to_owned(),
             },
-            Err(error) if error.kind() == ErrorKind::NotFound && !self.named => return None,
+            Err(error) if error.kind() == ErrorKind::NotFound && !self.required => return None,
             Err(error) => error.to_string(),
         };
         let place = Place::File { file: self.path.clone(), line: None };
-        gather.unreadable(layer, place, found, "a file that can be read, in UTF-8");
+        gather.unreadable(layer, place, found, "a readable UTF-8 file");
         None
     }
 }

@@ -1,14 +1,15 @@
-//! The keys: one table of all of them, and what a name found in a layer means for a domain.
+//! The table of all keys, and what a name found in a layer means for a domain.
 
-/// One key. Its value stands under `BASE_DOMAIN`, or under `BASE` for all domains.
+/// One key. A domain reads it as `BASE_DOMAIN`, or else as `BASE`, the default of all domains.
 #[derive(Debug)]
 pub struct Key {
     pub base: &'static str,
-    /// `false`: the cluster sets it, and no domain can turn it.
+    /// `false` for a key that the cluster sets for all its domains: `BASE_DOMAIN` is a mistake.
     pub per_domain: bool,
-    /// The value where no layer sets it; `None`: it has to be set (or is absent by nature).
+    /// The value if no layer sets the key. `None`: the key is required, or its absence has a
+    /// meaning of its own.
     pub default: Option<&'static str>,
-    /// What a value has to look like, in words for people.
+    /// The accepted values, as shown to users.
     pub accepted: &'static str,
 }
 
@@ -20,23 +21,23 @@ macro_rules! keys {
             default: $default,
             accepted: $accepted,
         };)*
-        /// All of them, in the order of the reference.
+        /// All keys, in the order of docs/reference/configuration.md.
         pub static ALL: &[&Key] = &[$(&$name,)*];
     };
 }
 
 keys! {
     BQ_TABLE: true, None, "a table: `table`, `dataset.table` or `project.dataset.table`";
-    IMPORT_PATH: true, None, "a contract document, its folders and name joined by dots: `contracts.delivery.delivery_events_v10`";
+    IMPORT_PATH: true, None, "the path of a contract document, with dots for slashes and without its ending: `contracts.delivery.delivery_events_v10`";
     IMPORT_OBJECT: true, None, "a channel of that document: `DeliveryEventsV10Topic`";
-    IGNORE_EVENTS: true, Some("[]"), "event types: a JSON list, that list JSON-encoded once more as a string, or names with commas between";
-    CONSUME_ENV: true, None, "an environment that has a `[consume.<env>]`";
+    IGNORE_EVENTS: true, Some("[]"), "event types: a JSON list, a JSON string that contains such a list, or names separated by commas";
+    CONSUME_ENV: true, None, "an environment with a `[consume.<env>]` section";
     GROUP_ID: true, None, "a Kafka consumer group: printable characters without spaces";
     START_FROM: true, Some("earliest"), "`earliest` or `latest`";
-    WRITE_ENV: false, None, "an environment that has a `[write.<env>]`";
-    GOOGLE_APPLICATION_CREDENTIALS: false, None, "path of a credentials file, or empty for the metadata server";
+    WRITE_ENV: false, None, "an environment with a `[write.<env>]` section";
+    GOOGLE_APPLICATION_CREDENTIALS: false, None, "the path of a credentials file, or empty for the metadata server";
     MANAGE_TABLE: true, Some("true"), "`true` or `false`";
-    PARTITION_BY: true, Some("_ingested_at"), "a column: letters, digits and underscores, 300 at most";
+    PARTITION_BY: true, Some("_ingested_at"), "a column name: up to 300 letters, digits and underscores";
     DEAD_LETTER: true, Some("bigquery"), "`bigquery` or `kafka:<topic>`";
     CONTRACTS_DIR: true, Some("contracts"), "a folder";
     DELIVERY_GUARANTEE: true, Some("exactly-once"), "`exactly-once` or `at-least-once`";
@@ -52,23 +53,10 @@ keys! {
 }
 
 impl Key {
-    /// The name under which `domain` looks first.
+    /// The name of `domain`'s own value: `BQ_TABLE_DELIVERY`, or the base if there is no such form.
     pub fn name_in(&self, domain: &str) -> String {
         if self.per_domain { format!("{}_{domain}", self.base) } else { self.base.to_owned() }
     }
-}
-
-/// What a name means for the domain that reads it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Meaning {
-    /// This domain's value, or the default of all domains.
-    Ours,
-    /// `WRITE_ENV_DELIVERY`: the cluster's key with this domain's name behind it.
-    NoDomainForm(&'static Key),
-    /// It ends in this domain's name and begins with no known base.
-    Misspelt,
-    /// Another domain's, or nothing to do with us.
-    Foreign,
 }
 
 impl PartialEq for Key {
@@ -79,14 +67,27 @@ impl PartialEq for Key {
 
 impl Eq for Key {}
 
-/// Judges a name as it stands in a layer. Names are upper case; one that is ours but for its case
-/// counts as misspelt, because it would be passed over in silence otherwise.
+/// What a name means for the domain that reads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meaning {
+    /// This domain's value, or the default of all domains.
+    Ours,
+    /// The cluster's key with this domain's name as a suffix: `WRITE_ENV_DELIVERY`.
+    NoDomainForm(&'static Key),
+    /// Ends in this domain's name but is no known key, or is a known key in another case.
+    Misspelt,
+    /// Another domain's key, or not a key of this program.
+    Foreign,
+}
+
+/// Classifies a name as written in a layer. Keys are upper case: a key of ours in another case
+/// counts as misspelt, because ignoring it silently would surprise its author.
 pub fn meaning(name: &str, domain: &str) -> Meaning {
     let upper = name.to_ascii_uppercase();
     for key in ALL {
         let Some(rest) = upper.strip_prefix(key.base) else { continue };
-        let of_domain = rest.strip_prefix('_');
-        return match of_domain {
+        let suffix = rest.strip_prefix('_');
+        return match suffix {
             None if !rest.is_empty() => continue,
             Some(suffix) if suffix != domain => Meaning::Foreign,
             Some(_) if !key.per_domain => Meaning::NoDomainForm(key),
@@ -98,33 +99,43 @@ pub fn meaning(name: &str, domain: &str) -> Meaning {
     if misspelt { Meaning::Misspelt } else { Meaning::Foreign }
 }
 
-/// The key that a misspelt name of this domain probably means, under the name it would have.
-pub fn meant(name: &str, domain: &str) -> Option<String> {
+/// The key that a misspelt name of this domain probably means, under its full name.
+pub fn suggestion(name: &str, domain: &str) -> Option<String> {
     let upper = name.to_ascii_uppercase();
     let head = upper.strip_suffix(domain).map_or(upper.as_str(), |head| head.trim_end_matches('_'));
     let base = closest(head, ALL.iter().map(|key| key.base))?;
     ALL.iter().find(|key| key.base == base).map(|key| key.name_in(domain))
 }
 
-/// Of `names` the one most like `name`, unless none is like it.
+/// The one of `names` that is most similar to `name`; `None` if none is similar.
 pub fn closest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    // Two letters exchanged, one missing, one too many: 0.9 and more. Unrelated words: under 0.7.
-    const ALIKE: f64 = 0.75;
+    // Jaro-Winkler similarity: a swapped, missing or extra letter leaves 0.9 or more; unrelated
+    // words have less than 0.7.
+    const SIMILAR: f64 = 0.75;
     names
         .into_iter()
         .map(|known| (strsim::jaro_winkler(name, known), known))
-        .filter(|(likeness, _)| *likeness >= ALIKE)
+        .filter(|(similarity, _)| *similarity >= SIMILAR)
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .map(|(_, known)| known)
 }
 
-/// `; perhaps … is meant`, where something is like it.
-pub fn perhaps(name: Option<impl std::fmt::Display>) -> String {
-    name.map_or(String::new(), |name| format!("; perhaps `{name}` is meant"))
+/// The end of a message that suggests a name; empty if there is none to suggest.
+pub fn did_you_mean(name: Option<impl std::fmt::Display>) -> String {
+    name.map_or(String::new(), |name| format!("; did you mean `{name}`?"))
 }
 
-/// `delivery` → `DELIVERY`; an error says what a domain name may look like.
-pub fn domain(given: &str) -> Result<String, String> {
+/// A text that is not a domain's name; prints what a name has to look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a domain name has letters, digits and single underscores and begins with a letter \
+     (`DELIVERY`, `DELIVERY_EVENTS`); it has no hyphens because it is part of the names of \
+     environment variables"
+)]
+pub struct InvalidDomain;
+
+/// Checks a domain's name and makes it upper case: `delivery` becomes `DELIVERY`.
+pub fn domain(given: &str) -> Result<String, InvalidDomain> {
     let name = given.to_ascii_uppercase();
     let words = name.split('_').all(|word| {
         !word.is_empty() && word.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
@@ -132,7 +143,5 @@ pub fn domain(given: &str) -> Result<String, String> {
     if words && name.starts_with(|c: char| c.is_ascii_uppercase()) {
         return Ok(name);
     }
-    Err("letters and digits with single underscores between (`DELIVERY`, `DELIVERY_EVENTS`), \
-         beginning with a letter: the name ends environment variables, which take no hyphens"
-        .to_owned())
+    Err(InvalidDomain)
 }

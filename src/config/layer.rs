@@ -1,10 +1,10 @@
-//! A layer: texts by key, each with the place it came from. Nothing is parsed yet.
+//! A layer: the settings of one source as unparsed texts, each with the place where it is written.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-/// The layers from the weakest to the strongest.
+/// The layers, in ascending precedence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LayerKind {
     Default,
@@ -26,11 +26,11 @@ impl fmt::Display for LayerKind {
     }
 }
 
-/// Where in its layer a text stands.
+/// Where in its layer a text is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     BuiltIn,
-    /// The line counts from 1; `None` where it could not be told.
+    /// Lines count from 1; `None` if the line is not known.
     File {
         file: PathBuf,
         line: Option<usize>,
@@ -51,26 +51,27 @@ impl fmt::Display for Place {
     }
 }
 
-/// One text of a layer. May be secret: no `Debug`.
+/// One setting of a layer, not parsed yet. It may be secret, so it has no `Debug`.
 #[derive(Clone)]
-pub struct Entry {
+pub struct RawSetting {
     /// The key as it is written there.
     pub written: String,
     pub text: String,
-    /// Never to be printed, judged by the key.
+    /// Whether the text must never be printed, judged by the key.
     pub secret: bool,
+    pub layer: LayerKind,
     pub place: Place,
 }
 
-/// Texts by path: `BQ_TABLE_DELIVERY`, `consume.prod.bootstrap_servers`,
-/// `consume.prod.properties.sasl_password` (a property's dots as underscores).
+/// The settings of one source by path: `BQ_TABLE_DELIVERY`, `consume.prod.bootstrap_servers`,
+/// `consume.prod.properties.sasl_password` (underscores replace the dots of a property's name).
 pub struct Layer {
     pub kind: LayerKind,
-    pub entries: BTreeMap<String, Entry>,
+    pub settings: BTreeMap<String, RawSetting>,
 }
 
 impl Layer {
     pub fn new(kind: LayerKind) -> Self {
-        Self { kind, entries: BTreeMap::new() }
+        Self { kind, settings: BTreeMap::new() }
     }
 }

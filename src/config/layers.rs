@@ -1,32 +1,32 @@
-//! The layers merged by figment, which is fed texts only; the place of each text is kept beside.
+//! All layers, merged by figment. Figment gets only the texts; the layers keep the places.
 
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider, Source};
 
-use super::layer::{Entry, Layer, LayerKind};
+use super::layer::{Layer, RawSetting};
 
-/// All layers, the weakest first.
+/// All layers, in ascending precedence.
 pub struct Layers {
     layers: Vec<Layer>,
     figment: Figment,
 }
 
-/// Hands one layer's texts to figment; the layer's number goes along as the source.
+/// Gives figment the texts of one layer, with the layer's index as their source.
 struct Texts<'a> {
-    number: usize,
+    index: usize,
     layer: &'a Layer,
 }
 
 impl Provider for Texts<'_> {
     fn metadata(&self) -> Metadata {
-        Metadata::named(self.layer.kind.to_string()).source(Source::Custom(self.number.to_string()))
+        Metadata::named(self.layer.kind.to_string()).source(Source::Custom(self.index.to_string()))
     }
 
     fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
         let mut dict = Dict::new();
-        for (path, entry) in &self.layer.entries {
+        for (path, setting) in &self.layer.settings {
             let path: Vec<&str> = path.split('.').collect();
-            insert(&mut dict, &path, &entry.text);
+            insert(&mut dict, &path, &setting.text);
         }
         Ok(Profile::Default.collect(dict))
     }
@@ -49,23 +49,22 @@ fn insert(dict: &mut Dict, path: &[&str], text: &str) {
 
 impl Layers {
     pub fn new(layers: Vec<Layer>) -> Self {
-        let figment = layers.iter().enumerate().fold(Figment::new(), |figment, (number, layer)| {
-            figment.merge(Texts { number, layer })
-        });
+        let figment = layers
+            .iter()
+            .enumerate()
+            .fold(Figment::new(), |figment, (index, layer)| figment.merge(Texts { index, layer }));
         Self { layers, figment }
     }
 
-    /// The strongest layer's text under a path, with its place.
-    pub fn find(&self, path: &str) -> Option<(LayerKind, &Entry)> {
+    /// The setting at a path in the strongest layer that has one.
+    pub fn find(&self, path: &str) -> Option<&RawSetting> {
         let value = self.figment.find_value(path).ok()?;
-        let number: usize =
+        let index: usize =
             self.figment.get_metadata(value.tag())?.source.as_ref()?.custom()?.parse().ok()?;
-        let layer = self.layers.get(number)?;
-        Some((layer.kind, layer.entries.get(path)?))
+        self.layers.get(index)?.settings.get(path)
     }
 
-    /// The names directly under a path: environments under `consume`, properties under
-    /// `consume.prod.properties`.
+    /// The names directly below a path: the properties below `consume.prod.properties`.
     pub fn names(&self, path: &str) -> Vec<String> {
         match self.figment.find_value(path) {
             Ok(Value::Dict(_, dict)) => dict.keys().cloned().collect(),

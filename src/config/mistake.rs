@@ -1,20 +1,20 @@
-//! A mistake in the configuration, and the report of all of them.
+//! Mistakes in the configuration, the report of all of them, and what may be printed of a value.
 
 use std::fmt;
 
 use super::layer::{LayerKind, Place};
 
-/// One thing that is wrong. Every text in it is safe to print.
+/// One mistake. All its texts are safe to print.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
     pub key: String,
-    /// Layer and place; `None` where no layer sets the key.
+    /// Where the key is set; `None` if no layer sets it.
     pub at: Option<(LayerKind, Place)>,
     pub found: String,
     pub accepted: String,
 }
 
-/// Every mistake of one configuration.
+/// All mistakes of one configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistakes {
     pub domain: String,
@@ -40,15 +40,15 @@ impl fmt::Display for Mistake {
         writeln!(f, "  {}", self.key)?;
         match &self.at {
             Some((layer, place)) => writeln!(f, "    where     {place} ({layer})")?,
-            None => writeln!(f, "    where     in no layer")?,
+            None => writeln!(f, "    where     not set in any layer")?,
         }
         writeln!(f, "    found     {}", self.found)?;
         write!(f, "    accepted  {}", self.accepted)
     }
 }
 
-/// Whether a value under this name must not be printed. `sasl.oauthbearer.config` may hold what a
-/// token is made from.
+/// Whether the value of a key with this name must not be printed. `sasl.oauthbearer.config` is
+/// among them because it may hold credentials.
 pub fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase().replace('_', ".");
     ["password", "passwd", "secret", "key", "token", "sasl.oauthbearer.config", "sasl.jaas"]
@@ -56,9 +56,9 @@ pub fn is_secret(name: &str) -> bool {
         .any(|word| name.contains(word))
 }
 
-/// A value as it may be shown: on one line, cut, and not at all where it is secret.
+/// A value as it may be shown: on one line and shortened, or `[redacted]` if it is secret.
 pub fn printable(secret: bool, text: &str) -> String {
-    // Long enough for any table, server list or topic; a pasted document is cut.
+    // In characters: enough for any table, server list or topic, but not for a pasted document.
     const LONGEST: usize = 160;
     if secret || looks_secret(text) {
         return "[redacted]".to_owned();
@@ -70,14 +70,14 @@ pub fn printable(secret: bool, text: &str) -> String {
     shown
 }
 
-/// Control characters escaped: a value cannot forge lines of a report.
+/// Escapes control characters, so that a value cannot forge lines of a report.
 fn on_one_line(c: char) -> impl Iterator<Item = char> {
     let escaped = c.is_control().then(|| c.escape_default());
     let plain = (!c.is_control()).then_some(c);
     escaped.into_iter().flatten().chain(plain)
 }
 
-/// A pasted key, or an URL with a password in it.
+/// Whether a text looks like a pasted private key or a URL with a password.
 fn looks_secret(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     lower.contains("-----begin")

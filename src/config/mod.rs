@@ -1,13 +1,16 @@
-//! Layers of text become one validated [`Settings`]; nothing past this module sees a raw value.
+//! Reads the configuration: layers of text become one validated [`Settings`]. The rest of the
+//! program never sees an unvalidated value.
 //!
 //! ```text
 //! defaults < .env < config/environments.toml < --config files < environment < command line
-//! └──────────────────────────── gather ───────────────────────────────┘
-//!        names meet the domain ─► layers (figment) ─► section/* parse ─► Settings
-//!                 └────────── every mistake, with key, layer, place ────────┘
+//!    └───────────────── inputs reads them, gather makes layers of them ───────────────┘
+//!
+//! layers ─► resolver finds the value of each key ─► section/* parses it ─► Settings
+//!    └───────────────┴─────── every mistake, with key and place ──┴──────► Mistakes
 //! ```
-//! A value is looked for under `BASE_DOMAIN` in all layers, and only then under `BASE`. Reading the
-//! sources is the only I/O: whether a file, a host or a table exists is not asked here.
+//! A domain's own value (`BASE_DOMAIN`) in any layer wins over the default of all domains (`BASE`)
+//! in any layer. Reading the sources is the only I/O: nothing here checks whether a file, a host or
+//! a table that a value names exists.
 
 mod document;
 mod dotenv;
@@ -18,7 +21,7 @@ pub mod keys;
 mod layer;
 mod layers;
 mod mistake;
-mod reader;
+mod resolver;
 pub mod secret;
 mod section;
 pub mod settings;
@@ -27,39 +30,40 @@ mod values;
 #[cfg(test)]
 mod tests;
 
-pub use inputs::{Inputs, Override};
+pub use inputs::Inputs;
 pub use layer::{LayerKind, Place};
 pub use mistake::{Mistake, Mistakes};
-pub use reader::Resolved;
+pub use resolver::Resolved;
 pub use secret::Secret;
-pub use section::{Check, Complaint, Rows};
+pub use section::{Check, Complaint, RowSettings};
 pub use settings::*;
 
 use gather::Gather;
 use layers::Layers;
-use reader::Reader;
+use resolver::Resolver;
 
-/// Settings, and where each value came from in the order of the reference.
+/// The settings, and where each value came from, in the order of the reference.
 #[derive(Debug, Clone)]
 pub struct Loaded {
     pub settings: Settings,
     pub resolved: Vec<Resolved>,
 }
 
-/// Reads all sources and judges all values; an error holds every mistake there is.
+/// Reads all sources and validates all values. An error contains every mistake.
 pub fn load(domain: &str, inputs: &Inputs) -> Result<Loaded, Mistakes> {
     load_and_check(domain, inputs, &mut |_, _| Vec::new())
 }
 
-/// The same with a check of what the settings name, whose complaints join the mistakes.
+/// Like [`load`], and also runs a check of the contract that the settings name. What it complains
+/// about is reported together with the other mistakes.
 pub fn load_and_check(domain: &str, inputs: &Inputs, check: Check<'_>) -> Result<Loaded, Mistakes> {
-    let name = keys::domain(domain).map_err(|accepted| Mistakes {
+    let name = keys::domain(domain).map_err(|error| Mistakes {
         domain: format!("{domain:?}"),
         list: vec![Mistake {
             key: "the domain".to_owned(),
             at: Some((LayerKind::CommandLine, Place::Flag("first argument"))),
             found: format!("{domain:?}"),
-            accepted,
+            accepted: error.to_string(),
         }],
     })?;
     let mut gather = Gather::new(&name);
@@ -67,11 +71,11 @@ pub fn load_and_check(domain: &str, inputs: &Inputs, check: Check<'_>) -> Result
     resolve(gather, check)
 }
 
-/// No I/O from here on but the check's.
+/// Validates the values of all layers. It does no I/O, except for what `check` does.
 fn resolve(gather: Gather<'_>, check: Check<'_>) -> Result<Loaded, Mistakes> {
     let Gather { domain, layers, mistakes, environments, incomplete } = gather;
     let layers = Layers::new(layers);
-    let mut reader = Reader {
+    let mut resolver = Resolver {
         domain,
         layers: &layers,
         environments,
@@ -79,8 +83,8 @@ fn resolve(gather: Gather<'_>, check: Check<'_>) -> Result<Loaded, Mistakes> {
         resolved: Vec::new(),
         incomplete,
     };
-    let settings = section::read(&mut reader, check);
-    let Reader { mistakes, resolved, .. } = reader;
+    let settings = section::read(&mut resolver, check);
+    let Resolver { mistakes, resolved, .. } = resolver;
     match settings {
         Some(settings) if mistakes.is_empty() => Ok(Loaded { settings, resolved }),
         _ => Err(Mistakes { domain: domain.to_owned(), list: mistakes }),

@@ -1,8 +1,8 @@
-//! A value that never prints itself.
+//! Secret values.
 
 use std::fmt;
 
-/// Text that prints as `[redacted]`, in `Debug` as in `Display`. A struct that holds one does not
+/// A text that `Debug` and `Display` print as `[redacted]`. A struct with such a field must not
 /// derive `Serialize`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -12,7 +12,7 @@ impl Secret {
         Self(value.into())
     }
 
-    /// The value itself, for the one place that hands it on.
+    /// The text itself, to be passed to the client that needs it.
     pub fn expose(&self) -> &str {
         &self.0
     }

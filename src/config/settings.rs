@@ -1,16 +1,16 @@
-//! What the rest of the program is told: one type, validated, units in the types.
+//! The validated settings, which the rest of the program uses.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Secret;
+use super::secret::Secret;
 
-/// Everything one instance needs to know.
+/// The settings of one instance.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// `DELIVERY`, upper case.
+    /// The domain's name in upper case: `DELIVERY`.
     pub domain: String,
     pub contract: ContractSettings,
     pub consume: ConsumeSettings,
@@ -18,17 +18,18 @@ pub struct Settings {
     pub dead_letter: DeadLetterTarget,
     pub limits: Limits,
     pub metrics_addr: SocketAddr,
-    /// Stay up and healthy, touch neither Kafka nor BigQuery.
+    /// Whether the instance only stays up and healthy, without using Kafka or BigQuery.
     pub disabled: bool,
 }
 
-/// Which contract, and which of its event types to leave out.
+/// The contract, and which of its event types to ignore.
 #[derive(Debug, Clone)]
 pub struct ContractSettings {
     pub dir: PathBuf,
-    /// `contracts.delivery.delivery_events_v10`: dots are folders under the parent of `dir`.
+    /// The document's path below the parent of `dir`, with dots for slashes and without its ending:
+    /// `contracts.delivery.delivery_events_v10`.
     pub import_path: String,
-    /// Channel in that document.
+    /// The channel in that document.
     pub import_object: String,
     pub ignore_events: Vec<String>,
 }
@@ -38,23 +39,24 @@ pub struct ContractSettings {
 pub struct ConsumeSettings {
     pub environment: String,
     pub broker: Broker,
-    /// `produce` refuses such an environment unless told its name.
+    /// Whether `produce` refuses this environment unless `--to` names it.
     pub protected: bool,
-    /// librdkafka properties by their dotted names; all may be secret.
+    /// librdkafka properties by their dotted names. Any value may be secret.
     pub properties: BTreeMap<String, Secret>,
     pub group_id: String,
     pub start_from: StartFrom,
 }
 
+/// How to reach Kafka.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Broker {
-    /// librdkafka's mock cluster in this process (`local`).
+    /// librdkafka's mock cluster inside this process (feature `local`).
     Embedded,
     /// `bootstrap.servers`.
     Servers(String),
 }
 
-/// Where a group without a committed offset begins.
+/// Where a group without a committed offset begins to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StartFrom {
     Earliest,
@@ -66,10 +68,10 @@ pub enum StartFrom {
 pub struct WriteSettings {
     pub environment: String,
     pub table: TableId,
-    /// BigQuery location of a dataset that has to be made by hand; only reported.
+    /// The dataset's location, to be named in the message that the dataset has to be created.
     pub location: Option<String>,
     pub endpoint: Endpoint,
-    /// `GOOGLE_APPLICATION_CREDENTIALS`; without one the metadata server is asked.
+    /// The credentials file. `None`: the metadata server issues the tokens.
     pub credentials: Option<PathBuf>,
     pub manage_table: bool,
     pub partition_by: String,
@@ -77,6 +79,7 @@ pub struct WriteSettings {
     pub guarantee: Guarantee,
 }
 
+/// The full name of a BigQuery table.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TableId {
     pub project: String,
@@ -85,12 +88,12 @@ pub struct TableId {
 }
 
 impl TableId {
-    /// `projects/P/datasets/D/tables/T`, as the Storage Write API names it.
+    /// The table's name in the Storage Write API: `projects/P/datasets/D/tables/T`.
     pub fn path(&self) -> String {
         format!("projects/{}/datasets/{}/tables/{}", self.project, self.dataset, self.table)
     }
 
-    /// The table beside this one that takes its dead letters.
+    /// The table in the same dataset for the dead letters of this one.
     pub fn dead_letters(&self) -> TableId {
         TableId { table: format!("{}_dead_letters", self.table), ..self.clone() }
     }
@@ -102,48 +105,54 @@ impl std::fmt::Display for TableId {
     }
 }
 
+/// How to reach BigQuery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Endpoint {
     /// `https://bigquery.googleapis.com`, `https://bigquerystorage.googleapis.com`.
     Google,
-    /// The embedded BigQuery in this process (`local`), strict, its rows in a SQLite file.
+    /// The embedded BigQuery inside this process (feature `local`), with its rows in a SQLite file.
     Embedded,
-    /// URLs; `http://` is accepted for loopback addresses only.
+    /// Two URLs. `http://` is accepted for loopback addresses only.
     Custom { rest: String, storage: String },
 }
 
+/// How an event becomes a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RowLayout {
+    /// A typed column for each field of the payload.
     Columns,
+    /// The whole payload as JSON in one column.
     Envelope,
 }
 
+/// The delivery guarantee.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Guarantee {
     ExactlyOnce,
     AtLeastOnce,
 }
 
+/// Where rejected events go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeadLetterTarget {
-    /// `<BQ_TABLE>_dead_letters` beside the table.
+    /// The table [`TableId::dead_letters`].
     BigQuery,
-    /// A topic of the consume environment.
+    /// This topic of the consume environment.
     Kafka(String),
 }
 
-/// Where batches end and reading pauses.
+/// When batches end, when reading pauses, and how long a shutdown may take.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Bytes of rows and dead letters between the broker and their acknowledgement (64 MiB).
+    /// Bytes of rows and dead letters that may be read but not yet acknowledged.
     pub in_flight_bytes: usize,
-    /// Bytes of rows in one append (1 MiB; BigQuery takes 20 MB at most).
+    /// Bytes of rows in one append.
     pub batch_bytes: usize,
     pub batch_rows: usize,
-    /// How long the first row of a batch waits for company.
+    /// How long the first row of a batch waits for more rows.
     pub batch_age: Duration,
-    /// Least time between two offset commits.
+    /// The minimum time between two offset commits.
     pub commit_interval: Duration,
-    /// How long a shutdown or a revoked partition may take to drain.
+    /// How long a shutdown or a revoked partition may take to write what was read.
     pub drain: Duration,
 }

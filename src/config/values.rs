@@ -1,9 +1,28 @@
-//! Texts become values: one function a kind of value, none of which can panic.
+//! Parsers of single values, one function for each kind of value.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::reader::Wrong;
+/// Why a text is not accepted, in addition to the description of the accepted values. Empty if
+/// there is nothing to add.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Wrong(pub String);
+
+impl Wrong {
+    pub fn plain() -> Self {
+        Self(String::new())
+    }
+
+    pub fn because(why: impl fmt::Display) -> Self {
+        Self(why.to_string())
+    }
+
+    /// The accepted values, followed by the reason.
+    pub fn accepted(self, accepted: &str) -> String {
+        if self.0.is_empty() { accepted.to_owned() } else { format!("{accepted}; {}", self.0) }
+    }
+}
 
 pub fn flag(text: &str) -> Result<bool, Wrong> {
     match text.to_ascii_lowercase().as_str() {
@@ -13,13 +32,13 @@ pub fn flag(text: &str) -> Result<bool, Wrong> {
     }
 }
 
-/// One of a few words, in any case.
-pub fn word<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, Wrong> {
-    let found = words.iter().find(|(word, _)| word.eq_ignore_ascii_case(text));
+/// One of a few names, in upper or lower case.
+pub fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, Wrong> {
+    let found = choices.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
     found.map(|(_, value)| *value).ok_or_else(Wrong::plain)
 }
 
-/// A whole number within bounds; `10_000` is read as TOML reads it.
+/// A whole number within bounds. Underscores are allowed, as in TOML: `10_000`.
 pub fn number(text: &str, least: u64, most: u64) -> Result<u64, Wrong> {
     let digits = text.replace('_', "");
     let plain = text.bytes().all(|b| b.is_ascii_digit() || b == b'_');
@@ -29,7 +48,7 @@ pub fn number(text: &str, least: u64, most: u64) -> Result<u64, Wrong> {
     }
 }
 
-/// `1048576`, `1024KiB`, `1 MiB`.
+/// A number of bytes within bounds: `1048576`, `1024KiB`, `1 MiB`.
 pub fn bytes(text: &str, least: u64, most: u64) -> Result<usize, Wrong> {
     let unit = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
     let (digits, unit) = text.split_at(unit);
@@ -49,19 +68,21 @@ pub fn milliseconds(text: &str, most: u64) -> Result<Duration, Wrong> {
     number(text, 0, most).map(Duration::from_millis)
 }
 
-/// Event types to leave out, in any of the three forms; order kept, repetitions dropped.
+/// A list of event types: a JSON list, a JSON string that contains one, or names separated by
+/// commas. Keeps the order and drops repetitions.
 pub fn event_types(text: &str) -> Result<Vec<String>, Wrong> {
     let names = match text.as_bytes().first() {
         None => Vec::new(),
         Some(b'[') => json_list(text)?,
         Some(b'"') => {
-            let inner: String = serde_json::from_str(text)
-                .map_err(|error| Wrong::because(format!("no JSON string ({})", brief(&error))))?;
+            let inner: String = serde_json::from_str(text).map_err(|error| {
+                Wrong::because(format!("not a JSON string ({})", brief(&error)))
+            })?;
             json_list(&inner)?
         }
-        // A list that lost its first bracket or quote is no list of names.
+        // Probably a JSON list whose first bracket or quote is missing.
         Some(_) if text.contains(['"', '\'', '[', ']', '{', '}']) => {
-            return Err(Wrong::because("names with commas between have no quotes and brackets"));
+            return Err(Wrong::because("names separated by commas take no quotes or brackets"));
         }
         Some(_) => text.split(',').map(|name| name.trim().to_owned()).collect(),
     };
@@ -79,15 +100,15 @@ pub fn event_types(text: &str) -> Result<Vec<String>, Wrong> {
 
 fn json_list(text: &str) -> Result<Vec<String>, Wrong> {
     serde_json::from_str(text)
-        .map_err(|error| Wrong::because(format!("no JSON list of texts ({})", brief(&error))))
+        .map_err(|error| Wrong::because(format!("not a JSON list of strings ({})", brief(&error))))
 }
 
-/// What kind of error and where; serde_json's own text may repeat the value.
+/// The kind of a JSON error and its column. serde_json's own message may repeat the value.
 fn brief(error: &serde_json::Error) -> String {
     format!("{:?} error at column {}", error.classify(), error.column()).to_lowercase()
 }
 
-/// Letters, digits and the bytes of `also`; 1 to `longest` bytes.
+/// A name of 1 to `longest` ASCII letters, digits and bytes of `also`.
 pub fn name(text: &str, also: &[u8], longest: usize) -> Result<String, Wrong> {
     let fits = text.bytes().all(|b| b.is_ascii_alphanumeric() || also.contains(&b));
     if fits && (1..=longest).contains(&text.len()) {
@@ -96,22 +117,23 @@ pub fn name(text: &str, also: &[u8], longest: usize) -> Result<String, Wrong> {
     Err(Wrong::plain())
 }
 
-/// Kafka's rule: letters, digits, dot, underscore, hyphen; 249 at most; neither `.` nor `..`.
+/// A topic name by Kafka's rules: up to 249 letters, digits, dots, underscores and hyphens, but
+/// neither `.` nor `..`.
 pub fn topic(text: &str) -> Result<String, Wrong> {
-    name(text, b"._-", 249)
-        .ok()
-        .filter(|topic| topic != "." && topic != "..")
-        .ok_or_else(|| Wrong::because("a topic has letters, digits, `.`, `_`, `-`; 249 at most"))
+    name(text, b"._-", 249).ok().filter(|topic| topic != "." && topic != "..").ok_or_else(|| {
+        Wrong::because("a topic name has up to 249 letters, digits, `.`, `_` and `-`")
+    })
 }
 
-/// `host:port` with commas between; a listener's protocol may stand before each.
+/// Servers separated by commas, each `host:port` or `host`, with an optional `protocol://` before.
 pub fn servers(text: &str) -> Result<String, Wrong> {
     let servers: Vec<&str> = text.split(',').map(str::trim).collect();
     for server in &servers {
         let place = server.split_once("://").map_or(*server, |(_, place)| place);
         let host = match place.rsplit_once(':') {
             Some((host, port)) => {
-                number(port, 1, 65_535).map_err(|_| Wrong::because("a port is 1 to 65535"))?;
+                number(port, 1, 65_535)
+                    .map_err(|_| Wrong::because("a port is a number from 1 to 65535"))?;
                 host
             }
             None => place,
@@ -124,24 +146,25 @@ pub fn servers(text: &str) -> Result<String, Wrong> {
     Ok(servers.join(","))
 }
 
-/// `https://host[:port]`, or `http://` where the host is this machine. Without the slash at the end.
+/// A URL `https://host[:port]`, or `http://host[:port]` if the host is this machine. A slash at the
+/// end is removed.
 pub fn url(text: &str) -> Result<String, Wrong> {
     let wrong = |why: &str| Err(Wrong::because(why));
-    let Ok(uri) = text.parse::<http::Uri>() else { return wrong("it is no URL") };
+    let Ok(uri) = text.parse::<http::Uri>() else { return wrong("this is not a URL") };
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-        return wrong("it has no scheme or no host");
+        return wrong("the URL has no scheme or no host");
     };
     if authority.as_str().contains('@') {
-        return wrong("user and password do not belong into it");
+        return wrong("the URL must not contain a user or a password");
     }
     if uri.path() != "/" || uri.query().is_some() {
-        return wrong("it has a path");
+        return wrong("the URL must not have a path");
     }
     match scheme {
         "https" => {}
         "http" if is_loopback(authority.host()) => {}
-        "http" => return wrong("without TLS only this machine is reached: http://127.0.0.1:port"),
-        _ => return wrong("its scheme is neither https nor http"),
+        "http" => return wrong("http:// is allowed for this machine only: http://127.0.0.1:port"),
+        _ => return wrong("the URL's scheme is neither https nor http"),
     }
     Ok(text.trim_end_matches('/').to_owned())
 }

@@ -1,12 +1,13 @@
-//! Liveness and readiness by progress: throttled is not stuck, and stuck is not ready.
+//! Liveness and readiness, judged by progress: an instance that BigQuery throttles is alive, and
+//! one that makes no progress is neither alive nor ready.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Work that has not moved for this long means a process that only a restart can help.
+/// How long work may make no progress before only a restart can help.
 const STUCK: Duration = Duration::from_secs(600);
 
-/// What the probes are told; cloning shares it.
+/// What the probes report. Clones share the same state.
 #[derive(Debug, Clone)]
 pub struct Health {
     state: Arc<Mutex<State>>,
@@ -17,8 +18,20 @@ struct State {
     disabled: bool,
     joined: bool,
     sink_reachable: bool,
+    /// Since when there has been work without a break.
     work_since: Option<Instant>,
-    progress: Instant,
+    last_progress: Instant,
+}
+
+/// Why a probe fails.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unhealthy {
+    #[error("there is work, and it has made no progress for {} s", .0.as_secs())]
+    Stuck(Duration),
+    #[error("bigquery was not reached yet")]
+    SinkNotReached,
+    #[error("the consumer group is not joined")]
+    NotJoined,
 }
 
 impl Default for Health {
@@ -38,17 +51,17 @@ impl Health {
             joined: false,
             sink_reachable: false,
             work_since: None,
-            progress: now,
+            last_progress: now,
         };
         Self { state: Arc::new(Mutex::new(state)) }
     }
 
-    /// Switched off on purpose: live and ready, doing nothing.
+    /// Records that the instance is switched off on purpose: alive and ready, doing nothing.
     pub fn disabled(&self) {
         self.with(|state| state.disabled = true);
     }
 
-    /// A member of the group, with or without partitions.
+    /// Records whether the instance is a member of the group, with or without partitions.
     pub fn joined(&self, joined: bool) {
         self.with(|state| state.joined = joined);
     }
@@ -57,44 +70,42 @@ impl Health {
         self.with(|state| state.sink_reachable = reachable);
     }
 
-    /// Whether records wait to be settled, committed or flushed.
+    /// Records whether anything waits to be settled, committed or flushed.
     pub fn work_pending(&self, pending: bool) {
         self.with(|state| match (pending, state.work_since) {
             (true, None) => state.work_since = Some(Instant::now()),
             (false, Some(_)) => state.work_since = None,
-            _ => {}
+            (true, Some(_)) | (false, None) => {}
         });
     }
 
-    /// Something was settled, committed, flushed, or answered with "later" (backoff).
+    /// Records progress: something was settled, committed or flushed, or the server answered that
+    /// it has to be retried later.
     pub fn progress(&self) {
-        self.with(|state| state.progress = Instant::now());
+        self.with(|state| state.last_progress = Instant::now());
     }
 
-    /// Why the process should be restarted, if it should.
-    pub fn not_live(&self) -> Option<String> {
-        self.not_live_at(Instant::now())
+    /// Fails if the process should be restarted.
+    pub fn check_live(&self) -> Result<(), Unhealthy> {
+        self.check_live_at(Instant::now())
     }
 
-    fn not_live_at(&self, now: Instant) -> Option<String> {
+    fn check_live_at(&self, now: Instant) -> Result<(), Unhealthy> {
         self.with(|state| {
-            let since = state.work_since?.max(state.progress);
-            let still = now.saturating_duration_since(since);
-            (!state.disabled && still > STUCK)
-                .then(|| format!("there is work, and nothing moved for {} s", still.as_secs()))
+            let Some(since) = state.work_since else { return Ok(()) };
+            let idle = now.saturating_duration_since(since.max(state.last_progress));
+            if state.disabled || idle <= STUCK { Ok(()) } else { Err(Unhealthy::Stuck(idle)) }
         })
     }
 
-    /// Why the process is not ready, if it is not.
-    pub fn not_ready(&self) -> Option<String> {
-        if let Some(stuck) = self.not_live() {
-            return Some(stuck);
-        }
+    /// Fails if the process is not live, has not reached the sink or is not in the group.
+    pub fn check_ready(&self) -> Result<(), Unhealthy> {
+        self.check_live()?;
         self.with(|state| match state {
-            State { disabled: true, .. } => None,
-            State { sink_reachable: false, .. } => Some("bigquery was not reached yet".to_owned()),
-            State { joined: false, .. } => Some("the consumer group is not joined".to_owned()),
-            _ => None,
+            State { disabled: true, .. } => Ok(()),
+            State { sink_reachable: false, .. } => Err(Unhealthy::SinkNotReached),
+            State { joined: false, .. } => Err(Unhealthy::NotJoined),
+            State { .. } => Ok(()),
         })
     }
 
@@ -108,22 +119,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ready_once_joined_and_the_sink_was_reached() {
+    fn ready_once_the_sink_is_reached_and_the_group_joined() {
         let health = Health::new();
-        assert!(health.not_ready().expect("not ready").contains("bigquery"));
+        assert_eq!(health.check_ready(), Err(Unhealthy::SinkNotReached));
+        assert!(Unhealthy::SinkNotReached.to_string().contains("bigquery"));
         health.sink_reachable(true);
-        assert!(health.not_ready().expect("not ready").contains("group"));
+        assert_eq!(health.check_ready(), Err(Unhealthy::NotJoined));
+        assert!(Unhealthy::NotJoined.to_string().contains("group"));
         health.joined(true);
-        assert_eq!(health.not_ready(), None);
+        assert_eq!(health.check_ready(), Ok(()));
         health.joined(false);
-        assert!(health.not_ready().is_some());
+        assert_eq!(health.check_ready(), Err(Unhealthy::NotJoined));
     }
 
     #[test]
     fn disabled_is_live_and_ready() {
         let health = Health::new();
         health.disabled();
-        assert_eq!((health.not_live(), health.not_ready()), (None, None));
+        assert_eq!((health.check_live(), health.check_ready()), (Ok(()), Ok(())));
     }
 
     #[test]
@@ -131,15 +144,15 @@ mod tests {
         let start = Instant::now();
         let health = Health::starting_at(start);
         let later = start + STUCK + Duration::from_secs(60);
-        assert_eq!(health.not_live_at(later), None, "idle is not stuck");
+        assert_eq!(health.check_live_at(later), Ok(()), "idle is not stuck");
         health.work_pending(true);
-        assert!(health.not_live_at(later).is_some());
+        assert!(health.check_live_at(later).is_err());
         health.work_pending(false);
-        assert_eq!(health.not_live_at(later), None);
+        assert_eq!(health.check_live_at(later), Ok(()));
         health.work_pending(true);
         health.progress();
         let nearly = Instant::now() + STUCK - Duration::from_secs(1);
-        assert_eq!(health.not_live_at(nearly), None, "throttled is not stuck");
-        assert!(health.not_live_at(Instant::now() + STUCK * 2).is_some());
+        assert_eq!(health.check_live_at(nearly), Ok(()), "throttled is not stuck");
+        assert!(health.check_live_at(Instant::now() + STUCK * 2).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! Logs: JSON lines off a terminal, readable ones on it; always on standard error.
+//! Logs on standard error: readable lines on a terminal, JSON lines otherwise.
 
 use std::io::IsTerminal;
 
@@ -8,9 +8,9 @@ use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
 type Boxed = Box<dyn Layer<Registry> + Send + Sync>;
 
-/// Starts logging. `RUST_LOG` filters, `info` by default. Every further consumer of spans and
-/// events (OTLP) is one more layer of the list.
+/// Starts logging. `RUST_LOG` sets the filter; the default is `info`.
 pub fn init() {
+    // A list, so that another subscriber of spans and events (OTLP) is one more element.
     let mut layers: Vec<Boxed> = Vec::new();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = fmt::layer().with_writer(std::io::stderr);
@@ -19,6 +19,6 @@ pub fn init() {
     } else {
         lines.json().flatten_event(true).with_current_span(false).with_filter(filter).boxed()
     });
-    // A second call (tests) keeps the first subscriber.
+    // Fails if a subscriber is already installed, which then stays in place.
     let _ = tracing_subscriber::registry().with(layers).try_init();
 }

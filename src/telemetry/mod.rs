@@ -1,7 +1,6 @@
-//! What the process says of itself: logs, metrics, health. Metric names stand in one file.
+//! What the process reports about itself: logs, metrics, health.
 
 pub mod health;
-pub mod http;
 pub mod logs;
 pub mod metrics;
 

@@ -1,57 +1,55 @@
-//! TOML with spans: scalars as they are written, lines from the spans, every error at once.
+//! TOML files, with the spelling and the line of each value, and all syntax errors at once.
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{Item, Node, Syntax};
+use super::tree::{FileValue, KeyValue, SyntaxError, UNSUPPORTED_LIST};
 
-pub fn parse(text: &str) -> (Vec<Item>, Vec<Syntax>) {
+pub fn parse(text: &str) -> (Vec<KeyValue>, Vec<SyntaxError>) {
     let lines = Lines::of(text);
     let (table, errors) = DeTable::parse_recoverable(text);
-    let mut errors: Vec<Syntax> = errors
+    let mut errors: Vec<SyntaxError> = errors
         .into_iter()
-        .map(|error| Syntax {
+        .map(|error| SyntaxError {
             line: error.span().map(|span| lines.at(span.start)),
-            message: format!("no TOML: {}", error.message()),
+            message: format!("invalid TOML: {}", error.message()),
         })
         .collect();
     errors.sort_by_key(|error| error.line);
-    (items(table.get_ref(), text, &lines), errors)
+    (key_values(table.get_ref(), text, &lines), errors)
 }
 
-fn items(table: &DeTable<'_>, text: &str, lines: &Lines) -> Vec<Item> {
-    let mut items: Vec<Item> = table
+fn key_values(table: &DeTable<'_>, text: &str, lines: &Lines) -> Vec<KeyValue> {
+    let mut pairs: Vec<KeyValue> = table
         .iter()
-        .map(|(key, value)| Item {
+        .map(|(key, value)| KeyValue {
             key: key.get_ref().to_string(),
             line: Some(lines.at(key.span().start)),
-            node: node(value, text, lines),
+            value: file_value(value, text, lines),
         })
         .collect();
-    items.sort_by_key(|item| item.line);
-    items
+    pairs.sort_by_key(|pair| pair.line);
+    pairs
 }
 
-fn node(value: &Spanned<DeValue<'_>>, text: &str, lines: &Lines) -> Node {
+fn file_value(value: &Spanned<DeValue<'_>>, text: &str, lines: &Lines) -> FileValue {
     match value.get_ref() {
-        DeValue::String(string) => Node::Text(string.to_string()),
+        DeValue::String(string) => FileValue::Text(string.to_string()),
         DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => {
-            Node::Text(text.get(value.span()).unwrap_or_default().to_owned())
+            FileValue::Text(text.get(value.span()).unwrap_or_default().to_owned())
         }
-        DeValue::Table(table) => Node::Table(items(table, text, lines)),
+        DeValue::Table(table) => FileValue::Table(key_values(table, text, lines)),
         DeValue::Array(array) => {
-            let texts = array.iter().map(|item| match node(item, text, lines) {
-                Node::Text(text) => Some(text),
-                Node::List(_) | Node::Table(_) | Node::Other(_) => None,
+            let texts = array.iter().map(|element| match file_value(element, text, lines) {
+                FileValue::Text(text) => Some(text),
+                FileValue::List(_) | FileValue::Table(_) | FileValue::Unsupported(_) => None,
             });
-            texts
-                .collect::<Option<_>>()
-                .map_or(Node::Other("a list of more than texts"), Node::List)
+            texts.collect::<Option<_>>().map_or(UNSUPPORTED_LIST, FileValue::List)
         }
     }
 }
 
-/// Where each line of a text begins.
+/// The offsets at which the second and all later lines of a text begin.
 struct Lines(Vec<usize>);
 
 impl Lines {
@@ -59,7 +57,7 @@ impl Lines {
         Self(text.match_indices('\n').map(|(at, _)| at + 1).collect())
     }
 
-    /// The line, from 1, of a byte.
+    /// The line, counted from 1, of the byte at an offset.
     fn at(&self, byte: usize) -> usize {
         self.0.partition_point(|start| *start <= byte) + 1
     }

@@ -1,23 +1,23 @@
-//! Which contract, and what of it is left out.
+//! The keys that name the contract and the event types to ignore.
 
 use std::path::PathBuf;
 
 use crate::config::keys::{CONTRACTS_DIR, IGNORE_EVENTS, IMPORT_OBJECT, IMPORT_PATH};
-use crate::config::reader::{Reader, Wrong};
+use crate::config::resolver::Resolver;
 use crate::config::settings::ContractSettings;
-use crate::config::values;
+use crate::config::values::{self, Wrong};
 
-pub fn read(reader: &mut Reader<'_>) -> Option<ContractSettings> {
-    let dir = reader.required(&CONTRACTS_DIR, |text| match text {
+pub fn read(resolver: &mut Resolver<'_>) -> Option<ContractSettings> {
+    let dir = resolver.required(&CONTRACTS_DIR, |text| match text {
         "" => Err(Wrong::plain()),
         _ => Ok(PathBuf::from(text)),
     });
-    let import_path = reader.required(&IMPORT_PATH, document);
-    let import_object = reader.required(&IMPORT_OBJECT, |text| match text {
+    let import_path = resolver.required(&IMPORT_PATH, document);
+    let import_object = resolver.required(&IMPORT_OBJECT, |text| match text {
         "" => Err(Wrong::plain()),
         _ => Ok(text.to_owned()),
     });
-    let ignore_events = ignore_events(reader);
+    let ignore_events = ignore_events(resolver);
     Some(ContractSettings {
         dir: dir?,
         import_path: import_path?,
@@ -26,24 +26,24 @@ pub fn read(reader: &mut Reader<'_>) -> Option<ContractSettings> {
     })
 }
 
-/// A path in dots: nothing in it can lead out of the contracts' folder.
+/// A path with dots for slashes, which therefore cannot lead out of the folder of the contracts.
 fn document(text: &str) -> Result<String, Wrong> {
     if text.split('.').any(|part| values::name(part, b"_-", 255).is_err()) {
-        return Err(Wrong::because("the ending (.yaml, .yml, .json) is left away"));
+        return Err(Wrong::because("the parts between dots have letters, digits, `_` and `-`"));
     }
     Ok(text.to_owned())
 }
 
-fn ignore_events(reader: &mut Reader<'_>) -> Option<Vec<String>> {
-    let found = reader.text(&IGNORE_EVENTS)?;
-    match values::event_types(found.entry.text.trim()) {
+fn ignore_events(resolver: &mut Resolver<'_>) -> Option<Vec<String>> {
+    let setting = resolver.find(&IGNORE_EVENTS)?;
+    match values::event_types(setting.text.trim()) {
         Ok(events) => {
-            // Whatever form it has, the list is shown as a list.
-            reader.show(&found, &format!("[{}]", events.join(", ")));
+            // Shown in the same form, whichever form it is written in.
+            resolver.show(setting, &format!("[{}]", events.join(", ")));
             Some(events)
         }
-        Err(Wrong(why)) => {
-            reader.wrong(&found, format!("{}; {why}", IGNORE_EVENTS.accepted));
+        Err(wrong) => {
+            resolver.wrong(setting, wrong.accepted(IGNORE_EVENTS.accepted));
             None
         }
     }

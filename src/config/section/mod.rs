@@ -1,4 +1,5 @@
-//! One file a section of the settings: each reads its keys and says what is wrong with them.
+//! The sections of the settings. Each file reads the keys of one section and records what is wrong
+//! with them.
 
 mod consume;
 mod contract;
@@ -11,30 +12,43 @@ mod write;
 pub use properties::refused as refused_properties;
 
 use super::keys::Key;
-use super::mistake::Mistake;
-use super::reader::Reader;
+use super::resolver::Resolver;
 use super::settings::{ContractSettings, Settings};
 
-pub use write::Rows;
+pub use write::RowSettings;
 
-/// All sections; `None` where one of them noted a mistake. None stops another from being read.
-/// `check` is asked as soon as the contract's own keys are right.
-pub fn read(reader: &mut Reader<'_>, check: Check<'_>) -> Option<Settings> {
-    let contract = contract::read(reader);
-    let rows = write::rows(reader);
+/// A check of the contract that the settings name. It runs as soon as the contract's own keys are
+/// valid, even if others are not.
+pub type Check<'a> = &'a mut dyn FnMut(&ContractSettings, &RowSettings) -> Vec<Complaint>;
+
+/// A mistake that a check found.
+#[derive(Debug)]
+pub struct Complaint {
+    /// The key whose value is wrong.
+    pub key: &'static Key,
+    pub found: String,
+    pub accepted: String,
+}
+
+/// Reads all sections, even after a mistake; `None` if there was one.
+pub fn read(resolver: &mut Resolver<'_>, check: Check<'_>) -> Option<Settings> {
+    let contract = contract::read(resolver);
+    let rows = write::rows(resolver);
     if let (Some(contract), Some(rows)) = (&contract, &rows) {
-        for complaint in check(contract, rows) {
-            complain(reader, complaint);
+        for Complaint { key, found, accepted } in check(contract, rows) {
+            if let Some(setting) = resolver.find(key) {
+                resolver.mistake(setting, found, accepted);
+            }
         }
     }
-    let consume = consume::read(reader);
-    let write = write::read(reader, rows);
-    let dead_letter = write::dead_letter(reader);
-    let limits = limits::read(reader);
-    let metrics_addr = process::metrics_addr(reader);
-    let disabled = process::disabled(reader);
+    let consume = consume::read(resolver);
+    let write = write::read(resolver, rows);
+    let dead_letter = write::dead_letter(resolver);
+    let limits = limits::read(resolver);
+    let metrics_addr = process::metrics_addr(resolver);
+    let disabled = process::disabled(resolver);
     Some(Settings {
-        domain: reader.domain.to_owned(),
+        domain: resolver.domain.to_owned(),
         contract: contract?,
         consume: consume?,
         write: write?,
@@ -43,26 +57,4 @@ pub fn read(reader: &mut Reader<'_>, check: Check<'_>) -> Option<Settings> {
         metrics_addr: metrics_addr?,
         disabled: disabled?,
     })
-}
-
-/// Looks at more than texts: the contract that the settings name.
-pub type Check<'a> = &'a mut dyn FnMut(&ContractSettings, &Rows) -> Vec<Complaint>;
-
-/// What a check found wrong.
-#[derive(Debug)]
-pub struct Complaint {
-    /// The key whose value led there.
-    pub key: &'static Key,
-    pub found: String,
-    pub accepted: String,
-}
-
-fn complain(reader: &mut Reader<'_>, complaint: Complaint) {
-    let Some(found) = reader.text(complaint.key) else { return };
-    reader.mistakes.push(Mistake {
-        key: found.entry.written,
-        at: Some((found.layer, found.entry.place)),
-        found: complaint.found,
-        accepted: complaint.accepted,
-    });
 }

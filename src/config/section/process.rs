@@ -1,15 +1,15 @@
-//! What concerns the process itself.
+//! The keys of the process itself.
 
 use std::net::SocketAddr;
 
 use crate::config::keys::{DISABLE, METRICS_ADDR};
-use crate::config::reader::{Reader, Wrong};
-use crate::config::values;
+use crate::config::resolver::Resolver;
+use crate::config::values::{self, Wrong};
 
-pub fn metrics_addr(reader: &mut Reader<'_>) -> Option<SocketAddr> {
-    reader.required(&METRICS_ADDR, |text| text.parse().map_err(|_| Wrong::plain()))
+pub fn metrics_addr(resolver: &mut Resolver<'_>) -> Option<SocketAddr> {
+    resolver.required(&METRICS_ADDR, |text| text.parse().map_err(|_| Wrong::plain()))
 }
 
-pub fn disabled(reader: &mut Reader<'_>) -> Option<bool> {
-    reader.required(&DISABLE, values::flag)
+pub fn disabled(resolver: &mut Resolver<'_>) -> Option<bool> {
+    resolver.required(&DISABLE, values::flag)
 }

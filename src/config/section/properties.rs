@@ -1,4 +1,5 @@
-//! librdkafka's properties: known to it, and none of those that our guarantees rest on.
+//! librdkafka's properties. All that librdkafka knows may be set, except those that the delivery
+//! guarantees depend on.
 
 use std::collections::BTreeMap;
 
@@ -6,15 +7,15 @@ use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaConfRes;
 
-use crate::config::Secret;
 use crate::config::mistake::is_secret;
-use crate::config::reader::{Found, Reader};
+use crate::config::resolver::Resolver;
+use crate::config::secret::Secret;
 
-/// Properties that are ours, with the reason. What is not here may be set.
+/// Properties that cannot be set, each with the reason.
 const REFUSED: &[(&str, &str)] = &[
-    ("bootstrap.servers", "the environment's key `bootstrap_servers` names them"),
-    ("metadata.broker.list", "the environment's key `bootstrap_servers` names them"),
-    ("group.id", "GROUP_ID names the group"),
+    ("bootstrap.servers", SERVERS),
+    ("metadata.broker.list", SERVERS),
+    ("group.id", "set GROUP_ID instead"),
     ("enable.auto.commit", AUTO_COMMIT),
     ("auto.commit.enable", AUTO_COMMIT),
     ("auto.commit.interval.ms", AUTO_COMMIT),
@@ -28,108 +29,124 @@ const REFUSED: &[(&str, &str)] = &[
     ("group.remote.assignor", PROTOCOL),
     (
         "group.instance.id",
-        "a static member keeps its partitions while its successor starts, so a rolling update would stand still",
+        "a static member keeps its partitions after it has stopped, so during a rolling update they are not read until its replacement has started",
     ),
     (
         "isolation.level",
-        "only committed records are read: an aborted transaction's would become rows",
+        "only committed records are read: those of aborted transactions must not become rows",
     ),
     (
         "auto.offset.reset",
-        "START_FROM says where a new group begins; a known group whose offset is gone stops instead of skipping or repeating",
+        "START_FROM says where a new group begins; if the offset that a group committed no longer exists, the instance stops instead of skipping or repeating records",
     ),
     (
         "enable.partition.eof",
-        "an end that comes as a message moves the client's position; --until-caught-up does without",
+        "end-of-partition messages move the client's position; --until-caught-up works without them",
     ),
-    ("statistics.interval.ms", "the lag and --until-caught-up are told by the statistics"),
+    ("statistics.interval.ms", "the lag metric and --until-caught-up depend on the statistics"),
     ("transactional.id", TRANSACTION),
     ("enable.idempotence", TRANSACTION),
     ("transaction.timeout.ms", TRANSACTION),
     ("acks", ACKS),
     ("request.required.acks", ACKS),
-    ("enabled_events", "the events that the client delivers are the program's own choice"),
-    ("plugin.library.paths", "code is not loaded from a configuration"),
-    ("test.mock.num.brokers", "the broker in this process is `bootstrap_servers = \"embedded\"`"),
+    ("enabled_events", "the program depends on the events that it enables itself"),
+    ("plugin.library.paths", "a configuration must not load code"),
+    ("test.mock.num.brokers", "set `bootstrap_servers = \"embedded\"` instead"),
 ];
-const AUTO_COMMIT: &str =
-    "an offset is committed only once its rows are durable, never by the clock";
-const OFFSET_STORE: &str = "offsets are kept in Kafka, beside the place of their rows";
+const SERVERS: &str = "set `bootstrap_servers` of the environment instead";
+const AUTO_COMMIT: &str = "an offset is committed after its rows are durable, never on a timer";
+const OFFSET_STORE: &str =
+    "offsets are stored in Kafka, with metadata that says where their rows are";
 const PROTOCOL: &str =
-    "the exactly-once protocol is proven for cooperative-sticky assignment in a classic group";
-const ACKS: &str = "a dead letter counts once every replica has it";
-const TRANSACTION: &str = "offsets are committed in transactions whose terms are the program's own";
+    "exactly-once is verified for cooperative-sticky assignment in a classic group";
+const ACKS: &str = "a dead letter counts as written when all in-sync replicas have it";
+const TRANSACTION: &str = "the program configures the transactions that commit offsets";
 
-/// The names of those that are ours, for the reference.
+/// The names of the properties that cannot be set.
 #[cfg(test)]
 pub fn refused() -> impl Iterator<Item = &'static str> {
     REFUSED.iter().map(|(name, _)| *name)
 }
 
-/// The properties under a path, by their dotted names; `None` where one is wrong.
-pub fn read(reader: &mut Reader<'_>, path: &str) -> Option<BTreeMap<String, Secret>> {
+/// Why a property is not accepted. Printed as the accepted values of a mistake.
+#[derive(Debug, thiserror::Error)]
+enum PropertyError {
+    #[error("{name} cannot be set: {reason}")]
+    Refused { name: &'static str, reason: &'static str },
+    #[error("a librdkafka property; librdkafka knows no `{0}`")]
+    Unknown(String),
+    /// The value is not accepted, in librdkafka's words.
+    #[error("{0}")]
+    Rejected(String),
+    /// The value is not accepted, and librdkafka's message may repeat it.
+    #[error("a value that librdkafka accepts for `{0}`")]
+    RejectedSecret(String),
+}
+
+/// The properties below a path, by their dotted names; `None` if one of them is not accepted.
+pub fn read(resolver: &mut Resolver<'_>, path: &str) -> Option<BTreeMap<String, Secret>> {
     let mut properties = BTreeMap::new();
-    let mut right = true;
-    for underscored in reader.layers.names(path) {
-        let Some((layer, entry)) = reader.layers.find(&format!("{path}.{underscored}")) else {
+    let mut valid = true;
+    for underscored in resolver.layers.names(path) {
+        let Some(setting) = resolver.layers.find(&format!("{path}.{underscored}")) else {
             continue;
         };
-        let mut found = Found { layer, entry: entry.clone() };
-        // A misspelt name may be that of a secret.
-        found.entry.secret |= !is_known(&underscored);
-        // A mounted secret often ends in a line break that nobody meant.
-        let value = found.entry.text.trim_end_matches(['\n', '\r']);
+        let mut setting = setting.clone();
+        // An unknown name may be the misspelt name of a secret.
+        setting.secret |= !is_known(&underscored);
+        // A mounted secret often ends in an unintended line break.
+        let value = setting.text.trim_end_matches(['\n', '\r']);
         match check(&underscored, value) {
             Ok(name) => {
-                reader.show(&found, value);
+                resolver.show(&setting, value);
                 properties.insert(name, Secret::new(value));
             }
-            Err(accepted) => {
-                reader.wrong(&found, accepted);
-                right = false;
+            Err(error) => {
+                resolver.wrong(&setting, error.to_string());
+                valid = false;
             }
         }
     }
-    right.then_some(properties)
+    valid.then_some(properties)
 }
 
-/// The property's real name, or what would be accepted.
-fn check(underscored: &str, value: &str) -> Result<String, String> {
+/// Checks a property whose dots are written as underscores. Returns its real name.
+fn check(underscored: &str, value: &str) -> Result<String, PropertyError> {
     let dotted = underscored.replace('_', ".");
-    let refused = |name: &str| REFUSED.iter().find(|(refused, _)| *refused == name);
-    if let Some((name, why)) = refused(&dotted).or_else(|| refused(underscored)) {
-        return Err(format!("{name} is not to be set: {why}"));
+    // Few names contain underscores themselves: `log_level`, `enabled_events`.
+    for name in [dotted.as_str(), underscored] {
+        if let Some((name, reason)) = REFUSED.iter().find(|(refused, _)| *refused == name) {
+            return Err(PropertyError::Refused { name, reason });
+        }
     }
-    match tried(&dotted, value) {
-        Tried::Fits => Ok(dotted),
-        Tried::Wrong(why) => Err(why),
-        // Very few names have underscores of their own: `log_level`.
-        Tried::Unknown => match tried(underscored, value) {
-            Tried::Fits => Ok(underscored.to_owned()),
-            Tried::Wrong(why) => Err(why),
-            Tried::Unknown => Err(format!("a property of librdkafka; it knows no `{dotted}`")),
+    match set(&dotted, value) {
+        Ok(()) => Ok(dotted),
+        Err(PropertyError::Unknown(_)) => match set(underscored, value) {
+            Ok(()) => Ok(underscored.to_owned()),
+            Err(PropertyError::Unknown(_)) => Err(PropertyError::Unknown(dotted)),
+            Err(error) => Err(error),
         },
+        Err(error) => Err(error),
     }
 }
 
 fn is_known(underscored: &str) -> bool {
     let dotted = underscored.replace('_', ".");
-    [dotted.as_str(), underscored].iter().any(|name| !matches!(tried(name, ""), Tried::Unknown))
+    [dotted.as_str(), underscored]
+        .iter()
+        .any(|name| !matches!(set(name, ""), Err(PropertyError::Unknown(_))))
 }
 
-enum Tried {
-    Fits,
-    Unknown,
-    Wrong(String),
-}
-
-/// Asks librdkafka itself. Setting a property on a configuration touches neither files nor network.
-fn tried(name: &str, value: &str) -> Tried {
+/// Sets a property in an unused librdkafka configuration, which uses neither files nor the network.
+fn set(name: &str, value: &str) -> Result<(), PropertyError> {
     match ClientConfig::new().set(name, value).create_native_config() {
-        Ok(_) => Tried::Fits,
-        Err(KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, ..)) => Tried::Unknown,
-        Err(KafkaError::ClientConfig(_, why, ..)) if !is_secret(name) => Tried::Wrong(why),
-        // Nothing of a secret is repeated, and that is what librdkafka's text does.
-        Err(_) => Tried::Wrong(format!("a value that librdkafka takes for `{name}`")),
+        Ok(_) => Ok(()),
+        Err(KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, ..)) => {
+            Err(PropertyError::Unknown(name.to_owned()))
+        }
+        Err(KafkaError::ClientConfig(_, message, ..)) if !is_secret(name) => {
+            Err(PropertyError::Rejected(message))
+        }
+        Err(_) => Err(PropertyError::RejectedSecret(name.to_owned())),
     }
 }

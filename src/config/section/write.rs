@@ -1,4 +1,4 @@
-//! Where rows and dead letters go.
+//! `[write.<env>]` and the keys of the table, its rows and its dead letters.
 
 use std::path::PathBuf;
 
@@ -7,52 +7,52 @@ use crate::config::keys::{
     BQ_TABLE, DEAD_LETTER, DELIVERY_GUARANTEE, GOOGLE_APPLICATION_CREDENTIALS, MANAGE_TABLE,
     PARTITION_BY, ROW_LAYOUT, WRITE_ENV,
 };
-use crate::config::reader::{Found, Reader, Wrong};
+use crate::config::resolver::Resolver;
 use crate::config::settings::{
     DeadLetterTarget, Endpoint, Guarantee, RowLayout, TableId, WriteSettings,
 };
-use crate::config::values;
+use crate::config::values::{self, Wrong};
 
-const PROJECT: &str = "a Google Cloud project's id";
-const DATASET: &str = "a dataset: letters, digits and underscores";
+const PROJECT: &str = "a Google Cloud project id";
+const DATASET: &str = "a dataset name: letters, digits and underscores";
 const LOCATION: &str = "a BigQuery location: `EU`, `europe-west1`";
-const URL: &str = "`https://host`, `http://` for this machine only, or `embedded` for the BigQuery in this process";
+const URL: &str = "`https://host`, `http://` for this machine only, or `embedded` for the BigQuery inside this process";
 
-/// How rows are laid out: what a contract's columns follow from.
+/// The settings that determine the columns of a contract's rows.
 #[derive(Debug, Clone)]
-pub struct Rows {
+pub struct RowSettings {
     pub layout: RowLayout,
     pub partition_by: String,
 }
 
-pub fn rows(reader: &mut Reader<'_>) -> Option<Rows> {
-    let partition_by = reader.required(&PARTITION_BY, |text| {
+pub fn rows(resolver: &mut Resolver<'_>) -> Option<RowSettings> {
+    let partition_by = resolver.required(&PARTITION_BY, |text| {
         values::name(text, b"_", 300)
             .ok()
             .filter(|name| !name.starts_with(|c: char| c.is_ascii_digit()))
             .ok_or_else(Wrong::plain)
     });
-    let layout = reader.required(&ROW_LAYOUT, |text| {
-        values::word(text, &[("columns", RowLayout::Columns), ("envelope", RowLayout::Envelope)])
+    let layout = resolver.required(&ROW_LAYOUT, |text| {
+        values::choice(text, &[("columns", RowLayout::Columns), ("envelope", RowLayout::Envelope)])
     });
-    Some(Rows { layout: layout?, partition_by: partition_by? })
+    Some(RowSettings { layout: layout?, partition_by: partition_by? })
 }
 
-pub fn read(reader: &mut Reader<'_>, rows: Option<Rows>) -> Option<WriteSettings> {
-    let credentials = credentials(reader);
-    let manage_table = reader.required(&MANAGE_TABLE, values::flag);
-    let guarantee = reader.required(&DELIVERY_GUARANTEE, |text| {
-        let words =
+pub fn read(resolver: &mut Resolver<'_>, rows: Option<RowSettings>) -> Option<WriteSettings> {
+    let credentials = credentials(resolver);
+    let manage_table = resolver.required(&MANAGE_TABLE, values::flag);
+    let guarantee = resolver.required(&DELIVERY_GUARANTEE, |text| {
+        let choices =
             [("exactly-once", Guarantee::ExactlyOnce), ("at-least-once", Guarantee::AtLeastOnce)];
-        values::word(text, &words)
+        values::choice(text, &choices)
     });
-    let name = reader.required(&BQ_TABLE, table_name);
-    let environment = environment(reader, &WRITE_ENV, "write")?;
+    let name = resolver.required(&BQ_TABLE, table_name);
+    let environment = environment(resolver, &WRITE_ENV, "write")?;
     let at = format!("write.{environment}");
-    let table = table(reader, &at, name);
-    let location = location(reader, &format!("{at}.location"));
-    let endpoint = endpoint(reader, &format!("{at}.endpoint"));
-    let Rows { layout, partition_by } = rows?;
+    let table = table(resolver, &at, name);
+    let location = resolver.optional_at(&format!("{at}.location"), LOCATION, location);
+    let endpoint = endpoint(resolver, &format!("{at}.endpoint"));
+    let RowSettings { layout, partition_by } = rows?;
     Some(WriteSettings {
         environment,
         table: table?,
@@ -66,8 +66,8 @@ pub fn read(reader: &mut Reader<'_>, rows: Option<Rows>) -> Option<WriteSettings
     })
 }
 
-pub fn dead_letter(reader: &mut Reader<'_>) -> Option<DeadLetterTarget> {
-    reader.required(&DEAD_LETTER, |text| {
+pub fn dead_letter(resolver: &mut Resolver<'_>) -> Option<DeadLetterTarget> {
+    resolver.required(&DEAD_LETTER, |text| {
         if text.eq_ignore_ascii_case("bigquery") {
             return Ok(DeadLetterTarget::BigQuery);
         }
@@ -76,7 +76,7 @@ pub fn dead_letter(reader: &mut Reader<'_>) -> Option<DeadLetterTarget> {
     })
 }
 
-/// The table as it is named: with or without its dataset and project.
+/// The table's name as written, which may leave out the project or the dataset.
 struct TableName {
     project: Option<String>,
     dataset: Option<String>,
@@ -84,12 +84,12 @@ struct TableName {
 }
 
 fn table_name(text: &str) -> Result<TableName, Wrong> {
-    // Projects of the old kind (`example.com:project`) have dots, so the name is read from its end.
+    // Split from the end, because an old project id may contain dots (`example.com:project`).
     let mut parts = text.rsplitn(3, '.');
     let table = parts.next().unwrap_or_default();
-    // 1,024 bytes at most, and the dead letters' table adds 13.
+    // A table's name has at most 1,024 bytes, and `_dead_letters` adds 13.
     let table = values::name(table, b"_-", 1_011)
-        .map_err(|_| Wrong::because("a table has letters, digits, `_`, `-`"))?;
+        .map_err(|_| Wrong::because("a table name has letters, digits, `_` and `-`"))?;
     let dataset = parts.next().map(dataset).transpose()?;
     let project = parts.next().map(project).transpose()?;
     Ok(TableName { project, dataset, table })
@@ -97,93 +97,96 @@ fn table_name(text: &str) -> Result<TableName, Wrong> {
 
 fn dataset(text: &str) -> Result<String, Wrong> {
     values::name(text, b"_", 1_024)
-        .map_err(|_| Wrong::because("a dataset has letters, digits, underscores"))
+        .map_err(|_| Wrong::because("a dataset name has letters, digits and underscores"))
 }
 
 fn project(text: &str) -> Result<String, Wrong> {
-    // 30 characters, and the organisation's domain before an old one.
+    // At most 30 characters, but an old id begins with a domain name.
     values::name(text, b"-.:", 128)
-        .map_err(|_| Wrong::because("a project's id has letters, digits, hyphens"))
+        .map_err(|_| Wrong::because("a project id has letters, digits and hyphens"))
 }
 
-/// Completes the table's name from the environment.
-fn table(reader: &mut Reader<'_>, at: &str, name: Option<TableName>) -> Option<TableId> {
+/// The table's full name. The environment adds what the name leaves out.
+fn table(resolver: &mut Resolver<'_>, at: &str, name: Option<TableName>) -> Option<TableId> {
     let project_path = format!("{at}.project");
     let dataset_path = format!("{at}.dataset");
-    let default_project = reader.at_path(&project_path, PROJECT, project);
-    let default_dataset = reader.at_path(&dataset_path, DATASET, dataset);
-    let has = |part: fn(&TableName) -> bool| name.as_ref().is_some_and(part);
-    if !has(|name| name.project.is_some()) && reader.layers.find(&project_path).is_none() {
-        reader.missing(&project_path, PROJECT);
+    let default_project = resolver.optional_at(&project_path, PROJECT, project);
+    let default_dataset = resolver.optional_at(&dataset_path, DATASET, dataset);
+    let named = |part: fn(&TableName) -> bool| name.as_ref().is_some_and(part);
+    if !named(|name| name.project.is_some()) && default_project == Some(None) {
+        resolver.missing(&project_path, PROJECT);
     }
-    if !has(|name| name.dataset.is_some()) && reader.layers.find(&dataset_path).is_none() {
-        reader.missing(&dataset_path, &format!("{DATASET}, here or in BQ_TABLE"));
+    if !named(|name| name.dataset.is_some()) && default_dataset == Some(None) {
+        resolver.missing(&dataset_path, &format!("{DATASET}, here or in BQ_TABLE"));
     }
     let name = name?;
     Some(TableId {
-        project: name.project.or(default_project)?,
-        dataset: name.dataset.or(default_dataset)?,
+        project: name.project.or(default_project?)?,
+        dataset: name.dataset.or(default_dataset?)?,
         table: name.table,
     })
 }
 
-/// Outer `None`: a mistake was noted.
-fn location(reader: &mut Reader<'_>, path: &str) -> Option<Option<String>> {
-    if reader.layers.find(path).is_none() {
-        return Some(None);
-    }
-    reader.at_path(path, LOCATION, |text| values::name(text, b"-", 63)).map(Some)
+fn location(text: &str) -> Result<String, Wrong> {
+    values::name(text, b"-", 63)
 }
 
-/// Outer `None`: a mistake was noted. An empty path takes back what a weaker layer says.
-fn credentials(reader: &mut Reader<'_>) -> Option<Option<PathBuf>> {
+/// The path of the credentials file; `Some(None)` if there is none. An empty value removes the path
+/// that a weaker layer sets.
+fn credentials(resolver: &mut Resolver<'_>) -> Option<Option<PathBuf>> {
     let key = &GOOGLE_APPLICATION_CREDENTIALS;
-    if reader.text(key).is_none() {
+    if resolver.find(key).is_none() {
         return Some(None);
     }
-    reader.required(key, |text| match text {
+    resolver.required(key, |text| match text {
         "" => Ok(None),
-        _ if text.starts_with('{') => Err(Wrong::because("it holds the credentials themselves")),
+        _ if text.starts_with('{') => {
+            Err(Wrong::because("this is the content of a credentials file, not its path"))
+        }
         _ => Ok(Some(PathBuf::from(text))),
     })
 }
 
-/// Both addresses together, or neither: half of them would split the data between two peers.
-fn endpoint(reader: &mut Reader<'_>, path: &str) -> Option<Endpoint> {
-    let [rest, storage] = ["rest", "storage"].map(|leaf| format!("{path}.{leaf}"));
-    let there = [&rest, &storage].map(|leaf| reader.layers.find(leaf).is_some());
-    match there {
-        [false, false] => return Some(Endpoint::Google),
-        [true, false] => reader.missing(&storage, "it goes with `rest`: both or neither"),
-        [false, true] => reader.missing(&rest, "it goes with `storage`: both or neither"),
-        [true, true] => {}
-    }
-    let first = reader.at_path(&rest, URL, peer);
-    let second = reader.at_path(&storage, URL, peer);
-    match (first?, second?) {
-        (Peer::Embedded, Peer::Embedded) => Some(Endpoint::Embedded),
-        (Peer::At(rest), Peer::At(storage)) => Some(Endpoint::Custom { rest, storage }),
-        (Peer::Embedded, Peer::At(_)) | (Peer::At(_), Peer::Embedded) => {
-            if let Some((layer, entry)) = reader.layers.find(&storage) {
-                let found = Found { layer, entry: entry.clone() };
-                reader.wrong(
-                    &found,
-                    "`embedded` for both `rest` and `storage`, or for neither".to_owned(),
-                );
+/// The two addresses of BigQuery, of which both or none are set: with only one, tables and rows
+/// would be on different servers.
+fn endpoint(resolver: &mut Resolver<'_>, path: &str) -> Option<Endpoint> {
+    let [rest_path, storage_path] = ["rest", "storage"].map(|leaf| format!("{path}.{leaf}"));
+    let rest = resolver.optional_at(&rest_path, URL, address);
+    let storage = resolver.optional_at(&storage_path, URL, address);
+    match (rest, storage) {
+        (Some(None), Some(None)) => Some(Endpoint::Google),
+        (_, Some(None)) => {
+            resolver.missing(&storage_path, "an address, because `rest` has one: both or neither");
+            None
+        }
+        (Some(None), _) => {
+            resolver.missing(&rest_path, "an address, because `storage` has one: both or neither");
+            None
+        }
+        (None, _) | (_, None) => None,
+        (Some(Some(Address::Embedded)), Some(Some(Address::Embedded))) => Some(Endpoint::Embedded),
+        (Some(Some(Address::Url(rest))), Some(Some(Address::Url(storage)))) => {
+            Some(Endpoint::Custom { rest, storage })
+        }
+        (Some(Some(_)), Some(Some(_))) => {
+            let accepted = "`embedded` for both `rest` and `storage`, or for neither";
+            if let Some(setting) = resolver.layers.find(&storage_path) {
+                resolver.wrong(setting, accepted.to_owned());
             }
             None
         }
     }
 }
 
-enum Peer {
+/// One address of BigQuery.
+enum Address {
     Embedded,
-    At(String),
+    Url(String),
 }
 
-fn peer(text: &str) -> Result<Peer, Wrong> {
+fn address(text: &str) -> Result<Address, Wrong> {
     if text == "embedded" {
-        return embedded().map(|()| Peer::Embedded);
+        return embedded().map(|()| Address::Embedded);
     }
-    values::url(text).map(Peer::At)
+    values::url(text).map(Address::Url)
 }

@@ -1,9 +1,9 @@
-//! The `.env` dialect, TOML and YAML: texts stay texts, lines are right, nothing panics.
+//! The formats `.env`, TOML and YAML: values keep their spelling, lines are right, nothing panics.
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::document::{self, Item, Node};
+use crate::config::document::{self, FileValue, KeyValue};
 use crate::config::dotenv;
 
 fn assignments(text: &str) -> Vec<(String, String, usize)> {
@@ -13,7 +13,7 @@ fn assignments(text: &str) -> Vec<(String, String, usize)> {
 }
 
 #[test]
-fn the_env_dialect_is_as_documented() {
+fn env_files_have_the_documented_dialect() {
     let text = "\u{feff}# a comment\n\
                 \n\
                 A=plain # a comment\r\n\
@@ -42,7 +42,7 @@ fn the_env_dialect_is_as_documented() {
 }
 
 #[test]
-fn a_line_longer_than_a_buffer_keeps_its_line() {
+fn lines_are_right_after_a_line_longer_than_the_read_buffer() {
     let long = "x".repeat(100_000);
     let text = format!("A='{long}'\nB=1\nC='{long}'\nD=2");
     let lines: Vec<usize> = assignments(&text).into_iter().map(|(_, _, line)| line).collect();
@@ -50,7 +50,7 @@ fn a_line_longer_than_a_buffer_keeps_its_line() {
 }
 
 #[test]
-fn what_cannot_be_read_is_said_with_its_line_and_the_rest_is_read() {
+fn an_unreadable_line_is_reported_and_the_others_are_read() {
     for (text, line, read) in [
         ("A=1\nno assignment\nB=2\n", 2, vec!["A", "B"]),
         ("A=two words\nB=2\n", 1, vec!["B"]),
@@ -68,28 +68,31 @@ fn what_cannot_be_read_is_said_with_its_line_and_the_rest_is_read() {
     }
 }
 
-fn texts(items: Vec<Item>, into: &mut Vec<(String, String, Option<usize>)>, path: &str) {
-    for Item { key, line, node } in items {
+/// Path, text and line of each value below a path.
+fn flatten(pairs: Vec<KeyValue>, into: &mut Vec<(String, String, usize)>, path: &str) {
+    for KeyValue { key, line, value } in pairs {
         let path = format!("{path}/{key}");
-        match node {
-            Node::Text(text) => into.push((path, text, line)),
-            Node::List(texts) => into.push((path, texts.join("|"), line)),
-            Node::Table(items) => texts(items, into, &path),
-            Node::Other(what) => into.push((path, what.to_owned(), line)),
+        let line = line.unwrap_or_default();
+        match value {
+            FileValue::Text(text) => into.push((path, text, line)),
+            FileValue::List(texts) => into.push((path, texts.join("|"), line)),
+            FileValue::Table(pairs) => flatten(pairs, into, &path),
+            FileValue::Unsupported(what) => into.push((path, what.to_owned(), line)),
         }
     }
 }
 
+/// Path, text and line (0 if it is not known) of each value of a file.
 fn read(name: &str, text: &str) -> Vec<(String, String, usize)> {
-    let (items, errors) = document::parse(Path::new(name), text);
+    let (pairs, errors) = document::parse(Path::new(name), text);
     assert_eq!(errors, [], "{text}");
     let mut flat = Vec::new();
-    texts(items, &mut flat, "");
-    flat.into_iter().map(|(path, text, line)| (path, text, line.unwrap_or_default())).collect()
+    flatten(pairs, &mut flat, "");
+    flat
 }
 
 #[test]
-fn toml_numbers_and_booleans_stay_as_they_are_written() {
+fn toml_numbers_and_booleans_keep_their_spelling() {
     let text = "a = 10_000\nb = 1.50\n\nc = true\nd = 0x1F\ne = [\"x\", 7]\n\
                 [t.u]\n\"f.g\" = 'lit'\nh = [{i = 1}]\nj = 2026-11-21\n";
     let expected = [
@@ -99,7 +102,7 @@ fn toml_numbers_and_booleans_stay_as_they_are_written() {
         ("/d", "0x1F", 5),
         ("/e", "x|7", 6),
         ("/t/u/f.g", "lit", 8),
-        ("/t/u/h", "a list of more than texts", 9),
+        ("/t/u/h", "a list with elements other than strings, numbers and booleans", 9),
         ("/t/u/j", "2026-11-21", 10),
     ];
     let expected = expected.map(|(path, text, line)| (path.to_owned(), text.to_owned(), line));
@@ -107,7 +110,7 @@ fn toml_numbers_and_booleans_stay_as_they_are_written() {
 }
 
 #[test]
-fn yaml_scalars_stay_as_they_are_written() {
+fn yaml_scalars_keep_their_spelling() {
     let text = "# comment\na: 0123\nb: 1.50\nc: yes\nd: 0x1F\ne: [x, 007]\nf:\n- y\n- 1e3\n\
                 g: ~\nt:\n  u:\n    \"h.i\": 'lit'\n    j: >\n      folded\n      k: text\n  \
                 v: {w: 12345678901234567890123}\nl: &x 1_0\nm: *x\nn: !tag 5\no: \"a: b\"\n";
@@ -135,7 +138,7 @@ fn yaml_scalars_stay_as_they_are_written() {
 }
 
 #[test]
-fn a_file_that_is_none_is_said_with_its_lines() {
+fn syntax_errors_are_reported_with_their_lines() {
     let lines = |name: &str, text: &str| -> Vec<Option<usize>> {
         document::parse(Path::new(name), text).1.into_iter().map(|error| error.line).collect()
     };
@@ -150,9 +153,9 @@ fn a_file_that_is_none_is_said_with_its_lines() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(600))]
 
-    /// Any text as a `.env`: no panic, and every line that is named exists.
+    /// Any text can be read as a `.env` file: nothing panics, and every reported line exists.
     #[test]
-    fn any_env_text_is_read(text in any_text()) {
+    fn any_text_can_be_an_env_file(text in any_text()) {
         let lines = text.split('\n').count();
         let (assignments, unreadable) = dotenv::parse(&text);
         for assignment in assignments {
@@ -166,32 +169,32 @@ proptest! {
     }
 
     #[test]
-    fn any_file_is_read(text in any_text(), toml in any::<bool>()) {
+    fn any_text_can_be_a_configuration_file(text in any_text(), toml in any::<bool>()) {
         let name = if toml { "x.toml" } else { "x.yaml" };
-        let sources = Sources::right().file("x.toml", "");
+        let sources = Sources::valid().file("x.toml", "");
         let sources = Sources { files: vec![(name, text)], ..sources };
         let _ = sources.load();
     }
 
     #[test]
-    fn any_variables_are_read(
+    fn any_text_can_be_a_variable(
         name in "(BQ_TABLE|IGNORE_EVENTS|BATCH_BYTES|CONSUME__|WRITE__PROD__|DEAD_LETTER)[A-Z_]{0,30}",
         value in any::<String>(),
     ) {
-        let _ = Sources::right().variable(&name, &value).variable("METRICS_ADDR", &value).load();
+        let _ = Sources::valid().variable(&name, &value).variable("METRICS_ADDR", &value).load();
     }
 
-    /// A quoted value comes out of every kind of source as it went in.
+    /// A quoted value is read unchanged from every kind of source.
     #[test]
     fn a_value_is_the_same_from_every_source(value in "[ -&(-\\[\\]-~]{1,40}") {
         let trimmed = value.trim().to_owned();
         let key = "CONSUME__PROD__PROPERTIES__SASL_PASSWORD";
         let quoted = serde_json::to_string(&value).expect("a string");
         for sources in [
-            Sources::right().env(&format!("{key}='{value}'")),
-            Sources::right().file("x.toml", &format!("{key} = {quoted}")),
-            Sources::right().file("x.yaml", &format!("{key}: {quoted}")),
-            Sources::right().variable(key, &value),
+            Sources::valid().env(&format!("{key}='{value}'")),
+            Sources::valid().file("x.toml", &format!("{key} = {quoted}")),
+            Sources::valid().file("x.yaml", &format!("{key}: {quoted}")),
+            Sources::valid().variable(key, &value),
         ] {
             let settings = sources.load();
             prop_assert!(settings.is_ok(), "{}", settings.unwrap_err());
@@ -202,7 +205,7 @@ proptest! {
     }
 }
 
-/// Texts that look like sources often enough to reach all of the code.
+/// Texts that resemble sources often enough to reach all of the code.
 fn any_text() -> impl Strategy<Value = String> {
     let token = prop_oneof![
         Just("=".to_owned()),

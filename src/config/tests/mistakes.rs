@@ -77,23 +77,23 @@ fn a_misspelt_name_of_this_domain_is_said_with_a_suggestion() {
         ("bq_table_delivery", "`BQ_TABLE_DELIVERY`"),
         ("batch_rows", "`BATCH_ROWS_DELIVERY`"),
     ] {
-        let in_env = Sources::right().env(&format!("{name}=hunter2")).mistake();
-        let in_file = Sources::right().file("x.toml", &format!("{name} = 'hunter2'")).mistake();
+        let in_env = Sources::valid().env(&format!("{name}=hunter2")).mistake();
+        let in_file = Sources::valid().file("x.toml", &format!("{name} = 'hunter2'")).mistake();
         for mistake in [in_env, in_file] {
             assert_eq!(mistake.key, name);
             assert!(mistake.accepted.contains(meant), "{mistake}");
             assert!(!mistake.to_string().contains("hunter2"), "{mistake}");
         }
         // The process environment is shared with the whole machine.
-        assert!(Sources::right().variable(name, "x").load().is_ok());
+        assert!(Sources::valid().variable(name, "x").load().is_ok());
     }
-    let far = Sources::right().env("ZZZZ_DELIVERY=1").mistake();
+    let far = Sources::valid().env("ZZZZ_DELIVERY=1").mistake();
     assert!(!far.accepted.contains("perhaps"), "{far}");
 }
 
 #[test]
 fn what_belongs_to_others_is_left_alone() {
-    let sources = Sources::right()
+    let sources = Sources::valid()
         .env("BQ_TABLE_ORDERS=''\nGROUP_ID_EVENTS_DELIVERY=' '\nWRITE_ENV_ORDERS=x\nRUST_LOG=info")
         .env("SOMETHING=else\nMYDELIVERY=1");
     assert!(sources.load().is_ok());
@@ -103,9 +103,9 @@ fn what_belongs_to_others_is_left_alone() {
 fn the_cluster_s_keys_have_no_form_for_one_domain() {
     for name in ["WRITE_ENV_DELIVERY", "GOOGLE_APPLICATION_CREDENTIALS_DELIVERY"] {
         for sources in [
-            Sources::right().env(&format!("{name}=prod")),
-            Sources::right().file("x.yaml", &format!("{name}: prod")),
-            Sources::right().variable(name, "prod"),
+            Sources::valid().env(&format!("{name}=prod")),
+            Sources::valid().file("x.yaml", &format!("{name}: prod")),
+            Sources::valid().variable(name, "prod"),
         ] {
             let mistake = sources.mistake();
             assert_eq!(mistake.key, name);
@@ -118,7 +118,7 @@ fn the_cluster_s_keys_have_no_form_for_one_domain() {
 fn nothing_is_called_missing_beside_a_source_that_cannot_be_read() {
     let mistake = Sources::default().file("x.toml", "= broken").mistakes();
     assert!(mistake.iter().all(|mistake| mistake.at.is_some()), "{mistake:#?}");
-    let mut sources = Sources::right();
+    let mut sources = Sources::valid();
     sources.env_file = sources.env_file.replace("GROUP_ID_DELIVERY=", "GROUP_ID_DELIVERY ");
     let mistake = sources.mistake();
     assert_eq!(
@@ -129,9 +129,9 @@ fn nothing_is_called_missing_beside_a_source_that_cannot_be_read() {
 
 #[test]
 fn a_report_stays_on_its_lines() {
-    let mistake = Sources::right().variable("ROW_LAYOUT", "a\n\n  FORGED\u{1b}[31m").mistake();
+    let mistake = Sources::valid().variable("ROW_LAYOUT", "a\n\n  FORGED\u{1b}[31m").mistake();
     assert_eq!(mistake.found, "`a\\n\\n  FORGED\\u{1b}[31m`");
-    let long = Sources::right().variable("ROW_LAYOUT", &"ä".repeat(1_000)).mistake();
+    let long = Sources::valid().variable("ROW_LAYOUT", &"ä".repeat(1_000)).mistake();
     assert!(long.found.chars().count() < 200, "{long}");
 }
 
@@ -139,7 +139,7 @@ fn a_report_stays_on_its_lines() {
 #[cfg(unix)]
 fn bytes_that_are_no_text_are_a_mistake() {
     use std::os::unix::ffi::OsStringExt;
-    let mut sources = Sources::right();
+    let mut sources = Sources::valid();
     sources.variables.insert("GROUP_ID".into(), OsString::from_vec(vec![0xff, 0xfe]));
     sources.variables.insert("UNRELATED".into(), OsString::from_vec(vec![0xff]));
     assert_eq!(sources.mistake().key, "GROUP_ID");
@@ -148,7 +148,7 @@ fn bytes_that_are_no_text_are_a_mistake() {
 #[test]
 fn an_environment_whose_name_sounds_secret_is_shown() {
     let sources = Sources {
-        env_file: RIGHT
+        env_file: VALID
             .replace("prod'\nGROUP", "keycloak'\nGROUP")
             .replace("__PROD__B", "__KEYCLOAK__B"),
         ..Sources::default()
@@ -186,10 +186,10 @@ proptest! {
     ) {
         let key = format!("CONSUME__PROD__PROPERTIES__{property}");
         let mut sources = match source {
-            0 => Sources::right().env(&format!("{key}='{secret}'{breakage}")),
-            1 => Sources::right().file("x.toml", &format!("{key} = \"{secret}\"{breakage}")),
-            2 => Sources::right().file("x.yaml", &format!("{key}: {secret}{breakage}")),
-            _ => Sources::right().variable(&key, &secret),
+            0 => Sources::valid().env(&format!("{key}='{secret}'{breakage}")),
+            1 => Sources::valid().file("x.toml", &format!("{key} = \"{secret}\"{breakage}")),
+            2 => Sources::valid().file("x.yaml", &format!("{key}: {secret}{breakage}")),
+            _ => Sources::valid().variable(&key, &secret),
         };
         if wrong {
             sources = sources.variable("ROW_LAYOUT", "rows");

@@ -1,5 +1,5 @@
-//! Tests of the layers and of every rule about a key. Sources are texts: no test needs a file, a
-//! variable of its own process or a network.
+//! Tests of the layers and of the rules of every key. Most sources are texts, so a test needs no
+//! files and no variables of its own process.
 
 mod documents;
 mod layering;
@@ -12,21 +12,21 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::gather::Gather;
+use super::gather::{Gather, Override};
 use super::*;
 
-/// Where the texts of a test come from, the weakest first.
+/// The sources of a test, in ascending precedence.
 #[derive(Clone, Default)]
 struct Sources {
     env_file: String,
-    /// Name (its ending counts) and text.
+    /// Name, whose extension sets the format, and text.
     files: Vec<(&'static str, String)>,
     variables: BTreeMap<OsString, OsString>,
     flags: Vec<Override>,
 }
 
-/// A configuration of DELIVERY that is right, all of it in the `.env`.
-const RIGHT: &str = "\
+/// A valid configuration of DELIVERY as a `.env` file.
+const VALID: &str = "\
 BQ_TABLE_DELIVERY='delivery_events_temp'
 IMPORT_PATH_DELIVERY='contracts.delivery.delivery_events_v10'
 IMPORT_OBJECT_DELIVERY='DeliveryEventsV10Topic'
@@ -39,8 +39,8 @@ WRITE__PROD__DATASET='a_dataset'
 ";
 
 impl Sources {
-    fn right() -> Self {
-        Self { env_file: RIGHT.to_owned(), ..Self::default() }
+    fn valid() -> Self {
+        Self { env_file: VALID.to_owned(), ..Self::default() }
     }
 
     fn variable(mut self, name: &str, value: &str) -> Self {
@@ -70,20 +70,20 @@ impl Sources {
         resolve(gather, &mut |_, _| Vec::new())
     }
 
-    /// The settings; a mistake fails the test.
+    /// The settings. A mistake fails the test.
     fn settings(&self) -> Settings {
         self.load().unwrap_or_else(|mistakes| panic!("{mistakes}")).settings
     }
 
-    /// The mistakes; there have to be some.
+    /// The mistakes. Fails the test if there are none.
     fn mistakes(&self) -> Vec<Mistake> {
         match self.load() {
-            Ok(loaded) => panic!("no mistake was found in {:#?}", loaded.resolved),
+            Ok(loaded) => panic!("no mistake in {:#?}", loaded.resolved),
             Err(mistakes) => mistakes.list,
         }
     }
 
-    /// The one mistake there is.
+    /// The only mistake.
     fn mistake(&self) -> Mistake {
         let mut list = self.mistakes();
         assert_eq!(list.len(), 1, "{list:#?}");
@@ -92,7 +92,7 @@ impl Sources {
 }
 
 impl Loaded {
-    /// Value, layer and place of a key as `config` prints them.
+    /// The value, layer and place of a key, as `config` prints them.
     fn shown(&self, key: &str) -> (&str, LayerKind, String) {
         let found = self.resolved.iter().find(|resolved| resolved.key == key);
         let found = found.unwrap_or_else(|| panic!("{key} is not shown: {:#?}", self.resolved));

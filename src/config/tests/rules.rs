@@ -74,7 +74,7 @@ const VALUES: &[(&str, &[&str], &[&str])] = &[
 
 /// The right configuration without one key.
 fn without(base: &str) -> Sources {
-    let lines = RIGHT.lines().filter(|line| !line.starts_with(base));
+    let lines = VALID.lines().filter(|line| !line.starts_with(base));
     let env_file = lines.map(|line| format!("{line}\n")).collect();
     Sources { env_file, ..Sources::default() }
 }
@@ -116,7 +116,7 @@ fn the_table_may_name_its_dataset_and_its_project() {
 
 #[test]
 fn units_and_words_become_values() {
-    let settings = Sources::right()
+    let settings = Sources::valid()
         .env("IN_FLIGHT_BYTES_DELIVERY=2MiB\nBATCH_BYTES=512KiB\nBATCH_ROWS=5_000")
         .env("DEAD_LETTER='kafka:dead'\nSTART_FROM=latest\nROW_LAYOUT=envelope")
         .env("DELIVERY_GUARANTEE=at-least-once\nMANAGE_TABLE_DELIVERY=false")
@@ -137,7 +137,7 @@ fn units_and_words_become_values() {
 
 #[test]
 fn a_batch_is_not_larger_than_what_may_be_in_flight() {
-    let sources = Sources::right().env("IN_FLIGHT_BYTES=1MiB\nBATCH_BYTES_DELIVERY=2MiB");
+    let sources = Sources::valid().env("IN_FLIGHT_BYTES=1MiB\nBATCH_BYTES_DELIVERY=2MiB");
     let mistake = sources.mistake();
     assert_eq!(mistake.key, "BATCH_BYTES_DELIVERY");
     assert!(mistake.accepted.contains("1048576"), "{mistake}");
@@ -146,7 +146,7 @@ fn a_batch_is_not_larger_than_what_may_be_in_flight() {
 #[test]
 fn an_endpoint_without_tls_is_this_machine_s() {
     let endpoint = |rest: &str, storage: &str| {
-        Sources::right()
+        Sources::valid()
             .variable("WRITE__PROD__ENDPOINT__REST", rest)
             .variable("WRITE__PROD__ENDPOINT__STORAGE", storage)
     };
@@ -179,7 +179,7 @@ fn an_endpoint_without_tls_is_this_machine_s() {
         assert_eq!(mistake.key, "WRITE__PROD__ENDPOINT__REST", "{url}");
         assert!(!mistake.to_string().contains("hunter2"), "{mistake}");
     }
-    let half = Sources::right().variable("WRITE__PROD__ENDPOINT__REST", "https://host").mistake();
+    let half = Sources::valid().variable("WRITE__PROD__ENDPOINT__REST", "https://host").mistake();
     assert_eq!(half.key, "write.prod.endpoint.storage");
     if cfg!(feature = "local") {
         let mixed = endpoint("embedded", "https://host").mistake();
@@ -211,7 +211,7 @@ fn servers_are_hosts_with_ports() {
 
 #[test]
 fn properties_go_to_librdkafka_by_their_own_names() {
-    let settings = Sources::right()
+    let settings = Sources::valid()
         .file("x.toml", "[consume.prod.properties]\n\"security.protocol\" = \"sasl_ssl\"\nsasl.username = \"u\"\nfetch.min.bytes = 5\nlog_level = 3")
         .variable("CONSUME__PROD__PROPERTIES__SASL_PASSWORD", " p a$s\n")
         .variable("CONSUME__prod__PROPERTIES__SASL_USERNAME", "v")
@@ -254,9 +254,9 @@ fn properties_that_the_guarantees_rest_on_are_refused_with_the_reason() {
         for (written, sources) in [
             (
                 format!("CONSUME__PROD__PROPERTIES__{}", property.to_uppercase().replace('.', "_")),
-                Sources::right(),
+                Sources::valid(),
             ),
-            (format!("consume.prod.properties.{property}"), Sources::right()),
+            (format!("consume.prod.properties.{property}"), Sources::valid()),
         ] {
             let sources = if written.starts_with('C') {
                 sources.variable(&written, "true")
@@ -273,7 +273,7 @@ fn properties_that_the_guarantees_rest_on_are_refused_with_the_reason() {
 
 #[test]
 fn properties_that_librdkafka_does_not_take_are_said_at_once() {
-    let mistakes = Sources::right()
+    let mistakes = Sources::valid()
         .variable("CONSUME__PROD__PROPERTIES__SASL_PASWORD", "hunter2")
         .variable("CONSUME__PROD__PROPERTIES__FETCH_MIN_BYTES", "many")
         .variable("CONSUME__PROD__PROPERTIES__REBALANCE_CB", "x")
@@ -287,7 +287,7 @@ fn properties_that_librdkafka_does_not_take_are_said_at_once() {
 
 #[test]
 fn what_is_embedded_has_its_word() {
-    let sources = Sources::right()
+    let sources = Sources::valid()
         .variable("CONSUME__PROD__BOOTSTRAP_SERVERS", "embedded")
         .variable("WRITE__PROD__ENDPOINT__REST", "embedded")
         .variable("WRITE__PROD__ENDPOINT__STORAGE", "embedded");
@@ -341,12 +341,12 @@ proptest! {
             prop_assert_eq!(event_types(form).ok(), Some(distinct(&names)), "{}", form);
             let quoted = serde_json::to_string(form).expect("a string");
             for sources in [
-                Sources::right().env(&format!("IGNORE_EVENTS_DELIVERY='{form}'")),
-                Sources::right().variable("IGNORE_EVENTS", form),
-                Sources::right().file("x.toml", &format!("IGNORE_EVENTS_DELIVERY = {quoted}")),
-                Sources::right().file("x.yaml", &format!("IGNORE_EVENTS: {quoted}")),
-                Sources::right().file("x.toml", &format!("IGNORE_EVENTS = {once}")),
-                Sources::right().file("x.yaml", &format!("IGNORE_EVENTS_DELIVERY: {once}")),
+                Sources::valid().env(&format!("IGNORE_EVENTS_DELIVERY='{form}'")),
+                Sources::valid().variable("IGNORE_EVENTS", form),
+                Sources::valid().file("x.toml", &format!("IGNORE_EVENTS_DELIVERY = {quoted}")),
+                Sources::valid().file("x.yaml", &format!("IGNORE_EVENTS: {quoted}")),
+                Sources::valid().file("x.toml", &format!("IGNORE_EVENTS = {once}")),
+                Sources::valid().file("x.yaml", &format!("IGNORE_EVENTS_DELIVERY: {once}")),
             ] {
                 let settings = sources.load();
                 prop_assert!(settings.is_ok(), "{}", settings.unwrap_err());

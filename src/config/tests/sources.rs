@@ -60,7 +60,7 @@ fn the_first_env_runs_with_the_repository_s_environments() {
 
 #[test]
 fn defaults_are_those_of_the_reference() {
-    let settings = Sources::right().settings();
+    let settings = Sources::valid().settings();
     let limits = settings.limits;
     assert_eq!((limits.in_flight_bytes, limits.batch_bytes), (64 << 20, 1 << 20));
     assert_eq!(limits.batch_rows, 10_000);
@@ -98,7 +98,7 @@ fn a_file_that_somebody_named_has_to_be_there() {
 
 #[test]
 fn a_flag_beats_even_the_domain_s_own_key() {
-    let mut sources = Sources::right().variable("DISABLE_DELIVERY", "false");
+    let mut sources = Sources::valid().variable("DISABLE_DELIVERY", "false");
     assert!(!sources.settings().disabled);
     sources.flags.push(Override { flag: "--disable", key: &keys::DISABLE, value: "true".into() });
     let loaded = sources.load().unwrap_or_else(|mistakes| panic!("{mistakes}"));
@@ -109,7 +109,7 @@ fn a_flag_beats_even_the_domain_s_own_key() {
 
 #[test]
 fn an_empty_path_takes_the_credentials_back() {
-    let sources = Sources::right().env("GOOGLE_APPLICATION_CREDENTIALS='/etc/key.json'");
+    let sources = Sources::valid().env("GOOGLE_APPLICATION_CREDENTIALS='/etc/key.json'");
     assert_eq!(sources.settings().write.credentials.as_deref(), Some(Path::new("/etc/key.json")));
     let emptied = sources.variable("GOOGLE_APPLICATION_CREDENTIALS", "");
     assert_eq!(emptied.settings().write.credentials, None);

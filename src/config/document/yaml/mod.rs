@@ -1,6 +1,8 @@
-//! YAML: read twice, first for its shape and then, guided by it, for the scalars as they are
-//! written (`0123` and `1.50` stay what they are). Lines come from a scan of our own, because the
-//! parser keeps none.
+//! YAML files, with the spelling of each scalar (`0123` and `1.50` stay as they are).
+//!
+//! serde only returns a scalar's spelling if it is asked for a string, so the text is parsed twice:
+//! first for its shape, then for the values, asking for a string wherever the shape has a scalar.
+//! The parser does not report the lines of keys; a simple scan of the text finds them.
 
 mod shape;
 
@@ -11,108 +13,112 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use serde_norway::Deserializer as Yaml;
 
 use self::shape::Shape;
-use super::{Item, Node, Syntax};
+use super::tree::{FileValue, KeyValue, SyntaxError, UNSUPPORTED_LIST};
 
-pub fn parse(text: &str) -> (Vec<Item>, Vec<Syntax>) {
+pub fn parse(text: &str) -> (Vec<KeyValue>, Vec<SyntaxError>) {
     match read(text) {
-        Ok(items) => (items, Vec::new()),
-        Err(syntax) => (Vec::new(), vec![syntax]),
+        Ok(pairs) => (pairs, Vec::new()),
+        Err(error) => (Vec::new(), vec![error]),
     }
 }
 
-fn read(text: &str) -> Result<Vec<Item>, Syntax> {
-    let shape = match serde_norway::from_str(text).map_err(syntax)? {
+fn read(text: &str) -> Result<Vec<KeyValue>, SyntaxError> {
+    let shape = match serde_norway::from_str(text).map_err(syntax_error)? {
         Shape::Null => return Ok(Vec::new()),
         shape @ Shape::Table(_) => shape,
         Shape::Scalar | Shape::List(_) | Shape::Tagged => {
-            return Err(Syntax { line: Some(1), message: "no table of keys".to_owned() });
+            return Err(SyntaxError {
+                line: Some(1),
+                message: "a document that is not a table of keys".to_owned(),
+            });
         }
     };
     let lines = lines_of(text);
     let guide = Guide { shape: &shape, path: "", lines: &lines };
-    match guide.deserialize(Yaml::from_str(text)).map_err(syntax)? {
-        Node::Table(items) => Ok(items),
-        Node::Text(_) | Node::List(_) | Node::Other(_) => Ok(Vec::new()),
+    match guide.deserialize(Yaml::from_str(text)).map_err(syntax_error)? {
+        FileValue::Table(pairs) => Ok(pairs),
+        FileValue::Text(_) | FileValue::List(_) | FileValue::Unsupported(_) => Ok(Vec::new()),
     }
 }
 
-/// The parser's words and ours name keys, never a value: no type is asked for that the text might
-/// not have, so no value is repeated as the wrong one.
-fn syntax(error: serde_norway::Error) -> Syntax {
+/// Converts the parser's error. Its message may name keys but never contains a value: serde repeats
+/// a value only if its type is not the expected one, and the shape makes every expectation fit.
+fn syntax_error(error: serde_norway::Error) -> SyntaxError {
     let line = error.location().map(|location| location.line());
     let message = error.to_string();
     let what = message.split(" at line ").next().unwrap_or_default();
-    Syntax { line, message: format!("no YAML: {what}") }
+    SyntaxError { line, message: format!("invalid YAML: {what}") }
 }
 
-/// Reads one value whose shape is known.
+/// Reads one value whose shape is known from the first pass.
 struct Guide<'a> {
     shape: &'a Shape,
+    /// The keys that lead to the value, joined by line breaks.
     path: &'a str,
     lines: &'a HashMap<String, usize>,
 }
 
 impl<'de> DeserializeSeed<'de> for Guide<'_> {
-    type Value = Node;
+    type Value = FileValue;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<FileValue, D::Error> {
         match self.shape {
             Shape::Table(_) => deserializer.deserialize_map(self),
             Shape::List(_) => deserializer.deserialize_seq(self),
             Shape::Scalar => deserializer.deserialize_str(self),
             Shape::Null => {
                 deserializer.deserialize_ignored_any(IgnoredAny)?;
-                Ok(Node::Text(String::new()))
+                Ok(FileValue::Text(String::new()))
             }
             Shape::Tagged => {
                 deserializer.deserialize_ignored_any(IgnoredAny)?;
-                Ok(Node::Other("a value with a tag"))
+                Ok(FileValue::Unsupported("a value with a tag"))
             }
         }
     }
 }
 
 impl<'de> Visitor<'de> for Guide<'_> {
-    type Value = Node;
+    type Value = FileValue;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a text, a list of texts or a table")
+        f.write_str("a string, a list of strings or a table")
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Node, E> {
-        Ok(Node::Text(text.to_owned()))
+    fn visit_str<E>(self, text: &str) -> Result<FileValue, E> {
+        Ok(FileValue::Text(text.to_owned()))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Node, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<FileValue, A::Error> {
         let mut texts = Some(Vec::new());
         for shape in self.shape.inner() {
             match (access.next_element_seed(Guide { shape, ..self })?, &mut texts) {
-                (Some(Node::Text(text)), Some(texts)) => texts.push(text),
+                (Some(FileValue::Text(text)), Some(texts)) => texts.push(text),
                 _ => texts = None,
             }
         }
-        Ok(texts.map_or(Node::Other("a list of more than texts"), Node::List))
+        Ok(texts.map_or(UNSUPPORTED_LIST, FileValue::List))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Node, A::Error> {
-        let mut items: Vec<Item> = Vec::new();
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<FileValue, A::Error> {
+        let mut pairs: Vec<KeyValue> = Vec::new();
         let mut shapes = self.shape.inner().iter();
         while let Some(key) = access.next_key::<String>()? {
-            if items.iter().any(|item| item.key == key) {
-                return Err(A::Error::custom(format_args!("the key `{key}` a second time")));
+            if pairs.iter().any(|pair| pair.key == key) {
+                return Err(A::Error::custom(format_args!("the key `{key}` appears twice")));
             }
             let shape = shapes.next().unwrap_or(&Shape::Null);
             let path =
                 if self.path.is_empty() { key.clone() } else { format!("{}\n{key}", self.path) };
-            let node = access.next_value_seed(Guide { shape, path: &path, lines: self.lines })?;
-            items.push(Item { key, line: self.lines.get(&path).copied(), node });
+            let value = access.next_value_seed(Guide { shape, path: &path, lines: self.lines })?;
+            pairs.push(KeyValue { key, line: self.lines.get(&path).copied(), value });
         }
-        Ok(Node::Table(items))
+        Ok(FileValue::Table(pairs))
     }
 }
 
-/// Lines of block-style keys by path, its keys joined by line breaks. Keys in `{…}` are not found:
-/// a place without a line is better than a wrong one.
+/// The lines of keys in block style by path, its keys joined by line breaks. Keys inside `{…}` are
+/// not found: no line is better than a wrong one.
 fn lines_of(text: &str) -> HashMap<String, usize> {
     let mut lines = HashMap::new();
     let mut open: Vec<(usize, String)> = Vec::new();
@@ -133,7 +139,7 @@ fn lines_of(text: &str) -> HashMap<String, usize> {
     lines
 }
 
-/// `key` of `key: …`, `"key": …`, `'key': …`.
+/// The `key` of `key: …`, `"key": …` or `'key': …`.
 fn key_of(content: &str) -> Option<&str> {
     if content.starts_with(['#', '-', '{', '[']) {
         return None;

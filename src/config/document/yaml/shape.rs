@@ -1,5 +1,5 @@
-//! The first reading of a YAML document: what is a table, a list or a scalar, and nothing of what
-//! a scalar says. Taking every kind of scalar, it never has to complain about a value.
+//! The first pass over a YAML document: which values are tables, lists or scalars. It accepts
+//! scalars of every type, so it never fails with a message that repeats a value.
 
 use std::fmt;
 
@@ -7,18 +7,19 @@ use serde::de::{
     Deserialize, Deserializer, EnumAccess, IgnoredAny, MapAccess, SeqAccess, VariantAccess, Visitor,
 };
 
+/// What kind of value a value is.
 #[derive(Debug)]
 pub enum Shape {
     Null,
     Scalar,
     List(Vec<Shape>),
-    /// Of its values, in their order.
+    /// The shapes of its values, in their order.
     Table(Vec<Shape>),
     Tagged,
 }
 
 impl Shape {
-    /// Of what is directly inside.
+    /// The shapes of the elements of a list or the values of a table.
     pub fn inner(&self) -> &[Shape] {
         match self {
             Self::List(inner) | Self::Table(inner) => inner,
@@ -29,13 +30,13 @@ impl Shape {
 
 impl<'de> Deserialize<'de> for Shape {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Look)
+        deserializer.deserialize_any(ShapeVisitor)
     }
 }
 
-struct Look;
+struct ShapeVisitor;
 
-impl<'de> Visitor<'de> for Look {
+impl<'de> Visitor<'de> for ShapeVisitor {
     type Value = Shape;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
