@@ -10,6 +10,7 @@ use crate::config::keys::{IMPORT_PATH, Key, PARTITION_BY};
 use crate::config::{Complaint, ContractSettings, Resolved, Rows, load_and_check};
 use crate::contract::{self, Contract};
 use crate::row::TableSchema;
+use crate::sink::bigquery::columns::{COLUMN_RULES, check_partition};
 use crate::transcode::{Plan, PlanOptions};
 
 const HEAD: [&str; 4] = ["key", "value", "layer", "place"];
@@ -57,8 +58,17 @@ fn check(
     rows: &Rows,
 ) -> Result<(Contract, TableSchema), Vec<Complaint>> {
     let contract = contract::load(&settings.dir, &settings.import_path, &settings.import_object)
-        .map_err(complaints)?;
-    let columns = contract.table_schema(rows.layout, &rows.partition_by).map_err(complaints)?;
+        .map_err(|error| complaints(error.problems))?;
+    let (columns, mut wrong) = match contract.table_schema(rows.layout, &COLUMN_RULES) {
+        Ok(columns) => (columns, Vec::new()),
+        Err(error) => (error.derived, complaints(error.problems)),
+    };
+    if let Err(error) = check_partition(&columns, &rows.partition_by) {
+        wrong.push(complaint(&PARTITION_BY, error.to_string()));
+    }
+    if !wrong.is_empty() {
+        return Err(wrong);
+    }
     let options = PlanOptions {
         topic: contract.topic.clone(),
         ignore: settings.ignore_events.clone(),
@@ -73,15 +83,8 @@ fn check(
     }
 }
 
-fn complaints(error: contract::ContractError) -> Vec<Complaint> {
-    error
-        .mistakes
-        .into_iter()
-        .map(|mistake| match mistake.place.as_str() {
-            "PARTITION_BY" => complaint(&PARTITION_BY, mistake.what),
-            place => complaint(&IMPORT_PATH, format!("{place}: {}", mistake.what)),
-        })
-        .collect()
+fn complaints(problems: Vec<contract::Problem>) -> Vec<Complaint> {
+    problems.into_iter().map(|problem| complaint(&IMPORT_PATH, problem.to_string())).collect()
 }
 
 fn complaint(key: &'static Key, found: String) -> Complaint {

@@ -26,6 +26,7 @@ use crate::config::{Broker, RowLayout, Settings};
 use crate::contract::Contract;
 use crate::record::{Event, Position, Transcoded};
 use crate::row::RowBuffer;
+use crate::sink::bigquery::columns::{COLUMN_RULES, LARGEST_ROW};
 use crate::source::client;
 use crate::transcode::{Plan, PlanOptions};
 
@@ -170,14 +171,14 @@ fn check(records: &[Record], settings: &Settings, contract: &Contract) -> Result
             .source(error)
     };
     let table = contract
-        .table_schema(RowLayout::Columns, "_ingested_at")
+        .table_schema(RowLayout::Columns, &COLUMN_RULES)
         .map_err(|error| configuration(error.into()))?;
     let options = PlanOptions {
         topic: contract.topic.clone(),
         ignore: settings.contract.ignore_events.clone(),
         layout: RowLayout::Columns,
         partition_by: "_ingested_at".to_owned(),
-        max_row_bytes: super::run::LARGEST_ROW,
+        max_row_bytes: LARGEST_ROW,
     };
     let mut plan =
         Plan::compile(contract, &table, options).map_err(|error| configuration(error.into()))?;

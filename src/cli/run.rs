@@ -13,6 +13,7 @@ use crate::pipeline::{self, Flow, Stop, Summary, Until};
 use crate::shutdown::Shutdown;
 use crate::sink::SinkError;
 use crate::sink::bigquery::BigQuery;
+use crate::sink::bigquery::columns::{COLUMN_RULES, LARGEST_ROW, check_partition};
 use crate::sink::dead_letter::{About, DeadLetters};
 use crate::source::{KafkaReread, client};
 use crate::telemetry::{self, Health, Metrics};
@@ -21,9 +22,6 @@ use crate::transcode::{Plan, PlanOptions};
 mod peers;
 
 use peers::Peers;
-
-/// BigQuery takes 20 MB an append; what frames a row and describes it fits into the rest.
-pub(super) const LARGEST_ROW: usize = 19_000_000;
 
 /// Runs the domain until it is stopped, caught up, or needs a person.
 pub async fn run(args: RunArgs, settings: Settings) -> Result<(), Failure> {
@@ -120,11 +118,14 @@ impl Run<'_> {
         shutdown: Shutdown,
     ) -> Result<Flow, Failure> {
         let (settings, contract, write) = (self.settings, self.contract, &self.peers.write);
-        let desired =
-            contract.table_schema(write.layout, &write.partition_by).map_err(|error| {
-                let what = format!("derive columns from the contract {}", contract.id);
-                Failure::new(Exit::Configuration, what).source(error)
-            })?;
+        let columns = |error: Box<dyn std::error::Error + Send + Sync>| {
+            let what = format!("derive columns from the contract {}", contract.id);
+            Failure::new(Exit::Configuration, what).source(error)
+        };
+        let desired = contract
+            .table_schema(write.layout, &COLUMN_RULES)
+            .map_err(|error| columns(error.into()))?;
+        check_partition(&desired, &write.partition_by).map_err(|error| columns(error.into()))?;
         let sink = BigQuery::connect(write, metrics.clone(), Clock::System).await?;
         let schema =
             sink.prepare(&write.table, &desired, write.manage_table, &write.partition_by).await?;

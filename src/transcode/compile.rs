@@ -109,7 +109,7 @@ fn bounds(schema: &Schema) -> Option<Box<Bounds>> {
 fn rules(event: &EventSchema) -> Result<Option<Box<Rules>>, PlanError> {
     let only_in_doubt = match event.validation {
         Validation::Never => return Ok(None),
-        Validation::InDoubt => true,
+        Validation::OutsideBounds => true,
         Validation::Always => false,
     };
     Rules::compile(&event.json_schema, only_in_doubt)

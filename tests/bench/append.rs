@@ -12,6 +12,7 @@ use generic_consumer::contract::sample::Samples;
 use generic_consumer::record::{DeadLetter, Event, NoHeaders, Position};
 use generic_consumer::row::RowBuffer;
 use generic_consumer::sink::bigquery::BigQuery;
+use generic_consumer::sink::bigquery::columns::COLUMN_RULES;
 use generic_consumer::sink::dead_letter::{About, DeadLetters};
 use generic_consumer::sink::{Batch, BatchId, Command, Lane, LaneMode, Report, Reports, Reread};
 use generic_consumer::telemetry::Metrics;
@@ -56,7 +57,7 @@ pub async fn append(args: &AppendArgs) -> Done {
     let write = &settings.write;
     let at = &settings.contract;
     let contract = contract::load(&at.dir, &at.import_path, &at.import_object)?;
-    let table = contract.table_schema(RowLayout::Columns, &write.partition_by)?;
+    let table = contract.table_schema(RowLayout::Columns, &COLUMN_RULES)?;
     let metrics = Metrics::register(&mut Registry::default());
     let sink = BigQuery::connect(write, metrics, Clock::System).await?;
     sink.prepare(&write.table, &table, true, &write.partition_by).await?;

@@ -8,6 +8,7 @@ use generic_consumer::config::{self, Broker, Inputs, StartFrom};
 use generic_consumer::contract;
 use generic_consumer::record::{Offset, Transcoded};
 use generic_consumer::row::RowBuffer;
+use generic_consumer::sink::bigquery::columns::COLUMN_RULES;
 use generic_consumer::source::{Polled, Rebalance, Source, client};
 use generic_consumer::telemetry::Metrics;
 use generic_consumer::transcode::{Plan, PlanOptions};
@@ -33,7 +34,7 @@ pub fn drain(args: &NullArgs) -> Done {
     let at = &settings.contract;
     let contract = contract::load(&at.dir, &at.import_path, &at.import_object)?;
     let write = &settings.write;
-    let table = contract.table_schema(write.layout, &write.partition_by)?;
+    let table = contract.table_schema(write.layout, &COLUMN_RULES)?;
     let options = PlanOptions {
         topic: contract.topic.clone(),
         ignore: at.ignore_events.clone(),

@@ -11,6 +11,7 @@ use generic_consumer::pipeline::Ledger;
 use generic_consumer::record::{Event, NoHeaders, Offset, Partition, Position, Transcoded};
 use generic_consumer::row::{RowBuffer, TableSchema};
 use generic_consumer::sink::bigquery::append::Append;
+use generic_consumer::sink::bigquery::columns::COLUMN_RULES;
 use generic_consumer::sink::{BatchId, Span, StreamName, StreamPlace};
 use generic_consumer::transcode::{Plan, PlanOptions};
 
@@ -43,7 +44,7 @@ impl Transcoding {
         let document = "contracts.delivery.delivery_events_v10";
         let contract = contract::load(&contracts, document, "DeliveryEventsV10Topic")
             .unwrap_or_else(|error| panic!("{error:?}"));
-        let whole = contract.table_schema(RowLayout::Columns, "occurred_at").expect("a table");
+        let whole = contract.table_schema(RowLayout::Columns, &COLUMN_RULES).expect("a table");
         let table = match columns {
             Columns::All => whole,
             Columns::None => TableSchema { columns: Vec::new() },

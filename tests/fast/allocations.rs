@@ -10,6 +10,7 @@ use generic_consumer::config::RowLayout;
 use generic_consumer::contract;
 use generic_consumer::record::{Event, Position, Transcoded};
 use generic_consumer::row::RowBuffer;
+use generic_consumer::sink::bigquery::columns::COLUMN_RULES;
 use generic_consumer::transcode::{Plan, PlanOptions};
 use serde_json::json;
 
@@ -83,7 +84,7 @@ fn plan() -> Plan {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("test.json"), document.to_string()).unwrap();
     let contract = contract::load(folder.path(), "test", "Topic").unwrap();
-    let table = contract.table_schema(RowLayout::Columns, "at").unwrap();
+    let table = contract.table_schema(RowLayout::Columns, &COLUMN_RULES).unwrap();
     let options = PlanOptions {
         topic: "topic".to_owned(),
         ignore: vec!["Ignored".to_owned()],

@@ -11,6 +11,7 @@ use generic_consumer::config::RowLayout;
 use generic_consumer::contract::{self, Contract};
 use generic_consumer::record::{Event, Position, Transcoded};
 use generic_consumer::row::RowBuffer;
+use generic_consumer::sink::bigquery::columns::COLUMN_RULES;
 use generic_consumer::transcode::{Plan, PlanOptions};
 use serde_json::Value;
 
@@ -80,7 +81,7 @@ fn contracts() -> Vec<(Contract, PathBuf)> {
 }
 
 fn plan(contract: &Contract, layout: RowLayout) -> Plan {
-    let table = contract.table_schema(layout, "_ingested_at").expect("columns");
+    let table = contract.table_schema(layout, &COLUMN_RULES).expect("columns");
     let options = PlanOptions {
         topic: contract.topic.clone(),
         ignore: Vec::new(),

@@ -6,6 +6,7 @@ pub mod append;
 mod auth;
 mod client;
 mod coalesce;
+pub mod columns;
 pub(in crate::sink) mod descriptor;
 pub(in crate::sink) mod errors;
 mod rest;

@@ -250,7 +250,7 @@ fn kind() -> impl Strategy<Value = String> {
 }
 
 /// Two event types, and records that are meant for one of them.
-fn case() -> impl Strategy<Value = (Value, Value, Vec<String>)> {
+pub(super) fn case() -> impl Strategy<Value = (Value, Value, Vec<String>)> {
     (object(schema()), object(schema()), any::<[bool; 2]>()).prop_flat_map(
         |(mut a, mut b, typed)| {
             for (schema, typed) in [&mut a, &mut b].into_iter().zip(typed) {

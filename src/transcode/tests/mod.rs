@@ -4,6 +4,7 @@
 mod agreement;
 mod descriptor;
 mod examples;
+mod fields;
 pub mod fuzz;
 mod grammar;
 mod named;
