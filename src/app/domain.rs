@@ -1,16 +1,12 @@
 //! A domain: its contract, and what follows from it.
 
+use std::fmt;
+
 use crate::config::{ContractSettings, RowLayout, Settings};
-use crate::contract::{self, Contract, ContractError};
+use crate::contract::{self, Contract, ContractError, Problem};
 use crate::row::TableSchema;
+use crate::sink::bigquery::columns::{self, PartitionError};
 use crate::transcode::{PartitionWindow, Plan, PlanError, PlanOptions};
-
-/// BigQuery takes 20 MB an append; what frames a row and describes it fits into the rest.
-const LARGEST_ROW: usize = 19_000_000;
-
-/// BigQuery streams into day partitions from this many days back to this many ahead.
-const DAYS_BACK: i64 = 1_825;
-const DAYS_AHEAD: i64 = 366;
 
 /// How a contract's events become rows.
 #[derive(Debug, Clone)]
@@ -39,9 +35,25 @@ pub enum DomainError {
     #[error("load the contract {import_path}")]
     Contract { import_path: String, source: ContractError },
     #[error("derive columns from the contract {contract}")]
-    Columns { contract: String, source: ContractError },
+    Columns { contract: String, source: ColumnsError },
     #[error("compile the contract {contract}")]
     Plan { contract: String, source: PlanError },
+}
+
+/// Everything that keeps a contract's columns from being a table, at once.
+#[derive(Debug, thiserror::Error)]
+pub struct ColumnsError {
+    pub problems: Vec<Problem>,
+    pub partition: Option<PartitionError>,
+}
+
+impl fmt::Display for ColumnsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let partition = self.partition.iter().map(|error| format!("PARTITION_BY: {error}"));
+        let lines: Vec<String> =
+            self.problems.iter().map(Problem::to_string).chain(partition).collect();
+        f.write_str(&lines.join("\n"))
+    }
 }
 
 impl RowOptions {
@@ -50,7 +62,7 @@ impl RowOptions {
             layout,
             partition_by: partition_by.to_owned(),
             ignore: contract.ignore_events.clone(),
-            largest_row: LARGEST_ROW,
+            largest_row: columns::LARGEST_ROW,
         }
     }
 }
@@ -62,7 +74,7 @@ impl Default for RowOptions {
             layout: RowLayout::Columns,
             partition_by: "_ingested_at".to_owned(),
             ignore: Vec::new(),
-            largest_row: LARGEST_ROW,
+            largest_row: columns::LARGEST_ROW,
         }
     }
 }
@@ -85,9 +97,16 @@ impl Domain {
     }
 
     pub fn new(contract: Contract, options: RowOptions) -> Result<Self, DomainError> {
-        let columns = contract
-            .table_schema(options.layout, &options.partition_by)
-            .map_err(|source| DomainError::Columns { contract: contract.id.clone(), source })?;
+        let (columns, problems) =
+            match contract.table_schema(options.layout, &columns::COLUMN_RULES) {
+                Ok(columns) => (columns, Vec::new()),
+                Err(error) => (error.derived, error.problems),
+            };
+        let partition = columns::check_partition(&columns, &options.partition_by).err();
+        if !problems.is_empty() || partition.is_some() {
+            let source = ColumnsError { problems, partition };
+            return Err(DomainError::Columns { contract: contract.id, source });
+        }
         Ok(Self { contract, columns, options })
     }
 
@@ -100,8 +119,8 @@ impl Domain {
             layout: self.options.layout,
             partition: Some(PartitionWindow {
                 column: self.options.partition_by.clone(),
-                days_back: DAYS_BACK,
-                days_ahead: DAYS_AHEAD,
+                days_back: columns::PARTITION_DAYS_BACK,
+                days_ahead: columns::PARTITION_DAYS_AHEAD,
             }),
             max_row_bytes: self.options.largest_row,
         };

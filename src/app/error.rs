@@ -23,9 +23,8 @@ impl From<DomainError> for AppError {
     fn from(error: DomainError) -> Self {
         let what = error.to_string();
         let source: Option<Box<dyn Error + Send + Sync>> = match error {
-            DomainError::Contract { source, .. } | DomainError::Columns { source, .. } => {
-                Some(source.into())
-            }
+            DomainError::Contract { source, .. } => Some(source.into()),
+            DomainError::Columns { source, .. } => Some(source.into()),
             DomainError::Plan { source, .. } => Some(source.into()),
         };
         Self::Configuration { what, hint: None, source }

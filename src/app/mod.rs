@@ -11,7 +11,7 @@ mod flow;
 mod peers;
 mod thread;
 
-pub use domain::{Domain, DomainError, RowOptions};
+pub use domain::{ColumnsError, Domain, DomainError, RowOptions};
 pub use error::AppError;
 pub use flow::{Assembly, flow};
 pub use peers::{LOCAL_STORE, Peers};

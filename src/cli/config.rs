@@ -58,21 +58,16 @@ fn check(settings: &ContractSettings, rows: &RowSettings) -> Result<Domain, Vec<
 }
 
 fn complaints(error: DomainError) -> Vec<Complaint> {
-    let mistakes = match error {
-        DomainError::Contract { source, .. } | DomainError::Columns { source, .. } => {
-            source.mistakes
-        }
+    let (problems, partition) = match error {
+        DomainError::Contract { source, .. } => (source.problems, None),
+        DomainError::Columns { source, .. } => (source.problems, source.partition),
         DomainError::Plan { source, .. } => {
             return vec![complaint(&IMPORT_PATH, source.to_string())];
         }
     };
-    mistakes
-        .into_iter()
-        .map(|mistake| match mistake.place.as_str() {
-            "PARTITION_BY" => complaint(&PARTITION_BY, mistake.what),
-            place => complaint(&IMPORT_PATH, format!("{place}: {}", mistake.what)),
-        })
-        .collect()
+    let partition = partition.map(|error| complaint(&PARTITION_BY, error.to_string()));
+    let problems = problems.iter().map(|problem| complaint(&IMPORT_PATH, problem.to_string()));
+    problems.chain(partition).collect()
 }
 
 fn complaint(key: &'static Key, found: String) -> Complaint {

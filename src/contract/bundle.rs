@@ -1,13 +1,13 @@
-//! One payload schema with everything it refers to, as one JSON Schema 2020-12 document.
+//! A payload's schema with everything it refers to, as one JSON Schema 2020-12 document.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::document::{Files, Location};
-use super::{ContractError, Mistake};
+use super::files::{Files, Location};
+use super::problem::{ContractError, Problem};
 
-/// Keywords whose value is a schema, a list of schemas, or schemas by name.
+/// Keywords whose value is a schema.
 const SCHEMA: &[&str] = &[
     "items",
     "additionalProperties",
@@ -21,18 +21,21 @@ const SCHEMA: &[&str] = &[
     "unevaluatedProperties",
     "unevaluatedItems",
 ];
+/// Keywords whose value is a list of schemas.
 const SCHEMAS: &[&str] = &["allOf", "anyOf", "oneOf", "prefixItems"];
+/// Keywords whose value is an object of schemas.
 const NAMED_SCHEMAS: &[&str] = &["properties", "patternProperties", "dependentSchemas"];
 
-/// Keywords that would lead a validator out of the bundle, or that only hold what is referred to.
+/// Keywords left out of the bundle: a validator would resolve references against them, or they only
+/// hold definitions, which the bundle has under its own `$defs`.
 const DROPPED: &[&str] = &["$id", "id", "$schema", "$anchor", "$defs", "definitions", "$comment"];
 
-/// Schemas nested deeper than this, references aside, are no payload anybody means.
+/// How deep schemas may nest, not counting references.
 const DEEPEST: usize = 200;
 
-/// Bundles the schema at a place; every distinct target of a reference comes once, under `$defs`.
-pub fn bundle(files: &mut Files, at: &Location) -> Result<Value, ContractError> {
-    let mut bundler = Bundler { names: BTreeMap::new(), waiting: vec![], mistakes: vec![] };
+/// Bundles the schema at a place. What references lead to stands once each, under `$defs`.
+pub(super) fn bundle(files: &mut Files, at: &Location) -> Result<Value, ContractError> {
+    let mut bundler = Bundler { names: BTreeMap::new(), waiting: vec![], problems: vec![] };
     let raw = files.value(at)?;
     let mut root = bundler.rewrite(files, at, &raw, 0);
     let mut definitions = Map::new();
@@ -42,11 +45,11 @@ pub fn bundle(files: &mut Files, at: &Location) -> Result<Value, ContractError> 
                 let schema = bundler.rewrite(files, &target, &raw, 0);
                 definitions.insert(name, schema);
             }
-            Err(mistake) => bundler.mistakes.push(mistake),
+            Err(problem) => bundler.problems.push(problem),
         }
     }
-    if !bundler.mistakes.is_empty() {
-        return Err(ContractError { mistakes: bundler.mistakes });
+    if !bundler.problems.is_empty() {
+        return Err(ContractError { problems: bundler.problems });
     }
     if let (Value::Object(root), false) = (&mut root, definitions.is_empty()) {
         root.insert("$defs".to_owned(), Value::Object(definitions));
@@ -55,23 +58,25 @@ pub fn bundle(files: &mut Files, at: &Location) -> Result<Value, ContractError> 
 }
 
 struct Bundler {
+    /// Names under `$defs` of the places that references lead to.
     names: BTreeMap<Location, String>,
-    /// Targets named and not yet written.
+    /// Places that have a name and are not yet bundled.
     waiting: Vec<(String, Location)>,
-    mistakes: Vec<Mistake>,
+    problems: Vec<Problem>,
 }
 
 impl Bundler {
+    /// The schema `raw` at `at`, with references into the bundle and without dropped keywords.
     fn rewrite(&mut self, files: &Files, at: &Location, raw: &Value, depth: usize) -> Value {
         let Value::Object(raw) = raw else {
             if !raw.is_boolean() {
-                self.mistakes.push(Mistake::new(at, "a schema is an object or a boolean"));
+                self.problems.push(Problem::new(at, "a schema has to be an object or a boolean"));
             }
             return raw.clone();
         };
         if depth > DEEPEST {
-            self.mistakes
-                .push(Mistake::new(at, format!("schemas are nested deeper than {DEEPEST}")));
+            self.problems
+                .push(Problem::new(at, format!("schemas are nested deeper than {DEEPEST}")));
             return Value::Bool(true);
         }
         let mut schema = Map::new();
@@ -80,7 +85,7 @@ impl Bundler {
             let rewritten = match key.as_str() {
                 "$ref" => self.reference(files, at, value),
                 "$dynamicRef" | "$recursiveRef" => {
-                    self.mistakes.push(Mistake::new(&here, "dynamic references are not followed"));
+                    self.problems.push(Problem::new(&here, "dynamic references are not supported"));
                     continue;
                 }
                 key if DROPPED.contains(&key) => continue,
@@ -115,15 +120,16 @@ impl Bundler {
         Value::Object(schema)
     }
 
+    /// The reference into the bundle that replaces a `$ref` of the document.
     fn reference(&mut self, files: &Files, at: &Location, value: &Value) -> Value {
         let target = match value.as_str().map(|reference| files.target(at, reference)) {
             Some(Ok(target)) => target,
-            Some(Err(mistake)) => {
-                self.mistakes.push(mistake);
+            Some(Err(problem)) => {
+                self.problems.push(problem);
                 return value.clone();
             }
             None => {
-                self.mistakes.push(Mistake::new(at, "$ref is no text"));
+                self.problems.push(Problem::new(at, "$ref is not a string"));
                 return value.clone();
             }
         };
@@ -137,8 +143,8 @@ impl Bundler {
     }
 }
 
-/// Says in JSON Schema's words what contracts say in OpenAPI's or leave to the reader: `nullable`,
-/// and the type that `properties` or `items` imply.
+/// Replaces OpenAPI's `nullable` by a type that includes `null`, and adds the type that
+/// `properties` or `items` imply.
 fn normalise(schema: &mut Map<String, Value>) {
     if !schema.contains_key("type") && !schema.contains_key("$ref") {
         let implied = if schema.contains_key("properties") {

@@ -1,96 +1,105 @@
-//! The union of a contract's payload fields, as the columns of one table.
+//! The columns of a contract's table: the fields of all its payloads together.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use super::name::column_name;
-use super::node::{Kind, Node};
-use super::{Contract, ContractError, Mistake};
+use super::node::{Node, NodeField, NodeKind};
+use super::problem::{Problem, lines};
+use super::schema::Contract;
+use super::tree::tree;
 use crate::config::RowLayout;
-use crate::row::{Column, ColumnType, Mode, TableSchema};
+use crate::row::{Column, ColumnRules, ColumnType, Mode, TableSchema};
 
-/// BigQuery nests RECORDs this deep; what is deeper stays JSON.
-const DEEPEST: usize = 15;
+/// A contract's columns do not make a table.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct TableSchemaError {
+    pub problems: Vec<Problem>,
+    /// The columns as far as they could be derived. Settings that name a column can be checked
+    /// against them, so that one report has their mistakes too.
+    pub derived: TableSchema,
+}
 
-/// BigQuery's limit a table, nested fields included.
-const MOST_COLUMNS: usize = 10_000;
+impl fmt::Display for TableSchemaError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        lines(&self.problems, f)
+    }
+}
 
 impl Contract {
-    /// The table's columns: position columns first; in the `columns` layout then the union of all
-    /// payload fields and `_extra`, in the `envelope` layout `payload` alone.
+    /// The columns of a table for all event types, as a sink with these rules can store them.
+    ///
+    /// The position columns come first. The layout `columns` adds the fields of all payloads and
+    /// `_extra`; the layout `envelope` adds `payload` alone.
     pub fn table_schema(
         &self,
         layout: RowLayout,
-        partition_by: &str,
-    ) -> Result<TableSchema, ContractError> {
-        let mut mistakes = Vec::new();
+        rules: &ColumnRules,
+    ) -> Result<TableSchema, TableSchemaError> {
+        let mut problems = Vec::new();
         let mut columns = TableSchema::position_columns();
         match layout {
             RowLayout::Envelope => columns.push(Column::nullable("payload", ColumnType::Json)),
             RowLayout::Columns => {
-                let own = columns.len();
-                let mut union = Union { path: Vec::new(), mistakes: &mut mistakes };
-                let mut payload: Vec<Column> = Vec::new();
-                for event in &self.events {
-                    union.path = vec![event.name.clone()];
-                    match Node::of(&event.json_schema) {
-                        Ok(Node { kind: Kind::Object(fields), .. }) => {
-                            union.add(&mut payload, &fields, 0);
-                        }
-                        Ok(_) => {}
-                        Err(what) => union.mistakes.push(Mistake::new(&event.name, what)),
-                    }
-                }
-                payload.push(Column::nullable("_extra", ColumnType::Json));
-                columns.extend(payload);
-                collisions(&columns, own, "", &mut mistakes);
+                let positions = columns.len();
+                columns.extend(self.payload_columns(rules, &mut problems));
+                columns.push(Column::nullable("_extra", ColumnType::Json));
+                collisions(&columns, positions, "", &mut problems);
             }
         }
-        if count(&columns) > MOST_COLUMNS {
+        let count = count(&columns);
+        if count > rules.most_columns {
+            let most = rules.most_columns;
             let what = format!(
-                "has {} columns, BigQuery takes {MOST_COLUMNS}: use ROW_LAYOUT=envelope",
-                count(&columns)
+                "has {count} columns, and the table takes {most} at most: use ROW_LAYOUT=envelope"
             );
-            mistakes.push(Mistake::new(&self.id, what));
+            problems.push(Problem::new(&self.id, what));
         }
         let schema = TableSchema { columns };
-        match schema.column(partition_by) {
-            Some(Column {
-                kind: ColumnType::Timestamp | ColumnType::Date,
-                mode: Mode::Nullable,
-                ..
-            }) => {}
-            Some(column) => mistakes.push(Mistake::new(
-                "PARTITION_BY",
-                format!(
-                    "{partition_by} is a {} column; a day partition needs TIMESTAMP or DATE",
-                    column.kind.name()
-                ),
-            )),
-            None => mistakes.push(Mistake::new(
-                "PARTITION_BY",
-                format!("the table has no column {partition_by}; _ingested_at is the default"),
-            )),
+        if problems.is_empty() {
+            Ok(schema)
+        } else {
+            Err(TableSchemaError { problems, derived: schema })
         }
-        if mistakes.is_empty() { Ok(schema) } else { Err(ContractError { mistakes }) }
+    }
+
+    fn payload_columns(&self, rules: &ColumnRules, problems: &mut Vec<Problem>) -> Vec<Column> {
+        let mut union = Union { rules, path: Vec::new(), problems };
+        let mut columns = Vec::new();
+        for event in &self.events {
+            union.path = vec![event.name.clone()];
+            match tree(&event.json_schema) {
+                Ok(Node { kind: NodeKind::Object(fields), .. }) => {
+                    union.add(&mut columns, &fields, 0);
+                }
+                // `load` accepts only objects.
+                Ok(_) => {}
+                Err(error) => union.problems.push(Problem::new(&event.name, error.to_string())),
+            }
+        }
+        columns
     }
 }
 
+/// Joins the fields of several payloads.
 struct Union<'a> {
+    rules: &'a ColumnRules,
+    /// Event type and fields that lead to the current one, for problems.
     path: Vec<String>,
-    mistakes: &'a mut Vec<Mistake>,
+    problems: &'a mut Vec<Problem>,
 }
 
 impl Union<'_> {
-    fn add(&mut self, columns: &mut Vec<Column>, fields: &[(String, bool, Node)], depth: usize) {
-        for (field, _, node) in fields {
-            self.path.push(field.clone());
-            let (kind, mode) = self.column(node, depth);
-            let found = columns.iter_mut().find(|column| column.source == *field);
+    /// Adds the columns of these fields. `depth` counts the records around them.
+    fn add(&mut self, columns: &mut Vec<Column>, fields: &[NodeField], depth: usize) {
+        for field in fields {
+            self.path.push(field.name.clone());
+            let (kind, mode) = self.column(&field.node, depth);
+            let found = columns.iter_mut().find(|column| column.source == field.name);
             match found {
                 Some(column) => *column = merge(column, kind, mode),
                 None => columns.push(Column {
-                    name: column_name(field),
-                    source: field.clone(),
+                    name: (self.rules.name)(&field.name),
+                    source: field.name.clone(),
                     kind,
                     mode,
                 }),
@@ -101,38 +110,43 @@ impl Union<'_> {
 
     fn column(&mut self, node: &Node, depth: usize) -> (ColumnType, Mode) {
         if let Some(name) = &node.column_type {
-            return (self.overridden(name), Mode::Nullable);
+            return (self.chosen(name), Mode::Nullable);
         }
         let format = node.format.as_deref();
         let kind = match &node.kind {
-            Kind::Any => ColumnType::Json,
-            Kind::Boolean => ColumnType::Bool,
-            Kind::Integer => ColumnType::Int64,
-            Kind::Number if format == Some("decimal") => ColumnType::Numeric,
-            Kind::Number => ColumnType::Float64,
-            Kind::String => match format {
+            NodeKind::Any => ColumnType::Json,
+            NodeKind::Boolean => ColumnType::Bool,
+            NodeKind::Integer => ColumnType::Int64,
+            NodeKind::Number if format == Some("decimal") => ColumnType::Numeric,
+            NodeKind::Number => ColumnType::Float64,
+            NodeKind::String => match format {
                 Some("date-time") => ColumnType::Timestamp,
                 Some("date") => ColumnType::Date,
                 Some("base64") => ColumnType::Bytes,
                 Some("decimal") => ColumnType::Numeric,
                 _ => ColumnType::String,
             },
-            Kind::Object(fields) if fields.is_empty() || depth >= DEEPEST => ColumnType::Json,
-            Kind::Object(fields) => {
+            NodeKind::Object(fields) if fields.is_empty() || depth >= self.rules.deepest_record => {
+                ColumnType::Json
+            }
+            NodeKind::Object(fields) => {
                 let mut inner = Vec::new();
                 self.add(&mut inner, fields, depth + 1);
                 ColumnType::Record(inner)
             }
-            // NULL is no item of an ARRAY, and an ARRAY is none either.
-            Kind::Array(items) if items.nullable || matches!(items.kind, Kind::Array(_)) => {
+            // A repeated column contains neither NULLs nor other arrays.
+            NodeKind::Array(items)
+                if items.nullable || matches!(items.kind, NodeKind::Array(_)) =>
+            {
                 ColumnType::Json
             }
-            Kind::Array(items) => return (self.column(items, depth).0, Mode::Repeated),
+            NodeKind::Array(items) => return (self.column(items, depth).0, Mode::Repeated),
         };
         (kind, Mode::Nullable)
     }
 
-    fn overridden(&mut self, name: &str) -> ColumnType {
+    /// The type that `x-bigquery-type` names.
+    fn chosen(&mut self, name: &str) -> ColumnType {
         match name.to_ascii_uppercase().as_str() {
             "STRING" => ColumnType::String,
             "BYTES" => ColumnType::Bytes,
@@ -147,15 +161,16 @@ impl Union<'_> {
             "BIGNUMERIC" => ColumnType::BigNumeric,
             "JSON" => ColumnType::Json,
             _ => {
-                let what = format!("x-bigquery-type {name:?} is no scalar type of BigQuery");
-                self.mistakes.push(Mistake::new(self.path.join("."), what));
+                let what = format!("x-bigquery-type {name:?} is not a scalar type of BigQuery");
+                self.problems.push(Problem::new(self.path.join("."), what));
                 ColumnType::Json
             }
         }
     }
 }
 
-/// A field that two places declare: the same type, or records joined, or else JSON.
+/// The column of a field that two places declare: their type if it is the same, the fields of both
+/// if they are records, otherwise JSON.
 fn merge(column: &Column, kind: ColumnType, mode: Mode) -> Column {
     let mut merged = column.clone();
     if column.mode == mode {
@@ -177,26 +192,28 @@ fn merge(column: &Column, kind: ColumnType, mode: Mode) -> Column {
     merged
 }
 
-/// Two fields of one column; the first `own` columns are ours.
-fn collisions(columns: &[Column], own: usize, path: &str, mistakes: &mut Vec<Mistake>) {
+/// Reports fields whose columns would have the same name. The first `positions` columns are the
+/// position columns.
+fn collisions(columns: &[Column], positions: usize, path: &str, problems: &mut Vec<Problem>) {
     let mut seen: BTreeMap<String, (usize, &str)> = BTreeMap::new();
     for (index, column) in columns.iter().enumerate() {
         if let Some((first, other)) =
             seen.insert(column.name.to_ascii_lowercase(), (index, &column.source))
         {
-            let with = if first < own { "the position column" } else { "the field" };
+            let with = if first < positions { "the position column" } else { "the field" };
             let what = format!(
                 "the field {:?} would be the same column as {with} {other:?}",
                 column.source
             );
-            mistakes.push(Mistake::new(format!("column {path}{}", column.name), what));
+            problems.push(Problem::new(format!("column {path}{}", column.name), what));
         }
         if let ColumnType::Record(fields) = &column.kind {
-            collisions(fields, 0, &format!("{path}{}.", column.name), mistakes);
+            collisions(fields, 0, &format!("{path}{}.", column.name), problems);
         }
     }
 }
 
+/// The number of columns, with the fields of records.
 fn count(columns: &[Column]) -> usize {
     columns
         .iter()

@@ -1,49 +1,50 @@
-//! Events made up from a contract: for the first run, for tests and for benchmarks. Seeded, so
-//! that the same seed gives the same events.
+//! Random events that fit a contract, for the first run, the tests and the benchmarks. The same
+//! seed gives the same events.
 
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use serde_json::{Map, Value, json};
 
-use super::{Contract, Discriminator, EventSchema};
+use super::schema::{Contract, Discriminator, EventSchema, SchemaKind};
 use crate::record::Reason;
 
-/// One made-up event.
+/// One random event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sample {
     pub event_type: String,
     pub value: Vec<u8>,
-    /// The header that carries the event type, where the contract has it there.
+    /// The header with the event type, if the contract expects it in a header.
     pub header: Option<(String, String)>,
 }
 
-/// How far into references a sample goes; recursive contracts end here.
+/// How many references a sample follows into each other. Where a contract is recursive, samples
+/// end here.
 const DEEPEST: usize = 12;
 
-/// Makes events of a contract up, all types in equal shares.
+/// Generates events of a contract, all event types equally often.
 pub struct Samples<'a> {
     contract: &'a Contract,
-    dice: StdRng,
-    /// Milliseconds since the epoch near which all times lie.
+    rng: StdRng,
+    /// Milliseconds since the epoch; all times lie in the day before it.
     around_ms: i64,
-    /// Share of optional fields that come.
+    /// Share of the optional fields that an event has.
     optional: f64,
 }
 
 impl<'a> Samples<'a> {
     pub fn new(contract: &'a Contract, seed: u64, around_ms: i64) -> Self {
-        Self { contract, dice: StdRng::seed_from_u64(seed), around_ms, optional: 0.7 }
+        Self { contract, rng: StdRng::seed_from_u64(seed), around_ms, optional: 0.7 }
     }
 
-    /// With another share of optional fields than 0.7.
+    /// Events have this share of the optional fields; without this call it is 0.7.
     pub fn with_optional(self, share: f64) -> Self {
         Self { optional: share, ..self }
     }
 
-    /// The next valid event, of any of the contract's types.
+    /// A valid event of a random type; `None` if the contract has no event types.
     pub fn event(&mut self) -> Option<Sample> {
-        let event = self.contract.events.choose(&mut self.dice)?;
+        let event = self.contract.events.choose(&mut self.rng)?;
         Some(self.event_of(event))
     }
 
@@ -59,7 +60,7 @@ impl<'a> Samples<'a> {
         Sample { event_type: event.name.clone(), value: value.to_string().into_bytes(), header }
     }
 
-    /// A handful of bad events, each for another reason.
+    /// Events that are rejected, and the reason of each.
     pub fn bad_events(&mut self) -> Vec<(Reason, Sample)> {
         let Some(event) = self.contract.events.last().cloned() else { return Vec::new() };
         let good = self.event_of(&event);
@@ -78,7 +79,7 @@ impl<'a> Samples<'a> {
             let mut unknown = value.clone();
             put(&mut unknown, keys, json!("NobodyKnowsThisEvent"));
             bad.push((Reason::UnknownEventType, with(unknown.to_string().into_bytes())));
-            let required = event_required(&event);
+            let required = required_fields(&event);
             let own = required.iter().find(|name| !keys.contains(name));
             if let (Some(name), Value::Object(mut object)) = (own, value) {
                 object.remove(name);
@@ -91,6 +92,7 @@ impl<'a> Samples<'a> {
         bad
     }
 
+    /// A value for the field `name`, valid by `schema`. References are resolved in `root`.
     fn value(&mut self, name: &str, schema: &Value, root: &Value, depth: usize) -> Value {
         if let Some(reference) = schema["$ref"].as_str() {
             let target = root.pointer(reference.trim_start_matches('#')).cloned();
@@ -101,9 +103,9 @@ impl<'a> Samples<'a> {
         }
         for choice in ["enum", "examples"] {
             if let Some(chosen) =
-                schema[choice].as_array().and_then(|all| all.choose(&mut self.dice))
+                schema[choice].as_array().and_then(|all| all.choose(&mut self.rng))
             {
-                return self.vary(chosen, choice == "examples");
+                return if choice == "examples" { self.vary(chosen) } else { chosen.clone() };
             }
         }
         if let Some(fixed) = schema.get("const") {
@@ -128,10 +130,11 @@ impl<'a> Samples<'a> {
         self.typed(name, schema, root, depth)
     }
 
+    /// A value of the schema's `type`.
     fn typed(&mut self, name: &str, schema: &Value, root: &Value, depth: usize) -> Value {
         let nullable =
             schema["type"].as_array().is_some_and(|types| types.contains(&json!("null")));
-        if nullable && self.dice.random_bool(0.3) {
+        if nullable && self.rng.random_bool(0.3) {
             return Value::Null;
         }
         let kind = match &schema["type"] {
@@ -147,18 +150,18 @@ impl<'a> Samples<'a> {
             "object" => self.object(schema, root, depth),
             "array" => {
                 let least = schema["minItems"].as_u64().unwrap_or(0).max(1);
-                let count = self.dice.random_range(least..=least + 1);
+                let count = self.rng.random_range(least..=least + 1);
                 (0..count).map(|_| self.value(name, &schema["items"], root, depth + 1)).collect()
             }
             "string" => self.text(name, schema),
-            "boolean" => json!(self.dice.random_bool(0.8)),
+            "boolean" => json!(self.rng.random_bool(0.8)),
             "integer" => json!(self.between(schema, 1, 100)),
             "number" if schema["format"] == "decimal" => {
-                json!(f64::from(self.dice.random_range(0..100_000)) / 100.0)
+                json!(f64::from(self.rng.random_range(0..100_000)) / 100.0)
             }
             "number" => {
                 let whole = self.between(schema, 0, 90) as f64;
-                json!(whole + f64::from(self.dice.random_range(0..10_000)) / 10_000.0)
+                json!(whole + f64::from(self.rng.random_range(0..10_000)) / 10_000.0)
             }
             _ => Value::Null,
         }
@@ -170,7 +173,7 @@ impl<'a> Samples<'a> {
         let mut object = Map::new();
         for (name, property) in schema["properties"].as_object().into_iter().flatten() {
             let wanted = required.contains(&name.as_str());
-            if wanted || (depth < DEEPEST && self.dice.random_bool(self.optional)) {
+            if wanted || (depth < DEEPEST && self.rng.random_bool(self.optional)) {
                 object.insert(name.clone(), self.value(name, property, root, depth + 1));
             }
         }
@@ -178,12 +181,11 @@ impl<'a> Samples<'a> {
     }
 
     fn text(&mut self, name: &str, schema: &Value) -> Value {
-        // Within a day of the given time, to the millisecond.
-        let at = self.around_ms - self.dice.random_range(0..86_400_000);
+        let at = self.around_ms - self.rng.random_range(0..86_400_000);
         let time = jiff::Timestamp::from_millisecond(at).unwrap_or_default();
         if schema["contentEncoding"] == "base64" {
             use base64::Engine;
-            let bytes: [u8; 12] = self.dice.random();
+            let bytes: [u8; 12] = self.rng.random();
             return json!(base64::engine::general_purpose::STANDARD.encode(bytes));
         }
         match schema["format"].as_str() {
@@ -191,11 +193,11 @@ impl<'a> Samples<'a> {
             Some("date") => json!(time.to_zoned(jiff::tz::TimeZone::UTC).date().to_string()),
             Some("decimal") => json!(format!(
                 "{}.{:02}",
-                self.dice.random_range(0..500),
-                self.dice.random_range(0..100)
+                self.rng.random_range(0..500),
+                self.rng.random_range(0..100)
             )),
             Some("uuid") => {
-                let n: u128 = self.dice.random();
+                let n: u128 = self.rng.random();
                 let hex = format!("{n:032x}");
                 json!(format!(
                     "{}-{}-4{}-8{}-{}",
@@ -206,38 +208,39 @@ impl<'a> Samples<'a> {
                     &hex[20..]
                 ))
             }
-            _ => json!(format!("{name}-{}", self.dice.random_range(1..1000))),
+            _ => json!(format!("{name}-{}", self.rng.random_range(1..1000))),
         }
     }
 
-    /// An example with its trailing number rolled anew, so that keys differ.
-    fn vary(&mut self, example: &Value, vary: bool) -> Value {
-        let Some(text) = example.as_str().filter(|_| vary) else { return example.clone() };
+    /// The example with another number at its end, if it ends in one, so that keys differ.
+    fn vary(&mut self, example: &Value) -> Value {
+        let Some(text) = example.as_str() else { return example.clone() };
         let digits = text.len() - text.trim_end_matches(|c: char| c.is_ascii_digit()).len();
         if !(3..=9).contains(&digits) {
             return example.clone();
         }
-        let number = self.dice.random_range(0..10u64.pow(digits as u32));
+        let number = self.rng.random_range(0..10u64.pow(digits as u32));
         json!(format!("{}{number:0digits$}", &text[..text.len() - digits]))
     }
 
     fn between(&mut self, schema: &Value, low: i64, high: i64) -> i64 {
         let low = schema["minimum"].as_i64().unwrap_or(low);
         let high = schema["maximum"].as_i64().unwrap_or(high).max(low);
-        self.dice.random_range(low..=high)
+        self.rng.random_range(low..=high)
     }
 }
 
-fn event_required(event: &EventSchema) -> Vec<String> {
+/// Names of the fields that every event of this type has.
+fn required_fields(event: &EventSchema) -> Vec<String> {
     match &event.schema.kind {
-        super::SchemaKind::Object(fields) => {
+        SchemaKind::Object(fields) => {
             fields.iter().filter(|field| field.required).map(|field| field.name.clone()).collect()
         }
         _ => Vec::new(),
     }
 }
 
-/// Sets the value at the end of a path of keys, making objects on the way.
+/// Sets the value that the keys lead to; what is not an object on the way becomes one.
 fn put(value: &mut Value, keys: &[String], what: Value) {
     let mut place = value;
     for key in keys {

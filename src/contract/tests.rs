@@ -1,13 +1,13 @@
-//! Contracts as others write them: files, references, combinators, recursion, size.
+//! Contracts as people write them: files, references, combining keywords, recursion, size.
 
 use std::fmt::Write as _;
 use std::time::Instant;
 
 use super::*;
 use crate::config::RowLayout;
-use crate::row::{ColumnType, Mode};
+use crate::row::{ColumnRules, ColumnType, Mode};
 
-/// A contracts folder with one document a file.
+/// A contracts folder with these files.
 fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
     let dir = tempfile::tempdir().expect("temporary folder");
     for (name, text) in files {
@@ -18,7 +18,7 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
     dir
 }
 
-/// A document of one channel `C` with one message `M` of this payload.
+/// A document with one channel `C` and one message `M`, which has this payload.
 fn document(payload: &str) -> String {
     format!(
         r#"{{"asyncapi":"3.0.0","info":{{"version":"1"}},"channels":{{"C":{{"address":"t",
@@ -26,13 +26,17 @@ fn document(payload: &str) -> String {
     )
 }
 
+/// A sink that accepts every name.
+const COLUMN_RULES: ColumnRules =
+    ColumnRules { name: str::to_owned, most_columns: 10_000, deepest_record: 15 };
+
 fn one(payload: &str) -> Contract {
     let dir = folder(&[("c.json", &document(payload))]);
     load(dir.path(), "contracts.c", "C").expect("loads")
 }
 
 fn kind(contract: &Contract, name: &str) -> (ColumnType, Mode) {
-    let schema = contract.table_schema(RowLayout::Columns, "_ingested_at").expect("columns");
+    let schema = contract.table_schema(RowLayout::Columns, &COLUMN_RULES).expect("columns");
     let column = schema.column(name).unwrap_or_else(|| panic!("no column {name}"));
     (column.kind.clone(), column.mode)
 }
@@ -79,7 +83,7 @@ fn types_follow_the_schema() {
 }
 
 #[test]
-fn references_lead_within_and_across_files() {
+fn references_are_followed_within_and_across_files() {
     let dir = folder(&[
         (
             "a/main.yaml",
@@ -100,13 +104,13 @@ fn references_lead_within_and_across_files() {
 }
 
 #[test]
-fn no_reference_leads_out_of_the_folder() {
+fn references_out_of_the_folder_are_refused() {
     for reference in ["../../etc/passwd", "/etc/passwd#/x", "https://example.org/x.json"] {
         let payload =
             format!(r#"{{"type":"object","properties":{{"x":{{"$ref":"{reference}"}}}}}}"#);
         let dir = folder(&[("c.json", &document(&payload))]);
         let error = load(dir.path(), "contracts.c", "C").expect_err("refused");
-        assert_eq!(error.mistakes.len(), 1, "{error}");
+        assert_eq!(error.problems.len(), 1, "{error}");
     }
 }
 
@@ -126,7 +130,7 @@ fn all_of_requires_any_of_does_not() {
 }
 
 #[test]
-fn an_alternative_null_makes_nullable() {
+fn null_as_an_alternative_makes_a_field_nullable() {
     let contract = one(
         r#"{"type":"object","required":["a"],"properties":{"a":{"anyOf":[{"type":"string"},{"type":"null"}]}}}"#,
     );
@@ -136,7 +140,7 @@ fn an_alternative_null_makes_nullable() {
 }
 
 #[test]
-fn two_events_that_disagree_make_json() {
+fn a_field_with_two_types_becomes_json_and_records_are_joined() {
     let text = r#"{"asyncapi":"3.0.0","channels":{"C":{"address":"t","messages":{
         "A":{"payload":{"type":"object","properties":{"x":{"type":"string"},"r":{"type":"object","properties":{"a":{"type":"string"}}}}}},
         "B":{"payload":{"type":"object","properties":{"x":{"type":"integer"},"r":{"type":"object","properties":{"b":{"type":"string"}}}}}}}}}}"#;
@@ -148,13 +152,13 @@ fn two_events_that_disagree_make_json() {
 }
 
 #[test]
-fn recursion_ends_in_json() {
+fn a_recursive_field_becomes_json() {
     let text = r##"{"asyncapi":"3.0.0","channels":{"C":{"address":"t","messages":{"M":{"payload":{"$ref":"#/s/Tree"}}}}},
         "s":{"Tree":{"type":"object","properties":{"name":{"type":"string"},"children":{"type":"array","items":{"$ref":"#/s/Tree"}},"peer":{"$ref":"#/s/Peer"}}},
              "Peer":{"type":"object","properties":{"tree":{"$ref":"#/s/Tree"}}}}}"##;
     let dir = folder(&[("c.json", text)]);
     let contract = load(dir.path(), "contracts.c", "C");
-    let contract = contract.expect("a payload may be recursive itself");
+    let contract = contract.expect("the payload itself may be recursive");
     assert_eq!(kind(&contract, "name").0, ColumnType::String);
     assert_eq!(kind(&contract, "children"), (ColumnType::Json, Mode::Nullable));
     assert_eq!(kind(&contract, "peer").0, ColumnType::Json);
@@ -162,7 +166,7 @@ fn recursion_ends_in_json() {
 }
 
 #[test]
-fn a_payload_that_is_only_itself_is_a_mistake() {
+fn a_payload_that_only_refers_to_itself_is_a_problem() {
     let text = r##"{"asyncapi":"3.0.0","channels":{"C":{"address":"t","messages":{"M":{"payload":{"$ref":"#/s/A"}}}}},"s":{"A":{"$ref":"#/s/A"}}}"##;
     let dir = folder(&[("c.json", text)]);
     let error = load(dir.path(), "contracts.c", "C").expect_err("refused").to_string();
@@ -170,7 +174,7 @@ fn a_payload_that_is_only_itself_is_a_mistake() {
 }
 
 #[test]
-fn large_contracts_load_fast_and_doubling_ones_end() {
+fn large_contracts_load_fast_and_doubling_references_are_refused() {
     let mut schemas = String::new();
     let mut messages = String::new();
     for event in 0..60 {
@@ -193,7 +197,7 @@ fn large_contracts_load_fast_and_doubling_ones_end() {
     let began = Instant::now();
     let contract = load(dir.path(), "contracts.big", "C").expect("loads");
     assert_eq!(contract.events.len(), 60);
-    contract.table_schema(RowLayout::Columns, "_ingested_at").expect("columns");
+    contract.table_schema(RowLayout::Columns, &COLUMN_RULES).expect("columns");
     assert!(began.elapsed().as_secs() < 20, "took {:?}", began.elapsed());
 
     let mut doubling = String::new();
@@ -214,29 +218,49 @@ fn large_contracts_load_fast_and_doubling_ones_end() {
 }
 
 #[test]
-fn every_mistake_is_told_at_once_with_its_place() {
+fn all_problems_are_reported_together_with_their_places() {
     let text = r##"{"asyncapi":"3.0.0","channels":{"C":{"x-event-type":"$message.body","messages":{
         "A":{"payload":{"$ref":"#/nowhere"}},"B":{},"D":{"payload":{"type":"string"}}}}}}"##;
     let dir = folder(&[("c.json", text)]);
     let error = load(dir.path(), "contracts.c", "C").expect_err("refused");
-    let told = error.to_string();
+    let report = error.to_string();
     for part in ["address", "x-event-type", "/nowhere", "no `payload`", "has to be an object"] {
-        assert!(told.contains(part), "{part} in {told}");
+        assert!(report.contains(part), "{part} in {report}");
     }
 }
 
 #[test]
-fn collisions_and_a_bad_partition_column_are_mistakes() {
+fn fields_of_one_column_are_problems_and_the_columns_are_still_returned() {
     let contract = one(
         r#"{"type":"object","properties":{"Id":{"type":"string"},"id":{"type":"string"},"_kafka_offset":{"type":"integer"}}}"#,
     );
-    let error = contract.table_schema(RowLayout::Columns, "nothing").expect_err("refused");
-    assert_eq!(error.mistakes.len(), 3, "{error}");
-    assert!(contract.table_schema(RowLayout::Envelope, "_ingested_at").is_ok());
+    let error = contract.table_schema(RowLayout::Columns, &COLUMN_RULES).expect_err("refused");
+    assert_eq!(error.problems.len(), 2, "{error}");
+    assert!(error.derived.column("_ingested_at").is_some());
+    assert!(error.derived.column("id").is_some());
+    assert!(contract.table_schema(RowLayout::Envelope, &COLUMN_RULES).is_ok());
 }
 
 #[test]
-fn a_wrong_path_or_channel_says_what_there_is() {
+fn a_sink_s_rules_decide_about_names_depth_and_number_of_columns() {
+    let contract = one(r#"{"type":"object","properties":{"a-b":{"type":"object","properties":{
+            "c":{"type":"object","properties":{"d":{"type":"string"}}}}}}}"#);
+    let rules =
+        ColumnRules { name: |field| field.replace('-', "_"), most_columns: 12, deepest_record: 1 };
+    let schema = contract.table_schema(RowLayout::Columns, &rules).expect("columns");
+    let column = schema.column("a_b").expect("the changed name");
+    assert_eq!(column.source, "a-b");
+    let inner = vec![crate::row::Column::nullable("c", ColumnType::Json)];
+    assert_eq!(column.kind, ColumnType::Record(inner));
+
+    // Nine position columns, `a_b`, `a_b.c` and `_extra` are twelve.
+    let rules = ColumnRules { most_columns: 11, ..rules };
+    let error = contract.table_schema(RowLayout::Columns, &rules).expect_err("too many");
+    assert!(error.to_string().contains("12 columns"), "{error}");
+}
+
+#[test]
+fn a_wrong_path_or_channel_is_reported_with_the_choices() {
     let dir = folder(&[("c.json", &document(r#"{"type":"object"}"#))]);
     let error = load(dir.path(), "contracts.missing", "C").expect_err("refused").to_string();
     assert!(error.contains("missing.yaml") && error.contains("missing.json"), "{error}");

@@ -1,10 +1,16 @@
-//! The row: its columns (shared by the table, the descriptor and the encoder) and the buffer that
-//! carries encoded rows from the encoder to the append request.
+//! The row: the columns of a table, the buffer of encoded rows, and reading a row's fields back.
+//!
+//! A row is a protobuf message whose fields are the table's columns. The transcoder writes it, and
+//! a sink either sends it as it is or reads its fields with [`Fields`].
 
 mod buffer;
+mod fields;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod wire;
 
 pub use buffer::RowBuffer;
-pub use schema::{Column, ColumnType, Mode, TableSchema};
+pub use fields::{FieldError, FieldValue, Fields, Items, ItemsIter};
+pub use schema::{Column, ColumnRules, ColumnType, Mode, TableSchema};
+pub use wire::WireError;

@@ -1,69 +1,88 @@
-//! Columns of a table. A column's protobuf field number is its index + 1, at every level.
+//! The columns of a table, named and typed without regard to the sink that stores them.
+//!
+//! A row is a protobuf message of these columns: a column's field number is its index + 1, at
+//! every level of nesting.
 
-/// The columns of a table in order: position columns first, then the payload's.
+/// The columns of a table, in order: the position columns, then those of the payload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableSchema {
     pub columns: Vec<Column>,
 }
 
-/// One column, or one field of a RECORD.
+/// One column, or one field of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
-    /// Name in BigQuery: letters, digits, underscores; at most 300; case-insensitive.
+    /// The name in the table. No two columns of a table, or fields of a record, have names that
+    /// differ only in case.
     pub name: String,
-    /// Name in the payload where BigQuery's rules forced another one; equal to `name` otherwise.
+    /// The field's name in the payload. It differs from `name` where the sink does not accept it.
     pub source: String,
     pub kind: ColumnType,
     pub mode: Mode,
 }
 
+/// How many values a column has in one row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
+    /// At most one.
     Nullable,
+    /// Exactly one.
     Required,
+    /// Any number: an array, which contains neither NULLs nor other arrays.
     Repeated,
 }
 
-/// BigQuery's type, and beside it the protobuf type that carries it in an append.
+/// What a column's values are, and the protobuf type that carries them in a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ColumnType {
-    /// `string`
+    /// Text: `string`.
     String,
-    /// `bytes`
+    /// Bytes: `bytes`.
     Bytes,
-    /// `int64`
+    /// A signed integer of 64 bits: `int64`.
     Int64,
-    /// `double`
+    /// A floating-point number of 64 bits, finite: `double`.
     Float64,
-    /// `bool`
+    /// `bool`.
     Bool,
-    /// `int64`, microseconds since the epoch
+    /// A point in time: `int64`, microseconds since 1970-01-01 00:00:00 UTC.
     Timestamp,
-    /// `int32`, days since the epoch
+    /// A calendar day: `int32`, days since 1970-01-01.
     Date,
-    /// `string`, civil date and time without zone (`2026-11-21 10:00:00.000000`)
+    /// A date and time of day without a time zone: `string`, `2026-11-21 10:00:00.000000`.
     Datetime,
-    /// `string`, `HH:MM:SS.ffffff`
+    /// A time of day without a time zone: `string`, `10:00:00.000000`.
     Time,
-    /// `string`, decimal digits: 29 before and 9 after the point at most
+    /// A decimal number: `string`, at most 29 digits before the point and 9 after it.
     Numeric,
-    /// `string`, decimal digits: 38 before and 38 after the point at most
+    /// A decimal number: `string`, at most 38 digits before the point and 38 after it.
     BigNumeric,
-    /// `string`, JSON text
+    /// Any JSON value: `string`, its text.
     Json,
-    /// nested message
+    /// Fields of their own: a nested message.
     Record(Vec<Column>),
 }
 
+/// What a sink demands of the columns of its tables.
+#[derive(Debug, Clone, Copy)]
+pub struct ColumnRules {
+    /// Turns the name of a payload field into the name of its column.
+    pub name: fn(&str) -> String,
+    /// The most columns that a table may have, with the fields of all records.
+    pub most_columns: usize,
+    /// How deep records may nest. An object below that depth becomes a JSON column.
+    pub deepest_record: usize,
+}
+
 impl ColumnType {
-    /// The type's name in BigQuery's REST schema.
+    /// The type's name in messages. A sink has its own names for its tables.
     pub fn name(&self) -> &'static str {
         match self {
             Self::String => "STRING",
             Self::Bytes => "BYTES",
-            Self::Int64 => "INTEGER",
-            Self::Float64 => "FLOAT",
-            Self::Bool => "BOOLEAN",
+            Self::Int64 => "INT64",
+            Self::Float64 => "FLOAT64",
+            Self::Bool => "BOOL",
             Self::Timestamp => "TIMESTAMP",
             Self::Date => "DATE",
             Self::Datetime => "DATETIME",
@@ -77,15 +96,16 @@ impl ColumnType {
 }
 
 impl Column {
+    /// A nullable column whose payload field has the same name.
     pub fn nullable(name: &str, kind: ColumnType) -> Self {
         Self { name: name.to_owned(), source: name.to_owned(), kind, mode: Mode::Nullable }
     }
 }
 
 impl TableSchema {
-    /// The columns every row has: where it came from and by which contract it was read.
-    /// Shapes and units: `_kafka_timestamp` and `_ingested_at` in microseconds UTC,
-    /// `_kafka_headers` a JSON object of name → text (base64 where not UTF-8).
+    /// The columns that every row has: where the record stood in Kafka, its event type, when it
+    /// was read and by which contract. `_kafka_headers` is a JSON object of header name → text, or
+    /// `{"base64": …}` for a header that is not UTF-8.
     pub fn position_columns() -> Vec<Column> {
         use ColumnType::{Bytes, Int64, Json, String, Timestamp};
         vec![
@@ -101,6 +121,7 @@ impl TableSchema {
         ]
     }
 
+    /// The column of this name, in any case.
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|c| c.name.eq_ignore_ascii_case(name))
     }

@@ -86,7 +86,7 @@ fn event_types(contract: &Contract, ignore: &[String]) -> (EventTypes, Vec<Strin
 fn validator(event: &EventSchema) -> Result<Option<Box<SchemaValidator>>, PlanError> {
     let only_if_unsure = match event.validation {
         Validation::Never => return Ok(None),
-        Validation::InDoubt => true,
+        Validation::OutsideBounds => true,
         Validation::Always => false,
     };
     SchemaValidator::compile(&event.json_schema, only_if_unsure)

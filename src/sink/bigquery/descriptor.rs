@@ -1,4 +1,5 @@
-//! The protobuf descriptor of a table's rows, as the first append of a connection carries it.
+//! The protobuf descriptor of a table's rows. BigQuery gets it with the first append of a
+//! connection.
 
 use bytes::Bytes;
 use gcp_bigquery_client::google::cloud::bigquery::storage::v1::ProtoSchema;
@@ -8,14 +9,14 @@ use prost_types::{DescriptorProto, FieldDescriptorProto};
 
 use crate::row::{Column, ColumnType, Mode, TableSchema};
 
-/// `ProtoSchema` of the table, encoded once a writer.
+/// The table's `ProtoSchema`, encoded; each writer does this once.
 pub fn writer_schema(schema: &TableSchema) -> Bytes {
     let descriptor = message("Row", &schema.columns);
     ProtoSchema { proto_descriptor: Some(descriptor) }.encode_to_vec().into()
 }
 
-/// A message whose field numbers are the columns' indices + 1.
-pub fn message(name: &str, columns: &[Column]) -> DescriptorProto {
+/// Describes a message of these columns: a column's field number is its index + 1.
+fn message(name: &str, columns: &[Column]) -> DescriptorProto {
     let mut descriptor = DescriptorProto { name: Some(name.to_owned()), ..Default::default() };
     for (index, column) in columns.iter().enumerate() {
         let nested = format!("R{}", index + 1);

@@ -10,6 +10,7 @@ mod auth;
 mod call_metadata;
 mod client;
 mod coalesce;
+pub mod columns;
 pub(in crate::sink) mod descriptor;
 mod errors;
 mod rest;

@@ -1,34 +1,38 @@
-//! The table: created where it is missing, evolved additively, never anything else.
+//! The table: created if it does not exist, and extended by columns. Nothing is removed, and no
+//! type changes.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::columns::{canonical, type_name};
 use super::rest::{Rest, RestError};
 use crate::config::TableId;
 use crate::retry::Backoff;
 use crate::row::{Column, ColumnType, Mode, TableSchema};
 use crate::stop::Stop;
 
-/// What the table should be.
+/// How the table should be.
 pub struct Wish<'a> {
     pub table: &'a TableId,
     pub desired: &'a TableSchema,
     /// Column of the day partition.
     pub partition_by: &'a str,
     pub cluster_by: Option<&'a str>,
-    /// Create and alter; otherwise only look.
+    /// Create and alter the table; otherwise only read what it is.
     pub manage: bool,
+    /// Create the dataset too.
     pub makes_datasets: bool,
 }
 
-/// How often a change that another instance overtook is worked out anew.
-const RACES: u32 = 20;
+/// How often to start again when another client altered the table in the meantime.
+const ATTEMPTS: u32 = 20;
 
-/// Brings the table to the wish and answers with the columns that may be written.
+/// Creates or alters the table as `wish` says, and returns the columns that may be written: those
+/// of `desired` that the table has, with its spelling and modes.
 pub async fn prepare(rest: &Rest, wish: Wish<'_>) -> Result<TableSchema, Stop> {
     let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
-    for _ in 0..RACES {
+    for _ in 0..ATTEMPTS {
         let live = match rest.table(wish.table).await.map_err(RestError::stop)? {
             Some(live) => live,
             None if !wish.manage => return Err(missing(wish.table)),
@@ -38,7 +42,7 @@ pub async fn prepare(rest: &Rest, wish: Wish<'_>) -> Result<TableSchema, Stop> {
                 }
                 match rest.insert_table(wish.table, &resource(&wish)).await {
                     Ok(_) => tracing::info!(table = %wish.table, "table created"),
-                    // Another instance made it meanwhile.
+                    // Another instance created it in the meantime.
                     Err(error) if error.status() == Some(409) => {}
                     Err(error) => return Err(error.stop()),
                 }
@@ -54,7 +58,7 @@ pub async fn prepare(rest: &Rest, wish: Wish<'_>) -> Result<TableSchema, Stop> {
         if evolution.changes.is_empty() {
             if !evolution.left_out.is_empty() {
                 let columns = evolution.left_out.join(", ");
-                tracing::warn!(table = %wish.table, columns, "columns the table lacks are not written");
+                tracing::warn!(table = %wish.table, columns, "the table lacks columns of the contract; their values are not written");
             }
             return Ok(TableSchema { columns: writable });
         }
@@ -66,14 +70,14 @@ pub async fn prepare(rest: &Rest, wish: Wish<'_>) -> Result<TableSchema, Stop> {
                 let changes = evolution.changes.join(", ");
                 tracing::info!(table = %wish.table, changes, "table altered");
             }
-            // Someone else altered it meanwhile: look again.
+            // Another client altered it in the meantime: read it again.
             Err(error) if error.status() == Some(412) => tokio::time::sleep(backoff.pause()).await,
             Err(error) => return Err(error.stop()),
         }
     }
     Err(Stop {
         what: format!("alter table {}", wish.table),
-        hint: "others keep altering it; start again when they are done".to_owned(),
+        hint: "other clients keep altering it; start again when they are done".to_owned(),
         source: None,
     })
 }
@@ -81,7 +85,8 @@ pub async fn prepare(rest: &Rest, wish: Wish<'_>) -> Result<TableSchema, Stop> {
 fn missing(table: &TableId) -> Stop {
     Stop {
         what: format!("use table {table}"),
-        hint: "it does not exist and MANAGE_TABLE is false: create it, or let us".to_owned(),
+        hint: "it does not exist and MANAGE_TABLE is false: create it, or set MANAGE_TABLE=true"
+            .to_owned(),
         source: None,
     }
 }
@@ -90,7 +95,7 @@ fn conflict(table: &TableId, conflicts: &[String]) -> Stop {
     Stop {
         what: format!("write to table {table}: {}", conflicts.join("; ")),
         hint: "a column's type cannot change in place: write to a new table (BQ_TABLE), or set \
-               x-bigquery-type in the contract to the type the table has"
+               x-bigquery-type in the contract to the type that the table has"
             .to_owned(),
         source: None,
     }
@@ -121,24 +126,26 @@ fn field(column: &Column) -> Value {
         Mode::Required => "REQUIRED",
         Mode::Repeated => "REPEATED",
     };
-    let mut field = json!({ "name": column.name, "type": column.kind.name(), "mode": mode });
+    let mut field = json!({ "name": column.name, "type": type_name(&column.kind), "mode": mode });
     if let ColumnType::Record(fields) = &column.kind {
         field["fields"] = fields.iter().map(self::field).collect();
     }
     field
 }
 
-/// What merging the wish into the live table came to.
+/// What has to change so that the live table has the desired columns.
 #[derive(Default)]
 struct Evolution {
     changes: Vec<String>,
+    /// What no change can repair.
     conflicts: Vec<String>,
+    /// Desired columns that the table lacks and that may not be added.
     left_out: Vec<String>,
 }
 
 impl Evolution {
-    /// The live fields with what they lack, and the columns that may be written, in the wish's
-    /// order. Live fields we do not know are kept as they are; live properties are never dropped.
+    /// Returns the live fields with the missing ones added, and the columns that may be written, in
+    /// the order of `desired`. Other live fields, and all properties of live fields, are kept.
     fn merge(
         &mut self,
         live: &[Value],
@@ -157,7 +164,7 @@ impl Evolution {
                 None if manage => {
                     self.changes.push(format!("add {name}"));
                     let mut added = column.clone();
-                    // Existing rows have no value, so a new column cannot be REQUIRED.
+                    // Existing rows have no value for it, so a new column cannot be REQUIRED.
                     if added.mode == Mode::Required {
                         added.mode = Mode::Nullable;
                     }
@@ -165,7 +172,7 @@ impl Evolution {
                     writable.push(added);
                 }
                 None => self.left_out.push(name),
-                Some(field) => writable.extend(self.meet(field, column, &name, manage)),
+                Some(field) => writable.extend(self.compare(field, column, &name, manage)),
             }
         }
         for field in &mut fields {
@@ -184,8 +191,8 @@ impl Evolution {
         (fields, writable)
     }
 
-    /// A column that both have.
-    fn meet(
+    /// Compares a live column with the desired one, and returns the column that may be written.
+    fn compare(
         &mut self,
         field: &mut Value,
         column: &Column,
@@ -193,8 +200,8 @@ impl Evolution {
         manage: bool,
     ) -> Option<Column> {
         let live_type = canonical(field["type"].as_str().unwrap_or_default());
-        if live_type != column.kind.name() {
-            let wanted = column.kind.name();
+        let wanted = type_name(&column.kind);
+        if live_type != wanted {
             self.conflicts.push(format!("{name} is {live_type}, the contract needs {wanted}"));
             return None;
         }
@@ -203,21 +210,21 @@ impl Evolution {
             Some("REQUIRED") => Mode::Required,
             _ => Mode::Nullable,
         };
-        let mut met = column.clone();
-        met.mode = live_mode;
-        // The live spelling, because a column's name keeps its case.
-        met.name = field["name"].as_str().unwrap_or(&column.name).to_owned();
+        let mut writable = column.clone();
+        writable.mode = live_mode;
+        // A column's name keeps the case it was created with.
+        writable.name = field["name"].as_str().unwrap_or(&column.name).to_owned();
         match (live_mode, column.mode) {
             (Mode::Repeated, Mode::Repeated) => {}
             (Mode::Repeated, _) | (_, Mode::Repeated) => {
                 self.conflicts
-                    .push(format!("{name} is REPEATED in one of table and contract only"));
+                    .push(format!("{name} is REPEATED in only one of table and contract"));
                 return None;
             }
             (Mode::Required, Mode::Nullable) if manage => {
                 self.changes.push(format!("relax {name}"));
                 field["mode"] = json!("NULLABLE");
-                met.mode = Mode::Nullable;
+                writable.mode = Mode::Nullable;
             }
             (Mode::Required, Mode::Nullable) => {
                 self.conflicts.push(format!("{name} is REQUIRED, the contract may leave it out"));
@@ -226,24 +233,11 @@ impl Evolution {
         }
         if let ColumnType::Record(wanted) = &column.kind {
             let live = field["fields"].as_array().cloned().unwrap_or_default();
-            let (fields, writable) = self.merge(&live, wanted, &format!("{name}."), manage);
+            let (fields, inner) = self.merge(&live, wanted, &format!("{name}."), manage);
             field["fields"] = Value::Array(fields);
-            met.kind = ColumnType::Record(writable);
+            writable.kind = ColumnType::Record(inner);
         }
-        Some(met)
-    }
-}
-
-/// REST answers with legacy or standard names of the same type.
-fn canonical(name: &str) -> &str {
-    match name {
-        "INT64" => "INTEGER",
-        "FLOAT64" => "FLOAT",
-        "BOOL" => "BOOLEAN",
-        "STRUCT" => "RECORD",
-        "DECIMAL" => "NUMERIC",
-        "BIGDECIMAL" => "BIGNUMERIC",
-        other => other,
+        Some(writable)
     }
 }
 
@@ -283,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_that_is_not_ours_is_only_looked_at() {
+    fn a_table_that_we_do_not_manage_is_not_altered() {
         let live = live(r#"[{"name":"a","type":"STRING","mode":"NULLABLE"}]"#);
         let desired =
             [Column::nullable("a", ColumnType::String), Column::nullable("n", ColumnType::Json)];
@@ -295,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn every_conflict_is_named_at_once() {
+    fn all_conflicts_are_reported_together() {
         let live = live(
             r#"[{"name":"a","type":"INTEGER"},{"name":"b","type":"STRING","mode":"REPEATED"}]"#,
         );
@@ -307,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn required_columns_are_relaxed() {
+    fn required_columns_become_nullable() {
         let live = live(
             r#"[{"name":"a","type":"STRING","mode":"REQUIRED"},{"name":"old","type":"STRING","mode":"REQUIRED"}]"#,
         );

@@ -251,7 +251,7 @@ fn event_type() -> impl Strategy<Value = String> {
 }
 
 /// Generates two event types, and records meant for one of them.
-fn case() -> impl Strategy<Value = (Value, Value, Vec<String>)> {
+pub(super) fn case() -> impl Strategy<Value = (Value, Value, Vec<String>)> {
     (object(schema()), object(schema()), any::<[bool; 2]>()).prop_flat_map(
         |(mut a, mut b, typed)| {
             for (schema, typed) in [&mut a, &mut b].into_iter().zip(typed) {

@@ -70,7 +70,7 @@ fn cell(kind: &ColumnType, value: &Value) -> Cell {
     }
 }
 
-fn descriptor(table: &TableSchema) -> MessageDescriptor {
+pub(super) fn descriptor(table: &TableSchema) -> MessageDescriptor {
     let file = FileDescriptorProto {
         name: Some("row.proto".to_owned()),
         syntax: Some("proto2".to_owned()),

@@ -11,6 +11,7 @@
 mod agreement;
 mod descriptor;
 mod examples;
+mod fields;
 pub mod fuzz;
 mod grammar;
 mod named;

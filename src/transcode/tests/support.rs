@@ -7,11 +7,18 @@ use super::oracle::{Oracle, Verdict};
 use crate::config::RowLayout;
 use crate::contract::{self, Contract, Discriminator};
 use crate::record::{Event, HeaderList, NoHeaders, Position, Rejection, Transcoded};
-use crate::row::{RowBuffer, TableSchema};
+use crate::row::{ColumnRules, RowBuffer, TableSchema};
 use crate::transcode::{PartitionWindow, Plan, PlanOptions};
 
 /// 2026-11-21 10:00:00 UTC.
 pub(super) const NOW: i64 = 1_795_255_200_000_000;
+
+/// A sink that accepts only ASCII letters, digits and underscores in names.
+const COLUMN_RULES: ColumnRules = ColumnRules {
+    name: |field| field.replace(|c: char| !c.is_ascii_alphanumeric() && c != '_', "_"),
+    most_columns: 10_000,
+    deepest_record: 15,
+};
 
 pub(super) struct Setup {
     pub(super) events: Vec<(&'static str, Value)>,
@@ -42,7 +49,7 @@ impl Setup {
 
     pub(super) fn build(self) -> Fixture {
         let contract = load(&self.events, &self.discriminator);
-        let mut table = contract.table_schema(self.layout, self.partition_by).unwrap();
+        let mut table = contract.table_schema(self.layout, &COLUMN_RULES).unwrap();
         table.columns.retain(|column| !self.lacking.contains(&column.name.as_str()));
         let options = PlanOptions {
             topic: contract.topic.clone(),

@@ -1,0 +1,169 @@
+//! The AsyncAPI document: the channel, its topic and its messages.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::bundle::bundle;
+use super::files::{Files, Location};
+use super::problem::{ContractError, Problem};
+use super::schema::{Contract, Discriminator, EventSchema};
+use super::tree::tree;
+
+/// Reads the channel `import_object` of the document `import_path` in the contracts folder `dir`.
+///
+/// The dots of `contracts.delivery.delivery_events_v10` separate folders; a first segment
+/// `contracts` stands for `dir` itself. The file ends in `.yaml`, `.yml` or `.json`.
+pub fn load(dir: &Path, import_path: &str, import_object: &str) -> Result<Contract, ContractError> {
+    let mut files = Files::new(dir);
+    let root = Location { file: find(dir, import_path)?, pointer: String::new() };
+    let document = files.value(&root)?;
+    let version = document["asyncapi"].as_str().unwrap_or_default();
+    if !version.starts_with("3.") {
+        let what = format!("not an AsyncAPI 3 document: `asyncapi` is {}", document["asyncapi"]);
+        return Err(Problem::new(root, what).into());
+    }
+    let (at, channel) = channel(&mut files, &root, &document, import_object)?;
+    let mut problems = Vec::new();
+    let topic = channel["address"].as_str().map(str::to_owned).unwrap_or_else(|| {
+        problems.push(Problem::new(&at, "the channel has no `address`, which names the topic"));
+        String::new()
+    });
+    let discriminator = discriminator(&channel, &at).unwrap_or_else(|problem| {
+        problems.push(problem);
+        Discriminator::Payload(Vec::new())
+    });
+    let events = events(&mut files, &at.at("messages"), &channel["messages"], &mut problems);
+    if events.is_empty() && problems.is_empty() {
+        problems.push(Problem::new(&at, "the channel has no messages"));
+    }
+    if !problems.is_empty() {
+        return Err(ContractError { problems });
+    }
+    let version = document["info"]["version"].as_str();
+    let version = version.map_or_else(String::new, |version| format!("@{version}"));
+    Ok(Contract {
+        id: format!("{import_path}#{import_object}{version}"),
+        topic,
+        discriminator,
+        events,
+    })
+}
+
+/// The document's file, relative to the contracts folder.
+fn find(dir: &Path, import_path: &str) -> Result<PathBuf, Problem> {
+    let place = format!("import path {import_path}");
+    let parts: Vec<&str> = import_path.split('.').collect();
+    if parts.iter().any(|part| part.is_empty() || part.contains(['/', '\\'])) {
+        let what = "write contracts.folder.document, without the file's ending";
+        return Err(Problem::new(place, what));
+    }
+    let own = dir.file_name().and_then(|name| name.to_str());
+    let inside = match parts.split_first() {
+        Some((first, rest))
+            if !rest.is_empty() && (*first == "contracts" || Some(*first) == own) =>
+        {
+            rest
+        }
+        _ => &parts[..],
+    };
+    let stem: PathBuf = inside.iter().collect();
+    let candidates =
+        ["yaml", "yml", "json"].map(|ending| PathBuf::from(format!("{}.{ending}", stem.display())));
+    candidates.iter().find(|path| dir.join(path).is_file()).cloned().ok_or_else(|| {
+        let tried = candidates.each_ref().map(|path| dir.join(path).display().to_string());
+        Problem::new(place, format!("no such document; tried {}", tried.join(", ")))
+    })
+}
+
+/// The channel of this name and its place, where the document refers to it: the place referred to.
+fn channel(
+    files: &mut Files,
+    root: &Location,
+    document: &Value,
+    name: &str,
+) -> Result<(Location, Value), Problem> {
+    let at = root.at("channels").at(name);
+    match document["channels"].get(name) {
+        Some(channel) if channel.get("$ref").is_some() => files.resolve(&at),
+        Some(channel) => Ok((at, channel.clone())),
+        None => {
+            let channels = document["channels"].as_object().into_iter().flatten();
+            let known: Vec<&str> = channels.map(|(name, _)| name.as_str()).collect();
+            let what = format!("the document has no channel {name}; it has {}", known.join(", "));
+            Err(Problem::new(root, what))
+        }
+    }
+}
+
+/// Reads `x-event-type`, an AsyncAPI runtime expression.
+fn discriminator(channel: &Value, at: &Location) -> Result<Discriminator, Problem> {
+    let expression = match channel.get("x-event-type") {
+        None => "$message.payload#/event_type",
+        Some(value) => value.as_str().unwrap_or_default(),
+    };
+    let (source, pointer) = expression.split_once("#/").unwrap_or((expression, ""));
+    let keys: Vec<String> =
+        pointer.split('/').map(|key| key.replace("~1", "/").replace("~0", "~")).collect();
+    match (source, keys.as_slice()) {
+        ("$message.payload", [first, ..]) if !first.is_empty() => Ok(Discriminator::Payload(keys)),
+        ("$message.header", [name]) if !name.is_empty() => Ok(Discriminator::Header(name.clone())),
+        _ => {
+            let what = format!(
+                "x-event-type is {expression:?}; write $message.payload#/field or $message.header#/name"
+            );
+            Err(Problem::new(at, what))
+        }
+    }
+}
+
+/// The event types of a channel's messages; what is wrong with them goes to `problems`.
+fn events(
+    files: &mut Files,
+    at: &Location,
+    messages: &Value,
+    problems: &mut Vec<Problem>,
+) -> Vec<EventSchema> {
+    let mut events: Vec<EventSchema> = Vec::new();
+    for key in messages.as_object().into_iter().flat_map(|messages| messages.keys()) {
+        match event(files, &at.at(key), key) {
+            Ok(event) if events.iter().any(|known| known.name == event.name) => {
+                let what = format!("a second message has the name {}", event.name);
+                problems.push(Problem::new(at.at(key), what));
+            }
+            Ok(event) => events.push(event),
+            Err(error) => problems.extend(error.problems),
+        }
+    }
+    events
+}
+
+fn event(files: &mut Files, at: &Location, key: &str) -> Result<EventSchema, ContractError> {
+    let (at, message) = files.resolve(at)?;
+    let name = message["name"].as_str().unwrap_or(key).to_owned();
+    let payload = payload(&at, &message)?;
+    let json_schema = bundle(files, &payload)?;
+    let node = tree(&json_schema).map_err(|error| Problem::new(&payload, error.to_string()))?;
+    if !node.is_object() {
+        let what = "the payload has to be an object, because its fields become columns";
+        return Err(Problem::new(&payload, what).into());
+    }
+    let validation = node.validation();
+    Ok(EventSchema { name, schema: node.schema(), json_schema, validation })
+}
+
+/// The place of a message's JSON Schema: its `payload`, or the `schema` in a payload that names the
+/// schema's language (a multi-format schema).
+fn payload(at: &Location, message: &Value) -> Result<Location, Problem> {
+    let Some(payload) = message.get("payload") else {
+        return Err(Problem::new(at, "the message has no `payload`"));
+    };
+    let at = at.at("payload");
+    let Some(format) = payload.get("schemaFormat") else { return Ok(at) };
+    let format = format.as_str().unwrap_or_default();
+    if ["asyncapi", "schema+json", "schema+yaml"].iter().any(|known| format.contains(known)) {
+        return Ok(at.at("schema"));
+    }
+    let what = format!("schemaFormat is {format:?}; only JSON Schema and AsyncAPI's are supported");
+    Err(Problem::new(at, what))
+}

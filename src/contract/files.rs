@@ -1,0 +1,141 @@
+//! The files under the contracts folder, and the references between them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Component, Path, PathBuf};
+use std::rc::Rc;
+
+use serde_json::Value;
+
+use super::problem::Problem;
+
+/// A place in a document.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Location {
+    /// Relative to the contracts folder.
+    pub(super) file: PathBuf,
+    /// A JSON pointer in the file; empty for the whole document.
+    pub(super) pointer: String,
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#{}", self.file.display(), self.pointer)
+    }
+}
+
+impl Location {
+    /// The place of this place's member `key`, or of its item with that index.
+    pub(super) fn at(&self, key: &str) -> Self {
+        let key = key.replace('~', "~0").replace('/', "~1");
+        Self { file: self.file.clone(), pointer: format!("{}/{key}", self.pointer) }
+    }
+}
+
+/// The files of a contracts folder, each read and parsed once.
+pub(super) struct Files {
+    dir: PathBuf,
+    read: BTreeMap<PathBuf, Rc<Value>>,
+}
+
+/// References that lead from one to the next; more than this many are a circle.
+const LONGEST_CHAIN: usize = 32;
+
+impl Files {
+    pub(super) fn new(dir: &Path) -> Self {
+        Self { dir: dir.to_owned(), read: BTreeMap::new() }
+    }
+
+    /// A copy of the value at a place.
+    pub(super) fn value(&mut self, at: &Location) -> Result<Value, Problem> {
+        let file = self.file(at)?;
+        let found = if at.pointer.is_empty() { Some(&*file) } else { file.pointer(&at.pointer) };
+        found.cloned().ok_or_else(|| Problem::new(at, "the document has nothing at this place"))
+    }
+
+    fn file(&mut self, at: &Location) -> Result<Rc<Value>, Problem> {
+        if let Some(value) = self.read.get(&at.file) {
+            return Ok(value.clone());
+        }
+        let path = self.dir.join(&at.file);
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| Problem::new(path.display(), format!("cannot be read: {error}")))?;
+        // A YAML parser reads JSON too, but the JSON parser is faster and has better messages.
+        let parsed: Result<Value, String> = if path.extension().is_some_and(|ext| ext == "json") {
+            serde_json::from_str(&text).map_err(|error| error.to_string())
+        } else {
+            serde_norway::from_str(&text).map_err(|error| error.to_string())
+        };
+        let value = Rc::new(parsed.map_err(|error| Problem::new(path.display(), error))?);
+        self.read.insert(at.file.clone(), value.clone());
+        Ok(value)
+    }
+
+    /// The place that a `$ref` found at `from` refers to. It lies in the contracts folder.
+    pub(super) fn target(&self, from: &Location, reference: &str) -> Result<Location, Problem> {
+        let wrong = |why: &str| Err(Problem::new(from, format!("$ref {reference:?} {why}")));
+        let (file, pointer) = reference.split_once('#').unwrap_or((reference, ""));
+        let pointer = percent_decode(pointer);
+        if !pointer.is_empty() && !pointer.starts_with('/') {
+            return wrong("is an anchor: write a JSON pointer, which begins with #/");
+        }
+        if file.is_empty() {
+            return Ok(Location { file: from.file.clone(), pointer });
+        }
+        if file.contains("://") {
+            return wrong("is not fetched: put a copy of the document into the contracts folder");
+        }
+        let mut path = from.file.parent().map(Path::to_owned).unwrap_or_default();
+        for part in Path::new(&percent_decode(file)).components() {
+            let inside = match part {
+                Component::Normal(name) => {
+                    path.push(name);
+                    true
+                }
+                Component::CurDir => true,
+                Component::ParentDir => path.pop(),
+                Component::RootDir | Component::Prefix(_) => false,
+            };
+            if !inside {
+                return wrong("is outside the contracts folder");
+            }
+        }
+        Ok(Location { file: path, pointer })
+    }
+
+    /// Follows references from a place to the first value that is not a reference.
+    pub(super) fn resolve(&mut self, at: &Location) -> Result<(Location, Value), Problem> {
+        let mut at = at.clone();
+        for _ in 0..LONGEST_CHAIN {
+            let value = self.value(&at)?;
+            match value.get("$ref").and_then(Value::as_str) {
+                Some(reference) => at = self.target(&at, reference)?,
+                None => return Ok((at, value)),
+            }
+        }
+        Err(Problem::new(at, "the references form a circle"))
+    }
+}
+
+/// Resolves `%2F` and the like; what is not such an escape stays.
+fn percent_decode(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let decoded = (*first == b'%')
+            .then(|| after.get(..2))
+            .flatten()
+            .and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
+        match decoded {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
