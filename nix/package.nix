@@ -57,6 +57,8 @@ rustPlatform.buildRustPackage {
   };
   # Checksums come from the lock file: no hash to maintain, no second input.
   cargoLock.lockFile = ../Cargo.lock;
+  # Optimised as a whole. Its name has no hyphen, because nixpkgs makes a variable's name of it.
+  buildType = "dist";
   buildNoDefaultFeatures = true;
   buildFeatures = [ "system-librdkafka" ] ++ lib.optionals local [ "local" ];
   nativeBuildInputs = [ pkg-config ];
@@ -68,7 +70,7 @@ rustPlatform.buildRustPackage {
     zstd
   ];
   # Unit tests and the fast ones; the others need minutes or peers (`make test`). In a debug build:
-  # a release aborts on panic, which tests cannot, so every crate would be built once more.
+  # what is shipped aborts on panic, which tests cannot, so every crate would be built once more.
   doCheck = local;
   checkType = "debug";
   cargoTestFlags = [

@@ -190,7 +190,7 @@ impl<'a> Session<'a> {
                 Err(PollError::Passing(error)) => {
                     tracing::warn!(error = %error, "reading is interrupted, librdkafka goes on");
                 }
-                Err(error @ (PollError::Client(_) | PollError::Astray)) => {
+                Err(error @ PollError::Client(_)) => {
                     return Err(Break::Rejoin(chain(&error)));
                 }
                 Err(PollError::Refused { topic, hint, source }) => {

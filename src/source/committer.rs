@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{CommitMode, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::KafkaError;
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
+use super::group::is_fenced;
 use super::offsets_producer::{OffsetsProducer, TransactionError};
 use super::{CommitRecord, RecordError, Source};
 use crate::pipeline::CommitPoint;
@@ -56,12 +57,6 @@ impl CommitError {
             Self::SentTwice | Self::Kafka { .. } | Self::Record(_) => false,
         }
     }
-}
-
-/// The broker's ways to say that the group has moved on.
-pub(super) fn is_fenced(code: RDKafkaErrorCode) -> bool {
-    use RDKafkaErrorCode as Code;
-    matches!(code, Code::IllegalGeneration | Code::UnknownMemberId | Code::FencedInstanceId)
 }
 
 impl Committer {

@@ -77,7 +77,7 @@ impl Source {
         let partitions: Vec<Partition> = points.iter().map(|(partition, _)| *partition).collect();
         loop {
             // Commits are answered there; what else it tells is not for one who leaves.
-            let _ = self.serve();
+            self.serve();
             if self.client().context().take_fenced() || self.assignment_lost() {
                 return true;
             }
