@@ -13,11 +13,8 @@ export CARGO_TARGET_DIR ?= $(CURDIR)/target
 export CARGO_INCREMENTAL ?= 0
 export CARGO_TERM_COLOR ?= auto
 
-# What is measured, and what meets real peers, is linked with librdkafka as the image has it.
-AS_IMAGE = prefix=$$(nix/librdkafka/build.sh $(CARGO_TARGET_DIR)/tools) && \
-  export PKG_CONFIG_PATH=$$prefix/lib/pkgconfig LD_LIBRARY_PATH=$$prefix/lib && \
-  $(CARGO)
-IMAGE_FEATURES = --no-default-features --features local,system-librdkafka
+# Built as it is shipped.
+BENCH = $(CARGO) bench --locked --profile dist
 
 .PHONY: help
 help: ## This list
@@ -48,13 +45,8 @@ fast: ## Run cargo test: needs Rust, a C compiler, make and perl
 	$(CARGO) test --locked
 
 .PHONY: live
-live: librdkafka peers ## Real peers: Apache Kafka, two BigQueries, faults, Google's clients; 5 kills (CHAOS_KILLS, CHAOS_SEED)
-	$(AS_IMAGE) test --locked $(IMAGE_FEATURES) --test live
-
-# Its headers and libraries; built by what needs it.
-.PHONY: librdkafka
-librdkafka:
-	@tests/setup/install.sh librdkafka
+live: peers ## Real peers: Apache Kafka, two BigQueries, faults, Google's clients; 5 kills (CHAOS_KILLS, CHAOS_SEED)
+	$(CARGO) test --locked --test live
 
 # Takes minutes the first time, so it is done before the tests, which have deadlines.
 .PHONY: peers
@@ -86,24 +78,24 @@ nix: ## Check the flake, test the image and run it in podman, without internet (
 	@tests/flake/nix.sh
 
 .PHONY: chaos
-chaos: librdkafka ## The exactly-once and at-least-once tests with 50 kills each (CHAOS_KILLS, CHAOS_SEED)
+chaos: ## The exactly-once and at-least-once tests with 50 kills each (CHAOS_KILLS, CHAOS_SEED)
 	export CHAOS_KILLS=$${CHAOS_KILLS:-50} && \
-	  $(AS_IMAGE) test --locked $(IMAGE_FEATURES) --test live -- --nocapture --test-threads=1 chaos::
+	  $(CARGO) test --locked --test live -- --nocapture --test-threads=1 chaos::
 
 .PHONY: bench
-bench: setup librdkafka bench-setup ## Against kcat and Python consumers: about fifteen minutes, QUICK=1 in three (after the build)
-	$(AS_IMAGE) bench --locked $(IMAGE_FEATURES) --bench bench -- $(ARGS)
+bench: setup bench-setup ## Against kcat and Python consumers: about fifteen minutes, QUICK=1 in three (after the build)
+	$(BENCH) --bench bench -- $(ARGS)
 
 .PHONY: bench-curves
-bench-curves: setup librdkafka bench-setup ## Cost curves, and memory with a stalled sink; pictures for docs/performance.md
-	$(AS_IMAGE) bench --locked $(IMAGE_FEATURES) --bench bench -- curves
-	$(AS_IMAGE) bench --locked $(IMAGE_FEATURES) --bench bench -- stalled
+bench-curves: setup bench-setup ## Cost curves, and memory with a stalled sink; pictures for docs/performance.md
+	$(BENCH) --bench bench -- curves
+	$(BENCH) --bench bench -- stalled
 	$$(tests/bench/python/venv.sh $(CARGO_TARGET_DIR)) tests/bench/python/plot.py $(CARGO_TARGET_DIR)/bench docs/performance
 
 .PHONY: instructions
 instructions: setup ## Count the hot path's instructions under valgrind; fails beyond a limit
 	runner=$$(tests/bench/runner.sh $(CARGO_TARGET_DIR)) && \
-	  GUNGRAUN_RUNNER=$$runner $(CARGO) bench --locked --bench instructions
+	  GUNGRAUN_RUNNER=$$runner $(BENCH) --bench instructions
 
 .PHONY: fuzz
 fuzz: ## Fuzz the transcoder against its reference implementation for FUZZ_SECONDS (600); keeps the corpus

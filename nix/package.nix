@@ -57,6 +57,8 @@ rustPlatform.buildRustPackage {
   };
   # Checksums come from the lock file: no hash to maintain, no second input.
   cargoLock.lockFile = ../Cargo.lock;
+  # Optimised as a whole. Its name has no hyphen, because nixpkgs makes a variable's name of it.
+  buildType = "dist";
   buildNoDefaultFeatures = true;
   buildFeatures = [ "system-librdkafka" ] ++ lib.optionals local [ "local" ];
   nativeBuildInputs = [ pkg-config ];

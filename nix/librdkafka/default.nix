@@ -16,14 +16,11 @@ let
 
   # rdkafka-sys 4.10.0+2.12.1 carries librdkafka's version behind the plus.
   inherit (builtins)
-    attrNames
     elemAt
     filter
     fromTOML
     head
     isString
-    match
-    readDir
     readFile
     split
     ;
@@ -54,13 +51,8 @@ stdenv.mkDerivation {
     zlib
     zstd
   ];
-  # Each says what it is for; docs/adr/0008-librdkafka-patched.md.
-  patches = map (name: ./. + "/${name}") (
-    filter (name: match ".*\\.patch" name != null) (attrNames (readDir ./.))
-  );
-  postPatch = "patchShebangs .";
-  # build.sh has these two as well.
-  preConfigure = readFile ./flags.sh;
+  # `configure` and the linker script's generator are run by their first lines.
+  preConfigure = "patchShebangs .";
   # lz4 and snappy are in the source.
   configureFlags = filter (line: isString line && line != "") (split "\n" (readFile ./options));
   # The C library alone: no C++, no examples.

@@ -145,7 +145,9 @@ impl<'a> Session<'a> {
                 Err(PollError::Refused { topic, hint, source }) => {
                     return Err(Stop::new(format!("read topic {topic}"), hint, source).into());
                 }
-                Err(error) => return Err(Break::Rejoin(Interruption::Read(error))),
+                Err(error @ PollError::Client(_)) => {
+                    return Err(Break::Rejoin(Interruption::Read(error)));
+                }
             }
         }
         Ok(())

@@ -1,11 +1,11 @@
-//! librdkafka's configuration for each kind of client, and its words in our log.
+//! librdkafka's configuration for each kind of client, its log messages and its statistics.
 
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::statistics::Statistics;
 
 use crate::config::ConsumeSettings;
 
-/// Properties that only a consumer knows; a producer would warn about each.
+/// Properties that only a consumer has; a producer would warn about each.
 const CONSUMER_ONLY: &[&str] = &[
     "session.timeout.ms",
     "heartbeat.interval.ms",
@@ -23,7 +23,7 @@ const CONSUMER_ONLY: &[&str] = &[
     "client.rack",
 ];
 
-/// Properties that only a producer knows.
+/// Properties that only a producer has.
 const PRODUCER_ONLY: &[&str] = &[
     "acks",
     "request.required.acks",
@@ -46,16 +46,16 @@ const PRODUCER_ONLY: &[&str] = &[
     "transaction.timeout.ms",
 ];
 
-/// The consumer of the domain's topic. What the guarantees rest on is set last and cannot be
-/// overridden; the rest are defaults that the environment's properties may change.
+/// The consumer of the domain's topic. The properties that the guarantees rest on are set last and
+/// cannot be overridden; the environment's properties may change the others.
 pub fn consumer_config(consume: &ConsumeSettings, bootstrap: &str) -> ClientConfig {
     let mut config = base(consume, bootstrap);
-    // Measured: with librdkafka's 1,000 ms a consumer slower than the broker idles two thirds of
-    // its time, because a full queue is looked at again only after that pause.
+    // After finding its queue full, librdkafka waits this long before it fetches again. With its
+    // default of 1,000 ms, a consumer slower than the broker idled two thirds of the time.
     config.set("fetch.queue.backoff.ms", "2");
-    // What is fetched ahead, all partitions together: counted apart from the bytes in flight. Less
-    // of it stays in the processor's caches from librdkafka's thread to ours (docs/performance.md);
-    // two megabytes are still a fifth of a second of what a connection of BigQuery takes.
+    // Prefetched records of all partitions together, not counted in the bytes in flight. Two
+    // megabytes stay in the processor's caches between librdkafka's thread and ours
+    // (docs/performance.md), and are still a fifth of a second of what one append connection takes.
     config.set("queued.max.messages.kbytes", "2048");
     config.set("fetch.max.bytes", "4194304");
     config.set("fetch.message.max.bytes", "1048576");
@@ -69,10 +69,10 @@ pub fn consumer_config(consume: &ConsumeSettings, bootstrap: &str) -> ClientConf
         .set("enable.auto.offset.store", "false")
         .set("partition.assignment.strategy", "cooperative-sticky")
         .set("isolation.level", "read_committed")
-        // The end is found out without a message for it (`Source::has_read_to`).
+        // `Source::has_read_to` finds the end without an event for it.
         .set("enable.partition.eof", "false")
-        // Offsets are always given by us; one that the broker no longer has is an error to show,
-        // never a silent jump.
+        // Every assignment names its offsets. One that the broker no longer has is reported, not
+        // replaced by another.
         .set("auto.offset.reset", "error");
     config
 }
@@ -81,10 +81,11 @@ pub fn consumer_config(consume: &ConsumeSettings, bootstrap: &str) -> ClientConf
 pub fn transactional_config(consume: &ConsumeSettings, bootstrap: &str) -> ClientConfig {
     let mut config = base(consume, bootstrap);
     apply(&mut config, consume, CONSUMER_ONLY);
-    // A dead process's transaction keeps the next owner of its partitions waiting this long.
+    // The next owner of a dead process's partitions waits this long for its transaction to end.
     config.set("transaction.timeout.ms", "10000");
-    // Two commits in a row (a drain) meet while the markers of the first are still being written;
-    // measured: 105 ms with librdkafka's 100 ms between tries, 8 ms with 5.
+    // While the broker still writes the markers of one transaction it refuses the next, as in a
+    // drain with two commits in a row. The second took 105 ms with librdkafka's 100 ms between two
+    // tries, and takes 8 ms with 5.
     config.set("retry.backoff.ms", "5");
     config.remove("message.timeout.ms");
     config.remove("delivery.timeout.ms");
@@ -118,7 +119,7 @@ fn apply(config: &mut ClientConfig, consume: &ConsumeSettings, not: &[&str]) {
     }
 }
 
-/// A line of librdkafka's log. It never holds a record's value.
+/// Logs a message of librdkafka's. It never holds a record's value.
 pub fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {
     use RDKafkaLogLevel as Level;
     match level {
@@ -131,7 +132,7 @@ pub fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {
     }
 }
 
-/// Lag of each partition that this client reads: records between its offset and the end.
+/// Partitions that this client reads, with librdkafka's `consumer_lag`; those without are left out.
 pub fn lag_from_statistics(statistics: &Statistics, topic: &str) -> Vec<(i32, i64)> {
     let Some(topic) = statistics.topics.get(topic) else { return Vec::new() };
     topic

@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{CommitMode, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::KafkaError;
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
 use super::consumer::Source;
+use super::group::is_fenced;
 use super::offsets_producer::{OffsetsProducer, TransactionError};
 use crate::record::{Offset, Partition};
 
@@ -67,12 +68,6 @@ impl CommitError {
             Self::SentTwice | Self::Kafka { .. } => false,
         }
     }
-}
-
-/// The broker's ways to say that the group has moved on.
-pub(super) fn is_fenced(code: RDKafkaErrorCode) -> bool {
-    use RDKafkaErrorCode as Code;
-    matches!(code, Code::IllegalGeneration | Code::UnknownMemberId | Code::FencedInstanceId)
 }
 
 impl Committer {

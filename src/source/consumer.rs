@@ -1,8 +1,8 @@
-//! The consumer client on its thread: records, rebalances, assignments.
+//! The consumer client and the thread that polls it: records, rebalances, assignments.
 //!
-//! Rebalances are only noted inside librdkafka's callback; the thread that polls carries them out
-//! between two records ([`Source::assign`], [`Source::release`]), so that one thread alone reads,
-//! commits and gives up partitions.
+//! librdkafka's callback only notes a rebalance. The thread that polls carries it out between two
+//! records ([`Source::assign`], [`Source::release`]), so one thread alone reads, commits and gives
+//! up partitions.
 
 use std::thread;
 use std::time::Duration;
@@ -12,41 +12,29 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
-use super::progress::{Progress, RanDry};
+use super::group::Rebalance;
+use super::progress::Progress;
 use super::rebalancer::Rebalancer;
-use super::records::{Record, Records, Taken};
+use super::record::{Record, position};
 use super::{Membership, native};
 use crate::record::{Offset, Partition};
 use crate::telemetry::Metrics;
 
-/// The consumer of one topic in one group, read by the thread that opened it.
+/// The consumer of one topic in one group, polled by the thread that opened it.
 pub struct Source {
-    /// Dropped before their consumer.
-    records: Records,
     consumer: BaseConsumer<Rebalancer>,
     topic: String,
     progress: Progress,
     paused: bool,
 }
 
-/// What a poll brought.
+/// What a poll returned.
 pub enum Polled<'a> {
-    /// Each record of an assigned partition comes once, in order.
+    /// Each record of an assigned partition is returned once, in order.
     Record(Record<'a>),
-    /// [`Source::rebalances`] has something; no record is taken before it is carried out.
+    /// [`Source::rebalances`] has changes; carry them out before the next poll.
     Rebalance,
     Nothing,
-}
-
-/// A change of the assignment, to be carried out by the polling thread.
-#[derive(Debug)]
-pub enum Rebalance {
-    Assigned(Vec<Partition>),
-    /// `lost`: someone else may own them already, so nothing may be committed any more.
-    Revoked {
-        partitions: Vec<Partition>,
-        lost: bool,
-    },
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -57,102 +45,68 @@ pub enum OpenError {
     Subscribe { topic: String, source: KafkaError },
 }
 
-/// A poll that did not bring a record.
+/// A poll that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum PollError {
-    /// librdkafka goes on by itself: a broker is away, a name does not resolve.
+    /// librdkafka retries by itself: a broker is away, a name does not resolve.
     #[error("reading is interrupted")]
     Passing(#[source] KafkaError),
-    /// This client cannot go on, a new one can.
+    /// This client cannot go on, but a new one can.
     #[error("the consumer client is no longer usable")]
     Client(#[source] KafkaError),
-    /// A record came past the queue of records, which reads no other: read on by a new client.
-    #[error("a record came by another way than its partition's queue")]
-    Astray,
-    /// Needs a person.
+    /// Reading cannot go on until a person has changed something.
     #[error("reading topic {topic} is refused")]
     Refused { topic: String, hint: &'static str, source: KafkaError },
 }
 
 impl Source {
-    /// Creates the client and subscribes; the group is joined while polling.
+    /// Creates the client and subscribes. The group is joined while polling.
     pub fn open(config: &ClientConfig, topic: &str, metrics: Metrics) -> Result<Self, OpenError> {
         let context = Rebalancer::new(topic.to_owned(), metrics);
         let mut consumer: BaseConsumer<Rebalancer> =
             config.create_with_context(context).map_err(OpenError::Create)?;
         let reader = thread::current();
-        let records =
-            Records::of(consumer.client(), topic, reader.clone()).map_err(OpenError::Create)?;
         consumer.set_nonempty_callback(move || reader.unpark());
         consumer
             .subscribe(&[topic])
             .map_err(|source| OpenError::Subscribe { topic: topic.to_owned(), source })?;
         let (topic, progress) = (topic.to_owned(), Progress::default());
-        Ok(Self { records, consumer, topic, progress, paused: false })
+        Ok(Self { consumer, topic, progress, paused: false })
     }
 
     pub fn topic(&self) -> &str {
         &self.topic
     }
 
-    /// Waits up to `patience` for a record or a change of the assignment.
+    /// Returns the next record or change of the assignment. Where there is none it waits up to
+    /// `patience`, once, for librdkafka or anybody else to unpark this thread.
     pub fn poll(&mut self, patience: Duration) -> Result<Polled<'_>, PollError> {
-        let mut taken = self.next();
-        if taken.is_none() {
-            if self.serve()? {
-                return Ok(Polled::Rebalance);
-            }
-            taken = self.take();
-        }
-        if taken.is_none() && !patience.is_zero() {
-            // News of either queue that came since it was looked at ends this at once.
-            thread::park_timeout(patience);
-            taken = self.take();
-        }
-        let Some(taken) = taken else { return Ok(Polled::Nothing) };
-        match taken.error() {
-            None => Ok(Polled::Record(Record::of(taken))),
-            Some(error) => Err(match classify(&self.topic, error) {
-                // Where the partition stands is not known to librdkafka any more.
-                PollError::Passing(error) => PollError::Client(error),
-                error => error,
-            }),
-        }
-    }
-
-    /// The next record, or error, of those that librdkafka has handed over.
-    #[inline]
-    fn next(&mut self) -> Option<Taken> {
-        if self.paused {
-            return None;
-        }
+        let mut may_wait = !patience.is_zero();
         loop {
-            let taken = self.records.next()?;
-            if taken.error().is_some() || self.progress.take(taken.at()) {
-                return Some(taken);
+            match self.consumer.poll(Duration::ZERO) {
+                Some(Ok(message)) => {
+                    if self.progress.take(position(&message)) {
+                        return Ok(Polled::Record(Record::of(message)));
+                    }
+                }
+                Some(Err(error)) => return Err(classify(&self.topic, error)),
+                None if self.consumer.context().has_noted() => return Ok(Polled::Rebalance),
+                // It served an event without a record, and more may be in the queue. librdkafka
+                // unparks this thread only when something comes into an empty queue.
+                None if self.consumer.context().take_called_back() => {}
+                None if may_wait => {
+                    may_wait = false;
+                    // Returns at once where the thread was unparked since the poll above.
+                    thread::park_timeout(patience);
+                }
+                None => return Ok(Polled::Nothing),
             }
         }
     }
 
-    fn take(&mut self) -> Option<Taken> {
-        // Of many at once all may have come before.
-        while !self.paused && self.records.take() {
-            if let Some(taken) = self.next() {
-                return Some(taken);
-            }
-        }
-        None
-    }
-
-    /// Serves the client's own queue: rebalances, and what befalls the whole client. Answers
-    /// whether there is a change of the assignment.
-    pub(super) fn serve(&mut self) -> Result<bool, PollError> {
-        self.records.attend(self.consumer.client());
-        match self.consumer.poll(Duration::ZERO) {
-            None => Ok(self.consumer.context().has_noted()),
-            Some(Err(error)) => Err(classify(&self.topic, error)),
-            Some(Ok(_)) => Err(PollError::Astray),
-        }
+    /// Serves one event, for a source that is no longer read: a record is dropped.
+    pub(super) fn serve(&self) {
+        let _ = self.consumer.poll(Duration::ZERO);
     }
 
     /// The changes noted since the last call, in order.
@@ -160,12 +114,9 @@ impl Source {
         self.consumer.context().take()
     }
 
-    /// Begins to read the partitions at the given offsets. Must answer every
+    /// Begins to read the partitions at the given offsets. Must be called for every
     /// [`Rebalance::Assigned`], even an empty one.
     pub fn assign(&mut self, starts: &[(Partition, Offset)]) -> Result<(), KafkaError> {
-        let partitions = starts.iter().map(|(partition, _)| *partition);
-        self.records.follow(self.consumer.client(), partitions);
-        self.consumer.context().ran_dry(RanDry::forget);
         let mut list = TopicPartitionList::with_capacity(starts.len());
         for (partition, offset) in starts {
             self.progress.assign(*partition, *offset);
@@ -174,22 +125,21 @@ impl Source {
         self.consumer.incremental_assign(&list)
     }
 
-    /// Gives partitions up. Must answer every [`Rebalance::Revoked`].
+    /// Gives partitions up. Must be called for every [`Rebalance::Revoked`].
     pub fn release(&mut self, partitions: &[Partition]) -> Result<(), KafkaError> {
-        self.records.leave(partitions);
         for partition in partitions {
             self.progress.release(*partition);
         }
         let list = self.list(partitions);
         if self.paused {
-            // librdkafka would keep it paused beyond the unassign, and read nothing of it when it
-            // comes back.
+            // librdkafka keeps a pause beyond the assignment: without this the partition would not
+            // be read when it is assigned again.
             self.consumer.resume(&list)?;
         }
         self.consumer.incremental_unassign(&list)
     }
 
-    /// No record comes until [`Self::resume`], also none of those taken on the way here.
+    /// Stops reading the partitions until [`Self::resume`]. librdkafka drops what it prefetched.
     pub fn pause(&mut self, partitions: &[Partition]) -> Result<(), KafkaError> {
         self.paused = true;
         self.consumer.pause(&self.list(partitions))
@@ -200,21 +150,16 @@ impl Source {
         self.consumer.resume(&self.list(partitions))
     }
 
-    /// Whether every record of an assigned partition before `end` has come. Transaction markers
-    /// and what compaction removed are offsets without a record: librdkafka tells when it is past
-    /// the ones at once, and past the others in its statistics.
+    /// Whether every record of an assigned partition before `end` has been returned. The last
+    /// offsets may have no record: transaction markers, and the records of aborted transactions
+    /// before them. librdkafka counts a marker as read when it is taken from its queue.
+    ///
+    /// Compaction leaves no such gap before the end of a log, except where the last record is a
+    /// tombstone and the active segment was left empty; the next record ends the wait there.
     pub fn has_read_to(&self, partition: Partition, end: Offset) -> bool {
-        if self.progress.reaches(partition, end) {
-            return true;
-        }
-        let past = |at: i64| at >= end.0;
-        self.records.is_empty()
-            && (native::position(self.consumer.client(), &self.topic, partition).is_some_and(past)
-                || self
-                    .consumer
-                    .context()
-                    .ran_dry(|ran_dry| ran_dry.at(partition))
-                    .is_some_and(past))
+        self.progress.reaches(partition, end)
+            || native::position(self.consumer.client(), &self.topic, partition)
+                .is_some_and(|at| at >= end.0)
     }
 
     /// Leaves the group once everything is released.
@@ -222,7 +167,7 @@ impl Source {
         self.consumer.unsubscribe();
     }
 
-    /// Someone else may own this client's partitions.
+    /// Another member may own this client's partitions.
     pub fn assignment_lost(&self) -> bool {
         self.consumer.assignment_lost()
     }
@@ -245,8 +190,8 @@ impl Source {
     }
 }
 
-/// The client's destructor polls until the group is left: in these last moments the callback gives
-/// up by itself what is revoked, because nobody else will.
+/// The client's destructor polls until the group is left. Nobody carries out rebalances any more,
+/// so the callback itself gives up what is revoked meanwhile.
 impl Drop for Source {
     fn drop(&mut self) {
         self.consumer.context().close();
@@ -277,6 +222,13 @@ fn classify(topic: &str, source: KafkaError) -> PollError {
             Code::Authentication | Code::SaslAuthenticationFailed => {
                 refused("check the security properties of the consume environment")
             }
+            // librdkafka could not read a batch of records, and goes on behind it.
+            Code::BadMessage
+            | Code::BadCompression
+            | Code::NotImplemented
+            | Code::InvalidMessage
+            | Code::InvalidMessageSize
+            | Code::MessageSizeTooLarge => PollError::Client(source),
             _ => PollError::Passing(source),
         },
         _ => PollError::Passing(source),

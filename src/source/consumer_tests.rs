@@ -1,5 +1,6 @@
 //! The source on librdkafka's mock cluster.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use prometheus_client::registry::Registry;
@@ -15,8 +16,12 @@ const WITHIN: Duration = Duration::from_secs(30);
 type Cluster = MockCluster<'static, DefaultProducerContext>;
 
 fn publish(cluster: &Cluster, partition: i32, count: i64) {
+    publish_to(&cluster.bootstrap_servers(), partition, count);
+}
+
+fn publish_to(servers: &str, partition: i32, count: i64) {
     let producer: ThreadedProducer<DefaultProducerContext> =
-        ClientConfig::new().set("bootstrap.servers", cluster.bootstrap_servers()).create().unwrap();
+        ClientConfig::new().set("bootstrap.servers", servers).create().unwrap();
     for _ in 0..count {
         let record = BaseRecord::<(), _>::to("events").partition(partition).payload("{}");
         producer.send(record).map_err(|(error, _)| error).unwrap();
@@ -34,6 +39,10 @@ fn filled(partitions: i32) -> Cluster {
 }
 
 fn open(cluster: &Cluster) -> Source {
+    open_with(cluster, &[])
+}
+
+fn open_with(cluster: &Cluster, properties: &[(&str, &str)]) -> Source {
     let mut config = ClientConfig::new();
     config
         .set("bootstrap.servers", cluster.bootstrap_servers())
@@ -41,11 +50,14 @@ fn open(cluster: &Cluster) -> Source {
         .set("enable.auto.commit", "false")
         .set("partition.assignment.strategy", "cooperative-sticky")
         .set("auto.offset.reset", "error");
+    for (name, value) in properties {
+        config.set(*name, *value);
+    }
     let metrics = Metrics::register(&mut Registry::default());
     Source::open(&config, "events", metrics).unwrap()
 }
 
-/// Reads the partitions to this end; answers with the offsets that came, in order.
+/// Reads the partitions to this end. Returns the partitions and offsets of the records, in order.
 fn read(source: &mut Source, partitions: &[Partition], end: i64) -> Vec<(i32, i64)> {
     let mut offsets = Vec::new();
     let began = Instant::now();
@@ -78,7 +90,7 @@ fn starts(partitions: &[Partition], offset: i64) -> Vec<(Partition, Offset)> {
 }
 
 #[test]
-fn all_partitions_tell_where_they_begin_and_end() {
+fn the_ends_of_all_partitions_are_found_at_once() {
     let cluster = filled(3);
     publish(&cluster, 1, 7);
     let source = open(&cluster);
@@ -94,10 +106,9 @@ fn all_partitions_tell_where_they_begin_and_end() {
     assert!(source.ends_of_log(&[Partition(9)], StartFrom::Latest).is_err(), "no such partition");
 }
 
-/// Giving up is finished on another thread, which undoes the forwarding then: taking the
-/// partition on at once must not leave it without.
+/// librdkafka finishes giving a partition up on another thread, after `release` has returned.
 #[test]
-fn a_partition_given_up_and_taken_on_again_goes_on() {
+fn a_partition_that_is_released_and_assigned_again_at_once_is_read() {
     let cluster = filled(4);
     let mut source = open(&cluster);
     let partitions = assigned(&mut source);
@@ -129,7 +140,7 @@ fn pausing_at_the_end_skips_nothing() {
     }
 }
 
-/// What was taken from librdkafka waits here, and nothing is read twice or left out.
+/// librdkafka drops what it prefetched and fetches it again.
 #[test]
 fn pausing_between_two_records_loses_and_repeats_none() {
     let cluster = filled(2);
@@ -155,9 +166,8 @@ fn pausing_between_two_records_loses_and_repeats_none() {
     assert!(offsets.iter().copied().eq((0..2).flat_map(|p| (0..RECORDS).map(move |o| (p, o)))));
 }
 
-/// A pause is of what is owned: what is given up meanwhile, and comes back later, is read.
 #[test]
-fn a_partition_given_up_while_paused_comes_back_awake() {
+fn a_partition_released_while_paused_is_read_when_it_is_assigned_again() {
     let cluster = filled(2);
     let mut source = open(&cluster);
     let partitions = assigned(&mut source);
@@ -171,9 +181,8 @@ fn a_partition_given_up_while_paused_comes_back_awake() {
     assert_eq!(read(&mut source, given_up, RECORDS).len() as i64, RECORDS);
 }
 
-/// librdkafka may fetch again what it handed over already.
 #[test]
-fn a_record_that_is_fetched_again_comes_once() {
+fn a_record_that_librdkafka_fetches_again_is_returned_once() {
     let cluster = filled(1);
     let mut source = open(&cluster);
     let partitions = assigned(&mut source);
@@ -184,9 +193,9 @@ fn a_record_that_is_fetched_again_comes_once() {
     assert_eq!(read(&mut source, &partitions, RECORDS + 1), [(0, RECORDS)]);
 }
 
-/// What is taken and not handed out goes with its partition.
+/// The prefetched records of the assignment before are not returned.
 #[test]
-fn a_partition_given_up_halfway_begins_anew() {
+fn a_partition_released_halfway_begins_at_its_next_assignment() {
     let cluster = filled(2);
     let mut source = open(&cluster);
     let partitions = assigned(&mut source);
@@ -199,9 +208,114 @@ fn a_partition_given_up_halfway_begins_anew() {
             }
         }
         source.release(&partitions).unwrap();
-        assert!(source.records.is_empty());
     }
     source.assign(&[(partitions[1], Offset(3))]).unwrap();
     let offsets = read(&mut source, &partitions[1..], RECORDS);
     assert!(offsets.iter().copied().eq((3..RECORDS).map(|offset| (partitions[1].0, offset))));
+}
+
+/// librdkafka pauses all partitions while the group rebalances, and fetches records again.
+#[test]
+fn each_record_is_returned_once_while_a_second_member_joins() {
+    let cluster = filled(4);
+    let (mut first, mut second) = (open(&cluster), open(&cluster));
+    let mut next: BTreeMap<Partition, i64> = (0..4).map(|p| (Partition(p), 0)).collect();
+    let (mut published, mut of_second) = (RECORDS, 0);
+    let began = Instant::now();
+    while of_second == 0 || next.values().any(|offset| *offset < published) {
+        assert!(began.elapsed() < WITHIN, "{next:?} of {published}");
+        of_second += serve(&mut second, &mut next);
+        serve(&mut first, &mut next);
+        if of_second == 0 {
+            // Records to read until the second member has joined.
+            (0..4).for_each(|partition| publish(&cluster, partition, 10));
+            published += 10;
+        }
+    }
+}
+
+/// Polls until there is nothing, and carries rebalances out. `next`: the offset at which each
+/// partition goes on. Returns the number of partitions that were assigned.
+fn serve(source: &mut Source, next: &mut BTreeMap<Partition, i64>) -> usize {
+    let mut assigned = 0;
+    loop {
+        match source.poll(Duration::from_millis(5)).unwrap() {
+            Polled::Record(record) => {
+                let at = record.event().at;
+                let expected = next.insert(at.partition, at.offset.0 + 1);
+                assert_eq!(expected, Some(at.offset.0), "{at}");
+            }
+            Polled::Rebalance => {
+                for change in source.rebalances() {
+                    match change {
+                        Rebalance::Assigned(partitions) => {
+                            let start = |p: &Partition| (*p, Offset(next[p]));
+                            let starts: Vec<_> = partitions.iter().map(start).collect();
+                            source.assign(&starts).unwrap();
+                            assigned += partitions.len();
+                        }
+                        Rebalance::Revoked { partitions, .. } => {
+                            source.release(&partitions).unwrap();
+                        }
+                    }
+                }
+            }
+            Polled::Nothing => return assigned,
+        }
+    }
+}
+
+#[test]
+fn a_record_and_a_report_end_the_wait() {
+    let cluster = filled(1);
+    let mut source = open(&cluster);
+    let partitions = assigned(&mut source);
+    source.assign(&starts(&partitions, RECORDS)).unwrap();
+    let (servers, reader) = (cluster.bootstrap_servers(), thread::current());
+    let began = Instant::now();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            thread::sleep(Duration::from_millis(200));
+            publish_to(&servers, 0, 1);
+        });
+        while !matches!(source.poll(WITHIN).unwrap(), Polled::Record(_)) {}
+        // As a writer does when it reports.
+        scope.spawn(move || {
+            thread::sleep(Duration::from_millis(200));
+            reader.unpark();
+        });
+        assert!(matches!(source.poll(WITHIN), Ok(Polled::Nothing)));
+    });
+    assert!(began.elapsed() < WITHIN / 2, "{:?}", began.elapsed());
+}
+
+/// librdkafka unparks the thread for the first event in the queue alone, and rdkafka's poll serves
+/// one at a time.
+#[test]
+fn a_record_behind_other_events_is_returned_without_a_wait() {
+    let cluster = filled(1);
+    let mut source = open_with(&cluster, &[("statistics.interval.ms", "1")]);
+    let partitions = assigned(&mut source);
+    for _ in 0..10 {
+        // Several statistics are in the queue before the first record.
+        thread::sleep(Duration::from_millis(100));
+        source.assign(&starts(&partitions, 0)).unwrap();
+        thread::sleep(Duration::from_millis(100));
+        let polled = source.poll(Duration::ZERO).unwrap();
+        assert!(matches!(polled, Polled::Record(_)));
+        source.release(&partitions).unwrap();
+    }
+}
+
+#[test]
+fn a_batch_that_librdkafka_cannot_read_ends_the_client() {
+    use RDKafkaErrorCode as Code;
+    let classified = |code| classify("events", KafkaError::MessageConsumption(code));
+    for code in [Code::BadMessage, Code::BadCompression, Code::NotImplemented] {
+        assert!(matches!(classified(code), PollError::Client(_)), "{code:?}");
+    }
+    let away = classified(Code::AllBrokersDown);
+    assert!(matches!(away, PollError::Passing(_)), "{away:?}");
+    let gone = classified(Code::AutoOffsetReset);
+    assert!(matches!(gone, PollError::Refused { .. }), "{gone:?}");
 }

@@ -3,19 +3,21 @@
 pub mod client;
 mod committer;
 mod consumer;
+mod group;
 mod native;
 mod offsets;
 mod offsets_producer;
 mod progress;
 mod rebalancer;
+mod record;
 mod record_reader;
-mod records;
 mod subscription;
 
 pub use committer::{Commit, CommitError, Committer};
-pub use consumer::{OpenError, PollError, Polled, Rebalance, Source};
+pub use consumer::{OpenError, PollError, Polled, Source};
+pub use group::Rebalance;
 pub use offsets::Committed;
 pub use offsets_producer::{Membership, TransactionError};
+pub use record::Record;
 pub use record_reader::RecordReader;
-pub use records::Record;
 pub use subscription::Subscription;

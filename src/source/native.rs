@@ -1,6 +1,6 @@
-//! Where librdkafka is asked or read directly. The safe wrapper panics on text that is not UTF-8:
-//! header names and committed metadata, both written by strangers. And it asks where all assigned
-//! partitions stand, by way of another thread, where one is meant.
+//! Calls of librdkafka that the safe wrapper lacks. It panics on header names and committed
+//! metadata that are not UTF-8, both of which other programs write. And its `position()` asks
+//! librdkafka's main thread for the whole assignment, where one partition is needed.
 #![expect(unsafe_code, reason = "small, audited: each block says why it is sound")]
 
 use std::borrow::Cow;
@@ -27,8 +27,8 @@ pub fn header(headers: &BorrowedHeaders, index: usize) -> Option<(&[u8], Option<
     let mut name: *const c_char = ptr::null();
     let mut value: *const c_void = ptr::null();
     let mut size = 0usize;
-    // SAFETY: as above; librdkafka fills the three only when it answers without an error, and the
-    // name is NUL-terminated by its own contract (rd_kafka_header_get_all).
+    // SAFETY: as above; librdkafka sets the three where it returns no error, and its documentation
+    // says that the name is NUL-terminated (rd_kafka_header_get_all).
     unsafe {
         let answer = rd_kafka_header_get_all(
             ptr::from_ref(headers).cast(),
@@ -46,13 +46,14 @@ pub fn header(headers: &BorrowedHeaders, index: usize) -> Option<(&[u8], Option<
     }
 }
 
-/// Metadata of the list's entry at `index`, empty where there is none.
+/// Metadata of the list's entry at `index`, empty where there is none. Bytes that are not UTF-8 are
+/// replaced.
 pub fn metadata(list: &TopicPartitionList, index: usize) -> Cow<'_, str> {
     if index >= list.count() {
         return Cow::Borrowed("");
     }
-    // SAFETY: the list owns `cnt` elements and is borrowed for the answer's life; an element's
-    // metadata is null or `metadata_size` bytes.
+    // SAFETY: the list owns `cnt` elements and is borrowed as long as the returned text; an
+    // element's metadata is null or `metadata_size` bytes.
     unsafe {
         let element = &*(*list.ptr()).elems.add(index);
         if element.metadata.is_null() {
@@ -64,7 +65,8 @@ pub fn metadata(list: &TopicPartitionList, index: usize) -> Cow<'_, str> {
     }
 }
 
-/// The offset behind the last record of a partition that was handed out, if one was.
+/// The offset behind the last record or transaction marker that was taken from a partition's queue;
+/// none before the first.
 pub fn position(
     client: &Client<impl ClientContext>,
     topic: &str,
@@ -72,7 +74,7 @@ pub fn position(
 ) -> Option<i64> {
     let mut list = TopicPartitionList::with_capacity(1);
     list.add_partition(topic, partition.0);
-    // SAFETY: client and list live; what is written is the offset of the list's own entry.
+    // SAFETY: client and list live; librdkafka writes the offset of the list's own entry.
     let answer = unsafe { rd_kafka_position(client.native_ptr(), list.ptr()) };
     if answer != NO_ERROR {
         return None;

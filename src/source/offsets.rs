@@ -75,7 +75,7 @@ impl Source {
         let partitions: Vec<Partition> = points.iter().map(|(partition, _)| *partition).collect();
         loop {
             // This serves the answers to commits. A member that leaves needs nothing else from it.
-            let _ = self.serve();
+            self.serve();
             if self.client().context().take_fenced() || self.assignment_lost() {
                 return true;
             }

@@ -1,22 +1,20 @@
-//! How far each assigned partition has been handed out.
+//! The offset that each assigned partition has been read to.
 
-use std::collections::HashMap;
-
-use crate::clock::Clock;
 use crate::record::{Offset, Partition, Position};
 
-/// The offset from which each assigned partition goes on.
+/// The offset of each assigned partition's next record.
 ///
-/// librdkafka pauses the partitions by itself while it rebalances, on a thread of its own; where
-/// that meets a read under way, it fetches records again that were handed out already. Whoever
-/// asks here before taking a record has each one once.
+/// While the group rebalances, librdkafka pauses all partitions on another thread and notes where
+/// each stands. A poll at the same moment may return a record behind that offset, which is fetched
+/// again when the partitions are resumed. Each record is held against the offset here, so that it
+/// is returned once.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
-    /// Indexed by partition.
+    /// Indexed by partition number.
     next: Vec<i64>,
 }
 
-/// Beyond every record's offset.
+/// Greater than every record's offset.
 const NOT_ASSIGNED: i64 = i64::MAX;
 
 impl Progress {
@@ -34,7 +32,8 @@ impl Progress {
         }
     }
 
-    /// Takes a record; false if it has been taken already or its partition is not assigned.
+    /// Whether the record is to be returned: not if it was before, or if its partition is not
+    /// assigned. The partition goes on behind it.
     #[inline]
     pub(super) fn take(&mut self, at: Position) -> bool {
         match self.next.get_mut(at.partition.0 as usize) {
@@ -46,46 +45,10 @@ impl Progress {
         }
     }
 
-    /// Whether the last record before `end` has been taken.
+    /// Whether the record before `end` has been returned.
     pub(super) fn reaches(&self, partition: Partition, end: Offset) -> bool {
         let next = self.next.get(partition.0 as usize);
         next.is_some_and(|next| *next != NOT_ASSIGNED && *next >= end.0)
-    }
-}
-
-/// Where librdkafka's statistics found partitions fetched to, and nothing of them waiting: the one
-/// way to learn that the last offsets have no record, compaction having removed it.
-#[derive(Debug, Default)]
-pub(super) struct RanDry {
-    /// The offset fetched to, and whether two statistics in a row say so.
-    found: HashMap<Partition, (i64, bool)>,
-    /// Older statistics are of an earlier assignment: seconds since the epoch.
-    since: i64,
-}
-
-impl RanDry {
-    /// One statistics' word; `waiting`: records that are fetched and not handed over; `time`: its
-    /// second since the epoch.
-    pub(super) fn note(&mut self, partition: Partition, fetched_to: i64, waiting: i64, time: i64) {
-        if time <= self.since {
-            return;
-        }
-        if waiting > 0 {
-            self.found.remove(&partition);
-            return;
-        }
-        let again = self.found.get(&partition).is_some_and(|(before, _)| *before == fetched_to);
-        self.found.insert(partition, (fetched_to, again));
-    }
-
-    /// The assignment changes now.
-    pub(super) fn forget(&mut self) {
-        self.found.clear();
-        self.since = Clock::System.now_micros() / 1_000_000;
-    }
-
-    pub(super) fn at(&self, partition: Partition) -> Option<i64> {
-        self.found.get(&partition).and_then(|(at, sure)| sure.then_some(*at))
     }
 }
 
@@ -144,28 +107,5 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn dry_is_what_two_statistics_found_so() {
-        let (mut dry, partition) = (RanDry::default(), Partition(1));
-        dry.forget();
-        let now = dry.since;
-        let mut told = |fetched_to, waiting, time| {
-            dry.note(partition, fetched_to, waiting, time);
-            dry.at(partition)
-        };
-        // Of the assignment before.
-        assert_eq!(told(10, 0, now - 5), None);
-        assert_eq!(told(10, 0, now), None);
-        assert_eq!(told(10, 0, now + 5), None);
-        assert_eq!(told(10, 0, now + 10), Some(10));
-        assert_eq!(told(10, 3, now + 15), None);
-        assert_eq!(told(12, 0, now + 20), None);
-        assert_eq!(told(12, 0, now + 25), Some(12));
-        assert_eq!(told(15, 0, now + 30), None);
-        assert_eq!(told(15, 0, now + 35), Some(15));
-        dry.forget();
-        assert_eq!(dry.at(partition), None);
     }
 }

@@ -1,4 +1,5 @@
-//! What librdkafka calls back: rebalances are noted for the polling thread, its words are passed on.
+//! librdkafka's callbacks: rebalances are noted for the polling thread, messages are logged.
+//! All of them run on the polling thread, inside a poll.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,19 +12,17 @@ use rdkafka::error::KafkaError;
 use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaRespErr;
 
-use super::committer::is_fenced;
-use super::consumer::Rebalance;
-use super::progress::RanDry;
+use super::group::{Rebalance, is_fenced};
 use crate::record::Partition;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::PartitionLabel;
 
-/// Notes rebalances for the polling thread, and passes librdkafka's words on to tracing.
+/// What the callbacks noted since the polling thread asked last.
 pub struct Rebalancer {
     topic: String,
     metrics: Metrics,
     noted: Mutex<Vec<Rebalance>>,
-    ran_dry: Mutex<RanDry>,
+    called_back: AtomicBool,
     closing: AtomicBool,
     fenced: AtomicBool,
 }
@@ -34,13 +33,13 @@ impl Rebalancer {
             topic,
             metrics,
             noted: Mutex::default(),
-            ran_dry: Mutex::default(),
+            called_back: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             fenced: AtomicBool::new(false),
         }
     }
 
-    /// Whether [`Self::take`] has something.
+    /// Whether [`Self::take`] returns anything.
     pub(super) fn has_noted(&self) -> bool {
         !self.noted().is_empty()
     }
@@ -50,18 +49,24 @@ impl Rebalancer {
         std::mem::take(&mut self.noted())
     }
 
-    /// From here on nothing new is taken on, and what is revoked is given up inside the callback.
+    /// Whether any callback was called since the last call of this function.
+    pub(super) fn take_called_back(&self) -> bool {
+        self.called_back.swap(false, Ordering::AcqRel)
+    }
+
+    /// From now on new assignments are declined, and what is revoked is given up in the callback.
     pub(super) fn close(&self) {
         self.closing.store(true, Ordering::Release);
     }
 
-    /// Whether a plain commit was refused since the last call, because the group has moved on.
+    /// Whether the broker has refused a plain commit since the last call, because the group has
+    /// moved on.
     pub(super) fn take_fenced(&self) -> bool {
         self.fenced.swap(false, Ordering::AcqRel)
     }
 
-    pub(super) fn ran_dry<T>(&self, with: impl FnOnce(&mut RanDry) -> T) -> T {
-        with(&mut self.ran_dry.lock().unwrap_or_else(PoisonError::into_inner))
+    fn note_call(&self) {
+        self.called_back.store(true, Ordering::Release);
     }
 
     fn noted(&self) -> MutexGuard<'_, Vec<Rebalance>> {
@@ -76,11 +81,11 @@ impl ConsumerContext for Rebalancer {
         what: RDKafkaRespErr,
         list: &mut TopicPartitionList,
     ) {
+        self.note_call();
         let partitions: Vec<Partition> =
             list.elements().iter().map(|element| Partition(element.partition())).collect();
         let assigned = what == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
         if self.closing.load(Ordering::Acquire) {
-            // Nothing new is taken on any more, and what is revoked is given up at once.
             if let Err(error) = consumer.unassign() {
                 tracing::warn!(error = %error, "giving partitions up failed");
             }
@@ -93,6 +98,7 @@ impl ConsumerContext for Rebalancer {
     }
 
     fn commit_callback(&self, result: Result<(), KafkaError>, _: &TopicPartitionList) {
+        self.note_call();
         if let Err(error) = result {
             tracing::warn!(error = %error, "a plain offset commit failed");
             if error.rdkafka_error_code().is_some_and(is_fenced) {
@@ -104,23 +110,18 @@ impl ConsumerContext for Rebalancer {
 
 impl ClientContext for Rebalancer {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.note_call();
         super::client::log_line(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(error = %error, reason, "kafka client reports an error");
+        tracing::warn!(error = %error, reason, "the Kafka client reports an error");
     }
 
     fn stats(&self, statistics: Statistics) {
+        self.note_call();
         for (partition, lag) in super::client::lag_from_statistics(&statistics, &self.topic) {
             self.metrics.lag.get_or_create(&PartitionLabel { partition }).set(lag);
         }
-        let Some(topic) = statistics.topics.get(&self.topic) else { return };
-        self.ran_dry(|ran_dry| {
-            for found in topic.partitions.values().filter(|found| found.fetch_state == "active") {
-                let partition = Partition(found.partition);
-                ran_dry.note(partition, found.next_offset, found.fetchq_cnt, statistics.time);
-            }
-        });
     }
 }

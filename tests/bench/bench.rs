@@ -18,6 +18,7 @@ mod compare;
 mod curves;
 mod events;
 mod feed;
+mod kcat;
 mod measure;
 mod null;
 mod pairs;
@@ -30,7 +31,6 @@ mod stalled;
 
 use clap::{Parser, Subcommand};
 use mimalloc::MiMalloc;
-use support::domain::program;
 
 /// Whatever goes wrong ends the benchmark with its words.
 pub type Done = Result<(), Box<dyn std::error::Error + Send + Sync>>;
@@ -75,9 +75,6 @@ fn main() -> Done {
     let on_tokio = |part: &dyn Fn(&tokio::runtime::Runtime) -> Done| {
         part(&tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
     };
-    if let None | Some(Part::Curves { .. } | Part::Stalled | Part::Compare(_)) = args.part {
-        println!("librdkafka: {}", measure::librdkafka(program()));
-    }
     match args.part {
         None => pairs::run(&args.readers),
         Some(Part::Curves { along }) => curves::run(&along),

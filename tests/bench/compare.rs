@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::Done;
 use crate::curves::{PLAIN, Point, Shape};
+use crate::kcat::Kcat;
 use crate::measure;
 use crate::readers::{Bench, Reader};
 use crate::report::{self, Spread};
@@ -14,16 +15,16 @@ use crate::support::kafka::Kafka;
 
 #[derive(Args)]
 pub struct CompareArgs {
-    /// Consumers to hold against the first: paths of programs, or of scripts that set a variable
-    /// and run one; `kcat` is kcat
+    /// Consumers to divide by the first: paths of programs, or of scripts that set a variable and
+    /// run one; `kcat` is kcat
     #[arg(required = true)]
     programs: Vec<PathBuf>,
     #[arg(long, default_value_t = 9)]
     rounds: usize,
-    /// On a topic of the curves with so many partitions, without kcat
+    /// On a topic of the curves with so many partitions
     #[arg(long)]
     partitions: Option<i32>,
-    /// On a topic of the curves with so many event types, without kcat
+    /// On a topic of the curves with so many event types
     #[arg(long)]
     types: Option<usize>,
 }
@@ -32,11 +33,8 @@ pub fn run(args: &CompareArgs) -> Done {
     if args.partitions.is_none() && args.types.is_none() {
         let bench = Bench::new(2_000_000, 1_000);
         let cost = |program: &Path, _: usize| {
-            let sample = match program.to_str() {
-                Some("kcat") => bench.measure(Reader::Kcat),
-                _ => bench.measure_as(Reader::AtLeastOnce, program),
-            };
-            sample.cpu_a_million()
+            let reader = if is_kcat(program) { Reader::Kcat } else { Reader::AtLeastOnce };
+            bench.measure_as(reader, program).cpu_a_million()
         };
         compare(args, &cost);
     } else {
@@ -47,9 +45,17 @@ pub fn run(args: &CompareArgs) -> Done {
             ..PLAIN
         };
         let point = Point::filled("compare".to_owned(), shape, &kafka, &sink);
-        compare(args, &|program, run| point.cost_of(program, run));
+        let kcat = args.programs.iter().any(|program| is_kcat(program)).then(Kcat::find);
+        compare(args, &|program, run| match &kcat {
+            Some(kcat) if is_kcat(program) => point.cost_of_kcat(kcat),
+            _ => point.cost_of(program, run),
+        });
     }
     Ok(())
+}
+
+fn is_kcat(program: &Path) -> bool {
+    program.as_os_str() == "kcat"
 }
 
 /// `cost` is given a program and a number that no other run has.

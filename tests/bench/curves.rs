@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::Done;
 use crate::events::Drawn;
 use crate::feed::{self, Feed, Filled};
+use crate::kcat::Kcat;
 use crate::measure;
 use crate::readers::summary;
 use crate::report::{self, Spread};
@@ -43,9 +44,17 @@ struct Curve {
     name: &'static str,
     /// What is on the axis, and the shape there.
     points: Vec<(f64, Shape)>,
-    /// Index of the point that the others are held against, and what the last may cost beside it.
+    /// Index of the point that the others are divided by.
     against: usize,
-    must: Option<f64>,
+    must: Option<Must>,
+}
+
+/// What the last point's cost may be, divided by the cost of the point at `against`.
+#[derive(Debug, Clone, Copy)]
+enum Must {
+    AtMost(f64),
+    /// So many times what the same quotient of kcat is.
+    AtMostKcatTimes(f64),
 }
 
 fn curves() -> [Curve; 5] {
@@ -59,13 +68,13 @@ fn curves() -> [Curve; 5] {
         curve(
             "partitions",
             1,
-            Some(1.15),
+            Some(Must::AtMostKcatTimes(1.2)),
             partitions.map(|n| (f64::from(n), Shape { partitions: n, ..PLAIN })).into(),
         ),
         curve(
             "event types",
             0,
-            Some(1.10),
+            Some(Must::AtMost(1.10)),
             types.map(|n| (n as f64, Shape { types: n, ..PLAIN })).into(),
         ),
         curve("bytes", 1, None, sizes.map(|n| (n as f64, Shape { bytes: n, ..PLAIN })).into()),
@@ -113,35 +122,66 @@ fn measured(curve: &Curve, kafka: &Kafka, sink: &Sink) -> Value {
         .collect();
     // What a goal judges is measured several times a round, of which the mean counts.
     let times = if curve.must.is_some() && !report::quick() { 3 } else { 1 };
-    let runs: Vec<usize> = (0..points.len() * times).collect();
+    let kcat = matches!(curve.must, Some(Must::AtMostKcatTimes(_))).then(Kcat::find);
+    let readers = if kcat.is_some() { 2 } else { 1 };
+    let runs: Vec<usize> = (0..points.len() * readers * times).collect();
     // The first round warms the broker up.
     let all_points = |round: usize| {
-        let mut costs = vec![0.0; points.len()];
+        let mut costs = Round { ours: vec![0.0; points.len()], kcat: vec![0.0; points.len()] };
         for run in measure::shuffled(&runs, round) {
             let number = run % points.len();
-            costs[number] += points[number].cost(round * runs.len() + run) / times as f64;
+            match &kcat {
+                Some(kcat) if run / points.len() % readers == 1 => {
+                    costs.kcat[number] += points[number].cost_of_kcat(kcat) / times as f64;
+                }
+                _ => {
+                    let cost = points[number].cost(round * runs.len() + run);
+                    costs.ours[number] += cost / times as f64;
+                }
+            }
         }
         costs
     };
-    let rounds: Vec<Vec<f64>> = (0..=rounds).map(all_points).skip(1).collect();
+    let rounds: Vec<Round> = (0..=rounds).map(all_points).skip(1).collect();
+    let spread = |figure: &dyn Fn(&Round) -> f64| Spread::of(rounds.iter().map(figure));
     let mut rows = Vec::new();
     let mut all = Vec::new();
     for (index, (x, _)) in curve.points.iter().enumerate() {
-        let cost = Spread::of(rounds.iter().map(|round| round[index]));
-        let ratio = Spread::of(rounds.iter().map(|round| round[index] / round[curve.against]));
+        let cost = spread(&|round| round.ours[index]);
+        let ratio = spread(&|round| round.ours[index] / round.ours[curve.against]);
+        let of_kcat = spread(&|round| round.kcat[index] / round.kcat[curve.against]);
         let is_last = index + 1 == curve.points.len();
         let verdict = match curve.must.filter(|_| is_last) {
             None => String::new(),
-            Some(must) if ratio.median <= must => format!("≤ {must:.2}: holds"),
-            Some(must) => format!("≤ {must:.2}: MISSED"),
+            Some(Must::AtMost(most)) => held(format!("≤ {most:.2}"), ratio.median <= most),
+            Some(Must::AtMostKcatTimes(times)) => {
+                let most = of_kcat.median * times;
+                held(format!("≤ {times:.1} × kcat's {of_kcat}"), ratio.median <= most)
+            }
         };
         rows.push(vec![x.to_string(), cost.to_string(), ratio.to_string(), verdict.clone()]);
-        all.push(json!({ "x": x, "cpu_seconds_a_million": cost.json(), "paired": ratio.json(),
-                         "verdict": verdict }));
+        let mut point = json!({ "x": x, "cpu_seconds_a_million": cost.json(),
+                                "paired": ratio.json(), "verdict": verdict });
+        if kcat.is_some() {
+            let cost = spread(&|round| round.kcat[index]);
+            point["kcat"] =
+                json!({ "cpu_seconds_a_million": cost.json(), "paired": of_kcat.json() });
+        }
+        all.push(point);
     }
     let against = format!("÷ {}", curve.points[curve.against].0);
     report::table(&[curve.name, "CPU s per million events", &against, "must"], &rows);
     Value::Array(all)
+}
+
+/// CPU seconds a million events, by point; kcat's where it was measured.
+struct Round {
+    ours: Vec<f64>,
+    kcat: Vec<f64>,
+}
+
+fn held(must: String, holds: bool) -> String {
+    format!("{must}: {}", if holds { "holds" } else { "MISSED" })
 }
 
 /// A domain and its topic, filled.
@@ -149,6 +189,7 @@ pub struct Point<'a> {
     name: String,
     shape: Shape,
     domain: Domain,
+    bootstrap: String,
     count: u64,
     filled: Filled,
     sink: &'a Sink,
@@ -163,7 +204,8 @@ impl<'a> Point<'a> {
         let drawn = Drawn { padded: Some(("note", shape.bytes)), ..Drawn::plain(ignored) };
         let feed = Feed { topic: &name, partitions: shape.partitions, count, drawn };
         let filled = feed::fill(kafka, &contract, &feed);
-        Self { name, shape, domain, count, filled, sink }
+        let bootstrap = kafka.bootstrap();
+        Self { name, shape, domain, bootstrap, count, filled, sink }
     }
 
     /// CPU seconds a million events, the process's start and the join included.
@@ -178,6 +220,12 @@ impl<'a> Point<'a> {
         let seconds = consume(program, &self.domain, self.sink, self.filled);
         self.sink.latency(Duration::ZERO);
         seconds * 1e6 / self.count as f64
+    }
+
+    /// The same, of kcat.
+    pub fn cost_of_kcat(&self, kcat: &Kcat) -> f64 {
+        let cost = kcat.drain(&self.bootstrap, &self.domain.topic, self.count);
+        cost.cpu_seconds * 1e6 / self.count as f64
     }
 }
 

@@ -1,7 +1,6 @@
 //! What a process cost: CPU and memory from the operating system.
 
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rand::SeedableRng;
@@ -21,17 +20,6 @@ pub fn shuffled<T: Clone>(all: &[T], round: usize) -> Vec<T> {
     let mut all = all.to_vec();
     all.shuffle(&mut StdRng::seed_from_u64(round as u64));
     all
-}
-
-/// The librdkafka that a program is linked with, for people: a build by hand easily has another
-/// one than the image, and what is measured is both.
-pub fn librdkafka(program: &Path) -> String {
-    let listed = Command::new("ldd").arg(program).output().expect("ldd runs");
-    let listed = String::from_utf8_lossy(&listed.stdout);
-    match listed.lines().find(|line| line.contains("librdkafka")) {
-        Some(line) => line.split_whitespace().nth(2).unwrap_or(line).to_owned(),
-        None => "the crate's own, without the image's patches".to_owned(),
-    }
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::events::Drawn;
 use crate::feed::{self, Feed, Filled};
+use crate::kcat::Kcat;
 use crate::measure::{self, Cost};
 use crate::report;
 use crate::sink::Sink;
@@ -101,13 +102,14 @@ pub struct Bench {
     filled: Filled,
     /// The Python consumers' topic: as many events as they read in half a minute.
     small: (String, Filled),
+    kcat: Kcat,
     python: PathBuf,
     runs: Cell<u32>,
 }
 
 impl Bench {
     pub fn new(events: u64, python_events: u64) -> Self {
-        let python = python();
+        let (kcat, python) = (Kcat::find(), python());
         let kafka = Kafka::start("bench");
         let sink = Sink::start();
         let domain = Domain::new("bench", &kafka, &sink.urls());
@@ -127,7 +129,7 @@ impl Bench {
             filled.ignored as f64 * 100.0 / events as f64
         );
         let runs = Cell::new(0);
-        Self { kafka, sink, domain, filled, small: (small, small_filled), python, runs }
+        Self { kafka, sink, domain, filled, small: (small, small_filled), kcat, python, runs }
     }
 
     /// Runs a reader to the end of its topic.
@@ -177,26 +179,9 @@ impl Bench {
         self.sample(cost, self.filled)
     }
 
-    /// kcat prints one byte an event, which is how its events are counted.
     fn kcat(&self) -> Sample {
-        let kafka = self.kafka.bootstrap();
-        // The same fetch settings as the consumer's (src/source/client.rs), but for what it reads
-        // ahead: Debian's librdkafka knows no fetch.queue.backoff.ms yet and waits a second
-        // whenever its queue is full, which with 2 MiB ahead it is after every Fetch.
-        let settings = [
-            "queued.max.messages.kbytes=4096",
-            "fetch.max.bytes=4194304",
-            "fetch.message.max.bytes=1048576",
-            "fetch.wait.max.ms=100",
-            "isolation.level=read_committed",
-        ];
-        let mut arguments = vec!["-C", "-b", &kafka, "-t", &self.domain.topic];
-        arguments.extend(["-o", "beginning", "-e", "-q", "-f", "."]);
-        arguments.extend(settings.iter().flat_map(|setting| ["-X", setting]));
-        let mut process = start("kcat", Path::new("kcat"), &arguments);
-        let cost = measure::to_the_end(&mut process, PATIENCE);
         let events = self.filled.rows + self.filled.ignored;
-        assert_eq!(process.output().trim().len() as u64, events, "events that kcat read");
+        let cost = self.kcat.drain(&self.kafka.bootstrap(), &self.domain.topic, events);
         self.sample(cost, self.filled)
     }
 
@@ -235,8 +220,7 @@ fn start(name: &str, program: &Path, arguments: &[&str]) -> Process {
         log: &folder.join("output.log"),
         program: program.as_os_str(),
         arguments: arguments.iter().map(Into::into).collect(),
-        // Cargo's would lead kcat to the library that this program was built with.
-        variables: vec![("LD_LIBRARY_PATH".into(), "".into())],
+        variables: Vec::new(),
         folder: Some(&folder),
         input: None,
     })

@@ -50,11 +50,14 @@ let
       ++ inputs
     );
 
-  # Cargo's profile for nixpkgs' build type.
-  profiles = {
-    release = "release";
-    debug = "dev";
-  };
+  # What nixpkgs calls a type is a profile of cargo's, but for `debug`, and the name of its folder.
+  # nixpkgs also exports a variable with the name in it.
+  profile =
+    type:
+    assert
+      builtins.match "[A-Za-z0-9_]+" type != null
+      || throw "buildType `${type}` is not a part of a variable's name";
+    if type == "debug" then "dev" else type;
 in
 {
   rustPlatform.buildRustPackage =
@@ -63,13 +66,14 @@ in
       version,
       src,
       cargoLock,
+      buildType ? "release",
       buildNoDefaultFeatures ? false,
       buildFeatures ? [ ],
       nativeBuildInputs ? [ ],
       buildInputs ? [ ],
       nativeCheckInputs ? [ ],
       doCheck ? true,
-      checkType ? "release",
+      checkType ? buildType,
       cargoTestFlags ? [ ],
       meta ? { },
     }:
@@ -109,7 +113,7 @@ in
           echo "$inputs" > "$kept/inputs"
         fi
         export CARGO_TARGET_DIR=$kept/target CARGO_INCREMENTAL=0
-        rm -rf "$kept/source" "$CARGO_TARGET_DIR/$target/release/${pname}"
+        rm -rf "$kept/source" "$CARGO_TARGET_DIR/$target/${buildType}/${pname}"
         cp -r "$src" "$kept/source"
         chmod -R u+w "$kept/source"
         cd "$kept/source"
@@ -129,14 +133,14 @@ in
         flags=(--offline --frozen --target "$target" -j "$NIX_BUILD_CORES"
           ${if buildNoDefaultFeatures then "--no-default-features" else ""}
           --features ${lib.escapeShellArg (builtins.concatStringsSep "," buildFeatures)})
-        cargo clean --quiet --offline --target "$target" --release --package ${pname}
-        cargo build --release "''${flags[@]}"
-        install -Dm755 "$CARGO_TARGET_DIR/$target/release/${pname}" "$out/bin/${pname}"
+        cargo clean --quiet --offline --target "$target" --profile ${profile buildType} --package ${pname}
+        cargo build --profile ${profile buildType} "''${flags[@]}"
+        install -Dm755 "$CARGO_TARGET_DIR/$target/${buildType}/${pname}" "$out/bin/${pname}"
         ${
           if doCheck then
             ''
-              cargo clean --quiet --offline --target "$target" --profile ${profiles.${checkType}} --package ${pname}
-              cargo test --profile ${profiles.${checkType}} "''${flags[@]}" ${toString cargoTestFlags}
+              cargo clean --quiet --offline --target "$target" --profile ${profile checkType} --package ${pname}
+              cargo test --profile ${profile checkType} "''${flags[@]}" ${toString cargoTestFlags}
             ''
           else
             ""

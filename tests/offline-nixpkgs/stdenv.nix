@@ -30,8 +30,6 @@ in
       src,
       nativeBuildInputs ? [ ],
       buildInputs ? [ ],
-      patches ? [ ],
-      postPatch ? "",
       preConfigure ? "",
       configureFlags ? [ ],
       makeFlags ? [ ],
@@ -55,8 +53,6 @@ in
         chmod -R u+w source
         cd source
         quietly() { "$@" >> ../log 2>&1 || { tail -50 ../log; exit 1; }; }
-        for patch in ${toString (map (patch: "${patch}") patches)}; do quietly patch -p1 -i "$patch"; done
-        ${postPatch}
         ${preConfigure}
         quietly ./configure --prefix="$out" ${toString configureFlags}
         quietly make ${if enableParallelBuilding then "-j$NIX_BUILD_CORES" else ""} ${toString makeFlags}

@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # Installs what `make test` needs and this machine lacks, on Debian; on other systems lists it.
 # `install.sh nix` also installs Nix, for the manifests; `install.sh delivery` the tools that the jobs
-# call; `install.sh image` the tools that build and run the image; `install.sh librdkafka` what
-# nix/librdkafka/build.sh needs.
+# call; `install.sh image` the tools that build and run the image.
 set -euo pipefail
 
 rust_needed=90      # 1.90, rust-version in Cargo.toml
@@ -22,15 +21,7 @@ has perl || want "perl" perl
 has git || want "git" git
 has java && [ "$(java_version)" -ge "$java_needed" ] || want "Java $java_needed or later" java
 has mvn || want "Maven (mvn)" maven
-for_librdkafka() {
-  has pkg-config || want "pkg-config" pkg-config
-  has patch || want "patch" patch
-  [ -e /usr/include/openssl/ssl.h ] || want "OpenSSL's headers" libssl-dev
-  [ -e /usr/include/zlib.h ] || want "zlib's headers" zlib1g-dev
-  [ -e /usr/include/zstd.h ] || want "zstd's headers" libzstd-dev
-}
 case ${1:-} in
-  librdkafka) for_librdkafka ;;
   nix) has nix-instantiate || want "Nix 2.8 or later" nix-bin ;;
   delivery)
     has nix-instantiate || want "Nix 2.8 or later" nix-bin
@@ -44,7 +35,10 @@ case ${1:-} in
     has podman || want "podman" podman netavark iptables
     has runc || want "runc" runc
     # The stand-in for nixpkgs uses these from the machine.
-    for_librdkafka
+    has pkg-config || want "pkg-config" pkg-config
+    [ -e /usr/include/openssl/ssl.h ] || want "OpenSSL's headers" libssl-dev
+    [ -e /usr/include/zlib.h ] || want "zlib's headers" zlib1g-dev
+    [ -e /usr/include/zstd.h ] || want "zstd's headers" libzstd-dev
     [ -e /etc/ssl/certs/ca-certificates.crt ] || want "certificates" ca-certificates
     has openssl || want "openssl" openssl
     ;;
