@@ -80,7 +80,7 @@ fn a_wrong_configuration_ends_with_1_and_every_mistake() {
         for part in [
             "error: the configuration of DELIVERY has 3 mistakes",
             "BQ_TABEL_DELIVERY\n    where     .env:1",
-            "BQ_TABLE_DELIVERY\n    where     in no layer",
+            "BQ_TABLE_DELIVERY\n    where     not set in any layer",
             "`prod1:x`",
             "hint: ",
         ] {

@@ -50,17 +50,17 @@ fn every_mistake_is_in_one_report() {
     assert_eq!(places, expected, "{report}");
     for part in [
         "the configuration of DELIVERY has 13 mistakes",
-        "perhaps `BQ_TABLE_DELIVERY` is meant",
+        "did you mean `BQ_TABLE_DELIVERY`?",
         "the cluster sets it",
         "the first is at .env:5",
-        "perhaps `bootstrap_servers` is meant",
-        "perhaps `consume` is meant",
-        "configured are: prod; perhaps `prod` is meant",
+        "did you mean `bootstrap_servers`?",
+        "did you mean `consume`?",
+        "configured environments: prod; did you mean `prod`?",
         "\"uat-2\" as the name of an environment",
         "variable DRAIN_SECONDS (environment)",
         "found     `90`",
         "accepted  seconds: a whole number from 1 to 25",
-        "where     in no layer",
+        "where     not set in any layer",
     ] {
         assert!(report.contains(part), "{part:?} is missing in\n{report}");
     }
@@ -88,7 +88,7 @@ fn a_misspelt_name_of_this_domain_is_said_with_a_suggestion() {
         assert!(Sources::valid().variable(name, "x").load().is_ok());
     }
     let far = Sources::valid().env("ZZZZ_DELIVERY=1").mistake();
-    assert!(!far.accepted.contains("perhaps"), "{far}");
+    assert!(!far.accepted.contains("did you mean"), "{far}");
 }
 
 #[test]
