@@ -13,44 +13,44 @@
 #[cfg(not(any(feature = "bundled-librdkafka", feature = "system-librdkafka")))]
 compile_error!("choose librdkafka: the feature `bundled-librdkafka` or `system-librdkafka`");
 
-/// The command line: one file a subcommand.
+// The command line: one file a subcommand.
 pub mod cli;
 
-/// Puts settings, contract, table, plan, source and sink together, once for every command.
+// Puts settings, contract, table, plan, source and sink together, once for every command.
 pub mod app;
 
-/// The embedded broker and the embedded BigQuery, for the first run and the tests.
+// The embedded broker and the embedded BigQuery, for the first run and the tests.
 #[cfg(feature = "local")]
 pub mod local;
 
-/// HTTP: probes and metrics.
+// HTTP: probes and metrics.
 pub mod serve;
 
-/// The chain from records to visible rows: sessions, settlement, the ledger.
+// The chain from records to visible rows: sessions, settlement, the ledger.
 pub mod pipeline;
 
-/// Where rows go: the protocol of a sink, BigQuery, dead letters.
+// Where rows go: the protocol of a sink, BigQuery, dead letters.
 pub mod sink;
 
-/// A contract compiled for a table: JSON bytes become a row, are ignored, or are rejected.
+// A contract compiled for a table: JSON bytes become a row, are ignored, or are rejected.
 pub mod transcode;
 
-/// Kafka: the group member, its records, offsets and their commit.
+// Kafka: the group member, its records, offsets and their commit.
 pub mod source;
 
-/// Documents become events and their schemas, and these become columns.
+// Documents become events and their schemas, and these become columns.
 pub mod contract;
 
-/// Columns, the buffer of encoded rows, and reading a row's fields.
+// Columns, the buffer of encoded rows, and reading a row's fields.
 pub mod row;
 
-/// The shared vocabulary: positions, events, outcomes, reasons, dead letters.
+// The shared vocabulary: positions, events, outcomes, reasons, dead letters.
 pub mod record;
 
-/// Logs, metrics, health.
+// Logs, metrics, health.
 pub mod telemetry;
 
-/// Layers of text become one validated `Settings`, every mistake at once.
+// Layers of text become one validated `Settings`, every mistake at once.
 pub mod config;
 
 pub mod clock;

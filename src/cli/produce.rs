@@ -284,6 +284,43 @@ fn progress(total: u64) -> ProgressBar {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::RowOptions;
+    use crate::config::RowLayout;
+    use crate::contract;
+
+    fn domain(layout: RowLayout, partition_by: &str) -> Domain {
+        let contracts = Path::new(env!("CARGO_MANIFEST_DIR")).join("contracts");
+        let document = "contracts.delivery.delivery_events_v10";
+        let contract = contract::load(&contracts, document, "DeliveryEventsV10Topic");
+        let partition_by = partition_by.to_owned();
+        let options = RowOptions { layout, partition_by, ..RowOptions::default() };
+        Domain::new(contract.expect("loads"), options).expect("columns")
+    }
+
+    /// The same event is checked by the domain's own layout and partition column.
+    #[test]
+    fn records_are_checked_as_the_domain_writes_them() {
+        let sample = "contracts/delivery/delivery_events_v10/accept/assigned.json";
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(sample);
+        let text = std::fs::read_to_string(path).expect("the sample");
+        let mut event: Value = serde_json::from_str(&text).expect("JSON");
+        event["occurred_at"] = "2001-01-01T00:00:00Z".into();
+        let value = Some(event.to_string().into_bytes());
+        let records = [Record { line: 1, key: None, headers: Vec::new(), value }];
+        check(&records, &domain(RowLayout::Columns, "_ingested_at")).expect("accepted");
+        let by_event_time = domain(RowLayout::Columns, "occurred_at");
+        let refused = check(&records, &by_event_time).expect_err("refused").to_string();
+        assert!(refused.contains("out_of_range: /occurred_at"), "{refused}");
+
+        // A format is checked only where a column needs it.
+        event["occurred_at"] = "yesterday".into();
+        let value = Some(event.to_string().into_bytes());
+        let records = [Record { line: 1, key: None, headers: Vec::new(), value }];
+        check(&records, &domain(RowLayout::Envelope, "_ingested_at")).expect("accepted");
+        let columns = domain(RowLayout::Columns, "_ingested_at");
+        let refused = check(&records, &columns).expect_err("refused").to_string();
+        assert!(refused.contains("bad_format: /occurred_at"), "{refused}");
+    }
 
     #[test]
     fn envelopes_carry_key_headers_and_any_value() {

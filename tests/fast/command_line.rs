@@ -90,6 +90,29 @@ fn a_wrong_configuration_ends_with_1_and_every_mistake() {
     }
 }
 
+/// One event of the repository's contract on one line, dated long before today.
+fn old_event() -> String {
+    let path = format!("{CONTRACTS}/delivery/delivery_events_v10/accept/assigned.json");
+    let text = std::fs::read_to_string(path).expect("the sample");
+    let mut event: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    event["occurred_at"] = "2001-01-01T00:00:00Z".into();
+    event.to_string()
+}
+
+#[test]
+fn produce_refuses_what_the_domains_own_table_would_not_take() {
+    let folder = folder(RIGHT);
+    std::fs::write(folder.path().join("events.ndjson"), old_event()).expect("written");
+    let produce = ["produce", "DELIVERY", "events.ndjson"];
+    let by_event_time = [("PARTITION_BY_DELIVERY", "occurred_at")];
+    let output = generic_consumer(folder.path(), &produce, &by_event_time);
+    let errors = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{errors}");
+    for part in ["1 of 1 lines", "line 1: out_of_range: /occurred_at", "nothing was published"] {
+        assert!(errors.contains(part), "{part:?} is missing in\n{errors}");
+    }
+}
+
 /// Whether the contract can be read is the `config` command's to say, beside everything else.
 #[test]
 fn config_names_the_contract_s_mistakes_beside_the_others() {
