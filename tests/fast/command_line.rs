@@ -90,6 +90,26 @@ fn a_wrong_configuration_ends_with_1_and_every_mistake() {
     }
 }
 
+#[test]
+fn config_reports_a_wrong_partition_column_with_the_contracts_problems() {
+    let folder = folder(RIGHT);
+    let document = r#"{"asyncapi":"3.0.0","channels":{"C":{"address":"t","messages":{"M":{"payload":
+        {"type":"object","properties":{"Id":{"type":"string"},"id":{"type":"string"}}}}}}}}"#;
+    std::fs::write(folder.path().join("c.json"), document).expect("written");
+    let variables = [
+        ("CONTRACTS_DIR", "."),
+        ("IMPORT_PATH_DELIVERY", "contracts.c"),
+        ("IMPORT_OBJECT_DELIVERY", "C"),
+        ("PARTITION_BY_DELIVERY", "id"),
+    ];
+    let output = generic_consumer(folder.path(), &["config", "DELIVERY"], &variables);
+    let errors = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    for part in ["has 2 mistakes", "would be the same column", "id is a STRING column"] {
+        assert!(errors.contains(part), "{part:?} is missing in\n{errors}");
+    }
+}
+
 /// One event of the repository's contract on one line, dated long before today.
 fn old_event() -> String {
     let path = format!("{CONTRACTS}/delivery/delivery_events_v10/accept/assigned.json");
