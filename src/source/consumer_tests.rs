@@ -20,8 +20,14 @@ fn publish(cluster: &Cluster, partition: i32, count: i64) {
 }
 
 fn publish_to(servers: &str, partition: i32, count: i64) {
-    let producer: ThreadedProducer<DefaultProducerContext> =
-        ClientConfig::new().set("bootstrap.servers", servers).create().unwrap();
+    send(&producer(servers), partition, count);
+}
+
+fn producer(servers: &str) -> ThreadedProducer<DefaultProducerContext> {
+    ClientConfig::new().set("bootstrap.servers", servers).create().unwrap()
+}
+
+fn send(producer: &ThreadedProducer<DefaultProducerContext>, partition: i32, count: i64) {
     for _ in 0..count {
         let record = BaseRecord::<(), _>::to("events").partition(partition).payload("{}");
         producer.send(record).map_err(|(error, _)| error).unwrap();
@@ -219,6 +225,7 @@ fn a_partition_released_halfway_begins_at_its_next_assignment() {
 fn each_record_is_returned_once_while_a_second_member_joins() {
     let cluster = filled(4);
     let (mut first, mut second) = (open(&cluster), open(&cluster));
+    let producer = producer(&cluster.bootstrap_servers());
     let mut next: BTreeMap<Partition, i64> = (0..4).map(|p| (Partition(p), 0)).collect();
     let (mut published, mut of_second) = (RECORDS, 0);
     let began = Instant::now();
@@ -226,9 +233,9 @@ fn each_record_is_returned_once_while_a_second_member_joins() {
         assert!(began.elapsed() < WITHIN, "{next:?} of {published}");
         of_second += serve(&mut second, &mut next);
         serve(&mut first, &mut next);
-        if of_second == 0 {
-            // Records to read until the second member has joined.
-            (0..4).for_each(|partition| publish(&cluster, partition, 10));
+        if of_second == 0 && next.values().all(|offset| *offset == published) {
+            // More to read until the second member has joined.
+            (0..4).for_each(|partition| send(&producer, partition, 10));
             published += 10;
         }
     }

@@ -1,4 +1,4 @@
-//! The hot path by the clock, for work on it: `cargo bench --bench hot-path`. What gates a change
+//! The hot path by the clock, for work on it: `cargo bench --profile dist --bench hot-path`. What gates a change
 //! is in instructions.rs.
 
 mod events;
