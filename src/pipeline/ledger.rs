@@ -196,18 +196,17 @@ impl Account {
         if !self.ready || self.flush_due.is_some() {
             return None;
         }
-        let mut head: Option<CommitPoint> = None;
+        let mut head: Option<(Offset, Option<&Promise>)> = None;
         for entry in &self.open {
             let Some(settled) = &entry.settled else { break };
             let promise = settled.promise.as_ref().filter(|promise| !self.is_visible(promise));
-            let promised = head.as_ref().and_then(|point| point.promise.as_ref());
-            let promise = match (promised, promise) {
+            let promise = match (head.and_then(|(_, promised)| promised), promise) {
                 (Some(before), Some(now)) if !now.is_of_series(before) => break,
-                (before, now) => now.or(before).cloned(),
+                (before, now) => now.or(before),
             };
-            head = Some(CommitPoint { offset: entry.next, promise });
+            head = Some((entry.next, promise));
         }
-        head
+        head.map(|(offset, promise)| CommitPoint { offset, promise: promise.cloned() })
     }
 
     fn is_visible(&self, promise: &Promise) -> bool {
