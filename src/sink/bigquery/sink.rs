@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::appender::ANSWER;
+use super::appender::{ANSWER, Destination};
 use super::client::BigQuery;
 use super::descriptor::writer_schema;
 use super::stream::NAME;
@@ -28,10 +28,13 @@ impl BigQuerySink {
         reread: Arc<dyn Reread>,
     ) -> Self {
         let (table, schema) = table;
-        let schema = writer_schema(schema);
-        let buffered = guarantee == Guarantee::ExactlyOnce;
-        let target = Target { bigquery, table, schema, buffered, letters, reread, answer: ANSWER };
-        Self { target: Arc::new(target) }
+        let rows = Destination {
+            table,
+            schema: writer_schema(schema),
+            buffered: guarantee == Guarantee::ExactlyOnce,
+            answer: ANSWER,
+        };
+        Self { target: Arc::new(Target { bigquery, rows, letters, reread }) }
     }
 }
 
@@ -41,11 +44,11 @@ impl Sink for BigQuerySink {
     }
 
     fn target(&self) -> String {
-        self.target.table.to_string()
+        self.target.rows.table.to_string()
     }
 
     fn durability(&self) -> Durability {
-        if self.target.buffered { Durability::Promised } else { Durability::Visible }
+        if self.target.rows.buffered { Durability::Promised } else { Durability::Visible }
     }
 
     fn open(&self, lane: Lane, start: Start, reports: Reports) -> Writer {

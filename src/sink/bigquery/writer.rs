@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tonic::transport::Channel;
 
 use self::finished::Finished;
-use super::appender::{Appended, Appender, Destination};
+use super::appender::{Appended, Appender};
 use super::target::Target;
 use crate::sink::{Batch, Command, Lane, Report, Reports, Start, Writer};
 use crate::stop::Stop;
@@ -40,15 +40,10 @@ struct Task {
 
 impl Task {
     fn new(target: Arc<Target>, lane: Lane, reports: Reports) -> Self {
-        let to = Destination {
-            table: target.table.clone(),
-            schema: target.schema.clone(),
-            buffered: target.buffered,
-            answer: target.answer,
-        };
         // A connection of its own: BigQuery limits what one carries.
         let channel = target.bigquery.channel();
-        let appender = Appender::new(target.bigquery.clone(), channel.clone(), to);
+        let (bigquery, rows) = (target.bigquery.clone(), target.rows.clone());
+        let appender = Appender::new(bigquery, channel.clone(), rows);
         Self { target, lane, reports, channel, appender, background: JoinSet::new() }
     }
 

@@ -21,7 +21,7 @@ use crate::config::{Endpoint, Guarantee, RowLayout, TableId, WriteSettings};
 use crate::record::{DeadLetter, Event, NoHeaders, Offset, Partition, Position, Reason, Rejection};
 use crate::row::{Column, ColumnType, RowBuffer, TableSchema};
 use crate::sink::bigquery::BigQuery;
-use crate::sink::bigquery::appender::{ANSWER, FRESH_STREAMS};
+use crate::sink::bigquery::appender::{ANSWER, Destination, FRESH_STREAMS};
 use crate::sink::bigquery::descriptor::writer_schema;
 use crate::sink::bigquery::stream::{StreamName, StreamPlace};
 use crate::sink::dead_letter::{About, DeadLetters};
@@ -110,14 +110,12 @@ impl Rig {
         let columns = vec![Column::nullable("id", ColumnType::String)];
         let buffered = mode == Mode::Buffered;
         let (sender, reports) = Reports::to_this_thread();
+        let schema = writer_schema(&TableSchema { columns });
         let target = Target {
             bigquery: sink,
-            table,
-            schema: writer_schema(&TableSchema { columns }),
-            buffered,
+            rows: Destination { table, schema, buffered, answer },
             letters,
             reread: Arc::new(Records),
-            answer,
         };
         let lane = Lane { partition: buffered.then_some(P), epoch: 1 };
         let writer = spawn(Arc::new(target), lane, start, sender);
