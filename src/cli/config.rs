@@ -7,7 +7,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use super::args::ConfigArgs;
 use super::failure::{Exit, Failure};
 use crate::app::{Domain, DomainError, RowOptions};
-use crate::config::keys::{IMPORT_PATH, Key, PARTITION_BY};
+use crate::config::keys::{IMPORT_PATH, PARTITION_BY};
 use crate::config::{Complaint, ContractSettings, Resolved, RowSettings, load_and_check};
 
 const HEAD: [&str; 4] = ["key", "value", "layer", "place"];
@@ -62,20 +62,22 @@ fn complaints(error: DomainError) -> Vec<Complaint> {
         DomainError::Contract { source, .. } => (source.problems, None),
         DomainError::Columns { source, .. } => (source.problems, source.partition),
         DomainError::Plan { source, .. } => {
-            return vec![complaint(&IMPORT_PATH, source.to_string())];
+            return vec![about_contract(source.to_string())];
         }
     };
-    let partition = partition.map(|error| complaint(&PARTITION_BY, error.to_string()));
-    let problems = problems.iter().map(|problem| complaint(&IMPORT_PATH, problem.to_string()));
+    let partition = partition.map(|error| about_partition(error.to_string()));
+    let problems = problems.iter().map(|problem| about_contract(problem.to_string()));
     problems.chain(partition).collect()
 }
 
-fn complaint(key: &'static Key, found: String) -> Complaint {
-    let accepted = match key.base {
-        "PARTITION_BY" => "a timestamp or date column of the table",
-        _ => "an AsyncAPI 3 document whose payloads fit a BigQuery table",
-    };
-    Complaint { key, found, accepted: accepted.to_owned() }
+fn about_contract(found: String) -> Complaint {
+    let accepted = "an AsyncAPI 3 document whose payloads fit a BigQuery table".to_owned();
+    Complaint { key: &IMPORT_PATH, found, accepted }
+}
+
+fn about_partition(found: String) -> Complaint {
+    let accepted = "a timestamp or date column of the table".to_owned();
+    Complaint { key: &PARTITION_BY, found, accepted }
 }
 
 fn cells(resolved: &Resolved) -> [String; 4] {
