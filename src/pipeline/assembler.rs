@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::config::Limits;
-use crate::record::{DeadLetter, Offset, Partition, Position};
+use crate::record::{DeadLetter, Partition, Position};
 use crate::row::RowBuffer;
 use crate::sink::{Batch, BatchId, Durability, Span};
 
@@ -167,13 +167,14 @@ impl OpenBatch {
         }
         self.span_of[slot] = self.batch.spans.len() as u32;
         let Position { partition, offset } = at;
-        self.batch.spans.push(Span { partition, first: offset, next: Offset(offset.0 + 1) });
+        self.batch.spans.push(Span { partition, first: offset, next: offset.next() });
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::Offset;
 
     const AGE: Duration = Duration::from_millis(20);
 
