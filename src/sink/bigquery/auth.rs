@@ -35,12 +35,13 @@ impl Identity {
         let Some(path) = path else {
             return Ok(Self::token_service(metadata_server(&metadata_host())));
         };
-        Self::read(path).await.map_err(|source| Stop {
-            what: format!("read the credentials file {}", path.display()),
-            hint: "GOOGLE_APPLICATION_CREDENTIALS names a service_account, authorized_user or \
-                   external_account JSON file; unset it to use the metadata server"
-                .to_owned(),
-            source: Some(source),
+        Self::read(path).await.map_err(|error| {
+            Stop::new(
+                format!("read the credentials file {}", path.display()),
+                "GOOGLE_APPLICATION_CREDENTIALS names a service_account, authorized_user or \
+                 external_account JSON file; unset it to use the metadata server",
+                error,
+            )
         })
     }
 

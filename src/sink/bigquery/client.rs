@@ -125,10 +125,9 @@ impl BigQuery {
 
 /// Returns the settings that all channels to the Storage Write endpoint share.
 fn endpoint(storage: &str, plaintext: bool) -> Result<TonicEndpoint, Stop> {
-    let invalid = |source: tonic::transport::Error| Stop {
-        what: format!("use {storage} as the Storage Write endpoint"),
-        hint: "configure a URL such as https://bigquerystorage.googleapis.com".to_owned(),
-        source: Some(Box::new(source)),
+    let invalid = |error: tonic::transport::Error| {
+        let hint = "configure a URL such as https://bigquerystorage.googleapis.com";
+        Stop::new(format!("use {storage} as the Storage Write endpoint"), hint, error)
     };
     let endpoint = TonicEndpoint::from_shared(storage.to_owned())
         .map_err(invalid)?

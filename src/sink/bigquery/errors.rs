@@ -112,11 +112,7 @@ impl CallError {
 
     /// Makes this the error that stops the instance.
     pub fn stop(self, hint: &str) -> Stop {
-        Stop {
-            what: format!("{} {}", self.operation, self.on),
-            hint: hint.to_owned(),
-            source: Some(Box::new(self.cause)),
-        }
+        Stop::new(format!("{} {}", self.operation, self.on), hint, self.cause)
     }
 }
 

@@ -23,10 +23,9 @@ pub struct LetterTopic {
 impl LetterTopic {
     /// `config` is an idempotent producer's: a delivery is durable on all replicas in sync.
     pub fn open(config: &ClientConfig, topic: &str, about: About) -> Result<Self, Stop> {
-        let producer = config.create().map_err(|error: KafkaError| Stop {
-            what: format!("open the dead-letter topic {topic}"),
-            hint: "check the consume environment's properties".to_owned(),
-            source: Some(Box::new(error)),
+        let producer = config.create().map_err(|error: KafkaError| {
+            let hint = "check the consume environment's properties";
+            Stop::new(format!("open the dead-letter topic {topic}"), hint, error)
         })?;
         Ok(Self { producer, topic: topic.to_owned(), about })
     }
@@ -94,12 +93,11 @@ impl LetterTopic {
     }
 
     fn stop(&self, error: KafkaError) -> Stop {
-        Stop {
-            what: format!("send dead letters to topic {}", self.topic),
-            hint: "create the topic, grant WRITE on it, and let it take messages of at least 2 MiB"
-                .to_owned(),
-            source: Some(Box::new(error)),
-        }
+        Stop::new(
+            format!("send dead letters to topic {}", self.topic),
+            "create the topic, grant WRITE on it, and let it take messages of at least 2 MiB",
+            error,
+        )
     }
 }
 

@@ -88,10 +88,6 @@ impl RestError {
                 "docs/reference/bigquery.md lists what this program needs of BigQuery"
             }
         };
-        Stop {
-            what: format!("{} {}", self.operation, self.on),
-            hint: hint.to_owned(),
-            source: Some(Box::new(self.cause)),
-        }
+        Stop::new(format!("{} {}", self.operation, self.on), hint, self.cause)
     }
 }
