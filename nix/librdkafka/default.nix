@@ -20,7 +20,6 @@ let
     filter
     fromTOML
     head
-    isString
     readFile
     split
     ;
@@ -54,7 +53,14 @@ stdenv.mkDerivation {
   # `configure` and the linker script's generator are run by their first lines.
   preConfigure = "patchShebangs .";
   # lz4 and snappy are in the source.
-  configureFlags = filter (line: isString line && line != "") (split "\n" (readFile ./options));
+  configureFlags = [
+    "--enable-ssl"
+    "--enable-zlib"
+    "--enable-zstd"
+    "--disable-gssapi"
+    "--disable-curl"
+    "--disable-lz4-ext"
+  ];
   # The C library alone: no C++, no examples.
   makeFlags = [
     "-C"
