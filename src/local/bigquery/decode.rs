@@ -7,7 +7,7 @@ use prost_types::{DescriptorProto, FieldDescriptorProto};
 use serde_json::{Map, Value, json};
 
 use super::cell::{Scalar, convert};
-use super::field_schema::{FieldMode, FieldSchema, FieldType};
+use super::field_schema::{self, FieldMode, FieldSchema, FieldType};
 use super::wire::{WireFields, WireValue, is_packable, scalar, unpack};
 
 /// A row's values in the order of the table's columns; `None` is NULL.
@@ -80,8 +80,7 @@ impl RowDecoder {
         let mut fields = Vec::with_capacity(descriptor.field.len());
         for field in &descriptor.field {
             let name = field.name();
-            let found = columns.iter().position(|column| column.name.eq_ignore_ascii_case(name));
-            let Some(index) = found else {
+            let Some(index) = field_schema::position(columns, name) else {
                 extra.push(name.to_owned());
                 continue;
             };

@@ -116,9 +116,19 @@ impl FieldMode {
     }
 }
 
+/// The index of the column of this name, ignoring case.
+pub fn position(columns: &[FieldSchema], name: &str) -> Option<usize> {
+    columns.iter().position(|column| column.name.eq_ignore_ascii_case(name))
+}
+
 /// The column of this name, ignoring case.
 pub fn find<'a>(columns: &'a [FieldSchema], name: &str) -> Option<&'a FieldSchema> {
-    columns.iter().find(|column| column.name.eq_ignore_ascii_case(name))
+    position(columns, name).map(|index| &columns[index])
+}
+
+/// Parses and checks the columns of a table's resource.
+pub fn of_table(table: &Value) -> Result<Vec<FieldSchema>, String> {
+    parse(table["schema"]["fields"].as_array().map(Vec::as_slice).unwrap_or_default())
 }
 
 /// Parses and checks `schema.fields` of a table's resource.

@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 use serde_json::Value;
 
-use super::field_schema::FieldSchema;
+use super::field_schema::{self, FieldSchema};
 
 /// Days before today whose partitions accept rows.
 const DAYS_BACK: i64 = 1_825;
@@ -21,8 +21,7 @@ impl PartitionColumn {
     /// The partition column that a table's resource names.
     pub fn of(table: &Value, columns: &[FieldSchema]) -> Option<Self> {
         let name = table["timePartitioning"]["field"].as_str()?;
-        let is_named = |column: &FieldSchema| column.name.eq_ignore_ascii_case(name);
-        columns.iter().position(is_named).map(Self)
+        field_schema::position(columns, name).map(Self)
     }
 
     /// The check of this column's values at `now_micros`.

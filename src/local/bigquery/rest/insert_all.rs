@@ -12,7 +12,7 @@ use super::state::RestState;
 use crate::clock::Clock;
 use crate::local::bigquery::cell::{Scalar, bytes_from_base64, convert};
 use crate::local::bigquery::decode::Cells;
-use crate::local::bigquery::field_schema::{FieldMode, FieldSchema, FieldType};
+use crate::local::bigquery::field_schema::{self, FieldMode, FieldSchema, FieldType};
 use crate::local::bigquery::partition::{PartitionCheck, PartitionColumn};
 
 /// The largest request, in bytes and in rows.
@@ -122,8 +122,7 @@ impl JsonDecoder<'_> {
         };
         let mut cells: Cells = vec![None; columns.len()];
         for (name, value) in object.iter().filter(|(_, value)| !value.is_null()) {
-            let found = columns.iter().position(|column| column.name.eq_ignore_ascii_case(name));
-            let Some(index) = found else {
+            let Some(index) = field_schema::position(columns, name) else {
                 if self.ignore_unknown {
                     continue;
                 }

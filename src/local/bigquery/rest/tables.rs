@@ -134,8 +134,7 @@ fn check_name(table: &str) -> Result<(), ApiError> {
 }
 
 fn columns_of(table: &Value) -> Result<Vec<FieldSchema>, ApiError> {
-    let fields = table["schema"]["fields"].as_array().map(Vec::as_slice).unwrap_or_default();
-    field_schema::parse(fields).map_err(ApiError::invalid)
+    field_schema::of_table(table).map_err(ApiError::invalid)
 }
 
 /// Checks that the partition and clustering columns exist and have a suitable type.

@@ -86,8 +86,7 @@ impl Store {
             return Ok(Some(columns.clone()));
         }
         let Some(resource) = self.table(id)? else { return Ok(None) };
-        let fields = resource["schema"]["fields"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let columns = Arc::new(field_schema::parse(fields).unwrap_or_default());
+        let columns = Arc::new(field_schema::of_table(&resource).unwrap_or_default());
         self.cached_columns().insert(id.to_owned(), columns.clone());
         Ok(Some(columns))
     }
