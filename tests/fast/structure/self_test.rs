@@ -8,16 +8,22 @@ const TIERS: &[Tier] = &[(&["top"], "above"), (&["left", "right"], "below, side 
 
 const LIB: (&str, &str) = ("lib.rs", "mod top; mod left; mod right;");
 
-fn faults_with(files: &[(&str, &str)], exceptions: &[Exception]) -> Vec<String> {
+fn faults_in(files: &[(&str, &str)], tiers: &[Tier], exceptions: &[Exception]) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
-    let empty = [LIB, ("top.rs", ""), ("left.rs", ""), ("right.rs", "")];
-    for (file, text) in empty.iter().filter(|(file, _)| !is_given(file, files)).chain(files) {
+    for (file, text) in files {
         let path = folder.path().join(file);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
     }
     let tree = Tree::read(folder.path());
-    super::faults(&tree, &Graph::of(&tree), TIERS, exceptions)
+    super::faults(&tree, &Graph::of(&tree), tiers, exceptions)
+}
+
+fn faults_with(files: &[(&str, &str)], exceptions: &[Exception]) -> Vec<String> {
+    let empty = [LIB, ("top.rs", ""), ("left.rs", ""), ("right.rs", "")];
+    let missing = empty.iter().filter(|(file, _)| !is_given(file, files));
+    let all: Vec<(&str, &str)> = missing.chain(files).copied().collect();
+    faults_in(&all, TIERS, exceptions)
 }
 
 /// Whether the test brings this file itself; `left/mod.rs` stands for `left.rs`.
@@ -161,15 +167,11 @@ fn every_module_of_the_library_is_on_a_tier() {
 #[test]
 fn the_program_imports_the_library_by_its_name() {
     let tiers: &[Tier] = &[(&["low"], "upside down"), (&["main"], "on purpose")];
-    let folder = tempfile::tempdir().unwrap();
-    for (file, text) in [
+    let files = [
         ("lib.rs", "pub mod low;"),
         ("low.rs", "pub fn start() {}"),
         ("main.rs", "use generic_consumer::low; fn main() { low::start() }"),
-    ] {
-        std::fs::write(folder.path().join(file), text).unwrap();
-    }
-    let tree = Tree::read(folder.path());
-    let found = super::faults(&tree, &Graph::of(&tree), tiers, &[]);
+    ];
+    let found = faults_in(&files, tiers, &[]);
     assert_eq!(found, ["upward: main.rs → low.rs (start)"]);
 }
