@@ -7,7 +7,7 @@ mod buffer;
 mod fields;
 mod schema;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod wire;
 
 pub use buffer::RowBuffer;

@@ -1,9 +1,9 @@
-//! The binary as a person meets it: exit codes, what goes to which stream.
+//! The binary's exit codes, and what it prints on which stream.
 
 use std::path::Path;
 use std::process::{Command, Output};
 
-const RIGHT: &str = "\
+const VALID: &str = "\
 BQ_TABLE_DELIVERY='t'
 IMPORT_PATH_DELIVERY='contracts.delivery.delivery_events_v10'
 IMPORT_OBJECT_DELIVERY='DeliveryEventsV10Topic'
@@ -16,7 +16,7 @@ WRITE__PROD__PROJECT='p-project'
 WRITE__PROD__DATASET='d'
 ";
 
-/// The contracts of the repository, wherever the test's folder is.
+/// The repository's contracts, as an absolute path because the tests run in other folders.
 const CONTRACTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/contracts");
 
 fn folder(env: &str) -> tempfile::TempDir {
@@ -42,7 +42,7 @@ fn text(bytes: &[u8]) -> String {
 
 #[test]
 fn config_shows_every_value_with_layer_and_place() {
-    let folder = folder(RIGHT);
+    let folder = folder(VALID);
     std::fs::write(folder.path().join("more.yaml"), "# more\nBATCH_ROWS: 0_7\n").expect("written");
     let arguments = ["config", "delivery", "--config", "more.yaml"];
     let output = generic_consumer(folder.path(), &arguments, &[("WRITE__PROD__DATASET", "e")]);
@@ -65,8 +65,8 @@ fn config_shows_every_value_with_layer_and_place() {
 }
 
 #[test]
-fn a_wrong_configuration_ends_with_1_and_every_mistake() {
-    let folder = folder(&RIGHT.replace("BQ_TABLE", "BQ_TABEL").replace("prod1:9092", "prod1:x"));
+fn a_wrong_configuration_exits_with_1_and_every_mistake() {
+    let folder = folder(&VALID.replace("BQ_TABLE", "BQ_TABEL").replace("prod1:9092", "prod1:x"));
     for arguments in [
         &["config", "DELIVERY"][..],
         &["DELIVERY"],
@@ -92,7 +92,7 @@ fn a_wrong_configuration_ends_with_1_and_every_mistake() {
 
 #[test]
 fn config_reports_a_wrong_partition_column_with_the_contracts_problems() {
-    let folder = folder(RIGHT);
+    let folder = folder(VALID);
     let document = r#"{"asyncapi":"3.0.0","channels":{"C":{"address":"t","messages":{"M":{"payload":
         {"type":"object","properties":{"Id":{"type":"string"},"id":{"type":"string"}}}}}}}}"#;
     std::fs::write(folder.path().join("c.json"), document).expect("written");
@@ -121,7 +121,7 @@ fn old_event() -> String {
 
 #[test]
 fn produce_refuses_what_the_domains_own_table_would_not_take() {
-    let folder = folder(RIGHT);
+    let folder = folder(VALID);
     std::fs::write(folder.path().join("events.ndjson"), old_event()).expect("written");
     let produce = ["produce", "DELIVERY", "events.ndjson"];
     let by_event_time = [("PARTITION_BY_DELIVERY", "occurred_at")];
@@ -133,10 +133,10 @@ fn produce_refuses_what_the_domains_own_table_would_not_take() {
     }
 }
 
-/// Whether the contract can be read is the `config` command's to say, beside everything else.
+/// The `config` command also checks the contract, and reports its mistakes with all others.
 #[test]
-fn config_names_the_contract_s_mistakes_beside_the_others() {
-    let folder = folder(&RIGHT.replace("GROUP_ID_DELIVERY='g'", "GROUP_ID_DELIVERY='g g'"));
+fn config_reports_the_mistakes_of_the_contract_with_the_others() {
+    let folder = folder(&VALID.replace("GROUP_ID_DELIVERY='g'", "GROUP_ID_DELIVERY='g g'"));
     for (variables, found) in [
         (&[("IMPORT_PATH", "x"), ("IMPORT_PATH_DELIVERY", "contracts.absent")][..], "absent"),
         (&[("IMPORT_OBJECT_DELIVERY", "NoSuchChannel")], "NoSuchChannel"),
@@ -152,8 +152,8 @@ fn config_names_the_contract_s_mistakes_beside_the_others() {
 }
 
 #[test]
-fn a_wrong_command_line_ends_with_2() {
-    let folder = folder(RIGHT);
+fn a_wrong_command_line_exits_with_2() {
+    let folder = folder(VALID);
     for arguments in [&[][..], &["a-b"], &["DELIVERY", "--nonsense"], &["config"]] {
         let output = generic_consumer(folder.path(), arguments, &[]);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
@@ -163,7 +163,7 @@ fn a_wrong_command_line_ends_with_2() {
 }
 
 #[test]
-fn help_and_version_end_with_0() {
+fn help_and_version_exit_with_0() {
     let folder = folder("");
     let version = generic_consumer(folder.path(), &["--version"], &[]);
     assert_eq!(version.status.code(), Some(0));

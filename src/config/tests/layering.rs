@@ -1,4 +1,4 @@
-//! Properties of the layering: of any assignment of keys to layers the right one counts.
+//! Properties of the layers: whichever layers set a key, the right value wins.
 
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -6,7 +6,7 @@ use proptest::sample::{select, subsequence};
 
 use super::*;
 
-/// Layers that a text can be written to, the weakest first.
+/// The layers that a test can write to, in ascending precedence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Where {
     EnvFile,
@@ -19,7 +19,7 @@ enum Where {
 const LAYERS: [Where; 5] =
     [Where::EnvFile, Where::Toml, Where::Yaml, Where::LaterToml, Where::Environment];
 
-/// The forms of one key, the strongest first, and how its setting is read back.
+/// A key: its forms in descending precedence, and how to get its value from the settings.
 struct Subject {
     forms: &'static [&'static str],
     get: fn(&Settings) -> String,
@@ -55,14 +55,14 @@ const SUBJECTS: &[Subject] = &[
     },
 ];
 
-/// One text of one form of a subject in one layer.
+/// A place where a subject is set: one form of its key in one layer.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Spot {
     form: usize,
     layer: Where,
 }
 
-/// Writes a key to a layer as that layer writes it; files also as tables.
+/// Writes a key to a layer in the syntax of that layer, in files also as a table.
 fn write(sources: &mut Sources, layer: Where, key: &str, value: &str, as_table: bool) {
     let path = key.to_lowercase().replace("__", ".");
     let leaf = path.rsplit('.').next().unwrap_or_default().to_owned();
@@ -98,7 +98,7 @@ fn write(sources: &mut Sources, layer: Where, key: &str, value: &str, as_table: 
 }
 
 prop_compose! {
-    /// For every subject at least one spot, each with a text of its own.
+    /// At least one spot for every subject.
     fn assignment()(
         spots in vec(
             btree_map((0..2usize, select(LAYERS.to_vec())), any::<bool>(), 1..10),
@@ -122,16 +122,16 @@ prop_compose! {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
-    /// `BASE_DOMAIN` anywhere beats `BASE` anywhere; of one form the strongest layer counts; what
-    /// `config` shows is the place that counted.
+    /// `BASE_DOMAIN` in any layer wins over `BASE` in any layer, and of one form the strongest layer
+    /// wins. `config` shows the place of the value that won.
     #[test]
-    fn the_right_spot_counts(spots in assignment()) {
+    fn the_right_spot_wins(spots in assignment()) {
         let mut sources = Sources::default()
             .env("IMPORT_PATH='a.b'\nCONSUME_ENV=prod\nWRITE_ENV=prod\nWRITE__PROD__DATASET=d")
             .file("a.toml", "")
             .file("b.yaml", "")
             .file("c.toml", "");
-        // YAML tables of one section would repeat its name: one subject at most is written so.
+        // Two YAML tables of one section would repeat its name, so at most one is written.
         let mut yaml_table = false;
         for (number, (subject, spot, as_table)) in spots.iter().enumerate() {
             let key = SUBJECTS[*subject].forms[spot.form];
@@ -143,16 +143,16 @@ proptest! {
         prop_assert!(loaded.is_ok(), "{}", loaded.unwrap_err());
         let loaded = loaded.unwrap();
         for (index, subject) in SUBJECTS.iter().enumerate() {
-            let counted = spots
+            let winner = spots
                 .iter()
                 .enumerate()
                 .filter(|(_, (of, ..))| *of == index)
                 .min_by_key(|(_, (_, spot, _))| (spot.form, std::cmp::Reverse(spot.layer)));
-            let (number, (_, spot, _)) = counted.expect("each subject has a spot");
+            let (number, (_, spot, _)) = winner.expect("each subject has a spot");
             let expected = format!("text{number}");
             prop_assert_eq!((subject.get)(&loaded.settings), expected.clone());
             let shown = loaded.resolved.iter().find(|resolved| resolved.value == expected);
-            let shown = shown.expect("every value that counts is shown");
+            let shown = shown.expect("every value that wins is shown");
             let place = shown.place.to_string();
             let right = match spot.layer {
                 Where::EnvFile => place.starts_with(".env:"),
@@ -161,8 +161,8 @@ proptest! {
                 Where::LaterToml => place.starts_with("c.toml:"),
                 Where::Environment => place == format!("variable {}", subject.forms[spot.form]),
             };
-            prop_assert!(right, "{} is said to stand at {place}", subject.forms[spot.form]);
-            // The line that is named is the line that holds the text.
+            prop_assert!(right, "{} is shown at {place}", subject.forms[spot.form]);
+            // The shown line contains the text.
             let text = match spot.layer {
                 Where::EnvFile => Some(&sources.env_file),
                 Where::Toml => Some(&sources.files[0].1),
@@ -178,9 +178,9 @@ proptest! {
         }
     }
 
-    /// Whatever other domains have in the shared file, this one is not touched by it.
+    /// Keys of other domains in a shared file do not change the settings of this one.
     #[test]
-    fn other_domains_are_left_alone(
+    fn keys_of_other_domains_are_ignored(
         others in vec(("[A-Z][A-Z0-9]{0,8}(_[A-Z0-9]{1,5})?", "[ -&(-\\[\\]-~]{0,20}"), 0..20),
         key in select(keys::ALL.iter().map(|key| key.base).collect::<Vec<_>>()),
     ) {

@@ -1,5 +1,5 @@
-//! All mistakes at once, each with key, layer, place, what was found and what is accepted; and
-//! nothing secret in any of it.
+//! Reports of mistakes: complete, with key, layer, place, what was found and what is accepted, and
+//! without secrets.
 
 use proptest::prelude::*;
 
@@ -67,7 +67,7 @@ fn every_mistake_is_in_one_report() {
 }
 
 #[test]
-fn a_misspelt_name_of_this_domain_is_said_with_a_suggestion() {
+fn a_misspelt_key_of_this_domain_is_reported_with_a_suggestion() {
     for (name, meant) in [
         ("BQ_TABEL_DELIVERY", "`BQ_TABLE_DELIVERY`"),
         ("BATCH_AGE_DELIVERY", "`BATCH_AGE_MS_DELIVERY`"),
@@ -84,7 +84,7 @@ fn a_misspelt_name_of_this_domain_is_said_with_a_suggestion() {
             assert!(mistake.accepted.contains(meant), "{mistake}");
             assert!(!mistake.to_string().contains("hunter2"), "{mistake}");
         }
-        // The process environment is shared with the whole machine.
+        // The process environment also has variables of other programs.
         assert!(Sources::valid().variable(name, "x").load().is_ok());
     }
     let far = Sources::valid().env("ZZZZ_DELIVERY=1").mistake();
@@ -92,7 +92,7 @@ fn a_misspelt_name_of_this_domain_is_said_with_a_suggestion() {
 }
 
 #[test]
-fn what_belongs_to_others_is_left_alone() {
+fn keys_of_others_are_ignored() {
     let sources = Sources::valid()
         .env("BQ_TABLE_ORDERS=''\nGROUP_ID_EVENTS_DELIVERY=' '\nWRITE_ENV_ORDERS=x\nRUST_LOG=info")
         .env("SOMETHING=else\nMYDELIVERY=1");
@@ -100,7 +100,7 @@ fn what_belongs_to_others_is_left_alone() {
 }
 
 #[test]
-fn the_cluster_s_keys_have_no_form_for_one_domain() {
+fn a_key_of_the_cluster_has_no_form_for_one_domain() {
     for name in ["WRITE_ENV_DELIVERY", "GOOGLE_APPLICATION_CREDENTIALS_DELIVERY"] {
         for sources in [
             Sources::valid().env(&format!("{name}=prod")),
@@ -115,7 +115,7 @@ fn the_cluster_s_keys_have_no_form_for_one_domain() {
 }
 
 #[test]
-fn nothing_is_called_missing_beside_a_source_that_cannot_be_read() {
+fn no_key_is_reported_as_missing_if_a_source_cannot_be_read() {
     let mistake = Sources::default().file("x.toml", "= broken").mistakes();
     assert!(mistake.iter().all(|mistake| mistake.at.is_some()), "{mistake:#?}");
     let mut sources = Sources::valid();
@@ -128,7 +128,7 @@ fn nothing_is_called_missing_beside_a_source_that_cannot_be_read() {
 }
 
 #[test]
-fn a_report_stays_on_its_lines() {
+fn a_value_cannot_forge_lines_of_a_report() {
     let mistake = Sources::valid().variable("ROW_LAYOUT", "a\n\n  FORGED\u{1b}[31m").mistake();
     assert_eq!(mistake.found, "`a\\n\\n  FORGED\\u{1b}[31m`");
     let long = Sources::valid().variable("ROW_LAYOUT", &"ä".repeat(1_000)).mistake();
@@ -137,7 +137,7 @@ fn a_report_stays_on_its_lines() {
 
 #[test]
 #[cfg(unix)]
-fn bytes_that_are_no_text_are_a_mistake() {
+fn bytes_that_are_not_utf_8_are_a_mistake() {
     use std::os::unix::ffi::OsStringExt;
     let mut sources = Sources::valid();
     sources.variables.insert("GROUP_ID".into(), OsString::from_vec(vec![0xff, 0xfe]));
@@ -146,7 +146,7 @@ fn bytes_that_are_no_text_are_a_mistake() {
 }
 
 #[test]
-fn an_environment_whose_name_sounds_secret_is_shown() {
+fn an_environment_with_a_name_like_a_secret_is_shown() {
     let sources = Sources {
         env_file: VALID
             .replace("prod'\nGROUP", "keycloak'\nGROUP")
@@ -159,7 +159,7 @@ fn an_environment_whose_name_sounds_secret_is_shown() {
     assert_eq!(loaded.shown("CONSUME__KEYCLOAK__PROPERTIES__SSL_KEY_PASSWORD").0, "[redacted]");
 }
 
-/// Names under which a secret may stand, right ones and misspelt ones.
+/// Names of secret properties, some of them misspelt.
 const SECRET: &[&str] = &[
     "SASL_PASSWORD",
     "SSL_KEY_PASSWORD",
@@ -174,8 +174,8 @@ const SECRET: &[&str] = &[
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
-    /// A secret shows up nowhere: not in the settings' debug text, not in the table, not in a
-    /// mistake, whatever else is wrong with the source that holds it.
+    /// A secret is printed neither by the settings' `Debug` nor in the table of `config` nor in a
+    /// mistake, whatever else is wrong with its source.
     #[test]
     fn a_secret_is_never_printed(
         secret in "[a-zA-Z0-9]{16,24}",

@@ -1,4 +1,4 @@
-//! What each key accepts and refuses, and the forms of the ignore list.
+//! What each key accepts and rejects, and the forms of the ignore list.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -7,7 +7,7 @@ use super::*;
 use crate::config::keys;
 use crate::config::values::event_types;
 
-/// For every key values that are right and values that are wrong.
+/// Every key with accepted values and rejected values.
 const VALUES: &[(&str, &[&str], &[&str])] = &[
     (
         "BQ_TABLE",
@@ -72,7 +72,7 @@ const VALUES: &[(&str, &[&str], &[&str])] = &[
     ("DISABLE", &["true", "0"], &["", "no", "-x"]),
 ];
 
-/// The right configuration without one key.
+/// The valid configuration without one key.
 fn without(base: &str) -> Sources {
     let lines = VALID.lines().filter(|line| !line.starts_with(base));
     let env_file = lines.map(|line| format!("{line}\n")).collect();
@@ -80,7 +80,7 @@ fn without(base: &str) -> Sources {
 }
 
 #[test]
-fn every_key_takes_what_it_says_and_refuses_the_rest() {
+fn every_key_accepts_and_rejects_the_listed_values() {
     let bases: Vec<&str> = VALUES.iter().map(|(base, ..)| *base).collect();
     assert_eq!(bases, keys::ALL.iter().map(|key| key.base).collect::<Vec<_>>());
     for ((base, right, wrong), key) in VALUES.iter().zip(keys::ALL) {
@@ -101,7 +101,7 @@ fn every_key_takes_what_it_says_and_refuses_the_rest() {
 }
 
 #[test]
-fn the_table_may_name_its_dataset_and_its_project() {
+fn a_table_name_may_contain_dataset_and_project() {
     let table = |name: &str| {
         without("BQ_TABLE").variable("BQ_TABLE", name).settings().write.table.to_string()
     };
@@ -115,7 +115,7 @@ fn the_table_may_name_its_dataset_and_its_project() {
 }
 
 #[test]
-fn units_and_words_become_values() {
+fn values_are_parsed() {
     let settings = Sources::valid()
         .env("IN_FLIGHT_BYTES_DELIVERY=2MiB\nBATCH_BYTES=512KiB\nBATCH_ROWS=5_000")
         .env("DEAD_LETTER='kafka:dead'\nSTART_FROM=latest\nROW_LAYOUT=envelope")
@@ -136,7 +136,7 @@ fn units_and_words_become_values() {
 }
 
 #[test]
-fn a_batch_is_not_larger_than_what_may_be_in_flight() {
+fn a_batch_is_at_most_as_large_as_the_in_flight_limit() {
     let sources = Sources::valid().env("IN_FLIGHT_BYTES=1MiB\nBATCH_BYTES_DELIVERY=2MiB");
     let mistake = sources.mistake();
     assert_eq!(mistake.key, "BATCH_BYTES_DELIVERY");
@@ -144,7 +144,7 @@ fn a_batch_is_not_larger_than_what_may_be_in_flight() {
 }
 
 #[test]
-fn an_endpoint_without_tls_is_this_machine_s() {
+fn an_endpoint_without_tls_is_on_this_machine() {
     let endpoint = |rest: &str, storage: &str| {
         Sources::valid()
             .variable("WRITE__PROD__ENDPOINT__REST", rest)
@@ -210,7 +210,7 @@ fn servers_are_hosts_with_ports() {
 }
 
 #[test]
-fn properties_go_to_librdkafka_by_their_own_names() {
+fn properties_have_the_names_that_librdkafka_knows() {
     let settings = Sources::valid()
         .file("x.toml", "[consume.prod.properties]\n\"security.protocol\" = \"sasl_ssl\"\nsasl.username = \"u\"\nfetch.min.bytes = 5\nlog_level = 3")
         .variable("CONSUME__PROD__PROPERTIES__SASL_PASSWORD", " p a$s\n")
@@ -235,7 +235,7 @@ fn properties_go_to_librdkafka_by_their_own_names() {
 }
 
 #[test]
-fn properties_that_the_guarantees_rest_on_are_refused_with_the_reason() {
+fn properties_that_the_guarantees_depend_on_are_refused_with_the_reason() {
     for (property, reason) in [
         ("enable.auto.commit", "durable"),
         ("enable.auto.offset.store", "durable"),
@@ -272,7 +272,7 @@ fn properties_that_the_guarantees_rest_on_are_refused_with_the_reason() {
 }
 
 #[test]
-fn properties_that_librdkafka_does_not_take_are_said_at_once() {
+fn properties_that_librdkafka_rejects_are_reported() {
     let mistakes = Sources::valid()
         .variable("CONSUME__PROD__PROPERTIES__SASL_PASWORD", "hunter2")
         .variable("CONSUME__PROD__PROPERTIES__FETCH_MIN_BYTES", "many")
@@ -286,7 +286,7 @@ fn properties_that_librdkafka_does_not_take_are_said_at_once() {
 }
 
 #[test]
-fn what_is_embedded_has_its_word() {
+fn embedded_broker_and_bigquery_can_be_chosen() {
     let sources = Sources::valid()
         .variable("CONSUME__PROD__BOOTSTRAP_SERVERS", "embedded")
         .variable("WRITE__PROD__ENDPOINT__REST", "embedded")
@@ -303,7 +303,7 @@ fn what_is_embedded_has_its_word() {
 }
 
 #[test]
-fn a_domain_is_made_of_words() {
+fn a_domain_name_is_made_of_letters_digits_and_underscores() {
     for (given, name) in
         [("delivery", "DELIVERY"), ("DELIVERY_EVENTS2", "DELIVERY_EVENTS2"), ("Run", "RUN")]
     {
@@ -332,9 +332,9 @@ fn distinct(names: &[String]) -> Vec<String> {
 }
 
 proptest! {
-    /// A list is the same list in all of its forms, and from every kind of source.
+    /// All forms of a list have the same value, from every kind of source.
     #[test]
-    fn ignored_events_survive_every_form(names in names()) {
+    fn ignored_events_are_the_same_in_every_form(names in names()) {
         let once = serde_json::to_string(&names).expect("a list");
         let twice = serde_json::to_string(&once).expect("a string");
         for form in [&once, &twice, &names.join(","), &names.join(" , ")] {
@@ -355,9 +355,9 @@ proptest! {
         }
     }
 
-    /// Names of any letters survive the two JSON forms.
+    /// Any name can be written in the two JSON forms.
     #[test]
-    fn names_of_any_letters_survive_json(names in vec(".{1,12}", 0..6)) {
+    fn any_names_can_be_written_as_json(names in vec(".{1,12}", 0..6)) {
         let once = serde_json::to_string(&names).expect("a list");
         let twice = serde_json::to_string(&once).expect("a string");
         prop_assert_eq!(event_types(&once).ok(), Some(distinct(&names)));
@@ -365,7 +365,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_as_an_ignore_list_is_a_list_or_a_mistake(text in any::<String>()) {
+    fn any_text_is_a_list_of_event_types_or_a_mistake(text in any::<String>()) {
         if let Ok(names) = event_types(&text) {
             prop_assert!(names.iter().all(|name| !name.is_empty()));
         }

@@ -1,4 +1,4 @@
-//! The repository's own files, the system's first `.env`, and how files are found.
+//! The repository's own configuration, the first `.env` file, defaults, and how files are found.
 
 use super::*;
 use crate::config::keys;
@@ -8,7 +8,7 @@ fn repository() -> &'static Path {
 }
 
 #[test]
-fn the_repository_runs_delivery_on_the_embedded_peers() {
+fn the_repository_runs_delivery_on_the_embedded_broker_and_bigquery() {
     if !cfg!(feature = "local") {
         let mistakes = load("delivery", &Inputs::at(repository())).expect_err("nothing embedded");
         assert_eq!(mistakes.list.len(), 3, "{mistakes}");
@@ -24,7 +24,7 @@ fn the_repository_runs_delivery_on_the_embedded_peers() {
     assert_eq!(settings.write.table.to_string(), "local.events.delivery_events_temp");
 }
 
-/// The `.env` with which the system was first described, letter by letter.
+/// The `.env` file of the system's first description, unchanged.
 const FIRST: &str = r#"BQ_TABLE_DELIVERY='delivery_events_temp'
 IMPORT_PATH_DELIVERY='contracts.delivery.delivery_events_v10'
 IMPORT_OBJECT_DELIVERY='DeliveryEventsV10Topic'
@@ -35,7 +35,7 @@ WRITE_ENV='prod'
 "#;
 
 #[test]
-fn the_first_env_runs_with_the_repository_s_environments() {
+fn the_first_env_file_works_with_the_repository_s_environments() {
     let folder = tempfile::tempdir().expect("a folder");
     let env = folder.path().join("first.env");
     std::fs::write(&env, FIRST).expect("written");
@@ -59,7 +59,7 @@ fn the_first_env_runs_with_the_repository_s_environments() {
 }
 
 #[test]
-fn defaults_are_those_of_the_reference() {
+fn defaults_are_as_in_the_reference() {
     let settings = Sources::valid().settings();
     let limits = settings.limits;
     assert_eq!((limits.in_flight_bytes, limits.batch_bytes), (64 << 20, 1 << 20));
@@ -78,26 +78,26 @@ fn defaults_are_those_of_the_reference() {
 }
 
 #[test]
-fn a_file_that_somebody_named_has_to_be_there() {
+fn a_file_that_is_named_has_to_exist() {
     let folder = tempfile::tempdir().expect("a folder");
     let inputs = Inputs::at(folder.path());
     let missing = |mistakes: &Mistakes| {
         mistakes.list.iter().filter(|mistake| mistake.key.contains("absent")).count()
     };
-    let usual = load("DELIVERY", &inputs).expect_err("nothing is set");
-    assert_eq!(missing(&usual), 0, "{usual}");
-    assert_eq!(usual.list.len(), 6, "one for each key that has to be set: {usual}");
+    let default = load("DELIVERY", &inputs).expect_err("nothing is set");
+    assert_eq!(missing(&default), 0, "{default}");
+    assert_eq!(default.list.len(), 6, "one for each required key: {default}");
     let named = inputs
         .env_file(folder.path().join("absent.env"))
         .file(folder.path().join("absent.toml"))
         .file(folder.path());
-    let mistakes = load("DELIVERY", &named).expect_err("two files are not there, one is a folder");
+    let mistakes = load("DELIVERY", &named).expect_err("two files do not exist, one is a folder");
     assert_eq!(missing(&mistakes), 2, "{mistakes}");
-    assert_eq!(mistakes.list.len(), 3, "no key is called missing beside them: {mistakes}");
+    assert_eq!(mistakes.list.len(), 3, "and no key is reported as missing: {mistakes}");
 }
 
 #[test]
-fn a_flag_beats_even_the_domain_s_own_key() {
+fn a_flag_wins_over_the_domain_s_own_key() {
     let mut sources = Sources::valid().variable("DISABLE_DELIVERY", "false");
     assert!(!sources.settings().disabled);
     sources.flags.push(Override { flag: "--disable", key: &keys::DISABLE, value: "true".into() });
@@ -108,7 +108,7 @@ fn a_flag_beats_even_the_domain_s_own_key() {
 }
 
 #[test]
-fn an_empty_path_takes_the_credentials_back() {
+fn an_empty_path_removes_the_credentials() {
     let sources = Sources::valid().env("GOOGLE_APPLICATION_CREDENTIALS='/etc/key.json'");
     assert_eq!(sources.settings().write.credentials.as_deref(), Some(Path::new("/etc/key.json")));
     let emptied = sources.variable("GOOGLE_APPLICATION_CREDENTIALS", "");
@@ -116,7 +116,7 @@ fn an_empty_path_takes_the_credentials_back() {
 }
 
 #[test]
-fn no_base_is_another_s_with_a_domain_behind_it() {
+fn no_key_is_another_key_with_a_domain_name() {
     for key in keys::ALL {
         for other in keys::ALL {
             assert!(!other.base.starts_with(&format!("{}_", key.base)), "{key:?} hides {other:?}");

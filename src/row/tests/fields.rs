@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use prost::encoding::{bool, bytes, double, int32, int64, string};
 
+use super::damage::{damage, damages};
 use crate::row::{Column, ColumnType, FieldError, FieldValue, Fields, Mode, WireError};
 
 /// A value on its way into a row, and as it is read back.
@@ -171,19 +172,9 @@ proptest! {
     #[test]
     fn mutated_rows_never_panic(
         (columns, _, mut row) in rows(),
-        mutations in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..3u8), 1..4),
+        damages in damages(),
     ) {
-        for (at, byte, how) in mutations {
-            if row.is_empty() {
-                break;
-            }
-            let at = at.index(row.len());
-            match how {
-                0 => row[at] = byte,
-                1 => drop(row.remove(at)),
-                _ => row.truncate(at),
-            }
-        }
+        damage(&mut row, &damages);
         let _ = read_row(&columns, &row);
     }
 

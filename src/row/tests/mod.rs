@@ -1,4 +1,5 @@
 //! Tests of the row buffer and of the field reader.
 
 mod buffer;
+pub mod damage;
 mod fields;

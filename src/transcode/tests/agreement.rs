@@ -8,6 +8,7 @@ use super::support::{Became, Setup};
 use crate::config::RowLayout;
 use crate::contract::Discriminator;
 use crate::record::NoHeaders;
+use crate::row::tests::damage::{damage, damages};
 
 /// Generates the JSON Schema of a field: typed, converted, of any type, with further rules, nested.
 fn schema() -> impl Strategy<Value = Value> {
@@ -297,22 +298,12 @@ proptest! {
     #[test]
     fn mutated_records_agree(
         (a, b, records) in case(),
-        mutations in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..3u8), 1..4),
+        damages in damages(),
     ) {
         let mut fixture = Setup::of(vec![("A", a), ("B", b)]).build();
         for record in records {
             let mut bytes = record.into_bytes();
-            for (at, byte, how) in &mutations {
-                if bytes.is_empty() {
-                    break;
-                }
-                let at = at.index(bytes.len());
-                match how {
-                    0 => bytes[at] = *byte,
-                    1 => drop(bytes.remove(at)),
-                    _ => bytes.truncate(at),
-                }
-            }
+            damage(&mut bytes, &damages);
             fixture.value(bytes);
         }
     }

@@ -12,6 +12,7 @@ use super::plain::Plain;
 use super::support::{Fixture, NOW, Setup};
 use crate::config::RowLayout;
 use crate::record::{Event, NoHeaders, Position, Transcoded};
+use crate::row::tests::damage::{damage, damages};
 use crate::row::{FieldError, FieldValue, Fields, RowBuffer};
 
 /// The row of a record that the transcoder accepts.
@@ -144,23 +145,13 @@ proptest! {
     #[test]
     fn fields_of_changed_rows_are_an_error_or_what_prost_reads(
         (a, b, records) in case(),
-        mutations in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..3u8), 1..4),
+        damages in damages(),
     ) {
         let mut fixture = Setup::of(vec![("A", a), ("B", b)]).build();
         let descriptor = descriptor(&fixture.table);
         for record in records {
             let Some(mut row) = row(&mut fixture, &event(&record)) else { continue };
-            for (at, byte, how) in &mutations {
-                if row.is_empty() {
-                    break;
-                }
-                let at = at.index(row.len());
-                match how {
-                    0 => row[at] = *byte,
-                    1 => drop(row.remove(at)),
-                    _ => row.truncate(at),
-                }
-            }
+            damage(&mut row, &damages);
             let fields = Fields::new(&fixture.table.columns, &row);
             match DynamicMessage::decode(descriptor.clone(), &row[..]) {
                 Ok(message) => drop(same_as_prost(fields, &message)),
