@@ -145,7 +145,7 @@ impl<'a> Session<'a> {
                 Err(PollError::Refused { topic, hint, source }) => {
                     return Err(Stop::new(format!("read topic {topic}"), hint, source).into());
                 }
-                Err(error @ PollError::Client(_)) => {
+                Err(error @ (PollError::Client(_) | PollError::Misdirected(_))) => {
                     return Err(Break::Rejoin(Interruption::Read(error)));
                 }
             }

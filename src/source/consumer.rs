@@ -10,19 +10,20 @@ use std::time::Duration;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::Message;
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
 use super::group::Rebalance;
 use super::progress::Progress;
 use super::rebalancer::Rebalancer;
-use super::record::{Record, position};
+use super::record_queue::{Record, RecordQueue};
 use super::{Membership, native};
-use crate::record::{Offset, Partition};
+use crate::record::{Offset, Partition, Position};
 use crate::telemetry::Metrics;
 
 /// The consumer of one topic in one group, polled by the thread that opened it.
 pub struct Source {
-    consumer: BaseConsumer<Rebalancer>,
+    records: RecordQueue<Rebalancer>,
     topic: String,
     progress: Progress,
     paused: bool,
@@ -54,6 +55,9 @@ pub enum PollError {
     /// This client cannot go on, but a new one can.
     #[error("the consumer client is no longer usable")]
     Client(#[source] KafkaError),
+    /// Its order among the partition's other records is not known; a new client reads it again.
+    #[error("the record at {0} came through the client's queue instead of its partition's")]
+    Misdirected(Position),
     /// Reading cannot go on until a person has changed something.
     #[error("reading topic {topic} is refused")]
     Refused { topic: String, hint: &'static str, source: KafkaError },
@@ -70,8 +74,10 @@ impl Source {
         consumer
             .subscribe(&[topic])
             .map_err(|source| OpenError::Subscribe { topic: topic.to_owned(), source })?;
+        let records =
+            RecordQueue::new(consumer, topic, thread::current()).map_err(OpenError::Create)?;
         let (topic, progress) = (topic.to_owned(), Progress::default());
-        Ok(Self { consumer, topic, progress, paused: false })
+        Ok(Self { records, topic, progress, paused: false })
     }
 
     pub fn topic(&self) -> &str {
@@ -82,51 +88,77 @@ impl Source {
     /// `patience`, once, for librdkafka or anybody else to unpark this thread.
     pub fn poll(&mut self, patience: Duration) -> Result<Polled<'_>, PollError> {
         let mut may_wait = !patience.is_zero();
+        while !self.advance() {
+            if self.serve()? {
+                return Ok(Polled::Rebalance);
+            }
+            if !self.paused && self.records.take() {
+                continue;
+            }
+            if !may_wait {
+                return Ok(Polled::Nothing);
+            }
+            may_wait = false;
+            // Returns at once where the thread was unparked since the queues were read.
+            thread::park_timeout(patience);
+        }
+        match self.records.current() {
+            None => Ok(Polled::Nothing),
+            Some(Ok(record)) => Ok(Polled::Record(record)),
+            Some(Err(error)) => Err(match classify(&self.topic, error) {
+                // The partition's position is now behind the error, whatever the error is.
+                PollError::Passing(error) => PollError::Client(error),
+                error => error,
+            }),
+        }
+    }
+
+    /// Goes on to the next of the records taken from librdkafka that was not returned before.
+    #[inline]
+    fn advance(&mut self) -> bool {
+        !self.paused && self.records.advance(|at| self.progress.take(at))
+    }
+
+    /// Serves the client's own queue: rebalances, answers to commits, errors of the whole client.
+    /// Returns whether [`Self::rebalances`] has changes.
+    pub(super) fn serve(&mut self) -> Result<bool, PollError> {
+        self.records.maintain();
         loop {
-            match self.consumer.poll(Duration::ZERO) {
+            match self.client().poll(Duration::ZERO) {
                 Some(Ok(message)) => {
-                    if self.progress.take(position(&message)) {
-                        return Ok(Polled::Record(Record::of(message)));
-                    }
+                    let at = Position::new(message.partition(), message.offset());
+                    return Err(PollError::Misdirected(at));
                 }
                 Some(Err(error)) => return Err(classify(&self.topic, error)),
-                None if self.consumer.context().has_noted() => return Ok(Polled::Rebalance),
-                // It served an event without a record, and more may be in the queue. librdkafka
-                // unparks this thread only when something comes into an empty queue.
-                None if self.consumer.context().take_called_back() => {}
-                None if may_wait => {
-                    may_wait = false;
-                    // Returns at once where the thread was unparked since the poll above.
-                    thread::park_timeout(patience);
-                }
-                None => return Ok(Polled::Nothing),
+                None if self.client().context().has_noted() => return Ok(true),
+                // It served an event, and more may be in the queue. librdkafka unparks this thread
+                // only when something comes into an empty queue.
+                None if self.client().context().take_called_back() => {}
+                None => return Ok(false),
             }
         }
     }
 
-    /// Serves one event, for a source that is no longer read: a record is dropped.
-    pub(super) fn serve(&self) {
-        let _ = self.consumer.poll(Duration::ZERO);
-    }
-
     /// The changes noted since the last call, in order.
     pub fn rebalances(&self) -> Vec<Rebalance> {
-        self.consumer.context().take()
+        self.client().context().take()
     }
 
     /// Begins to read the partitions at the given offsets. Must be called for every
     /// [`Rebalance::Assigned`], even an empty one.
     pub fn assign(&mut self, starts: &[(Partition, Offset)]) -> Result<(), KafkaError> {
+        self.records.add(starts.iter().map(|(partition, _)| *partition));
         let mut list = TopicPartitionList::with_capacity(starts.len());
         for (partition, offset) in starts {
             self.progress.assign(*partition, *offset);
             list.add_partition_offset(&self.topic, partition.0, KafkaOffset::Offset(offset.0))?;
         }
-        self.consumer.incremental_assign(&list)
+        self.client().incremental_assign(&list)
     }
 
     /// Gives partitions up. Must be called for every [`Rebalance::Revoked`].
     pub fn release(&mut self, partitions: &[Partition]) -> Result<(), KafkaError> {
+        self.records.remove(partitions);
         for partition in partitions {
             self.progress.release(*partition);
         }
@@ -134,20 +166,21 @@ impl Source {
         if self.paused {
             // librdkafka keeps a pause beyond the assignment: without this the partition would not
             // be read when it is assigned again.
-            self.consumer.resume(&list)?;
+            self.client().resume(&list)?;
         }
-        self.consumer.incremental_unassign(&list)
+        self.client().incremental_unassign(&list)
     }
 
-    /// Stops reading the partitions until [`Self::resume`]. librdkafka drops what it prefetched.
+    /// Stops returning records until [`Self::resume`]. librdkafka drops what it prefetched; what was
+    /// taken from it waits here.
     pub fn pause(&mut self, partitions: &[Partition]) -> Result<(), KafkaError> {
         self.paused = true;
-        self.consumer.pause(&self.list(partitions))
+        self.client().pause(&self.list(partitions))
     }
 
     pub fn resume(&mut self, partitions: &[Partition]) -> Result<(), KafkaError> {
         self.paused = false;
-        self.consumer.resume(&self.list(partitions))
+        self.client().resume(&self.list(partitions))
     }
 
     /// Whether every record of an assigned partition before `end` has been returned. The last
@@ -158,27 +191,28 @@ impl Source {
     /// tombstone and the active segment was left empty; the next record ends the wait there.
     pub fn has_read_to(&self, partition: Partition, end: Offset) -> bool {
         self.progress.reaches(partition, end)
-            || native::position(self.consumer.client(), &self.topic, partition)
-                .is_some_and(|at| at >= end.0)
+            || self.records.is_empty()
+                && native::position(self.client().client(), &self.topic, partition)
+                    .is_some_and(|at| at >= end.0)
     }
 
     /// Leaves the group once everything is released.
     pub fn unsubscribe(&self) {
-        self.consumer.unsubscribe();
+        self.client().unsubscribe();
     }
 
     /// Another member may own this client's partitions.
     pub fn assignment_lost(&self) -> bool {
-        self.consumer.assignment_lost()
+        self.client().assignment_lost()
     }
 
     /// Member id and generation, as a commit has to carry them.
     pub fn membership(&self) -> Option<Membership> {
-        Membership::of(self.consumer.client())
+        Membership::of(self.client().client())
     }
 
     pub(super) fn client(&self) -> &BaseConsumer<Rebalancer> {
-        &self.consumer
+        self.records.consumer()
     }
 
     pub(super) fn list(&self, partitions: &[Partition]) -> TopicPartitionList {
@@ -194,7 +228,7 @@ impl Source {
 /// so the callback itself gives up what is revoked meanwhile.
 impl Drop for Source {
     fn drop(&mut self) {
-        self.consumer.context().close();
+        self.client().context().close();
         for rebalance in self.rebalances() {
             if let Rebalance::Revoked { partitions, .. } = rebalance {
                 let _ = self.release(&partitions);

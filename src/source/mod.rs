@@ -9,7 +9,7 @@ mod offsets;
 mod offsets_producer;
 mod progress;
 mod rebalancer;
-mod record;
+mod record_queue;
 mod record_reader;
 mod subscription;
 
@@ -18,6 +18,6 @@ pub use consumer::{OpenError, PollError, Polled, Source};
 pub use group::Rebalance;
 pub use offsets::Committed;
 pub use offsets_producer::{Membership, TransactionError};
-pub use record::Record;
+pub use record_queue::Record;
 pub use record_reader::RecordReader;
 pub use subscription::Subscription;

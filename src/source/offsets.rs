@@ -74,8 +74,9 @@ impl Source {
         self.client().context().take_fenced();
         let partitions: Vec<Partition> = points.iter().map(|(partition, _)| *partition).collect();
         loop {
-            // This serves the answers to commits. A member that leaves needs nothing else from it.
-            self.serve();
+            // This serves the answers to commits. A member that leaves needs nothing else from it,
+            // and an interruption ends with the deadline at the latest.
+            let _ = self.serve();
             if self.client().context().take_fenced() || self.assignment_lost() {
                 return true;
             }
