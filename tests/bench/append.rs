@@ -1,4 +1,5 @@
-//! The writer by itself: rows made beforehand, one append stream, acknowledged.
+//! Measures the writer alone: it appends rows that were encoded beforehand, on one connection, and
+//! waits for the acknowledgements.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,23 +22,25 @@ use serde_json::json;
 
 use crate::Done;
 
-/// A request's rows, as the consumer's default batch has them.
+/// Bytes of rows in one request, as in the consumer's default batch.
 const REQUEST: usize = 1 << 20;
 
-/// Requests before the clock starts: connection, schema, TLS.
+/// Requests before the measurement starts. The first one sets up connection, TLS and schema.
 const WARM: u64 = 16;
 
-/// Requests handed to the writer and not yet acknowledged.
+/// The most requests that the writer has and that are not yet acknowledged.
 const AHEAD: u64 = 4;
 
 #[derive(Args)]
 pub struct AppendArgs {
-    /// The domain, as the consumer's first argument; configured in the working folder
+    /// The domain, like the consumer's first argument; its configuration is in the working folder
     domain: String,
+    /// Megabytes of rows to append
     #[arg(long, default_value_t = 800)]
     megabytes: u64,
 }
 
+/// No row is rejected here, so no record has to be read again.
 struct Nothing;
 
 #[async_trait]
@@ -47,7 +50,7 @@ impl Reread for Nothing {
     }
 }
 
-/// Prints the CPU seconds of this process while the rows went out.
+/// Appends the rows; prints the CPU milliseconds that this process spent per megabyte.
 pub async fn append(args: &AppendArgs) -> Done {
     let settings = config::load(&args.domain, &Inputs::of_process())
         .map_err(|mistakes| format!("{mistakes:?}"))?
@@ -74,8 +77,8 @@ pub async fn append(args: &AppendArgs) -> Done {
         let (mut began, mut copying) = (Duration::ZERO, Duration::ZERO);
         while settled < requests {
             while sent < requests && sent - settled < AHEAD {
-                // As warm as the transcoder leaves them, whose work this copy stands for: it does
-                // not count. Batches made beforehand would come from memory, not from the cache.
+                // The copy leaves the rows in the processor's cache, as the transcoder would. Its
+                // CPU time is subtracted. Batches copied beforehand would be read from main memory.
                 let copied = cpu(ClockId::ThreadCPUTime);
                 let rows = rows.clone();
                 copying += cpu(ClockId::ThreadCPUTime) - copied;
@@ -103,12 +106,12 @@ pub async fn append(args: &AppendArgs) -> Done {
     done.await?
 }
 
-/// CPU time of this process or of this thread.
+/// CPU time of this process or of this thread, by the clock.
 fn cpu(of: ClockId) -> Duration {
-    clock_gettime(of).try_into().expect("no time before the start")
+    clock_gettime(of).try_into().expect("CPU time is not negative")
 }
 
-/// A request's worth of rows.
+/// Transcodes sample events until their rows fill one request.
 fn rows(domain: &Domain) -> Result<RowBuffer, Box<dyn std::error::Error + Send + Sync>> {
     let mut plan = domain.plan(&domain.columns)?;
     let now = Clock::System.now_micros();

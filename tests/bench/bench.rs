@@ -1,15 +1,16 @@
-//! The benchmark: our consumer against kcat, and against what a Python team would run, on Apache
-//! Kafka and a server that only counts. `make bench` runs it; docs/performance.md says what it says.
+//! The benchmark compares our consumer with kcat and with two Python consumers. They read from
+//! Apache Kafka and write to a BigQuery server that only counts rows. `make bench` runs it;
+//! docs/performance.md explains the results.
 //!
 //! ```text
-//! bench            readers in turn, pair by pair, then single figures → target/bench/result.json
+//! bench            all readers in rounds, then single figures → target/bench/result.json
 //! bench curves     cost by partitions, types, size, ignored share, latency → target/bench/curves.json
-//! bench stalled    memory and CPU while the sink answers nothing → target/bench/stalled.json
-//! bench compare    programs against each other: what a change is worth
-//! bench hold       the same topic and server for a profiler, until its input ends
+//! bench stalled    memory and CPU while the sink acknowledges nothing → target/bench/stalled.json
+//! bench compare    CPU of several programs, divided by that of the first
+//! bench hold       keeps the topic and the server for a profiler, until standard input ends
 //! ```
 
-#[expect(dead_code, reason = "the live tests' support, of which this needs a part")]
+#[expect(dead_code, reason = "the benchmark uses only a part of the live tests' support")]
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -32,41 +33,43 @@ mod stalled;
 use clap::{Parser, Subcommand};
 use mimalloc::MiMalloc;
 
-/// Whatever goes wrong ends the benchmark with its words.
+/// The result of a subcommand. An error ends the benchmark and is printed.
 pub type Done = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
 #[derive(Parser)]
 struct Args {
     #[command(subcommand)]
     part: Option<Part>,
-    /// Only these readers, and no single figures: for a quick look while working
+    /// Measure only these readers, and no single figures
     #[arg(long, value_enum, value_delimiter = ',')]
     readers: Vec<readers::Reader>,
-    /// Given by `cargo bench`
+    /// Passed by `cargo bench`
     #[arg(long, hide = true, global = true)]
     bench: bool,
 }
 
 #[derive(Subcommand)]
 enum Part {
+    /// Measures how the cost of an event depends on partitions, types, size, ignored share, latency
     Curves {
-        /// Only these, by their first word: partitions, event, bytes, ignored, latency
+        /// Only these curves: partitions, event, bytes, ignored, latency
         along: Vec<String>,
     },
+    /// Measures memory and CPU while the sink acknowledges nothing
     Stalled,
-    /// Programs in turn, each held against the first
+    /// Measures the CPU of several programs in rounds and divides it by that of the first
     Compare(compare::CompareArgs),
-    /// Fills the topic and keeps broker and server up, for a profiler; ends with its input
+    /// Fills the topic and keeps broker and server for a profiler, until standard input ends
     Hold,
-    /// Process of its own: counts rows
+    /// Started by the benchmark: the BigQuery server that only counts rows
     Serve(server::ServeArgs),
-    /// Process of its own: reads and transcodes the whole topic, and throws the rows away
+    /// Started by the benchmark: reads and transcodes the whole topic, and discards the rows
     Null(null::NullArgs),
-    /// Process of its own: appends rows made beforehand, by the consumer's own writer
+    /// Started by the benchmark: appends rows encoded beforehand, with the consumer's writer
     Append(append::AppendArgs),
 }
 
-/// As the program has it: some figures are of this process.
+/// The consumer's allocator, because `null` and `append` measure this process.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 

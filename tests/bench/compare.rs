@@ -1,4 +1,5 @@
-//! Programs against each other: what a change is worth, round by round on the same topic.
+//! Compares the CPU of several consumers, for example before and after a change: in rounds, on the
+//! same topic.
 
 use std::path::{Path, PathBuf};
 
@@ -15,16 +16,17 @@ use crate::support::kafka::Kafka;
 
 #[derive(Args)]
 pub struct CompareArgs {
-    /// Consumers to divide by the first: paths of programs, or of scripts that set a variable and
-    /// run one; `kcat` is kcat
+    /// The consumers, whose CPU is divided by that of the first: paths of programs, or of scripts
+    /// that set a variable and run one; `kcat` means kcat
     #[arg(required = true)]
     programs: Vec<PathBuf>,
+    /// Measured rounds; one more before them only warms up the broker
     #[arg(long, default_value_t = 9)]
     rounds: usize,
-    /// On a topic of the curves with so many partitions
+    /// Use a topic of the curves, with this many partitions
     #[arg(long)]
     partitions: Option<i32>,
-    /// On a topic of the curves with so many event types
+    /// Use a topic of the curves, with this many event types
     #[arg(long)]
     types: Option<usize>,
 }
@@ -58,12 +60,13 @@ fn is_kcat(program: &Path) -> bool {
     program.as_os_str() == "kcat"
 }
 
-/// `cost` is given a program and a number that no other run has.
+/// Measures all programs in every round and prints their costs. `cost` gets a program and a number
+/// that is different for every run.
 fn compare(args: &CompareArgs, cost: &dyn Fn(&Path, usize) -> f64) {
     let programs = &args.programs;
     let numbers: Vec<usize> = (0..programs.len()).collect();
     let mut rounds: Vec<Vec<f64>> = Vec::new();
-    // The first round warms the broker up.
+    // The first round is not counted: it warms up the broker.
     for round in 0..=args.rounds {
         let mut costs = vec![f64::NAN; programs.len()];
         for number in measure::shuffled(&numbers, round) {

@@ -1,4 +1,5 @@
-//! How the cost of an event changes with what cannot be chosen: the slope says more than the level.
+//! Measures how the cost of an event depends on properties that a user cannot choose. The slope of
+//! a curve says more than its absolute values.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,23 +11,21 @@ use crate::Done;
 use crate::events::Drawn;
 use crate::feed::{self, Feed, Filled};
 use crate::kcat::Kcat;
-use crate::measure;
+use crate::measure::{self, Cost};
 use crate::readers::summary;
 use crate::report::{self, Spread};
 use crate::sink::Sink;
 use crate::support::domain::{self, Domain, TABLE};
 use crate::support::kafka::Kafka;
 
-const PATIENCE: Duration = Duration::from_secs(600);
-
-/// As an event of the delivery contract, where size is not what is looked at.
+/// Bytes of an event, except on the curve of sizes: as an event of the delivery contract has.
 const BYTES: usize = 440;
 
-/// A point's events: as many as the benchmark's, or so many bytes.
+/// Events in a point's topic: as many as in the benchmark's, or fewer if they exceed `TOPIC_BYTES`.
 const EVENTS: u64 = 2_000_000;
 const TOPIC_BYTES: u64 = 880_000_000;
 
-/// What a domain of the curves looks like; one of them changes along a curve.
+/// The properties of a domain and its topic. Along a curve, one of them changes.
 #[derive(Debug, Clone, Copy)]
 pub struct Shape {
     pub partitions: i32,
@@ -39,21 +38,21 @@ pub struct Shape {
 pub const PLAIN: Shape =
     Shape { partitions: 4, types: 10, bytes: BYTES, ignored: 0.2, latency_ms: 0 };
 
-/// One way along which the cost is looked at.
+/// The cost by one property.
 struct Curve {
     name: &'static str,
-    /// What is on the axis, and the shape there.
+    /// The property's value on the x axis, and the shape with this value.
     points: Vec<(f64, Shape)>,
-    /// Index of the point that the others are divided by.
+    /// Index of the point by whose cost all costs are divided.
     against: usize,
     must: Option<Must>,
 }
 
-/// What the last point's cost may be, divided by the cost of the point at `against`.
+/// The limit for the last point's cost divided by the cost of the point at `against`.
 #[derive(Debug, Clone, Copy)]
 enum Must {
     AtMost(f64),
-    /// So many times what the same quotient of kcat is.
+    /// This many times kcat's quotient of the same two points.
     AtMostKcatTimes(f64),
 }
 
@@ -88,18 +87,18 @@ fn curves() -> [Curve; 5] {
     ]
 }
 
-/// `along`: only these curves, by their first word; all where it is empty.
+/// Measures the curves whose name begins with one of the words in `along`, or all if it is empty.
 pub fn run(along: &[String]) -> Done {
     let named = |word: &String, curve: &Curve| curve.name.split(' ').next() == Some(word);
     if let Some(word) = along.iter().find(|word| !curves().iter().any(|curve| named(word, curve))) {
-        return Err(format!("there is no curve along `{word}`").into());
+        return Err(format!("there is no curve `{word}`: `bench curves --help` lists them").into());
     }
     let chosen = |curve: &Curve| along.is_empty() || along.iter().any(|word| named(word, curve));
     let sink = Sink::start();
-    // Curves that are not measured now stay as they are.
+    // Keeps the results of earlier runs for the curves that are not measured now.
     let mut all = report::kept("curves");
     for curve in curves().into_iter().filter(chosen) {
-        // One for each, so that no more than one curve's topics are on the disk.
+        // A new broker for each curve, so that only one curve's topics are on the disk at a time.
         let kafka = Kafka::start("curves");
         all.insert(curve.name.to_owned(), measured(&curve, &kafka, &sink));
         report::keep("curves", &Value::Object(all.clone()));
@@ -107,8 +106,8 @@ pub fn run(along: &[String]) -> Done {
     Ok(())
 }
 
-/// All points, round after round, each in an order of its own: what ran in the same round is
-/// compared.
+/// Measures all points in every round, each round in another order. Only costs of the same round
+/// are compared.
 fn measured(curve: &Curve, kafka: &Kafka, sink: &Sink) -> Value {
     let rounds = if report::quick() { 3 } else { 9 };
     let points: Vec<Point<'_>> = curve
@@ -120,12 +119,12 @@ fn measured(curve: &Curve, kafka: &Kafka, sink: &Sink) -> Value {
             Point::filled(name, *shape, kafka, sink)
         })
         .collect();
-    // What a goal judges is measured several times a round, of which the mean counts.
+    // A curve with a limit is measured several times a round; the mean counts.
     let times = if curve.must.is_some() && !report::quick() { 3 } else { 1 };
     let kcat = matches!(curve.must, Some(Must::AtMostKcatTimes(_))).then(Kcat::find);
     let readers = if kcat.is_some() { 2 } else { 1 };
     let runs: Vec<usize> = (0..points.len() * readers * times).collect();
-    // The first round warms the broker up.
+    // The first round is not counted: it warms up the broker.
     let all_points = |round: usize| {
         let mut costs = Round { ours: vec![0.0; points.len()], kcat: vec![0.0; points.len()] };
         for run in measure::shuffled(&runs, round) {
@@ -174,7 +173,7 @@ fn measured(curve: &Curve, kafka: &Kafka, sink: &Sink) -> Value {
     Value::Array(all)
 }
 
-/// CPU seconds a million events, by point; kcat's where it was measured.
+/// CPU seconds per million events by point, in one round. kcat's are 0 where it is not measured.
 struct Round {
     ours: Vec<f64>,
     kcat: Vec<f64>,
@@ -184,7 +183,7 @@ fn held(must: String, holds: bool) -> String {
     format!("{must}: {}", if holds { "holds" } else { "MISSED" })
 }
 
-/// A domain and its topic, filled.
+/// A point of a curve: a domain and its filled topic.
 pub struct Point<'a> {
     name: String,
     shape: Shape,
@@ -208,38 +207,39 @@ impl<'a> Point<'a> {
         Self { name, shape, domain, bootstrap, count, filled, sink }
     }
 
-    /// CPU seconds a million events, the process's start and the join included.
+    /// CPU seconds per million events of our consumer, with the process's start and the join.
     fn cost(&self, run: usize) -> f64 {
         self.cost_of(domain::program(), run)
     }
 
-    /// Of this program; `run` is a number that no other run has.
+    /// The same of another program. `run` is different for every run, and so is the group.
     pub fn cost_of(&self, program: &Path, run: usize) -> f64 {
         self.domain.set("GROUP_ID_DELIVERY", &format!("{}-{run}", self.name));
         self.sink.latency(Duration::from_millis(self.shape.latency_ms));
-        let seconds = consume(program, &self.domain, self.sink, self.filled);
+        let cost = consume(program, &self.domain, self.sink, self.filled);
         self.sink.latency(Duration::ZERO);
-        seconds * 1e6 / self.count as f64
+        cost.cpu_a_million(self.count)
     }
 
-    /// The same, of kcat.
+    /// The same of kcat.
     pub fn cost_of_kcat(&self, kcat: &Kcat) -> f64 {
         let cost = kcat.drain(&self.bootstrap, &self.domain.topic, self.count);
-        cost.cpu_seconds * 1e6 / self.count as f64
+        cost.cpu_a_million(self.count)
     }
 }
 
-/// CPU seconds of one run.
-fn consume(program: &Path, domain: &Domain, sink: &Sink, filled: Filled) -> f64 {
+/// Runs a consumer to the end of the topic and asserts its counts.
+fn consume(program: &Path, domain: &Domain, sink: &Sink, filled: Filled) -> Cost {
     sink.reset();
     let mut process = domain.launch(program, &["DELIVERY", "--until-caught-up"], &[], None);
-    let cost = measure::to_the_end(&mut process, PATIENCE);
+    let cost = measure::to_the_end(&mut process);
     assert_eq!(sink.rows(TABLE).visible, filled.rows, "rows\n{}", process.output());
     assert_eq!(summary(&process.output(), "ignored"), filled.ignored);
-    cost.cpu_seconds
+    cost
 }
 
-/// A contract of so many event types, each with a field of its own; one more is left out.
+/// Writes a contract into the domain and configures it. It has this many event types, each with one
+/// field that no other has, and the type `Ignored`, which the consumer ignores.
 fn generated(domain: &Domain, name: &str, types: usize) -> Contract {
     let message = |kind: &str, number: usize| {
         let mut properties = json!({
@@ -269,7 +269,7 @@ fn generated(domain: &Domain, name: &str, types: usize) -> Contract {
         .set("IMPORT_OBJECT_DELIVERY", "Curve")
         .set("IGNORE_EVENTS_DELIVERY", "Ignored")
         .set("DELIVERY_GUARANTEE", "at-least-once");
-    let contracts = file.parent().expect("its folder");
+    let contracts = file.parent().expect("the file has a folder");
     contract::load(contracts, &format!("contracts.{name}"), "Curve")
         .unwrap_or_else(|error| panic!("{error:?}"))
 }

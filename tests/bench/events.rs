@@ -1,4 +1,4 @@
-//! Events of a contract: made up, seeded, the same in every run.
+//! Random events of a contract, with a fixed seed: the same in every run.
 
 use generic_consumer::contract::Contract;
 use generic_consumer::contract::sample::Samples;
@@ -7,28 +7,28 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use serde_json::Value;
 
-/// November 2026.
+/// 6 November 2026; the events' times are in the day before it.
 const AROUND_MS: i64 = 1_794_000_000_000;
 
 const SEED: u64 = 20_261_121;
 
-/// What events are drawn.
+/// Which events are drawn.
 #[derive(Debug, Clone, Copy)]
 pub struct Drawn<'a> {
-    /// Event type that consumers leave out, and its share.
+    /// The event type that consumers ignore, and its share of the events.
     pub ignored: (&'a str, f64),
-    /// Share of the contract's optional fields that come.
+    /// Share of the contract's optional fields that an event has.
     pub optional: f64,
-    /// Bytes of an event at least: this field is made longer until it has them.
+    /// A text field, and the least bytes of an event: the field is padded until it has them.
     pub padded: Option<(&'a str, usize)>,
 }
 
-/// Whether it is to be ignored, and its value.
+/// Whether consumers ignore the event, and its value.
 pub type Event = (bool, Vec<u8>);
 
 impl<'a> Drawn<'a> {
-    /// Producers write most of what they could, and their ids are longer than a contract's
-    /// examples: events of the delivery contract have about 440 bytes then.
+    /// Events as producers write them: with most optional fields, and with ids that are longer than
+    /// a contract's examples. An event of the delivery contract then has about 440 bytes.
     pub fn plain(ignored: (&'a str, f64)) -> Self {
         Self { ignored, optional: 0.95, padded: Some(("delivery_id", 400)) }
     }

@@ -1,4 +1,4 @@
-//! Events in a topic, drawn from a pool.
+//! Fills a topic with events.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedPr
 use crate::events::Drawn;
 use crate::support::kafka::Kafka;
 
-/// Different events: more than a processor's caches hold.
+/// How many different events there are: more than a processor's caches hold.
 const POOL: usize = 16_384;
 
 const FLUSH: Duration = Duration::from_secs(180);
 
-/// What a topic is filled with.
+/// The topic to fill, and its events.
 pub struct Feed<'a> {
     pub topic: &'a str,
     pub partitions: i32,
@@ -22,16 +22,17 @@ pub struct Feed<'a> {
     pub drawn: Drawn<'a>,
 }
 
-/// What it was filled with.
+/// The counts of a filled topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Filled {
+    /// Events that become rows.
     pub rows: u64,
     pub ignored: u64,
     /// Bytes of all values.
     pub bytes: u64,
 }
 
-/// Publishes and waits until the broker has everything.
+/// Publishes the events and waits until the broker has acknowledged them all.
 pub fn fill(kafka: &Kafka, contract: &Contract, feed: &Feed<'_>) -> Filled {
     let pool = feed.drawn.from(contract, POOL);
     let producer: ThreadedProducer<DefaultProducerContext> = kafka

@@ -1,5 +1,5 @@
-//! The hot path by the clock, for work on it: `cargo bench --profile dist --bench hot-path`. What gates a change
-//! is in instructions.rs.
+//! Times the hot path, for work on it: `cargo bench --profile dist --bench hot-path`.
+//! The limits that every change has to keep are in instructions.rs.
 
 mod events;
 mod work;
@@ -13,21 +13,21 @@ fn main() {
     divan::main();
 }
 
-/// Bytes to row.
+/// Transcodes events into rows; the argument is the ignored share.
 #[divan::bench(args = [0.0, 0.2, 0.95])]
 fn transcode(bencher: Bencher, ignored: f64) {
     let mut work = Transcoding::new(Columns::All, ignored);
     bencher.counter(ItemsCount::new(COUNT)).bench_local(|| black_box(work.run()));
 }
 
-/// Bytes read and checked, no row.
+/// Reads and checks events, but encodes no columns.
 #[divan::bench]
 fn decode(bencher: Bencher) {
     let mut work = Transcoding::new(Columns::None, 0.0);
     bencher.counter(ItemsCount::new(COUNT)).bench_local(|| black_box(work.run()));
 }
 
-/// Rows to request.
+/// Builds an append request from encoded rows.
 #[divan::bench]
 fn frame(bencher: Bencher) {
     let mut work = Framing::new();
@@ -35,7 +35,7 @@ fn frame(bencher: Bencher) {
     bencher.counter(BytesCount::new(bytes)).bench_local(|| black_box(work.run()));
 }
 
-/// A batch from open to visible.
+/// Takes batches through the ledger: opened, settled, committed, flushed.
 #[divan::bench]
 fn ledger(bencher: Bencher) {
     bencher

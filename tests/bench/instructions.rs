@@ -1,6 +1,6 @@
-//! Instructions of the hot path under valgrind: they repeat exactly, so they have limits, and a
-//! change that goes beyond one fails (`make instructions`). What a limit leaves free is what
-//! compilers differ by.
+//! Counts the instructions of the hot path under valgrind (`make instructions`). The counts repeat
+//! exactly, so each has a limit, and a change that exceeds one fails. The limits leave room for the
+//! differences between compilers.
 
 mod events;
 mod work;
@@ -19,41 +19,41 @@ fn at_most(instructions: u64) -> LibraryBenchmarkConfig {
     config
 }
 
-/// What is given back is dropped uncounted.
+/// Runs the work and returns it, so that its drop is not counted.
 fn ran<W>(mut work: W, run: impl Fn(&mut W) -> usize) -> W {
     black_box(run(&mut work));
     work
 }
 
-// A thousand events, of which a fifth is left out.
+// Transcodes a thousand events, of which a fifth is ignored.
 #[library_benchmark(config = at_most(6_000 * THOUSAND))]
 #[bench::delivery(Transcoding::new(Columns::All, 0.2))]
 fn transcode(work: Transcoding) -> Transcoding {
     ran(work, Transcoding::run)
 }
 
-// A thousand events read and checked, without rows.
+// Reads and checks a thousand events, but encodes no columns.
 #[library_benchmark(config = at_most(4_900 * THOUSAND))]
 #[bench::delivery(Transcoding::new(Columns::None, 0.0))]
 fn decode(work: Transcoding) -> Transcoding {
     ran(work, Transcoding::run)
 }
 
-// A thousand events that are left out.
+// Transcodes a thousand events that are all ignored.
 #[library_benchmark(config = at_most(1_025 * THOUSAND))]
 #[bench::delivery(Transcoding::new(Columns::All, 1.0))]
 fn ignore(work: Transcoding) -> Transcoding {
     ran(work, Transcoding::run)
 }
 
-// One request of eight hundred rows, which are not touched.
+// Builds one request of about eight hundred encoded rows, which are not copied.
 #[library_benchmark(config = at_most(1_000))]
 #[bench::delivery(Framing::new())]
 fn frame(work: Framing) -> Framing {
     ran(work, Framing::run)
 }
 
-// A thousand batches from open to visible.
+// Takes a thousand batches through the ledger: opened, settled, committed, flushed.
 #[library_benchmark(config = at_most(520 * THOUSAND))]
 fn ledger() -> generic_consumer::pipeline::Ledger {
     black_box(work::settle_a_thousand_batches())

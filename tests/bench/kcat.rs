@@ -1,9 +1,8 @@
-//! kcat draining a topic: what librdkafka alone costs. It runs on the librdkafka that the consumer
-//! is built with, and has the consumer's fetch settings (src/source/client.rs).
+//! Runs kcat, which only reads the topic: the cost of librdkafka alone. It runs on the librdkafka
+//! that the consumer is built with, and has the consumer's fetch settings (src/source/client.rs).
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use rdkafka::util::get_rdkafka_version;
 
@@ -11,8 +10,6 @@ use crate::measure::{self, Cost};
 use crate::support::domain::program;
 use crate::support::folder;
 use crate::support::process::{Process, Start};
-
-const PATIENCE: Duration = Duration::from_secs(600);
 
 const SETTINGS: [&str; 6] = [
     "queued.max.messages.kbytes=2048",
@@ -23,7 +20,7 @@ const SETTINGS: [&str; 6] = [
     "isolation.level=read_committed",
 ];
 
-/// kcat, and the folder of the library it is run on.
+/// kcat, and the folder of the librdkafka that it runs on.
 pub struct Kcat {
     library: PathBuf,
 }
@@ -34,11 +31,14 @@ impl Kcat {
         let said = Command::new("kcat").arg("-V").env("LD_LIBRARY_PATH", &library).output();
         let said = said.expect("kcat runs: make bench-setup installs it").stdout;
         let (said, (_, version)) = (String::from_utf8_lossy(&said), get_rdkafka_version());
-        assert!(said.contains(&format!("librdkafka {version} ")), "not {version}: {said}");
+        assert!(
+            said.contains(&format!("librdkafka {version} ")),
+            "kcat does not run on librdkafka {version}: {said}"
+        );
         Self { library }
     }
 
-    /// Reads the topic to its end. kcat prints one byte an event, which is how they are counted.
+    /// Reads the topic to its end. kcat prints one byte per event, so that they can be counted.
     pub fn drain(&self, bootstrap: &str, topic: &str, events: u64) -> Cost {
         let mut arguments = vec!["-C", "-b", bootstrap, "-t", topic];
         arguments.extend(["-o", "beginning", "-e", "-q", "-f", "."]);
@@ -53,20 +53,20 @@ impl Kcat {
             folder: Some(&folder),
             input: None,
         });
-        let cost = measure::to_the_end(&mut process, PATIENCE);
+        let cost = measure::to_the_end(&mut process);
         assert_eq!(process.output().trim().len() as u64, events, "events that kcat read");
         cost
     }
 }
 
-/// Where the build of the crate rdkafka-sys left the shared library.
+/// The folder with the shared library that the crate rdkafka-sys has built.
 fn bundled_library() -> PathBuf {
     let builds = program().with_file_name("build");
     let folders = std::fs::read_dir(&builds).expect("cargo's folder of build scripts");
     folders
         .filter_map(|folder| Some(folder.ok()?.path().join("out/src")))
         .find(|folder| has_library(folder))
-        .unwrap_or_else(|| panic!("no librdkafka.so.1 of the crate's build in {builds:?}"))
+        .unwrap_or_else(|| panic!("rdkafka-sys has built no librdkafka.so.1 in {builds:?}"))
 }
 
 fn has_library(folder: &Path) -> bool {

@@ -1,4 +1,5 @@
-//! Source and transcoder without a sink: what the rest of the consumer adds is the difference.
+//! Runs the source and the transcoder without a sink. The difference to the whole consumer is the
+//! cost of everything else.
 
 use std::time::Duration;
 
@@ -17,17 +18,17 @@ use crate::Done;
 
 #[derive(Args)]
 pub struct NullArgs {
-    /// The domain, as the consumer's first argument; configured in the working folder
+    /// The domain, like the consumer's first argument; its configuration is in the working folder
     domain: String,
 }
 
-/// Reads every partition from its first record to its end.
+/// Reads every partition from its first record to its end, and prints the counts.
 pub fn drain(args: &NullArgs) -> Done {
     let settings = config::load(&args.domain, &Inputs::of_process())
         .map_err(|mistakes| format!("{mistakes:?}"))?
         .settings;
     let Broker::Servers(servers) = &settings.consume.broker else {
-        return Err("the embedded broker is no benchmark".into());
+        return Err("null reads from a Kafka broker, not from the embedded one".into());
     };
     let domain = Domain::of(&settings)?;
     let mut plan = domain.plan(&domain.columns)?;

@@ -1,8 +1,7 @@
-//! All readers, again and again: only what ran in the same round is compared. Each round has an
-//! order of its own, because a process is dearer or cheaper by what ran before it.
+//! Measures all readers in rounds; only costs of the same round are compared. Each round has
+//! another order, because the cost of a process depends on what ran before it.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -14,7 +13,7 @@ use crate::single;
 
 const MIB: f64 = 1_048_576.0;
 
-/// A ratio that has a limit.
+/// A limit for the CPU of the reader `above` divided by that of the reader `below`.
 struct Goal {
     name: &'static str,
     above: Reader,
@@ -54,13 +53,13 @@ const GOALS: [Goal; 4] = [
     },
 ];
 
-/// All readers, or only some of them.
+/// Measures all readers and the single figures, or only these readers.
 pub fn run(some: &[Reader]) -> Done {
     let chosen = if some.is_empty() { &Reader::ALL } else { some };
     let (rounds, events, python_events) =
         if report::quick() { (3, 2_000_000, 200_000) } else { (9, 2_000_000, 1_000_000) };
     let bench = Bench::new(events, python_events);
-    // Once unmeasured: the broker's code is compiled and the topic is in memory.
+    // Not measured: it makes the broker compile its code and brings the topic into memory.
     for reader in [Reader::Kcat, Reader::AtLeastOnce] {
         bench.measure(reader);
     }
@@ -98,11 +97,12 @@ fn run_a_round(bench: &Bench, chosen: &[Reader], round: usize) -> BTreeMap<Reade
     samples.into_iter().map(|(reader, runs)| (reader, Sample::of(&runs))).collect()
 }
 
-/// Says how to run the consumer on what the readers read.
+/// Runs the consumer once, prints the command that runs it again, and keeps the broker and the
+/// server until standard input ends.
 pub fn hold() -> Done {
     let bench = Bench::new(2_000_000, 1_000);
     let mut process = bench.domain.run(&["DELIVERY", "--until-caught-up"], &[]);
-    measure::to_the_end(&mut process, Duration::from_secs(600));
+    measure::to_the_end(&mut process);
     let script = "cd \"$(dirname \"$0\")\" && exec generic-consumer DELIVERY --until-caught-up\n";
     let script = bench.domain.file("again.sh", script);
     println!("broker {}, topic {}", bench.kafka.bootstrap(), bench.domain.topic);

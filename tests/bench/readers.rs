@@ -1,9 +1,9 @@
-//! Who reads the topic: each run to its end, its counts asserted.
+//! The readers that the benchmark compares. Each run reads its topic to the end; its counts are
+//! asserted.
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use clap::ValueEnum;
 use serde_json::Value;
@@ -19,9 +19,6 @@ use crate::support::domain::{self, Domain, IGNORED, PARTITIONS, TABLE};
 use crate::support::folder;
 use crate::support::kafka::Kafka;
 use crate::support::process::{Process, Start};
-
-/// The slowest reader takes half a minute on two cores.
-const PATIENCE: Duration = Duration::from_secs(600);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Reader {
@@ -54,30 +51,30 @@ impl Reader {
         }
     }
 
-    /// How often it reads in a round: what is over in two seconds is at the mercy of whatever the
-    /// machine does just then.
+    /// How often it runs in a round. A run of two seconds depends on what else the machine does
+    /// meanwhile, so one is not enough.
     pub fn times(self) -> usize {
         let is_python = matches!(self, Self::StorageWrite | Self::InsertRows);
         if is_python || report::quick() { 1 } else { 3 }
     }
 }
 
-/// One run of one reader, or several of one round.
+/// The figures of one run of a reader, or of its runs in one round together.
 #[derive(Debug, Clone, Copy)]
 pub struct Sample {
     pub cost: Cost,
     pub events: u64,
-    /// From the first to the last request that arrived; none where nothing is sent.
+    /// Between the first and the last append request; `None` for readers that send none.
     pub events_per_second: Option<f64>,
 }
 
 impl Sample {
-    /// CPU seconds a million events, numerically microseconds an event.
+    /// CPU seconds per million events, numerically microseconds per event.
     pub fn cpu_a_million(&self) -> f64 {
-        self.cost.cpu_seconds * 1e6 / self.events as f64
+        self.cost.cpu_a_million(self.events)
     }
 
-    /// Means, but of the memory the most.
+    /// The mean of the runs; for the memory, the largest peak.
     pub fn of(runs: &[Self]) -> Self {
         let mean = |figure: &dyn Fn(&Self) -> f64| {
             runs.iter().map(figure).sum::<f64>() / runs.len() as f64
@@ -94,13 +91,13 @@ impl Sample {
     }
 }
 
-/// Topics, sink, and what has to arrive.
+/// The broker, the sink, the filled topics, and the counts that each run has to reach.
 pub struct Bench {
     pub kafka: Kafka,
     pub sink: Sink,
     pub domain: Domain,
     filled: Filled,
-    /// The Python consumers' topic: as many events as they read in half a minute.
+    /// The topic of the Python consumers, with as many events as they read in half a minute.
     small: (String, Filled),
     kcat: Kcat,
     python: PathBuf,
@@ -137,7 +134,7 @@ impl Bench {
         self.measure_as(reader, domain::program())
     }
 
-    /// The same, where the reader is ours with `program` as the consumer.
+    /// The same, with `program` as our consumer.
     pub fn measure_as(&self, reader: Reader, program: &Path) -> Sample {
         self.sink.reset();
         match reader {
@@ -150,7 +147,7 @@ impl Bench {
         }
     }
 
-    /// A group that nobody was in before.
+    /// The name of a group that no run has used.
     pub fn fresh_group(&self) -> String {
         self.runs.set(self.runs.get() + 1);
         format!("bench-{}", self.runs.get())
@@ -160,7 +157,7 @@ impl Bench {
         let domain = &self.domain;
         domain.set("GROUP_ID_DELIVERY", &self.fresh_group()).set("DELIVERY_GUARANTEE", guarantee);
         let mut process = domain.launch(program, &["DELIVERY", "--until-caught-up"], &[], None);
-        let cost = measure::to_the_end(&mut process, PATIENCE);
+        let cost = measure::to_the_end(&mut process);
         assert_eq!(self.sink.rows(TABLE).visible, self.filled.rows, "visible rows");
         assert_eq!(self.sink.rows(TABLE).appended, self.filled.rows, "appended rows");
         assert_eq!(summary(&process.output(), "ignored"), self.filled.ignored);
@@ -172,7 +169,7 @@ impl Bench {
         self.domain.set("GROUP_ID_DELIVERY", &self.fresh_group());
         let program = std::env::current_exe().expect("this program");
         let mut process = self.domain.launch(&program, &["null", "DELIVERY"], &[], None);
-        let cost = measure::to_the_end(&mut process, PATIENCE);
+        let cost = measure::to_the_end(&mut process);
         let counts = last_line(&process);
         assert_eq!(counts["rows"].as_u64(), Some(self.filled.rows));
         assert_eq!(counts["ignored"].as_u64(), Some(self.filled.ignored));
@@ -193,7 +190,7 @@ impl Bench {
         let arguments =
             [script.to_str().expect("UTF-8"), &kafka, topic, &group, endpoint, &table, IGNORED];
         let mut process = start("python", &self.python, &arguments);
-        let cost = measure::to_the_end(&mut process, PATIENCE);
+        let cost = measure::to_the_end(&mut process);
         let counts = last_line(&process);
         assert_eq!(counts["ignored"].as_u64(), Some(filled.ignored));
         let arrived = self.sink.rows("python").visible
@@ -226,11 +223,11 @@ fn start(name: &str, program: &Path, arguments: &[&str]) -> Process {
     })
 }
 
-/// A number of the summary page.
+/// A number from the summary that the consumer prints.
 pub fn summary(page: &str, name: &str) -> u64 {
     let line = page.lines().find(|line| line.starts_with(name));
     let number = line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok());
-    number.unwrap_or_else(|| panic!("no {name:?} in\n{page}"))
+    number.unwrap_or_else(|| panic!("the summary has no {name:?}:\n{page}"))
 }
 
 fn last_line(process: &Process) -> Value {
@@ -239,7 +236,7 @@ fn last_line(process: &Process) -> Value {
     serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in\n{said}"))
 }
 
-/// Python with the clients that the two Python consumers use.
+/// The Python of a virtual environment with the clients that the two Python consumers use.
 fn python() -> PathBuf {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench/python/venv.sh");
     let made = Command::new(script).arg(folder::target()).output().expect("venv.sh runs");

@@ -1,4 +1,4 @@
-//! Medians with what lies around them, as a table and as JSON.
+//! Medians with minimum and maximum, as a table and as JSON.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::support::folder;
 
-/// Middle, least and most of some figures.
+/// Median, minimum and maximum of some figures.
 #[derive(Debug, Clone, Copy)]
 pub struct Spread {
     pub median: f64,
@@ -51,13 +51,13 @@ pub fn table(head: &[&str], rows: &[Vec<String>]) {
 /// Writes `target/bench/NAME.json`.
 pub fn keep(name: &str, result: &Value) {
     let file = file(name);
-    std::fs::create_dir_all(file.parent().expect("its folder")).expect("a folder");
+    std::fs::create_dir_all(file.parent().expect("the file has a folder")).expect("a folder");
     let text = serde_json::to_string_pretty(result).expect("JSON");
     std::fs::write(&file, text).expect("written");
     println!("\n{}", file.display());
 }
 
-/// What an earlier run kept; nothing where there was none.
+/// Reads what an earlier run wrote; empty if there is no such file.
 pub fn kept(name: &str) -> Map<String, Value> {
     let text = std::fs::read_to_string(file(name)).unwrap_or_default();
     serde_json::from_str(&text).unwrap_or_default()
@@ -67,7 +67,7 @@ fn file(name: &str) -> PathBuf {
     folder::target().join("bench").join(format!("{name}.json"))
 }
 
-/// `QUICK=1`: fewer of everything.
+/// Whether `QUICK` is set and not 0: fewer rounds, events and seconds.
 pub fn quick() -> bool {
     std::env::var("QUICK").is_ok_and(|value| value != "0")
 }

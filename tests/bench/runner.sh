@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# What `make instructions` needs: valgrind, and the runner of gungraun in Cargo.lock's version.
-# Prints the runner's path; the argument is the target folder.
+# Installs what `make instructions` needs: valgrind, and gungraun's runner in the version of Cargo.lock.
+# Prints the runner's path. The argument is the target folder.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 tools=$1/tools
 if ! command -v valgrind >/dev/null 2>&1; then
   if [ ! -e /etc/debian_version ]; then
-    echo 'make instructions needs, and this machine lacks: valgrind' >&2
+    echo 'make instructions needs valgrind, which this machine lacks: install it' >&2
     exit 1
   fi
   as_root=(env DEBIAN_FRONTEND=noninteractive apt-get)

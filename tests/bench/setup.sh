@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what `make bench` needs beyond `make test`, on Debian; elsewhere says what is missing.
+# Installs what `make bench` needs in addition to `make test`, on Debian; on other systems lists what is
+# missing.
 set -euo pipefail
 missing=()
 for tool in kcat openssl; do
@@ -7,7 +8,7 @@ for tool in kcat openssl; do
 done
 [ ${#missing[@]} -gt 0 ] || exit 0
 if [ ! -e /etc/debian_version ]; then
-  printf 'make bench needs, and this machine lacks: %s\n' "${missing[*]}" >&2
+  printf 'this machine lacks what make bench needs; install: %s\n' "${missing[*]}" >&2
   exit 1
 fi
 as_root=(env DEBIAN_FRONTEND=noninteractive apt-get)

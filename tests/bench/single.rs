@@ -1,4 +1,4 @@
-//! Figures of one process by itself: append, latency, start, idle.
+//! Figures that are not compared between readers: append, latency, start, idle.
 
 use std::time::{Duration, Instant};
 
@@ -50,7 +50,7 @@ pub fn measure(bench: &Bench) -> Value {
     Value::Array(all.collect())
 }
 
-/// CPU milliseconds a megabyte of rows that were made beforehand.
+/// CPU milliseconds per megabyte of appended rows, which are encoded beforehand.
 fn append(bench: &Bench, tls: bool) -> f64 {
     bench.sink.reset();
     let program = std::env::current_exe().expect("this program");
@@ -86,25 +86,25 @@ fn latency(bench: &Bench, guarantee: &str, events: usize) -> Spread {
     let mut milliseconds = Vec::new();
     for number in 0..=events as u64 {
         let record = FutureRecord::<(), [u8]>::to(&domain.topic).partition(0).payload(&value);
-        // Not by flushing, which answers up to a tenth of a second after the acknowledgement.
+        // Waits for the delivery report: `flush` may return up to 100 ms after it.
         runtime.block_on(producer.send(record, WITHIN)).expect("acknowledged");
         let began = Instant::now();
         while bench.sink.rows(TABLE).visible <= number {
-            assert!(began.elapsed() < WITHIN, "the event does not arrive");
+            assert!(began.elapsed() < WITHIN, "the event's row is not visible in {WITHIN:?}");
             std::thread::sleep(Duration::from_millis(1));
         }
         milliseconds.push(began.elapsed().as_secs_f64() * 1_000.0);
-        // Idle again, at no fixed distance from the batch before.
+        // The consumer becomes idle. The pause varies, so that it fits no period of its timers.
         std::thread::sleep(Duration::from_millis(200 + 7 * (number % 13)));
     }
     instance.stop();
     domain.set("START_FROM", "earliest");
-    // The first one opens streams and connections.
+    // The first event does not count: it opens streams and connections.
     Spread::of(milliseconds.into_iter().skip(1))
 }
 
-/// Milliseconds from the process's start to the first append, less the time that joining the group
-/// takes: as for an instance that comes back to its committed offsets.
+/// Milliseconds from the process's start to its first append, without the time that joining the
+/// group takes. The group has committed offsets, as when an instance restarts.
 fn start_to_append(bench: &Bench) -> f64 {
     bench.sink.reset();
     let domain = &bench.domain;
@@ -131,6 +131,7 @@ fn start_to_append(bench: &Bench) -> f64 {
     first.expect("a time") - began - joined
 }
 
+/// Commits offset 0 of every partition.
 fn commit_the_beginning(bench: &Bench, group: &str) {
     let consumer: BaseConsumer =
         bench.kafka.client().set("group.id", group).create().expect("a consumer");
@@ -146,7 +147,7 @@ fn commit_the_beginning(bench: &Bench, group: &str) {
     consumer.commit(&offsets, CommitMode::Sync).expect("committed");
 }
 
-/// Per cent of a core, and MiB resident, of an instance that has nothing to do.
+/// CPU in per cent of a core, and resident memory in MiB, of an instance that has nothing to read.
 fn idle(bench: &Bench, during: Duration) -> (f64, f64) {
     let domain = &bench.domain;
     domain.set("GROUP_ID_DELIVERY", &bench.fresh_group()).set("START_FROM", "latest");

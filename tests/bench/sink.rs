@@ -1,4 +1,4 @@
-//! The counting server as a process of its own, and its two plain clients.
+//! Starts the counting server as a separate process, and reads its counts.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -19,7 +19,7 @@ pub struct Sink {
     _process: Process,
 }
 
-/// Rows of one table.
+/// The row counts of one table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Rows {
     pub appended: u64,
@@ -58,7 +58,7 @@ impl Sink {
         Urls { rest: url(self.rest), storage: url(self.grpc) }
     }
 
-    /// Host and port of the plain gRPC.
+    /// Host and port of the gRPC service without TLS.
     pub fn grpc(&self) -> String {
         format!("127.0.0.1:{}", self.grpc)
     }
@@ -71,7 +71,7 @@ impl Sink {
         self.folder.join("cert.pem")
     }
 
-    /// A credentials file whose tokens the server gives out itself.
+    /// A credentials file whose token URL is this server's.
     pub fn credentials(&self) -> PathBuf {
         self.folder.join("credentials.json")
     }
@@ -91,12 +91,13 @@ impl Sink {
         http::get(self.rest, "/reset").expect("the counting server answers");
     }
 
-    /// How long every answer takes from here on.
+    /// Sets how long every response takes from now on.
     pub fn latency(&self, latency: Duration) {
         let path = format!("/latency/{}", latency.as_millis());
         http::get(self.rest, &path).expect("the counting server answers");
     }
 
+    /// Writes a subject token and returns the contents of the credentials file that refers to it.
     fn federated(&self) -> String {
         let subject = self.folder.join("subject");
         std::fs::write(&subject, "subject").expect("written");
@@ -111,13 +112,13 @@ impl Sink {
     }
 }
 
-/// A throw-away certificate for localhost.
+/// Writes a self-signed certificate for localhost, and its key.
 fn certificate(folder: &std::path::Path) {
     let made = Command::new("openssl")
         .current_dir(folder)
         .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"])
         .args(["-keyout", "key.pem", "-out", "cert.pem", "-days", "2", "-subj", "/CN=localhost"])
-        // As rustls wants it: a server's, no authority's.
+        // rustls rejects a server's certificate that is a CA's.
         .args(["-addext", "basicConstraints=critical,CA:FALSE"])
         .args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"])
         .output()

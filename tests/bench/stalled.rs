@@ -1,5 +1,5 @@
-//! A sink that takes requests and answers none for a minute: memory stays within its bound, the
-//! group is not left, and waiting costs next to nothing.
+//! Measures memory and CPU for a minute while the sink receives requests and acknowledges none.
+//! Memory has a bound, and the instance has to stay in its group.
 
 use std::time::Duration;
 
@@ -20,10 +20,10 @@ const WITHIN: Duration = Duration::from_secs(180);
 const STALL: Duration = Duration::from_secs(60);
 const NEVER: Duration = Duration::from_secs(3_600);
 
-/// What the process may take beyond the bytes in flight.
+/// Memory that the process may use in addition to the bytes in flight.
 const BESIDES: u64 = 64 * MIB;
 
-/// Two kilobytes an event: 240 MB, several times what may be in flight.
+/// With two kilobytes per event, 240 MB: several times what may be in flight.
 const EVENTS: u64 = 120_000;
 const BYTES: usize = 2_000;
 
@@ -85,22 +85,22 @@ fn stall(domain: &Domain, kafka: &Kafka, sink: &Sink, group: &str) -> Stall {
     sink.reset();
     sink.latency(NEVER);
     let mut instance = domain.start_ready();
-    until_true("requests wait", WITHIN, || sink.rows(TABLE).appended > 0);
-    // What may be in flight has been read once nothing more is.
+    until_true("the sink has received rows", WITHIN, || sink.rows(TABLE).appended > 0);
+    // At the limit of bytes in flight the consumer stops reading, and the count stays the same.
     let mut read = -1.0;
-    until_true("the reader pauses", WITHIN, || {
+    until_true("the consumer pauses", WITHIN, || {
         std::thread::sleep(Duration::from_secs(2));
         let now = instance.metric("generic_consumer_read_records_total").unwrap_or(-1.0);
         std::mem::replace(&mut read, now) == now && now > 0.0
     });
-    assert!(read < EVENTS as f64, "everything was read while nothing is written");
+    assert!(read < EVENTS as f64, "the consumer read every event although none was acknowledged");
     let before = measure::cpu_seconds(instance.process.pid());
     std::thread::sleep(STALL);
     instance.assert_running();
     let spent = measure::cpu_seconds(instance.process.pid()) - before;
     assert_eq!(kafka.members(group), Some(1), "members of the group");
     assert_eq!(instance.metric("generic_consumer_rejoins_total").unwrap_or(0.0), 0.0);
-    let peak = instance.process.peak_resident().expect("it is running");
+    let peak = instance.process.peak_resident().expect("the process is running");
     instance.process.kill();
     sink.latency(Duration::ZERO);
     Stall { peak, cpu_per_cent: spent / STALL.as_secs_f64() * 100.0 }

@@ -1,5 +1,5 @@
-//! The hot path's work in pieces, for the benchmarks that count instructions or nanoseconds: a
-//! thousand of each, on memory that has grown already.
+//! The parts of the hot path, for the benchmarks that count instructions or nanoseconds. Each part
+//! processes a thousand events or batches, in buffers that have grown before.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,10 +19,10 @@ use crate::events::Drawn;
 
 pub const COUNT: usize = 1_000;
 const IGNORED: &str = "ShippingPricesEstimatedEvent";
-/// 7 November 2026, around which the samples' times lie.
+/// The time of ingestion: 6 November 2026. The events' times are in the day before it.
 const NOW_MICROS: i64 = 1_794_000_000_000_000;
 
-/// Events to transcode, and where their rows go.
+/// Events to transcode, and the buffer for their rows.
 pub struct Transcoding {
     plan: Plan,
     events: Vec<Vec<u8>>,
@@ -33,12 +33,12 @@ pub struct Transcoding {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Columns {
     All,
-    /// None at all: every value is read and checked, nothing is written.
+    /// None: every value is read and checked, but not encoded.
     None,
 }
 
 impl Transcoding {
-    /// A thousand events of the delivery contract; `ignored` is the share that is left out.
+    /// A thousand events of the delivery contract; `ignored` is the share that is ignored.
     pub fn new(columns: Columns, ignored: f64) -> Self {
         let contracts = Path::new(env!("CARGO_MANIFEST_DIR")).join("contracts");
         let document = "contracts.delivery.delivery_events_v10";
@@ -51,7 +51,7 @@ impl Transcoding {
             Columns::All => domain.plan(&domain.columns),
             Columns::None => domain.plan(&TableSchema { columns: Vec::new() }),
         };
-        let plan = plan.expect("it fits");
+        let plan = plan.expect("the plan fits the columns");
         let drawn = Drawn::plain((IGNORED, ignored)).from(&domain.contract, COUNT);
         let events = drawn.into_iter().map(|(_, value)| value).collect();
         let mut work = Self { plan, events, rows: RowBuffer::with_capacity(1 << 20) };
@@ -59,7 +59,7 @@ impl Transcoding {
         work
     }
 
-    /// Transcodes all of them, into the memory of the time before.
+    /// Transcodes all events into the same buffer; returns the number of rows.
     pub fn run(&mut self) -> usize {
         self.rows.clear();
         for (number, value) in self.events.iter().enumerate() {
@@ -80,7 +80,7 @@ impl Transcoding {
     }
 }
 
-/// Requests to write, each of all the rows.
+/// An append request with all rows.
 pub struct Framing {
     append: Append,
 }
@@ -94,13 +94,13 @@ impl Framing {
         Self { append }
     }
 
-    /// Writes one request.
+    /// Builds the request; returns its size in bytes.
     pub fn run(&mut self) -> usize {
         self.append.parts().iter().map(Bytes::len).sum()
     }
 }
 
-/// A thousand batches of exactly-once: opened, settled, committed, flushed.
+/// Takes a thousand exactly-once batches through the ledger: opened, settled, committed, flushed.
 pub fn settle_a_thousand_batches() -> Ledger {
     let partition = Partition(0);
     let stream: Arc<str> = "projects/p/datasets/d/tables/t/streams/s".into();

@@ -1,4 +1,4 @@
-"""Shows the way from a commit to a container that runs by digest, on one machine without a cluster.
+"""Runs every step from a commit to a container that runs by digest, on one machine without a cluster.
 The Jenkinsfiles and the image are the real ones; there are two local registries and a bare git
 remote; ArgoCD, kubectl and bq are the tests' stand-ins. Prints each step, and fails if one fails."""
 
@@ -55,7 +55,7 @@ def run_by_digest(place, digest, env):
         command = ["run", DOMAIN, "--env-file", "/etc/generic-consumer/.env", "--disable"]
         container = podman("run", "--detach", *flags, f"{place}@{digest}", *command)
         try:
-            # It starts, logs something and keeps running.
+            # The program starts, logs something and keeps running.
             deadline = time.monotonic() + 30
             while not podman("logs", container) and time.monotonic() < deadline:
                 time.sleep(0.2)

@@ -34,7 +34,7 @@ class Case(unittest.TestCase):
         return out
 
     def refused(self, *arguments, saying, text=None):
-        """Nothing is pushed, no files are left, and the error says what is wrong."""
+        """Asserts that nothing is pushed, no files are left, and the error says what is wrong."""
         code, _, err = self.remote.gitops(self.clone, *arguments, text=text)
         self.assertEqual(code, 1, err)
         self.assertIn(saying, err)
@@ -50,7 +50,7 @@ class Case(unittest.TestCase):
         return json.loads(self.remote.file(f"nix/clusters/{cluster}/release.json"))
 
     def up_to_date(self):
-        """kustomize/ on the branch is what the data on the branch renders to."""
+        """Asserts that kustomize/ on the branch is what the data on the branch renders to."""
         folder = self.remote.clone(f"check-{self.remote.head()}")
         expression = f"(import {folder}/nix/manifests {{ root = {folder}; }}).drift"
         done = self.remote.run("nix-instantiate", "--eval", "--strict", "--json", "-E", expression)
@@ -293,7 +293,7 @@ class Branches(Case):
 
 class Killed(Case):
     def test_a_killed_run_leaves_no_incomplete_change(self):
-        """Kills it when it calls its first program, its second and so on, until a run succeeds."""
+        """Kills the tool when it calls its first program, its second and so on, until a run succeeds."""
         bin = self.remote.root / "bin"
         bin.mkdir()
         for name in ("git", "nix-instantiate"):
@@ -324,7 +324,7 @@ class Killed(Case):
             self.assertIn(self.remote.changed(self.before), [[], ["kustomize/overlays/gke-uat/_cluster/kustomization.yaml", "nix/clusters/gke-uat/release.json"]])
             calls += 1
             self.assertLess(calls, 40)
-        self.assertGreaterEqual(calls, 8, "it was killed less often than it calls git and Nix")
+        self.assertGreaterEqual(calls, 8, "the tool was killed less often than it calls git and Nix")
         self.assertEqual(self.release("gke-uat")["digest"], GOOD)
         self.up_to_date()
         # After the killed runs' working trees are deleted, the next run removes git's record of them.

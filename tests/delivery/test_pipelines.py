@@ -64,7 +64,7 @@ class Image(Case):
         self.assertIn("nothing changed: every registry had", self.chain.log())
 
     def test_a_commit_that_does_not_change_the_image(self):
-        """It makes a new tag with the same digest."""
+        """The job makes a new tag with the same digest."""
         self.chain.job("image")
         self.chain.edit("docs", lambda clone: (clone / "jenkins/NOTES").write_text("n"))
         self.chain.job("image")
@@ -81,9 +81,9 @@ class Image(Case):
         record = self.chain.job("image", since)
         self.assertEqual(record.of("skipped"), ["Checks", "Build", "Push"])
         self.assertEqual(record.of("archiveArtifacts"), [])
-        # With BUILD_IMAGE it builds nevertheless.
+        # With BUILD_IMAGE the job builds an image nevertheless.
         self.assertEqual(self.chain.job("image", since, BUILD_IMAGE=True).of("skipped"), [])
-        # So it does after any other change.
+        # It also builds one after any other change.
         self.chain.edit("a contract", lambda clone: (clone / "contracts/x.yaml").write_text("x: 1"))
         self.assertEqual(self.chain.job("image", since).of("skipped"), [])
 

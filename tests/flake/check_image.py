@@ -142,5 +142,5 @@ class Image(unittest.TestCase):
         self.assertEqual(len(set(other.layers) - set(self.image.layers)), 1)
 
     def test_the_same_inputs_give_the_same_bytes(self):
-        """Nix builds it again and fails if a byte differs."""
+        """Nix builds the image again and fails if a byte differs."""
         nix("build", "--no-link", "--rebuild", f"{ROOT}#image", *overriding())

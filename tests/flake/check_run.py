@@ -113,7 +113,7 @@ class Running(unittest.TestCase):
 
         container = self.podman.start(flags, self.rendered.container["args"])
         try:
-            until("it is ready", 90, lambda: status(metrics, "/readyz") == 200)
+            until("the instance is ready", 90, lambda: status(metrics, "/readyz") == 200)
             until("the events are rows", 90, lambda: len(bigquery.rows("stock_events")) >= EVENTS)
             until("the invalid events are dead letters", 30, lambda: len(bigquery.rows("stock_events_dead_letters")) >= BAD)
         except AssertionError as error:
@@ -147,7 +147,7 @@ class Running(unittest.TestCase):
         arguments = self.rendered.container["args"]
         container = self.podman.start(flags(), arguments)
         try:
-            until("it has called both services", 60, lambda: len(service.requests) >= 2)
+            until("the program has called both services", 60, lambda: len(service.requests) >= 2)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.podman.logs(container)}") from None
         (path, _, body), (other, bearer, _) = service.requests[:2]
@@ -166,7 +166,7 @@ class Running(unittest.TestCase):
         flags = self.rendered.flags("bridge", {}, self.rendered.hosts())
         # --disable: it runs, but connects to neither Kafka nor BigQuery.
         container = self.podman.start(flags, [*self.rendered.container["args"], "--disable"])
-        path = until("it has a hosts file", 30, lambda: self.podman.inspect(container, "{{.HostsPath}}"))
+        path = until("the container has a hosts file", 30, lambda: self.podman.inspect(container, "{{.HostsPath}}"))
         lines = [line.split() for line in pathlib.Path(path).read_text().splitlines() if line.strip()]
         found = {name: line[0] for line in lines for name in line[1:]}
         for name, address in tree.spec(CLUSTER)["hosts"].items():

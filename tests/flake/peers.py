@@ -1,5 +1,5 @@
-"""What the running image talks to, on loopback: Apache Kafka, the embedded BigQuery, Google's token
-services; and podman, which runs it."""
+"""The services that the running image connects to, on loopback: Apache Kafka, the embedded BigQuery and a
+stand-in for Google's token services; and podman, which runs the image."""
 
 import http.server
 import json

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Fetches tools that Debian lacks into ~/.cache/generic-consumer/bin, once: kustomize (from Go's module
-# proxy) and nixfmt (from crates.io; the one in Rust, whose output is the same).
+# proxy) and nixfmt (from crates.io: the port to Rust, whose output is the same).
 set -euo pipefail
 # The version that ArgoCD 3.5 bundles.
 kustomize=5.8.1

@@ -1,4 +1,4 @@
-"""What the tests read: the data under nix/clusters, kustomize's output, and what Nix evaluates."""
+"""Reads what the tests check: the data under nix/clusters, kustomize's output, and what Nix evaluates."""
 
 import json
 import os

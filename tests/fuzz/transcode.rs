@@ -1,4 +1,4 @@
-//! Generates records, guided by code coverage. The plan and the oracle have to agree about each.
+//! Generates records, guided by code coverage. The plan and the oracle have to agree on each record.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,7 +1,8 @@
-//! Instances killed in the middle of work, the broker and BigQuery too, appends, flushes and stream
-//! creations failing, answers lost: what arrives is what was sent.
+//! Instances, the broker and BigQuery are killed while they work; appends, flushes and stream
+//! creations fail, and responses are lost. The table must still have what was sent.
 //!
-//! `CHAOS_KILLS` says how many instances are killed (5), `CHAOS_SEED` repeats a run's choices.
+//! `CHAOS_KILLS` is the number of instances that are killed (5 by default). `CHAOS_SEED` repeats
+//! the random choices of a run.
 
 use std::time::{Duration, Instant};
 
@@ -15,15 +16,16 @@ use crate::support::events::{Fate, Feed, Publisher, count};
 use crate::support::kafka::Kafka;
 use crate::support::proof::{Guarantee, compare, wait, wait_progress};
 
-/// One call in twenty or so goes wrong, each kind of fault several times a minute.
+/// Probability of each injected fault per call; after a colon, the delay in milliseconds.
 const FAULTS: &str = "append=0.02,append_lost=0.02,append_delay=0.05:100,append_late=0.02:300,\
                       close=0.01,flush=0.05,flush_lost=0.05,create=0.1,create_lost=0.05,rest=0.05";
 
-/// Fast enough that every commit interval (100 ms) has work in it, slow enough for two cores.
+/// Enough that every commit interval (100 ms) has rows, and little enough for two cores.
 const EVENTS_PER_SECOND: usize = 300;
 
-/// After a disturbance. The worst is a member killed within a transaction while the broker goes
-/// away: session (6 s), transaction (10 s, looked at every second), a JVM's start, back-offs.
+/// The longest recovery from a disturbance. The worst case is a member killed during a transaction
+/// while the broker is down: session timeout (6 s), transaction timeout (10 s, checked every
+/// second), start of the broker, retry delays.
 const RECOVERS_WITHIN: Duration = Duration::from_secs(120);
 
 #[test]
@@ -37,10 +39,11 @@ fn at_least_once() {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A disturbance of the running system.
 enum Blow {
-    /// SIGKILL to an instance; another is started.
+    /// An instance is killed with SIGKILL, and another is started.
     Kill,
-    /// A second instance joins, or one of two leaves by SIGTERM.
+    /// A second instance joins, or one of two leaves after SIGTERM.
     JoinOrLeave,
     BrokerKilled,
     BrokerRestarted,
@@ -52,7 +55,7 @@ fn number(name: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text:?}")))
 }
 
-/// So many kills, the other blows strewn among them.
+/// The given number of kills, and other disturbances in proportion, in random order.
 fn plan(kills: usize, dice: &mut StdRng) -> Vec<Blow> {
     let mut blows = vec![Blow::Kill; kills];
     blows.extend([Blow::JoinOrLeave].repeat((kills / 4).max(2)));
@@ -77,8 +80,9 @@ fn chaos(name: &str, guarantee: Guarantee) {
     let mut scene = Scene { kafka, bigquery, domain, instances: Vec::new() };
     scene.instances.push(scene.domain.start());
     for (number, blow) in plan(kills, &mut dice).into_iter().enumerate() {
-        // Work is under way again before the next blow, which falls at a random moment of it.
-        wait_progress(&scene.bigquery, &format!("before blow {number}, {blow:?}"), RECOVERS_WITHIN);
+        // Waits for new rows, then for a random time, so that the disturbance interrupts work.
+        let what = format!("before disturbance {number}, {blow:?}");
+        wait_progress(&scene.bigquery, &what, RECOVERS_WITHIN);
         std::thread::sleep(Duration::from_millis(dice.random_range(0..1_500)));
         println!("{name}: {:6.1} s {blow:?}", began.elapsed().as_secs_f64());
         scene.strike(blow, &mut dice);
@@ -88,20 +92,20 @@ fn chaos(name: &str, guarantee: Guarantee) {
     wait(&scene.bigquery, &sent, RECOVERS_WITHIN);
     let (ends, committed) = scene.finish();
     let arrived = compare(&scene.bigquery, &sent, guarantee);
-    assert_eq!(committed, ends, "what was read is committed");
+    assert_eq!(committed, ends, "the committed offsets are not the end offsets");
     println!(
-        "{name}: {} events sent, {} of them to ignore; {arrived:?} in {:.0} s",
+        "{name}: {} events sent, {} of them ignored; {arrived:?} in {:.0} s",
         sent.len(),
         count(&sent, |fate| *fate == Fate::Ignored),
         began.elapsed().as_secs_f64()
     );
     if guarantee == Guarantee::ExactlyOnce {
-        // Rows that stay invisible were appended and never committed: a kill fell between the two.
-        assert!(arrived.invisible > 0, "no kill fell into the middle of work");
+        // An invisible row was appended but never committed, for example because of a kill.
+        assert!(arrived.invisible > 0, "no row stayed invisible: no kill interrupted work");
     }
 }
 
-/// All that takes part, in the order in which it ends.
+/// Everything that a test starts. The fields are dropped in this order.
 struct Scene {
     instances: Vec<Instance>,
     domain: Domain,
@@ -140,7 +144,7 @@ impl Scene {
         }
     }
 
-    /// Stops the instances; answers with the partitions' ends and the group's offsets.
+    /// Stops the instances. Returns the partitions' end offsets and the group's committed offsets.
     fn finish(&mut self) -> (Vec<i64>, Vec<i64>) {
         for instance in &mut self.instances {
             instance.stop();

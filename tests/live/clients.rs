@@ -1,11 +1,11 @@
-//! Google's own Python clients against the embedded BigQuery.
+//! Runs Google's Python clients against the embedded BigQuery.
 
 use std::process::Command;
 
 use crate::support::bigquery::EmbeddedBigQuery;
 
 #[test]
-fn google_clients_find_what_they_expect() {
+fn googles_python_clients_work_with_the_embedded_bigquery() {
     let bigquery = EmbeddedBigQuery::start("clients", "", 1);
     let urls = bigquery.urls();
     let address = |url: &str| url.trim_start_matches("http://").to_owned();

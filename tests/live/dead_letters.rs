@@ -1,4 +1,4 @@
-//! Dead letters in a Kafka topic: the record as it was, the facts as headers.
+//! Dead letters in a Kafka topic: original key and value, with headers that describe the failure.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::support::records::records;
 const WITHIN: Duration = Duration::from_secs(120);
 
 #[test]
-fn a_topic_takes_dead_letters_with_their_facts() {
+fn dead_letters_have_the_original_record_and_describe_the_failure() {
     let kafka = shared();
     let bigquery = EmbeddedBigQuery::start("letters", "", 1);
     let domain = Domain::new("letters", kafka, &bigquery.urls());

@@ -1,4 +1,4 @@
-//! What the exactly-once protocol takes for granted about Kafka and librdkafka, on a real broker.
+//! What the exactly-once protocol assumes about Kafka and librdkafka, tested on a real broker.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,9 +25,9 @@ fn a_transaction_stores_offset_and_metadata() {
     let metadata = format!(r#"{{"v":1,"stream":"{}","flush_to":41}}"#, "s".repeat(600));
     let mut took = Vec::new();
     for offset in 1..=200 {
-        // As a consumer does: the next one begins after the markers of the last are written.
-        // Without the pause the broker answers CONCURRENT_TRANSACTIONS and librdkafka asks again
-        // after retry.backoff.ms, 100 ms by default.
+        // The broker writes the markers of the previous transaction meanwhile. Without this pause
+        // it returns CONCURRENT_TRANSACTIONS, and librdkafka retries after retry.backoff.ms, 100 ms
+        // by default.
         std::thread::sleep(Duration::from_millis(10));
         let began = Instant::now();
         producer.begin_transaction().unwrap();
@@ -44,7 +44,7 @@ fn a_transaction_stores_offset_and_metadata() {
 }
 
 #[test]
-fn a_pending_transaction_hides_the_committed_offset_until_it_is_given_up() {
+fn a_pending_transaction_hides_the_committed_offset_until_it_times_out() {
     let (kafka, topic) = (shared(), "facts-pending");
     kafka.create_topic(topic, 1);
     let member = Member::join(kafka, topic, topic);
@@ -54,26 +54,26 @@ fn a_pending_transaction_hides_the_committed_offset_until_it_is_given_up() {
         let offsets = offsets(topic, &[(0, offset, metadata)]);
         producer.send_offsets_to_transaction(&offsets, &member.metadata(), WITHIN).unwrap();
     };
-    let stands = |offset, metadata: &str| vec![(Offset::Offset(offset), metadata.to_owned())];
+    let only = |offset, metadata: &str| vec![(Offset::Offset(offset), metadata.to_owned())];
     let first = producer(kafka, "facts-pending", 3_000);
     send(&first, 5, "five");
     first.commit_transaction(WITHIN).unwrap();
     send(&first, 6, "six");
-    // Who reads uncommitted offsets is told the old one at once: wrong for a recovery.
+    // `read_uncommitted` returns the old offset at once, though the transaction may yet commit.
     let unstable = committed(kafka, topic, 1, "read_uncommitted", WITHIN).unwrap();
-    assert_eq!(unstable, stands(5, "five"));
-    // Who reads committed ones is told nothing before the transaction has ended.
+    assert_eq!(unstable, only(5, "five"));
+    // `read_committed` returns no offset before the transaction has ended.
     let asked = committed(kafka, topic, 1, "read_committed", Duration::from_secs(1));
     assert_eq!(code(&asked), Some(RDKafkaErrorCode::OperationTimedOut), "{asked:?}");
-    // The broker gives it up after transaction.timeout.ms, and the call that waits is answered.
+    // The broker aborts the transaction after transaction.timeout.ms; then the call returns.
     let stable = committed(kafka, topic, 1, "read_committed", WITHIN).unwrap();
-    assert_eq!(stable, stands(5, "five"));
+    assert_eq!(stable, only(5, "five"));
     let late = first.commit_transaction(WITHIN);
     assert_eq!(code(&late), Some(RDKafkaErrorCode::Fenced), "{late:?}");
 }
 
 #[test]
-fn the_same_transactional_id_ends_what_its_predecessor_left() {
+fn reusing_a_transactional_id_aborts_the_pending_transaction() {
     let (kafka, topic) = (shared(), "facts-successor");
     kafka.create_topic(topic, 1);
     let member = Member::join(kafka, topic, topic);
@@ -86,7 +86,7 @@ fn the_same_transactional_id_ends_what_its_predecessor_left() {
     let _successor = producer(kafka, "facts-successor", 60_000);
     let stable = committed(kafka, topic, 1, "read_committed", WITHIN).unwrap();
     assert_eq!(stable, [(Offset::Invalid, String::new())]);
-    assert!(began.elapsed() < WITHIN, "sooner than the transaction's own timeout");
+    assert!(began.elapsed() < WITHIN, "the pending transaction was not aborted at once");
     let late = dead.commit_transaction(WITHIN);
     assert_eq!(code(&late), Some(RDKafkaErrorCode::Fenced), "{late:?}");
 }
@@ -102,7 +102,7 @@ fn a_stale_member_is_refused() {
         let sent = producer.send_offsets_to_transaction(&offsets, membership, WITHIN);
         match &sent {
             Ok(()) => producer.commit_transaction(WITHIN).unwrap(),
-            // The producer is as good as before once it has aborted.
+            // After the abort the producer can be used again.
             Err(_) => producer.abort_transaction(WITHIN).unwrap(),
         }
         code(&sent)
@@ -122,7 +122,7 @@ fn a_stale_member_is_refused() {
     let of_last = first.metadata();
     assert_eq!(send(&of_last), None);
     drop(first);
-    // An empty group takes plain commits of anybody, but not a membership that is no more.
+    // Even an empty group refuses the membership of a member that has left.
     assert_eq!(send(&of_last), Some(RDKafkaErrorCode::UnknownMemberId));
 }
 
@@ -157,7 +157,7 @@ fn offsets(topic: &str, of: &[(i32, i64, &str)]) -> TopicPartitionList {
 
 type Committed = Vec<(Offset, String)>;
 
-/// Asks as a client of the group that is no member of it.
+/// Reads the group's committed offsets with a client that is not a member.
 fn committed(
     kafka: &Kafka,
     group: &str,
@@ -169,7 +169,7 @@ fn committed(
         kafka.client().set("group.id", group).set("isolation.level", isolation).create()?;
     let mut list = TopicPartitionList::new();
     for partition in 0..partitions {
-        // Topics are called like their groups here.
+        // In these tests the topic has the name of the group.
         list.add_partition(group, partition);
     }
     let answer = consumer.committed_offsets(list, patience)?;
@@ -180,7 +180,7 @@ fn committed(
     each.collect()
 }
 
-/// A group member that a thread keeps polling.
+/// A group member, polled by a thread.
 struct Member {
     consumer: Arc<BaseConsumer>,
     stop: Arc<AtomicBool>,

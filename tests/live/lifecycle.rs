@@ -1,5 +1,5 @@
-//! An instance's life from start to end: caught up, stopped, disabled, taken over from another
-//! consumer.
+//! How instances start and end: `--until-caught-up`, SIGTERM, `DISABLE`, and offsets that another
+//! consumer committed.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ fn until_caught_up_ends_with_a_summary() {
     let sent = publisher.flush();
     let mut run = domain.run(&["DELIVERY", "--until-caught-up"], &[]);
     assert_eq!(run.wait(WITHIN).code(), Some(0));
-    // No waiting here: what it says is written has to be there when it ends.
+    // Compared without waiting: all rows must be visible when the process ends.
     let arrived = compare(&bigquery, &sent, Guarantee::ExactlyOnce);
     let page = run.output();
     let number = |name: &str| -> usize {
@@ -43,14 +43,14 @@ fn until_caught_up_ends_with_a_summary() {
         kafka.committed(&domain.group, &domain.topic, PARTITIONS),
         kafka.ends(&domain.topic, PARTITIONS)
     );
-    // Nothing new: a second run has nothing to do and does nothing.
+    // A second run finds no new records and writes nothing.
     let mut again = domain.run(&["DELIVERY", "--until-caught-up"], &[]);
     assert_eq!(again.wait(WITHIN).code(), Some(0));
     assert_eq!(compare(&bigquery, &sent, Guarantee::ExactlyOnce).visible, arrived.visible);
 }
 
 #[test]
-fn a_topic_of_ignored_events_advances() {
+fn ignored_events_advance_the_committed_offsets() {
     let kafka = shared();
     let bigquery = EmbeddedBigQuery::start("all-ignored", "", 1);
     let domain = Domain::new("all-ignored", kafka, &bigquery.urls());
@@ -70,11 +70,11 @@ fn a_topic_of_ignored_events_advances() {
 }
 
 #[test]
-fn sigterm_drains_commits_and_leaves() {
+fn sigterm_drains_commits_and_leaves_the_group() {
     let kafka = shared();
     for guarantee in [Guarantee::ExactlyOnce, Guarantee::AtLeastOnce] {
         let name = format!("sigterm-{}", guarantee.key());
-        // Slow answers, so that plenty is under way when the signal comes.
+        // Appends are delayed, so that some are in flight when the signal arrives.
         let bigquery = EmbeddedBigQuery::start(&name, "append_delay=0.5:300", 1);
         let domain = Domain::new(&name, kafka, &bigquery.urls());
         domain.set("DELIVERY_GUARANTEE", guarantee.key());
@@ -83,16 +83,16 @@ fn sigterm_drains_commits_and_leaves() {
         wait_progress(&bigquery, "before SIGTERM", WITHIN);
         instance.stop();
         let committed = kafka.committed(&domain.group, &domain.topic, PARTITIONS);
-        assert_eq!(kafka.members(&domain.group).unwrap_or(0), 0, "it has left the group");
+        assert_eq!(kafka.members(&domain.group).unwrap_or(0), 0, "it is still in the group");
         let sent = feed.stop();
-        // What was committed is in the table, and nothing beyond: every row that was read in is
-        // drained, so not even at-least-once repeats after an orderly end.
+        // The table has the rows below the committed offsets and no others: a clean shutdown drains
+        // everything that was read, so that even at-least-once repeats nothing later.
         let settled: Sent = sent
             .iter()
             .filter(|((partition, offset), _)| *offset < committed[*partition as usize])
             .map(|(at, fate)| (*at, fate.clone()))
             .collect();
-        assert!(!settled.is_empty() && settled.len() < sent.len(), "stopped in the middle");
+        assert!(!settled.is_empty() && settled.len() < sent.len(), "it did not stop midway");
         compare(&bigquery, &settled, guarantee);
         let mut instance = domain.start();
         let arrived = prove(&bigquery, &sent, guarantee, WITHIN);
@@ -102,7 +102,7 @@ fn sigterm_drains_commits_and_leaves() {
 }
 
 #[test]
-fn disabled_touches_nothing() {
+fn a_disabled_instance_uses_neither_kafka_nor_bigquery() {
     let kafka = shared();
     let bigquery = EmbeddedBigQuery::start("disabled", "", 1);
     let domain = Domain::new("disabled", kafka, &bigquery.urls());
@@ -113,13 +113,13 @@ fn disabled_touches_nothing() {
     let mut instance = domain.start_ready();
     assert_eq!(instance.get("/livez").map(|(status, _)| status), Some(200));
     assert_eq!(instance.metric("generic_consumer_read_records_total"), Some(0.0));
-    assert_eq!(kafka.members(&domain.group), None, "no such group");
+    assert_eq!(kafka.members(&domain.group), None, "a disabled instance must not create the group");
     assert!(!bigquery.has_table(TABLE));
     instance.stop();
 }
 
 #[test]
-fn plain_offsets_of_another_consumer_are_taken_over() {
+fn reading_continues_at_offsets_committed_by_another_consumer() {
     let kafka = shared();
     let bigquery = EmbeddedBigQuery::start("cutover", "", 1);
     let domain = Domain::new("cutover", kafka, &bigquery.urls());

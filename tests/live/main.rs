@@ -1,4 +1,5 @@
-//! Tests on real peers: `cargo test --test live`. A peer that cannot be had fails its tests.
+//! Tests against a real Kafka broker, two BigQuery emulators and Google's Python clients:
+//! `cargo test --test live`. A test fails if it cannot start the service it needs.
 
 #[path = "../support/mod.rs"]
 mod support;

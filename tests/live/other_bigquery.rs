@@ -1,8 +1,9 @@
-//! A second BigQuery, goccy/bigquery-emulator: what we take for its types and tables is not only
-//! what our own embedded one takes for them.
+//! Tests of types and tables against a second emulator, goccy/bigquery-emulator, so that the
+//! embedded BigQuery is not the only check of what we assume about BigQuery.
 //!
-//! At-least-once only: it makes all rows of a BUFFERED stream visible again with every flush, and
-//! it takes requests that name no stream for any stream it knows. So one table, one default stream.
+//! They use at-least-once, because each flush of this emulator makes all rows of a BUFFERED stream
+//! visible again. It applies a request without a stream name to any stream that it knows, so each
+//! test appends to the default stream of a single table.
 
 use std::time::Duration;
 
@@ -53,7 +54,7 @@ fn rows_of_every_type_arrive_as_they_were_sent() {
     let kafka = shared();
     let emulator = Emulator::start("types");
     let domain = domain("other-types", kafka, &emulator);
-    // Nothing to read yet: this makes the table.
+    // The topic is still empty: this run only creates the table.
     run_until_caught_up(&domain);
     emulator.open_default_stream(TABLE);
     publish(&domain);
@@ -72,11 +73,11 @@ fn rows_of_every_type_arrive_as_they_were_sent() {
         };
         let number = |name: &str| cell(name).as_str().unwrap().parse::<i64>().unwrap();
         let at = (number("_kafka_partition") as i32, number("_kafka_offset"));
-        let record = events.remove(&at).unwrap_or_else(|| panic!("{at:?} is there twice"));
+        let record = events.remove(&at).unwrap_or_else(|| panic!("{at:?} is repeated or unknown"));
         let event: Value = serde_json::from_slice(record.value.as_ref().unwrap()).unwrap();
         assert_eq!(cell("_event_type"), &event["event_type"]);
         assert_eq!(micros(cell("_kafka_timestamp")), record.timestamp_ms * 1_000);
-        let mut told = 0;
+        let mut compared = 0;
         for (field, cell) in fields.iter().zip(row["f"].as_array().unwrap()) {
             let name = field["name"].as_str().unwrap();
             if name.starts_with('_') {
@@ -87,12 +88,12 @@ fn rows_of_every_type_arrive_as_they_were_sent() {
             }
             if !event[name].is_null() {
                 seen.insert(field["type"].as_str().unwrap().to_owned());
-                told += 1;
+                compared += 1;
             }
         }
-        // Each key of the event found its column; the samples have no unknown ones.
-        assert_eq!(told, event.as_object().unwrap().values().filter(|v| !v.is_null()).count());
-        columns += told;
+        // Every value of the event has a column: the samples have no undeclared fields.
+        assert_eq!(compared, event.as_object().unwrap().values().filter(|v| !v.is_null()).count());
+        columns += compared;
     }
     assert!(columns > EVENTS * 4, "only {columns} values were compared");
     for kind in ["STRING", "INTEGER", "FLOAT", "BOOLEAN", "TIMESTAMP", "DATE", "BYTES"] {
@@ -101,10 +102,10 @@ fn rows_of_every_type_arrive_as_they_were_sent() {
     for kind in ["RECORD", "JSON", "BIGNUMERIC"] {
         assert!(seen.contains(kind), "no {kind} in {seen:?}");
     }
-    // What is left over is what was to be left out.
+    // Only ignored events have no row.
     for (at, record) in events {
         let event: Value = serde_json::from_slice(record.value.as_ref().unwrap()).unwrap();
-        assert_eq!(event["event_type"], IGNORED, "{at:?} is missing");
+        assert_eq!(event["event_type"], IGNORED, "the row of {at:?} is missing");
     }
     assert!(kafka.ends(&format!("{}-letters", domain.topic), 1) == [0]);
 }
@@ -131,10 +132,10 @@ fn a_table_that_lacks_columns_gets_them() {
     for name in ["_kafka_offset", "_ingested_at", "occurred_at", "recipient", "exact_weight"] {
         assert!(found.iter().any(|found| found == name), "no {name} in {found:?}");
     }
-    // A table that has them all is left as it is.
+    // A second run does not change a table that has all columns.
     run_until_caught_up(&domain);
     assert_eq!(names(&emulator.table(TABLE)), found);
-    // A column of another type is refused by name.
+    // A column of another type stops the run, with an error that names it.
     domain.set("BQ_TABLE_DELIVERY", "other_types");
     let other = json!([{ "name": "event_id", "type": "INTEGER", "mode": "NULLABLE" }]);
     emulator.make_table("other_types", &other);
@@ -144,13 +145,13 @@ fn a_table_that_lacks_columns_gets_them() {
     assert!(said.contains("event_id") && said.contains("cannot change in place"), "{said}");
 }
 
-/// Compares a value of an event with a cell of `tabledata.list`, where numbers are texts.
+/// Compares a value of an event with a cell of `tabledata.list`, where numbers are strings.
 fn same(field: &Value, sent: &Value, cell: &Value) -> Result<(), String> {
     let differs = || format!("{field}: sent {sent}, found {cell}");
     if field["mode"] == "REPEATED" {
         let none = Vec::new();
         let sent = sent.as_array().unwrap_or(&none);
-        // It has null for an empty array inside a record.
+        // The emulator returns null for an empty array inside a record.
         let cells = cell.as_array().unwrap_or(&none);
         if sent.len() != cells.len() {
             return Err(differs());
@@ -190,7 +191,7 @@ fn same(field: &Value, sent: &Value, cell: &Value) -> Result<(), String> {
     if equal { Ok(()) } else { Err(differs()) }
 }
 
-/// Microseconds since the epoch of a cell: seconds with six places.
+/// Converts a TIMESTAMP cell, decimal seconds since the epoch, to microseconds.
 fn micros(cell: &Value) -> i64 {
     let text = cell.as_str().unwrap();
     let (seconds, places) = text.split_once('.').unwrap_or((text, "0"));
@@ -202,7 +203,7 @@ fn sent_text(sent: &Value) -> String {
     sent.as_str().map_or_else(|| sent.to_string(), str::to_owned)
 }
 
-/// A decimal without the zeros that do not count.
+/// Removes the trailing zeros of the decimal places.
 fn plain(decimal: &str) -> &str {
     if decimal.contains('.') {
         decimal.trim_end_matches('0').trim_end_matches('.')

@@ -1,7 +1,7 @@
-//! A peer is away for a while: nobody steps in, the instance goes on by itself.
+//! Kafka or BigQuery is down for a while. The instance keeps running and recovers by itself.
 //!
-//! `OUTAGE_SECONDS` says how long it is away (20; at most 150: the tests' own producer gives an event
-//! up after 180 s).
+//! `OUTAGE_SECONDS` is the length of the outage: 20 by default, at most 150, because the tests'
+//! producer fails if an event is not acknowledged within 180 s.
 
 use std::time::Duration;
 
@@ -13,14 +13,15 @@ use crate::support::proof::{Guarantee, compare, prove, wait_progress};
 
 const WITHIN: Duration = Duration::from_secs(180);
 
-/// Longer than a session (6 s) and a transaction (10 s): everything that can time out does.
+/// The length of the outage. The default is longer than the session timeout (6 s) and the
+/// transaction timeout (10 s).
 fn away() -> Duration {
     let seconds = std::env::var("OUTAGE_SECONDS").map_or(20, |text| text.parse().unwrap());
     Duration::from_secs(seconds)
 }
 
 #[test]
-fn bigquery_away_and_back() {
+fn an_instance_survives_a_bigquery_outage() {
     let kafka = shared();
     let mut bigquery = EmbeddedBigQuery::start("bigquery-away", "", 1);
     let domain = Domain::new("bigquery-away", kafka, &bigquery.urls());
@@ -38,7 +39,7 @@ fn bigquery_away_and_back() {
 }
 
 #[test]
-fn bigquery_away_at_the_start() {
+fn an_instance_starts_while_bigquery_is_down() {
     let kafka = shared();
     let mut bigquery = EmbeddedBigQuery::start("bigquery-late", "", 1);
     let domain = Domain::new("bigquery-late", kafka, &bigquery.urls());
@@ -55,7 +56,7 @@ fn bigquery_away_at_the_start() {
 }
 
 #[test]
-fn the_broker_away_and_back() {
+fn an_instance_survives_a_broker_outage() {
     let mut kafka = Kafka::start("broker-away");
     let bigquery = EmbeddedBigQuery::start("broker-away", "", 1);
     let domain = Domain::new("broker-away", &kafka, &bigquery.urls());

@@ -1,5 +1,5 @@
-//! `produce` on a real broker: what it publishes is what a consumer writes, and what it refuses
-//! leaves no record behind.
+//! `produce` against a real broker: the consumer writes the published events to its table, and an
+//! input that `produce` refuses leaves no record in the topic.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -26,7 +26,7 @@ fn samples(domain: &Domain) -> Vec<Sample> {
     made.collect()
 }
 
-/// One value a line.
+/// Joins the values, one per line.
 fn lines<'a>(values: impl Iterator<Item = &'a [u8]>) -> String {
     values.fold(String::new(), |mut text, value| {
         writeln!(text, "{}", std::str::from_utf8(value).unwrap()).unwrap();
@@ -34,7 +34,7 @@ fn lines<'a>(values: impl Iterator<Item = &'a [u8]>) -> String {
     })
 }
 
-/// Runs `produce` and answers with its exit code and all that it said.
+/// Runs `produce` and returns its exit code and its output.
 fn produce(domain: &Domain, arguments: &[&str]) -> (Option<i32>, String) {
     finish(domain.run(&[&["produce", "DELIVERY"], arguments].concat(), &[]))
 }
@@ -48,14 +48,14 @@ fn published(kafka: &Kafka, domain: &Domain) -> i64 {
 }
 
 #[test]
-fn what_produce_publishes_becomes_rows() {
+fn published_events_become_rows() {
     let kafka = shared();
     let bigquery = EmbeddedBigQuery::start("produce", "", 1);
     let domain = Domain::new("produce", kafka, &bigquery.urls());
     let samples = samples(&domain);
     let text = lines(samples.iter().map(|sample| &sample.value[..]));
     let events = domain.file("events.ndjson", &text);
-    // The first half by a file's name, the second through standard input.
+    // The same events are published twice: from a named file, then from standard input.
     let (code, said) = produce(&domain, &[events.to_str().unwrap()]);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains(&format!("published {EVENTS} events to {} (live)", domain.topic)));
@@ -84,7 +84,7 @@ fn envelopes_carry_key_headers_tombstones_and_bytes() {
     let lines = [full, json!({ "key": "k-2", "value": null }), json!({ "value_base64": "AP8=" })];
     let text = lines.iter().fold(String::new(), |text, line| format!("{text}{line}\n"));
     let file = domain.file("envelopes.ndjson", &text);
-    // The last one is no event of the contract.
+    // The value of the last line is not an event of the contract.
     let arguments = ["--envelope", file.to_str().unwrap()];
     let (code, said) = produce(&domain, &arguments);
     assert_eq!(code, Some(2), "{said}");
@@ -109,7 +109,7 @@ fn envelopes_carry_key_headers_tombstones_and_bytes() {
 }
 
 #[test]
-fn one_bad_line_publishes_nothing() {
+fn a_file_with_bad_lines_publishes_nothing() {
     let kafka = shared();
     let bigquery = EmbeddedBigQuery::start("produce-bad", "", 1);
     let domain = Domain::new("produce-bad", kafka, &bigquery.urls());

@@ -1,4 +1,4 @@
-//! Partitions that change hands in the middle of batches.
+//! Rebalances while batches are in flight.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ const WITHIN: Duration = Duration::from_secs(120);
 #[test]
 fn a_partition_revoked_mid_batch_loses_and_repeats_nothing() {
     let kafka = shared();
-    // Slow answers: every revocation finds batches under way.
+    // Appends are delayed, so that batches are in flight at each revocation.
     let bigquery = EmbeddedBigQuery::start("revoked", "append_delay=0.3:200", 1);
     let domain = Domain::new("revoked", kafka, &bigquery.urls());
     let feed = Feed::start(Publisher::new(kafka, &domain, 6), 500);
@@ -40,10 +40,10 @@ fn a_partition_revoked_mid_batch_loses_and_repeats_nothing() {
     assert_eq!(kafka.committed(&domain.group, &domain.topic, PARTITIONS), ends);
 }
 
-/// All instances are replaced at once, as a deployment does: each leaves a group that moves on
-/// meanwhile, and that is no fault.
+/// Replaces all instances at once, as a deployment does. The group rebalances while they leave, and
+/// they must still exit with code 0.
 #[test]
-fn instances_replaced_together_end_well() {
+fn instances_replaced_together_exit_with_code_0() {
     let kafka = shared();
     let bigquery = EmbeddedBigQuery::start("replaced", "append_delay=0.3:200", 1);
     let domain = Domain::new("replaced", kafka, &bigquery.urls());

@@ -1,5 +1,5 @@
-//! Records that a producer writes in transactions: what is committed becomes rows, and neither the
-//! transactions' markers nor what is aborted or undecided keeps a run from being caught up.
+//! Records written in producer transactions: committed records become rows. Transaction markers,
+//! aborted records and open transactions do not keep `--until-caught-up` from ending.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -21,7 +21,7 @@ const EACH: usize = 40;
 enum End {
     Commit,
     Abort,
-    /// Not before the producer is dropped.
+    /// The transaction is still open when the run ends.
     Open,
 }
 
@@ -77,22 +77,22 @@ fn rows_of(name: &str, guarantee: &str, ends: &[End]) {
 }
 
 #[test]
-fn a_commit_at_the_end() {
+fn a_topic_that_ends_with_a_committed_transaction() {
     rows_of("txn-commit", "exactly-once", &[End::Commit, End::Abort, End::Commit]);
 }
 
 #[test]
-fn an_abort_at_the_end() {
+fn a_topic_that_ends_with_an_aborted_transaction() {
     rows_of("txn-abort", "exactly-once", &[End::Commit, End::Abort]);
     rows_of("txn-abort-at-least-once", "at-least-once", &[End::Commit, End::Commit, End::Abort]);
 }
 
 #[test]
-fn an_open_transaction_at_the_end() {
+fn a_topic_that_ends_with_an_open_transaction() {
     rows_of("txn-open", "exactly-once", &[End::Commit, End::Open]);
 }
 
 #[test]
-fn nothing_but_an_aborted_transaction() {
+fn a_topic_with_only_an_aborted_transaction() {
     rows_of("txn-nothing", "exactly-once", &[End::Abort]);
 }

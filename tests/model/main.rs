@@ -1,6 +1,7 @@
-//! The exactly-once protocol under every fault in its budget, by the `stateright` model checker;
-//! and with each rule left out, the counterexample that shows why it is one.
-//! docs/adr/0001-exactly-once.md tells the protocol in words.
+//! Checks the exactly-once protocol with the `stateright` model checker. The whole protocol must
+//! hold under every fault that a budget allows. With a rule left out, the checker must find a
+//! counterexample, except for rules that are needed only in pairs or not at all.
+//! docs/adr/0001-exactly-once.md describes the protocol.
 
 mod rules;
 mod state;
@@ -60,7 +61,7 @@ impl Run {
     }
 }
 
-/// A step by its number among a state's steps, with the words for the trace.
+/// A step: its index among the steps of its state, and its description for the trace.
 #[derive(Debug, Clone, PartialEq)]
 struct Action {
     index: usize,
@@ -93,11 +94,11 @@ impl Model for Run {
             Property::always("no row is visible twice", |_: &Run, state: &State| {
                 state.visible().iter().all(|times| *times <= 1)
             }),
-            Property::always("a commit loses nothing", |run: &Run, state: &State| {
+            Property::always("no commit loses a record", |run: &Run, state: &State| {
                 (0..state.broker.committed.offset)
                     .all(|record| state.is_accounted(record, run.records[record as usize]))
             }),
-            Property::always("the committed offset never moves back", |_: &Run, state: &State| {
+            Property::always("the committed offset never decreases", |_: &Run, state: &State| {
                 state.broker.committed.offset == state.broker.highest
             }),
             Property::always("rows of a stream are in order", |_: &Run, state: &State| {
@@ -105,7 +106,7 @@ impl Model for Run {
                     stream.rows[..stream.flushed as usize].windows(2).all(|pair| pair[0] < pair[1])
                 })
             }),
-            Property::always("where nothing goes on all is done", |run: &Run, state: &State| {
+            Property::always("every final state is complete", |run: &Run, state: &State| {
                 let goes_on = run.steps(state).iter().any(|step| !step.fault);
                 goes_on || run.is_complete(state)
             }),
@@ -114,11 +115,11 @@ impl Model for Run {
     }
 }
 
-/// Checks the whole state space: every property holds.
+/// Asserts that every property holds in the whole state space.
 fn holds(name: &str, run: Run) {
     let began = Instant::now();
     let checker = run.checker().threads(2).spawn_bfs().join();
-    assert!(checker.is_done(), "{name}: not all states were seen");
+    assert!(checker.is_done(), "{name}: not all states were checked");
     println!(
         "{name}: {} states, {:.1} s",
         checker.unique_state_count(),
@@ -127,7 +128,7 @@ fn holds(name: &str, run: Run) {
     checker.assert_properties();
 }
 
-/// Checks until a property fails, prints the shortest trace, and fails where none does.
+/// Asserts that a property is violated, and prints the shortest trace to the violation.
 fn breaks(name: &str, run: Run) {
     let began = Instant::now();
     let checker = run
@@ -139,10 +140,10 @@ fn breaks(name: &str, run: Run) {
         .join();
     let found = checker.discoveries().into_iter().find(|(property, _)| *property != "all is done");
     let Some((property, path)) = found else {
-        panic!("{name}: {} states, and no counterexample", checker.unique_state_count());
+        panic!("{name}: no counterexample in {} states", checker.unique_state_count());
     };
     println!(
-        "{name}: not so: {property} ({} states, {:.1} s)",
+        "{name}: violated: {property} ({} states, {:.1} s)",
         checker.unique_state_count(),
         began.elapsed().as_secs_f32()
     );
@@ -151,8 +152,8 @@ fn breaks(name: &str, run: Run) {
     }
 }
 
-/// A counterexample that takes more states than this would take too much memory: name its faults
-/// more sparingly.
+/// States after which the search for a counterexample stops, to bound its memory. A test that
+/// reaches this needs a budget with fewer faults.
 const ENOUGH: usize = 10_000_000;
 
 const CALM: Budget = Budget {
@@ -165,16 +166,16 @@ const CALM: Budget = Budget {
     leave: 0,
     txn_timeout: 0,
 };
-/// The faults that break most mistakes.
+/// Faults that are enough to find a counterexample for most missing rules.
 const ROUGH: Budget = Budget { crash: 1, kick: 1, delay: 1, ..CALM };
 
 // ---------------------------------------------------------------------- the protocol
 
 #[test]
-fn holds_under_lost_answers() {
-    holds("lost answer, crash", Run::new(PROTOCOL, Budget { crash: 1, lost: 1, ..CALM }));
-    holds("lost answer, zombie", Run::new(PROTOCOL, Budget { kick: 1, lost: 1, ..CALM }));
-    holds("two lost answers", Run::new(PROTOCOL, Budget { lost: 2, ..CALM }).records(&[Row, Row]));
+fn holds_under_lost_responses() {
+    holds("lost response, crash", Run::new(PROTOCOL, Budget { crash: 1, lost: 1, ..CALM }));
+    holds("lost response, zombie", Run::new(PROTOCOL, Budget { kick: 1, lost: 1, ..CALM }));
+    holds("2 lost responses", Run::new(PROTOCOL, Budget { lost: 2, ..CALM }).records(&[Row, Row]));
 }
 
 #[test]
@@ -187,9 +188,9 @@ fn holds_under_late_requests() {
     );
 }
 
-/// Every fault at once: minutes and gigabytes, so only `make model` runs it.
+/// Combines many faults. Takes minutes and gigabytes of memory, so only `make model` runs it.
 #[test]
-#[ignore = "minutes and gigabytes: `make model`"]
+#[ignore = "takes minutes and gigabytes of memory: run `make model`"]
 fn holds_under_all_faults_together() {
     let budget = Budget { crash: 1, kick: 1, delay: 1, lost: 1, ..CALM };
     let rebalances = Budget { rebalance: 1, late_join: 1, kick: 1, delay: 1, ..CALM };
@@ -241,12 +242,13 @@ fn holds_with_dead_letters_and_row_errors() {
     }
 }
 
-// ---------------------------------------------------------------------- rules for comfort
+// ---------------------------------------------------------------------- rules that may be left out
 
-/// Keeping the transactional id ends what the session before left pending at once, where another
-/// one waits until the broker gives it up; it is not what keeps a late request out.
+/// A session that reuses the transactional id aborts the previous session's pending transaction at
+/// once. With a new id, it waits until the broker aborts that transaction at its timeout. Late
+/// requests are refused either way.
 #[test]
-fn holds_with_a_new_transactional_id_a_session() {
+fn holds_with_a_new_transactional_id_per_session() {
     let rules = Rules { same_transactional_id: false, ..PROTOCOL };
     let budget = Budget { kick: 1, delay: 1, ..CALM };
     holds("new id, zombie", Run::new(rules, budget).records(&[Row, Row]));
@@ -254,10 +256,10 @@ fn holds_with_a_new_transactional_id_a_session() {
     holds("new id, late", Run::new(rules, budget).records(&[Row, Row]));
 }
 
-/// Fresh streams and a narrow view of `ALREADY_EXISTS` guard each other: both together are left
-/// out below, either alone is enough.
+/// New streams and the strict reading of `ALREADY_EXISTS` protect against the same mistakes: either
+/// alone is enough. The tests below leave out both.
 #[test]
-fn holds_with_one_of_two_guards_of_a_stream() {
+fn holds_with_either_new_streams_or_strict_already_exists() {
     let any = Rules { exists_only_same: false, ..PROTOCOL };
     let stay = Rules { fresh_on_row_errors: false, ..PROTOCOL };
     let old = Rules { fresh_stream: false, ..PROTOCOL };
@@ -296,13 +298,13 @@ fn a_queued_commit_is_stamped_with_a_later_generation() {
 }
 
 #[test]
-fn a_commit_after_a_loss_is_taken_by_an_empty_group() {
+fn an_empty_group_accepts_a_commit_after_the_assignment_was_lost() {
     let rules = Rules { lost_check: false, ..PROTOCOL };
     breaks("no lost check", Run::new(rules, Budget { crash: 1, kick: 2, rebalance: 1, ..CALM }));
 }
 
 #[test]
-fn committing_again_in_doubt_goes_wrong() {
+fn committing_again_after_a_failed_commit_breaks_the_protocol() {
     let rules = Rules { end_session_in_doubt: false, ..PROTOCOL };
     breaks(
         "commit again",
@@ -311,7 +313,7 @@ fn committing_again_in_doubt_goes_wrong() {
 }
 
 #[test]
-fn trusting_a_commit_that_was_sent_twice_goes_wrong() {
+fn trusting_a_commit_that_was_sent_twice_breaks_the_protocol() {
     let rules = Rules { doubt_when_sent_twice: false, ..PROTOCOL };
     let budget = Budget { crash: 1, delay: 1, ..CALM };
     breaks("sent twice", Run::new(rules, budget).records(&[Row, Row]));
@@ -328,20 +330,20 @@ fn reading_the_offset_before_the_assignment_repeats_rows() {
 }
 
 #[test]
-fn going_on_in_the_old_stream_goes_wrong() {
+fn continuing_the_old_stream_breaks_the_protocol() {
     let rules = Rules { fresh_stream: false, exists_only_same: false, ..PROTOCOL };
     breaks("old stream", Run::new(rules, Budget { crash: 1, ..CALM }).records(&[Row, Row, Row]));
 }
 
 #[test]
-fn going_on_in_the_stream_after_row_errors_goes_wrong() {
+fn continuing_the_stream_after_row_errors_breaks_the_protocol() {
     let rules = Rules { fresh_on_row_errors: false, exists_only_same: false, ..PROTOCOL };
     let budget = Budget { delay: 2, ..CALM };
     breaks("same stream", Run::new(rules, budget).records(&[Bad, Row, Row]));
 }
 
 #[test]
-fn a_commit_across_two_streams_loses_the_first() {
+fn a_commit_across_two_streams_loses_rows_of_the_first() {
     let rules = Rules { flush_before_switch: false, ..PROTOCOL };
     breaks("two streams", Run::new(rules, ROUGH).records(&[Row, Bad, Row]));
 }

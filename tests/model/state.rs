@@ -1,5 +1,5 @@
-//! What the model remembers: one Kafka partition, its consumer group with the transaction
-//! coordinator, the table with its BUFFERED streams, and up to three consumers.
+//! The model's state: the consumer group and the transaction coordinator of one Kafka partition, a
+//! table's BUFFERED streams, delayed requests, and up to three consumers.
 
 use super::rules::{Budget, Kind};
 
@@ -7,11 +7,13 @@ pub const PROCS: usize = 3;
 pub const STREAMS: usize = 7;
 pub const ROWS: usize = 4;
 pub const NET: usize = 2;
-/// A transactional id a process: one for each slot and one more for each crash.
+/// The number of transactional ids. Each process starts with one. A crash, or a new session without
+/// `same_transactional_id`, takes another one as long as there are any.
 pub const TXNS: usize = 6;
 pub const NONE: u8 = u8::MAX;
 
-/// A committed offset with its metadata: `rows` rows of `stream` are promised.
+/// An offset with its commit metadata, which promises that the first `rows` rows of `stream` become
+/// visible.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Commit {
     pub offset: u8,
@@ -25,7 +27,7 @@ pub const NOTHING: Commit = Commit { offset: 0, stream: NONE, rows: 0 };
 pub struct Stream {
     pub exists: bool,
     pub finalized: bool,
-    /// Records in order.
+    /// The appended records, in order.
     pub rows: [u8; ROWS],
     pub len: u8,
     pub flushed: u8,
@@ -34,17 +36,17 @@ pub struct Stream {
 pub const NO_STREAM: Stream =
     Stream { exists: false, finalized: false, rows: [NONE; ROWS], len: 0, flushed: 0 };
 
-/// The group coordinator's view, and the transaction coordinator's.
+/// The state of the group coordinator and of the transaction coordinator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Broker {
     pub generation: i8,
-    /// Member id of each process, 0 where it is no member.
+    /// Member id of each process; 0 if it is not a member.
     pub member: [u8; PROCS],
     pub next_member: u8,
     /// A rebalance is under way.
     pub preparing: bool,
     pub committed: Commit,
-    /// Highest offset ever committed, to see one move back.
+    /// The highest offset ever committed: the committed offset must not fall below it.
     pub highest: u8,
     pub txn: [Txn; TXNS],
     pub next_txn: u8,
@@ -59,57 +61,59 @@ pub struct Txn {
 
 pub const NO_TXN: Txn = Txn { epoch: 0, open: false, pending: None };
 
-/// Where a consumer is.
+/// What a consumer is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum At {
     /// Before `init_transactions`.
     Down,
-    /// Without the partition.
+    /// Does not own the partition.
     Idle,
-    /// Assigned: reads the committed offset.
+    /// Owns the partition; reads the committed offset next.
     Read,
-    /// Flushes again what the commit promises.
+    /// Repeats the flush that the commit promises.
     Reflush,
     Run,
-    /// A commit waits in a queue (a mistake).
+    /// A commit is queued; only without `captured_membership`.
     Queued,
-    /// The offsets are in the transaction, which is not ended.
+    /// The offsets were sent to the transaction, which has not ended.
     Sent,
-    /// Needs a person.
+    /// Stopped with an error that a person must resolve.
     Stopped,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Proc {
-    // librdkafka's side
+    // librdkafka's state
     pub member: u8,
     pub generation: i8,
     pub has: bool,
-    /// The assignment is lost; the callback was not served yet.
+    /// The assignment is lost; its callback has not been served yet.
     pub lost: bool,
-    /// A revocation waits for its callback.
+    /// The partition is revoked; the callback has not been served yet.
     pub revoke: bool,
-    // ours
+    // the program's state
     pub at: At,
     pub txn: u8,
     pub epoch: u8,
     pub read: Commit,
     pub stream: u8,
-    /// Next record to append.
+    /// The next record to append.
     pub next: u8,
-    /// Rows acknowledged in `stream`.
+    /// Number of rows acknowledged in `stream`.
     pub rows: u8,
     pub done: Commit,
     pub flush_due: bool,
-    /// The client sent a request of this commit twice; one copy may still be on its way.
+    /// The client sent a request of this commit twice; one copy may still arrive.
     pub sent_twice: bool,
-    /// Rows acknowledged on an earlier stream that no commit covers yet, and where they end.
+    /// The commit that covers the rows acknowledged on the previous stream. Obsolete once `done`
+    /// has reached its offset.
     pub before: Commit,
     pub wanted: Commit,
-    /// Size of the batch whose answer was lost; 0 is none.
+    /// Size of the batch that was sent and not answered; 0 if there is none.
     pub resend: u8,
-    /// Bad rows taken out so far; dead letters not yet durable (a mistake).
+    /// Bit mask of the bad records that were removed from the batch.
     pub bad: u8,
+    /// Bit mask of the dead letters not yet durable; only without `letters_first`.
     pub letters_due: u8,
 }
 
@@ -136,7 +140,7 @@ pub const FRESH: Proc = Proc {
     letters_due: 0,
 };
 
-/// A request that arrives later.
+/// A delayed request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Message {
     Append { stream: u8, at: u8, first: u8, count: u8 },
@@ -151,7 +155,7 @@ pub struct State {
     pub procs: [Proc; PROCS],
     pub streams: [Stream; STREAMS],
     pub net: [Option<Message>; NET],
-    /// Records with a durable dead letter.
+    /// Bit mask of the records with a durable dead letter.
     pub letters: u8,
     pub left: Budget,
 }
@@ -182,7 +186,7 @@ impl State {
         state
     }
 
-    /// How often each record is visible.
+    /// How many times each record is visible.
     pub fn visible(&self) -> [u8; 8] {
         let mut seen = [0; 8];
         for stream in &self.streams {
@@ -193,7 +197,7 @@ impl State {
         seen
     }
 
-    /// Whether the record is visible, or will be by what the commit promises.
+    /// Whether the record is visible, or the committed metadata promises that it becomes visible.
     pub fn is_safe(&self, record: u8) -> bool {
         let promised = self.broker.committed;
         let in_promise = promised.stream != NONE && {
@@ -203,7 +207,7 @@ impl State {
         in_promise || self.visible()[record as usize] > 0
     }
 
-    /// Whether a record below the committed offset is accounted for.
+    /// Whether nothing is lost if the record is below the committed offset.
     pub fn is_accounted(&self, record: u8, kind: Kind) -> bool {
         match kind {
             Kind::Ignored => true,

@@ -1,10 +1,10 @@
-//! Every step that can happen: what our code does next, what librdkafka and the broker do on their
-//! own, and the faults that are left.
+//! The steps that are possible in a state: those of the program, of librdkafka, of the broker and
+//! of the network, and the faults that the budget still allows.
 
 use super::rules::{Kind, Rules};
 use super::state::*;
 
-/// One step, with what the trace prints.
+/// One step, with its description for the trace.
 #[derive(Debug, Clone)]
 pub struct Step {
     pub who: &'static str,
@@ -18,7 +18,7 @@ pub struct World<'a> {
     pub rules: &'a Rules,
     pub records: &'a [Kind],
     pub procs: usize,
-    /// BigQuery refuses to flush a finalized stream (it is not documented that it does not).
+    /// Whether BigQuery refuses to flush a finalized stream; Google does not document it.
     pub finalized_refuses_flush: bool,
     pub cooperative: bool,
     pub steps: Vec<Step>,
@@ -50,7 +50,7 @@ impl World<'_> {
         self.steps.retain(|step| *step.after != *s);
     }
 
-    // ------------------------------------------------------------------ our code
+    // ------------------------------------------------------------------ the program
 
     fn consumer(&mut self, s: &State, i: usize) {
         match s.procs[i].at {
@@ -97,11 +97,11 @@ impl World<'_> {
         (p.stream, p.rows) =
             if self.rules.fresh_stream { (NONE, 0) } else { (read.stream, read.rows) };
         if !self.rules.flush_on_assign || read.stream == NONE {
-            return self.put("consumer", i, "resumes, nothing is promised", t);
+            return self.put("consumer", i, "resumes without a flush", t);
         }
         if !self.flush_at(&mut t, read.stream, read.rows) {
             t.procs[i].at = At::Stopped;
-            return self.put("consumer", i, "cannot flush what was promised, stops", t);
+            return self.put("consumer", i, "cannot flush the promised rows, stops", t);
         }
         if !self.rules.finalize_when_uncovered {
             t.streams[read.stream as usize].finalized = true;
@@ -109,9 +109,9 @@ impl World<'_> {
         let mut lost = s.clone();
         self.flush_at(&mut lost, read.stream, read.rows);
         if spend(&mut lost.left.lost) {
-            self.fault("consumer", i, "flushes again, the answer is lost", lost);
+            self.fault("consumer", i, "repeats the flush, the response is lost", lost);
         }
-        self.put("consumer", i, "flushes again and resumes", t);
+        self.put("consumer", i, "repeats the flush and resumes", t);
     }
 
     fn run(&mut self, s: &State, i: usize) {
@@ -134,10 +134,10 @@ impl World<'_> {
         if !self.rules.flush_committed_only && p.stream != NONE && p.rows > 0 {
             let mut t = s.clone();
             self.flush_at(&mut t, p.stream, p.rows);
-            self.put("consumer", i, "flushes all that is acknowledged", t);
+            self.put("consumer", i, "flushes all acknowledged rows", t);
         }
-        let in_doubt = p.resend > 0 && self.rules.wait_for_append;
-        if p.next > p.done.offset && !p.flush_due && !in_doubt {
+        let unanswered = p.resend > 0 && self.rules.wait_for_append;
+        if p.next > p.done.offset && !p.flush_due && !unanswered {
             self.begin_commit(s, i);
         }
     }
@@ -160,7 +160,7 @@ impl World<'_> {
         if rows.is_empty() {
             t.procs[i].next += size;
             t.procs[i].resend = 0;
-            return self.put("consumer", i, "passes records without a row", t);
+            return self.put("consumer", i, "passes over records without a row", t);
         }
         if p.stream == NONE {
             let Some(free) = t.streams.iter().position(|stream| !stream.exists) else { return };
@@ -170,18 +170,18 @@ impl World<'_> {
         }
         if rows.iter().any(|r| kind(*r) == Kind::Bad) {
             self.row_errors(&t, i, &rows);
-            // The request that was refused may have a copy under way.
+            // A copy of the refused request may still arrive late: see below.
         } else {
             self.append_rows(&t, i, size, &rows);
         }
-        // The request behind this one leaves too, and is slow on a connection that breaks.
+        // The next append may be sent before this one is answered, and be delayed.
         let behind = p.next + size;
         if (behind as usize) < self.records.len() && kind(behind) == Kind::Row && p.resend == 0 {
             let at = p.rows + rows.len() as u8;
             let mut ahead = s.clone();
             let message = Message::Append { stream: p.stream, at, first: behind, count: 1 };
             if spend(&mut ahead.left.delay) && ahead.send(message) {
-                self.fault("consumer", i, "sends the next append ahead, it is late", ahead);
+                self.fault("consumer", i, "sends the next append early, it is late", ahead);
             }
         }
         let mut late = s.clone();
@@ -223,12 +223,12 @@ impl World<'_> {
             self.put("consumer", i, "appends", t);
             if spend(&mut lost.left.lost) {
                 lost.procs[i].resend = size;
-                self.fault("consumer", i, "appends, the answer is lost", lost);
+                self.fault("consumer", i, "appends, the response is lost", lost);
             }
         } else {
-            // Nothing unsettled is visible, so it may all go to a fresh stream.
+            // Unacknowledged rows are not visible, so they may be appended to a new stream.
             self.leave_stream(&mut t, i);
-            self.put("consumer", i, "leaves a stream whose offset is in doubt", t);
+            self.put("consumer", i, "leaves a stream that refuses the append", t);
         }
     }
 
@@ -245,7 +245,7 @@ impl World<'_> {
         self.put("consumer", i, "row_errors: the bad row becomes a dead letter", t);
     }
 
-    /// The rest goes to a fresh stream; what is acknowledged on this one still has to be committed.
+    /// The next append creates a new stream. The rows acknowledged on this one are committed later.
     fn leave_stream(&self, t: &mut State, i: usize) {
         let p = &mut t.procs[i];
         if p.rows > 0 && p.next > p.done.offset {
@@ -276,7 +276,7 @@ impl World<'_> {
         }
     }
 
-    /// TxnOffsetCommit with the membership that librdkafka holds now.
+    /// Sends a TxnOffsetCommit with librdkafka's current member id and generation.
     fn send_offsets(&mut self, s: &State, i: usize) {
         let p = s.procs[i];
         if p.lost && self.rules.lost_check && self.rules.captured_membership {
@@ -302,7 +302,7 @@ impl World<'_> {
             }
             if spend(&mut lost.left.lost) {
                 self.doubt(&mut lost, i);
-                self.fault("consumer", i, "sends offsets, the answer is lost", lost);
+                self.fault("consumer", i, "sends offsets, the response is lost", lost);
             }
         } else {
             self.doubt(&mut t, i);
@@ -328,11 +328,11 @@ impl World<'_> {
             if spend(&mut twice.left.delay) && twice.send(message) {
                 twice.procs[i].sent_twice = true;
                 self.committed(&mut twice, i);
-                self.fault("consumer", i, "ends it twice, the first copy is late", twice);
+                self.fault("consumer", i, "sends EndTxn twice, one copy is late", twice);
             }
             if spend(&mut lost.left.lost) {
                 self.doubt(&mut lost, i);
-                self.fault("consumer", i, "ends the transaction, the answer is lost", lost);
+                self.fault("consumer", i, "ends the transaction, the response is lost", lost);
             }
         } else {
             self.doubt(&mut t, i);
@@ -356,7 +356,7 @@ impl World<'_> {
         p.sent_twice = false;
     }
 
-    /// A commit that was refused or not answered.
+    /// Handles a commit that was refused or not answered.
     fn doubt(&self, t: &mut State, i: usize) {
         let p = t.procs[i];
         if self.rules.end_session_in_doubt {
@@ -384,7 +384,7 @@ impl World<'_> {
             t.procs[i].flush_due = false;
             self.put("consumer", i, "flushes", t);
             if spend(&mut lost.left.lost) {
-                self.fault("consumer", i, "flushes, the answer is lost", lost);
+                self.fault("consumer", i, "flushes, the response is lost", lost);
             }
         } else {
             t.procs[i].at = At::Stopped;
@@ -410,7 +410,7 @@ impl World<'_> {
 
     fn client(&mut self, s: &State, i: usize) {
         let p = s.procs[i];
-        // The thread that serves callbacks is the one that commits.
+        // The thread that commits also serves the callbacks, so none is served during a commit.
         let serves = !matches!(p.at, At::Sent) && p.at != At::Down;
         let known = s.broker.member[i] == p.member;
         if p.at == At::Idle && p.member == 0 {
@@ -429,19 +429,19 @@ impl World<'_> {
             t.procs[i].generation = -1;
             t.procs[i].member = 0;
             t.procs[i].lost = p.has;
-            self.put("client", i, "hears that it is out of the group", t);
+            self.put("client", i, "learns that it was removed from the group", t);
         }
         if p.lost && serves {
             let mut t = s.clone();
             self.give_up(&mut t, i);
             t.procs[i].member = 0;
-            self.put("client", i, "serves the loss", t);
+            self.put("client", i, "serves the callback of the lost assignment", t);
         }
         if p.revoke && serves && !p.lost {
             let mut t = s.clone();
             self.give_up(&mut t, i);
             t.broker.preparing = true;
-            self.put("client", i, "serves the revocation", t);
+            self.put("client", i, "serves the callback of the revocation", t);
         }
         if p.member != 0
             && known
@@ -451,7 +451,7 @@ impl World<'_> {
         {
             let mut t = s.clone();
             t.procs[i].generation = s.broker.generation;
-            self.put("client", i, "gets its late JoinGroup answer", t);
+            self.put("client", i, "gets its late JoinGroup response", t);
         }
         let mut crashed = s.clone();
         if p.at != At::Down && spend(&mut crashed.left.crash) {
@@ -470,7 +470,7 @@ impl World<'_> {
 
     fn give_up(&self, t: &mut State, i: usize) {
         let p = t.procs[i];
-        // A queued commit outlives the callback: that is the mistake of queueing.
+        // A queued commit stays queued after the callback, and may be sent with a later generation.
         let at = if p.at == At::Queued { At::Queued } else { At::Idle };
         t.procs[i] = Proc {
             member: p.member,
@@ -495,9 +495,9 @@ impl World<'_> {
             t.broker.member[i] = 0;
             t.broker.preparing = true;
             if s.procs[i].member != s.broker.member[i] {
-                self.put("broker", i, "times a dead member out", t);
+                self.put("broker", i, "times out a member that has gone", t);
             } else if spend(&mut t.left.kick) {
-                self.fault("broker", i, "throws a member out that does not know", t);
+                self.fault("broker", i, "removes a member without its knowledge", t);
             }
         }
         for (index, txn) in s.broker.txn.iter().enumerate().filter(|(_, txn)| txn.open) {
@@ -506,11 +506,11 @@ impl World<'_> {
             t.broker.txn[index] = Txn { epoch: txn.epoch + 1, open: false, pending: None };
             match owner.filter(|i| s.procs[*i].at == At::Sent) {
                 Some(i) if spend(&mut t.left.txn_timeout) => {
-                    self.fault("broker", i, "times a living transaction out", t);
+                    self.fault("broker", i, "times out a transaction in use", t);
                 }
                 Some(_) => {}
-                // A session that is gone; a delayed request may still come before this.
-                None => self.put("broker", PROCS, "times an abandoned transaction out", t),
+                // No consumer is about to end it; a delayed request may still arrive first.
+                None => self.put("broker", PROCS, "times out an abandoned transaction", t),
             }
         }
         if !s.broker.preparing {
@@ -532,14 +532,14 @@ impl World<'_> {
             return self.put("broker", PROCS, "the group is empty", t);
         }
         if !members.iter().all(ready) {
-            // Eager members give up what they hold before they join.
+            // Eager members release the partition before they join again.
             let eager = if self.cooperative { &[][..] } else { &members[..] };
             for i in eager {
                 let p = s.procs[*i];
                 if p.has && !p.revoke && p.member == s.broker.member[*i] {
                     let mut t = s.clone();
                     t.procs[*i].revoke = true;
-                    self.put("broker", *i, "asks an eager member to give up", t);
+                    self.put("broker", *i, "asks an eager member to release the partition", t);
                 }
             }
             return;
@@ -558,7 +558,7 @@ impl World<'_> {
                     self.fault(
                         "broker",
                         *holder,
-                        "keeps the holder, whose JoinGroup answer is late",
+                        "completes: the owner keeps the partition, its JoinGroup response is late",
                         late,
                     );
                 }
@@ -566,10 +566,10 @@ impl World<'_> {
                     let mut moved = t.clone();
                     moved.procs[*holder].revoke = true;
                     if spend(&mut moved.left.rebalance) {
-                        self.fault("broker", *holder, "completes: the holder must release", moved);
+                        self.fault("broker", *holder, "completes: the owner must release", moved);
                     }
                 }
-                self.put("broker", *holder, "completes: the holder keeps the partition", t);
+                self.put("broker", *holder, "completes: the owner keeps the partition", t);
             }
             None => {
                 for i in members {
@@ -594,7 +594,7 @@ impl World<'_> {
             return false;
         };
         let state = &mut t.broker.txn[txn as usize];
-        // A late request needs a transaction that is under way, and its own epoch.
+        // An old epoch is refused, and so is a late request without an open transaction.
         if state.epoch != epoch || (!on_time && !state.open) {
             return false;
         }
@@ -614,7 +614,7 @@ impl World<'_> {
     fn take_end(&self, t: &mut State, message: Message) -> bool {
         let Message::End { txn, epoch } = message else { return false };
         let state = &mut t.broker.txn[txn as usize];
-        // To end what has ended is no error.
+        // Ending a transaction that has already ended succeeds.
         if state.epoch != epoch {
             return false;
         }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Prints the path of a Go that is new enough: this machine's own, or else a pinned one, which is fetched
+# Prints the path of a Go that is new enough: this machine's, or else a pinned version, which is fetched
 # once from the module proxy into the given folder.
 set -euo pipefail
 folder=${1:?usage: go.sh FOLDER}
@@ -29,7 +29,7 @@ proxies, name, digest, folder = sys.argv[1:]
 proxy = proxies.replace("|", ",").split(",")[0].rstrip("/")
 data = urllib.request.urlopen(f"{proxy}/golang.org/toolchain/@v/{name}.zip").read()
 if hashlib.sha256(data).hexdigest() != digest:
-    sys.exit(f"go.sh: the fetched Go toolchain {name} has another checksum than the pinned one")
+    sys.exit(f"go.sh: the fetched Go toolchain {name} does not have the pinned checksum")
 zipfile.ZipFile(io.BytesIO(data)).extractall(folder)
 root = os.path.join(folder, f"golang.org/toolchain@{name}")
 for programs in ("bin", "pkg/tool"):  # a module's zip does not keep file modes

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Installs what `make test` needs and this machine lacks, on Debian; on other systems lists it.
-# `install.sh nix` also installs Nix, for the manifests; `install.sh delivery` the tools that the jobs
-# call; `install.sh image` the tools that build and run the image.
+# `install.sh nix` also installs Nix, for the manifests; `install.sh delivery` also installs the tools that
+# the jobs call; `install.sh image` also installs the tools that build and run the image.
 set -euo pipefail
 
 rust_needed=90      # 1.90, rust-version in Cargo.toml
 java_needed=17      # Kafka 4
 packages=()         # names of Debian's packages
-missing=()          # the same in words, for other systems
+missing=()          # what they contain, for people on other systems
 
 has() { command -v "$1" >/dev/null 2>&1; }
 want() { missing+=("$1"); shift; packages+=("$@"); }
@@ -75,7 +75,7 @@ if [ ${#packages[@]} -gt 0 ]; then
   apt install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
 fi
 
-# Rust last, with Debian's rustup: its rustc is mostly too old.
+# Rust is installed last, with Debian's rustup, because Debian's rustc is usually too old.
 rust_minor() { cargo --version 2>/dev/null | sed -nE 's/^cargo 1\.([0-9]+).*/\1/p'; }
 if ! has cargo && [ -e /etc/debian_version ] && ! has rustup; then
   apt update -qq && apt install -y -qq --no-install-recommends rustup >/dev/null 2>&1 || true

@@ -1,4 +1,4 @@
-//! The embedded BigQuery as a process of its own, and a look into its store.
+//! Runs the embedded BigQuery as a separate process, and reads its store.
 
 use std::collections::BTreeMap;
 use std::net::TcpStream;
@@ -17,13 +17,13 @@ const STARTS_WITHIN: Duration = Duration::from_secs(60);
 pub const PROJECT: &str = "p-live";
 pub const DATASET: &str = "live";
 
-/// The URLs under which a BigQuery is reached.
+/// The URLs of a BigQuery server.
 pub struct Urls {
     pub rest: String,
     pub storage: String,
 }
 
-/// Its rows outlive its restarts.
+/// The embedded BigQuery. Its rows survive restarts.
 pub struct EmbeddedBigQuery {
     folder: PathBuf,
     rest: u16,
@@ -33,7 +33,7 @@ pub struct EmbeddedBigQuery {
     process: Option<Process>,
 }
 
-/// A row as the store has it, visible or not.
+/// A row in the store, visible or not.
 #[derive(Debug, Clone)]
 pub struct StoredRow {
     pub partition: i32,
@@ -47,7 +47,7 @@ pub struct StoredRow {
 pub type At = (i32, i64);
 
 impl EmbeddedBigQuery {
-    /// `faults` as `local bigquery --faults` takes them.
+    /// `faults` has the syntax of `local bigquery --faults`.
     pub fn start(name: &str, faults: &str, seed: u64) -> Self {
         let mut bigquery = Self {
             folder: folder::fresh(&format!("bigquery-{name}")),
@@ -75,7 +75,7 @@ impl EmbeddedBigQuery {
             ("--grpc", format!("127.0.0.1:{}", self.grpc)),
             ("--store", self.store().display().to_string()),
             ("--faults", self.faults.clone()),
-            // Another course of faults after a restart, and still a repeatable one.
+            // Each start has another seed: the faults differ, and can still be repeated.
             ("--seed", self.seed.to_string()),
         ];
         self.seed = self.seed.wrapping_add(1);
@@ -93,7 +93,11 @@ impl EmbeddedBigQuery {
             input: None,
         });
         until_true("the embedded BigQuery listens", STARTS_WITHIN, || {
-            assert!(process.ended().is_none(), "it has ended:\n{}", process.output());
+            assert!(
+                process.ended().is_none(),
+                "the embedded BigQuery has ended:\n{}",
+                process.output()
+            );
             [self.rest, self.grpc]
                 .iter()
                 .all(|port| TcpStream::connect(("127.0.0.1", *port)).is_ok())
@@ -101,21 +105,22 @@ impl EmbeddedBigQuery {
         self.process = Some(process);
     }
 
-    /// SIGKILL; what it acknowledged is in the store.
+    /// Sends SIGKILL. What it acknowledged is in the store.
     pub fn kill(&mut self) {
         self.process.take().expect("the embedded BigQuery is running").kill();
     }
 
-    /// SIGSTOP: connections stay open and nothing is answered.
+    /// Sends SIGSTOP: connections stay open, and no request is answered.
     pub fn freeze(&self) {
         self.process.as_ref().expect("running").signal("STOP");
     }
 
+    /// Ends a freeze with SIGCONT.
     pub fn thaw(&self) {
         self.process.as_ref().expect("running").signal("CONT");
     }
 
-    /// Rows of a table in the order of their streams; none where there is no such table yet.
+    /// The rows of a table, ordered by stream and row number; none if there is no such table yet.
     pub fn rows(&self, table: &str) -> Vec<StoredRow> {
         let columns = "_kafka_partition, _kafka_offset, __stream, __visible, event_id";
         self.query(table, columns, "ORDER BY __stream, __row", |row| {
@@ -129,7 +134,7 @@ impl EmbeddedBigQuery {
         })
     }
 
-    /// Reasons of the visible dead letters by position; a letter may repeat.
+    /// The reasons of the visible dead letters by position; a repeated letter is returned once.
     pub fn letters(&self, table: &str) -> BTreeMap<At, String> {
         let columns = "_kafka_partition, _kafka_offset, reason";
         let letters =
@@ -139,8 +144,8 @@ impl EmbeddedBigQuery {
         letters.into_iter().collect()
     }
 
-    /// How many rows are visible beyond the `known` first ones, and how many there are in all: cheap
-    /// to ask again and again.
+    /// Of the rows after the first `known`: how many are visible, and the number of the last one, 0
+    /// if there is none. Cheap enough to be polled.
     pub fn fresh_rows(&self, table: &str, known: i64) -> (i64, i64) {
         let counts = self.query(
             table,
@@ -174,7 +179,7 @@ impl EmbeddedBigQuery {
         let sql =
             format!(r#"SELECT {columns} FROM "{PROJECT}.{DATASET}.{table}" WHERE true {rest}"#);
         let connection = self.open();
-        let mut statement = connection.prepare(&sql).expect("the store can be asked");
+        let mut statement = connection.prepare(&sql).expect("the query is valid");
         let rows = statement.query_map([], read).expect("rows");
         rows.collect::<Result<_, _>>().expect("rows")
     }
@@ -185,7 +190,7 @@ impl EmbeddedBigQuery {
 }
 
 fn open(store: &Path) -> Connection {
-    // Reading a write-ahead log takes write access to the file beside it.
+    // In WAL mode, SQLite writes a file next to the store even when it only reads.
     let connection = Connection::open_with_flags(store, OpenFlags::SQLITE_OPEN_READ_WRITE);
     let connection = connection.expect("the store opens");
     connection.busy_timeout(Duration::from_secs(30)).expect("set");

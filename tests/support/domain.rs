@@ -1,4 +1,4 @@
-//! A domain in a folder of its own: contract, `.env`, environments; and instances that run it.
+//! A domain in its own folder (contract, `.env`, environments), and the instances that run it.
 
 use std::cell::{Cell, RefCell};
 use std::ffi::OsString;
@@ -21,11 +21,12 @@ pub const IGNORED: &str = "ShippingPricesEstimatedEvent";
 const DOCUMENT: &str = "delivery_events_v10";
 const CHANNEL: &str = "DeliveryEventsV10Topic";
 
-/// From a process's start to its first partition: the group waits for a killed member's session
-/// (6 s), the committed offsets for its transaction (10 s and the broker's interval of 1 s).
+/// The longest time from a process's start until it is ready. Partitions of a killed member are
+/// assigned after its session timeout (6 s), and their committed offsets are available after its
+/// transaction times out (10 s, and the broker checks every second).
 const READY_WITHIN: Duration = Duration::from_secs(90);
 
-/// DELIVERY as one test runs it. Topic and group are called like the test.
+/// The domain DELIVERY of one test. The topic and the group have the test's name.
 pub struct Domain {
     pub topic: String,
     pub group: String,
@@ -46,7 +47,7 @@ pub fn program() -> &'static Path {
 }
 
 impl Domain {
-    /// Makes the topic and the folder.
+    /// Creates the topic and the folder.
     pub fn new(name: &str, kafka: &Kafka, bigquery: &Urls) -> Self {
         Self::with_partitions(name, kafka, bigquery, PARTITIONS)
     }
@@ -61,7 +62,7 @@ impl Domain {
 [consume.live]
 bootstrap_servers = "{bootstrap}"
 [consume.live.properties]
-# A killed member is missed after six seconds.
+# The group removes a killed member after six seconds.
 "session.timeout.ms" = "6000"
 "heartbeat.interval.ms" = "1000"
 [write.live]
@@ -91,7 +92,7 @@ storage = "{storage}"
         Self { topic: name.clone(), group: name, folder, keys, started }
     }
 
-    /// Sets a key of the `.env` for the instances started from here on.
+    /// Sets a key of the `.env` for instances that are started from now on.
     pub fn set(&self, key: &str, value: &str) -> &Self {
         let mut keys = self.keys.borrow_mut();
         keys.retain(|(name, _)| name != key);
@@ -105,7 +106,7 @@ storage = "{storage}"
             .unwrap_or_else(|error| panic!("the contract loads: {error:?}"))
     }
 
-    /// Starts an instance and does not wait for anything.
+    /// Starts an instance and does not wait until it is ready.
     pub fn start(&self) -> Instance {
         let metrics = ports::free();
         let process = self.run(&["DELIVERY"], &[("METRICS_ADDR", &format!("127.0.0.1:{metrics}"))]);
@@ -119,7 +120,7 @@ storage = "{storage}"
         instance
     }
 
-    /// Starts the binary with these arguments in the domain's folder.
+    /// Starts the consumer's binary with these arguments in the domain's folder.
     pub fn run(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Process {
         self.run_on(arguments, variables, None)
     }
@@ -134,7 +135,7 @@ storage = "{storage}"
         self.launch(program(), arguments, variables, input)
     }
 
-    /// Starts any program as an instance would be started.
+    /// Starts any program in the domain's folder, with its `.env`, as an instance is started.
     pub fn launch(
         &self,
         program: &Path,
@@ -146,7 +147,7 @@ storage = "{storage}"
         for (name, value) in self.keys.borrow().iter() {
             writeln!(env, "{name}='{value}'").expect("a string");
         }
-        // Put in place whole: the instance started just before may be reading it.
+        // Replaced atomically: the instance started just before may be reading it.
         let new = self.folder.join(".env.new");
         std::fs::write(&new, env).expect("written");
         std::fs::rename(&new, self.folder.join(".env")).expect("in place");
@@ -179,18 +180,18 @@ impl Instance {
         let what = format!("{} is ready", self.process.name());
         let (process, metrics) = (&mut self.process, self.metrics);
         until_true(&what, READY_WITHIN, || {
-            assert!(process.ended().is_none(), "it has ended");
+            assert!(process.ended().is_none(), "the instance has ended");
             http::get(metrics, "/readyz").is_some_and(|(status, _)| status == 200)
         });
     }
 
-    /// Fails the test if it has ended by itself.
+    /// Panics if the process has ended.
     pub fn assert_running(&mut self) {
         let status = self.process.ended();
         assert!(status.is_none(), "{} has ended: {status:?}", self.process.name());
     }
 
-    /// SIGTERM has to end it with 0 within 30 s.
+    /// Sends SIGTERM, and asserts that it exits with 0 within 30 s.
     pub fn stop(&mut self) {
         let (status, took) = self.process.stop(Duration::from_secs(60));
         assert_eq!(status.code(), Some(0), "{} after SIGTERM", self.process.name());
@@ -201,7 +202,7 @@ impl Instance {
         http::get(self.metrics, path)
     }
 
-    /// Sum of a metric over its labels; `None` while nobody answers.
+    /// The sum of a metric over its labels; `None` if the instance does not respond.
     pub fn metric(&self, name: &str) -> Option<f64> {
         let (_, page) = self.get("/metrics")?;
         let values = page.lines().filter_map(|line| {
@@ -213,7 +214,7 @@ impl Instance {
     }
 }
 
-/// The repository's delivery contract, its topic called anew.
+/// Copies the repository's delivery contract, and gives it this topic.
 fn copy_contract(into: &Path, topic: &str) {
     std::fs::create_dir_all(into).expect("a folder");
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("contracts/delivery");

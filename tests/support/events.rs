@@ -1,4 +1,4 @@
-//! Events on a topic, and what has to become of each.
+//! Publishes random events, and records what the consumer has to do with each.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,27 +19,28 @@ use super::bigquery::At;
 use super::domain::{Domain, IGNORED};
 use super::kafka::Kafka;
 
-/// Long enough for a broker that restarts meanwhile.
+/// Long enough for the broker to restart meanwhile.
 const DELIVERED_WITHIN: Duration = Duration::from_secs(180);
 
-/// November 2026; the samples' times lie around it.
+/// 6 November 2026; the samples' times are in the day before it.
 const AROUND_MS: i64 = 1_794_000_000_000;
 
-/// What an event has to become.
+/// What the consumer has to do with an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
+    /// Write a row with this id.
     Row {
         event_id: String,
     },
     Ignored,
-    /// A dead letter with this reason code.
+    /// Write a dead letter with this reason code.
     Letter(&'static str),
 }
 
-/// Every event that the broker has acknowledged, by position.
+/// The events that the broker has acknowledged, by position.
 pub type Sent = BTreeMap<At, Fate>;
 
-/// Positions whose fate is this.
+/// The number of events whose fate satisfies the condition.
 pub fn count(sent: &Sent, fate: impl Fn(&Fate) -> bool) -> usize {
     sent.values().filter(|each| fate(each)).count()
 }
@@ -63,15 +64,15 @@ impl ProducerContext for Deliveries {
     }
 }
 
-/// A producer of made-up events: one in seven ignored, one in fifty a tombstone (ignored), one in
-/// thirty bad.
+/// A producer of random events. One in fifty is a tombstone, which is ignored; one in thirty is
+/// bad; of the others, one in seven has the ignored event type.
 pub struct Publisher {
     producer: ThreadedProducer<Deliveries>,
     sent: Arc<Mutex<Sent>>,
     topic: String,
     contract: Contract,
     dice: StdRng,
-    /// Bytes of filling that each good event carries in a field nobody declared.
+    /// Bytes of a field that is added to each good event and is not in the contract.
     padding: usize,
 }
 
@@ -95,7 +96,7 @@ impl Publisher {
         }
     }
 
-    /// Fills good events up with so many bytes.
+    /// Adds a field of this many bytes to each good event.
     pub fn padded(self, padding: usize) -> Self {
         Self { padding, ..self }
     }
@@ -120,7 +121,7 @@ impl Publisher {
         }
     }
 
-    /// Waits until the broker has everything, and answers with all that was ever sent.
+    /// Waits until the broker has acknowledged everything; returns all events sent so far.
     pub fn flush(&self) -> Sent {
         self.producer.flush(DELIVERED_WITHIN).expect("everything is delivered");
         self.sent.lock().expect("no panics").clone()
@@ -150,7 +151,7 @@ impl Publisher {
     }
 }
 
-/// Events at a pace, from a thread of their own, until stopped.
+/// Publishes events at a constant rate from its own thread, until stopped.
 pub struct Feed {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<Sent>>,
@@ -175,7 +176,7 @@ impl Feed {
         Self { stop, thread: Some(thread) }
     }
 
-    /// Publishes no more; answers with all that was sent.
+    /// Stops publishing; returns all events that were sent.
     pub fn stop(mut self) -> Sent {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.take().expect("stopped once").join().expect("every event was delivered")
@@ -188,7 +189,7 @@ impl Drop for Feed {
     }
 }
 
-/// What a sample is told apart by.
+/// The id of a sample's event.
 pub fn event_id(sample: &Sample) -> String {
     let event: serde_json::Value = serde_json::from_slice(&sample.value).unwrap();
     event["event_id"].as_str().unwrap().to_owned()

@@ -1,10 +1,10 @@
-//! Where the live tests keep their files: `target/tmp/live-<pid>`, one folder a test inside.
+//! The folder of the live tests' files: `target/tmp/live-<pid>`, with a subfolder for each user.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-/// The folder of this run. What runs that have ended left behind is removed first; this run's stays
-/// until the next, so that a failure can be looked into.
+/// The folder of this run. Removes the folders of runs that have ended; this run's stays until the
+/// next run, so that a failure can be investigated.
 fn of_this_run() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
@@ -30,7 +30,7 @@ pub fn fresh(name: &str) -> PathBuf {
     folder
 }
 
-/// The target folder: fetched peers are kept there.
+/// Cargo's target folder, in which fetched peers are kept.
 pub fn target() -> &'static Path {
     Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("target/tmp lies in target")
 }

@@ -1,10 +1,10 @@
-//! One GET, enough for health and metrics on loopback.
+//! An HTTP GET request, enough for health and metrics on loopback.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-/// Status and body; `None` where nobody answers.
+/// Status and body of the response; `None` if there is no response.
 pub fn get(port: u16, path: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;

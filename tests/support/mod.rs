@@ -1,5 +1,5 @@
-//! What the live tests stand on: real peers as processes of their own, started on free loopback
-//! ports, their logs shown when a test fails.
+//! The support of the live tests: starts real peers as processes on free loopback ports, and prints
+//! their logs when a test fails.
 
 pub mod bigquery;
 pub mod domain;

@@ -1,15 +1,15 @@
-//! Free loopback ports that stay free while their server is away for a restart.
+//! Free loopback ports that stay free while their server restarts.
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::TcpListener;
 use std::sync::Mutex;
 
-/// Below the range from which Linux and macOS take outgoing ports (32768, 49152): what is chosen
-/// here is not taken by somebody's connection while a server restarts.
+/// The ports lie below those that Linux and macOS give to outgoing connections (from 32768 and
+/// 49152), so no connection takes one while its server restarts.
 const FIRST: u16 = 18_000;
 const MANY: u64 = 14_000;
 
-/// A port that nobody in this process was given before.
+/// A free port; each call in this process returns another one.
 pub fn free() -> u16 {
     static GIVEN: Mutex<Vec<u16>> = Mutex::new(Vec::new());
     let mut given = GIVEN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! A process under test: its output in a file, signals, and an end when the tests end.
+//! A process under test. Its output goes to a file, and it ends when the tests end.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -11,28 +11,28 @@ use std::time::{Duration, Instant};
 
 use super::until::until;
 
-/// So much of a log is shown when a test fails.
+/// How many bytes of a log are printed when a test fails.
 const SHOWN: u64 = 24 * 1024;
 
-/// Killed when dropped; if the test is failing, the end of its output is printed first.
+/// A child process, killed when dropped. If the test is failing, the end of its log is printed.
 pub struct Process {
     name: String,
     log: PathBuf,
     child: Child,
-    /// Answered once the process has ended.
+    /// The exit status, once the process has ended.
     ended: Option<ExitStatus>,
 }
 
 /// What to start.
 pub struct Start<'a> {
     pub name: &'a str,
-    /// Output is appended here, so that a process started again goes on in the same file.
+    /// The output is appended to this file, so a restarted process continues it.
     pub log: &'a Path,
     pub program: &'a OsStr,
     pub arguments: Vec<OsString>,
     pub variables: Vec<(OsString, OsString)>,
     pub folder: Option<&'a Path>,
-    /// The file it reads as its standard input; nothing where there is none.
+    /// The file that it reads as standard input; without one, standard input is empty.
     pub input: Option<&'a Path>,
 }
 
@@ -63,13 +63,13 @@ impl Process {
         &self.name
     }
 
-    /// Sends a signal by its name (`TERM`, `STOP`, `CONT`).
+    /// Sends a signal, given by its name (`TERM`, `STOP`, `CONT`).
     pub fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([format!("-{name}"), self.pid().to_string()]).status();
         assert!(sent.is_ok_and(|status| status.success()), "signal {name} to {}", self.name);
     }
 
-    /// SIGKILL, and waits for the end.
+    /// Sends SIGKILL and waits for the end.
     pub fn kill(&mut self) {
         if self.ended.is_none() {
             let _ = self.child.kill();
@@ -77,35 +77,35 @@ impl Process {
         }
     }
 
-    /// The status of a process that has ended.
+    /// The exit status; `None` while the process is running.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         if self.ended.is_none() {
-            self.ended = self.child.try_wait().expect("the process can be asked");
+            self.ended = self.child.try_wait().expect("the exit status can be read");
         }
         self.ended
     }
 
-    /// SIGTERM; answers with the status and how long the end took.
+    /// Sends SIGTERM and waits; returns the exit status and how long the process took to end.
     pub fn stop(&mut self, patience: Duration) -> (ExitStatus, Duration) {
         let began = Instant::now();
         self.ask_to_stop();
         (self.wait(patience), began.elapsed())
     }
 
-    /// SIGTERM, if it runs; waits for nothing.
+    /// Sends SIGTERM if the process is running; does not wait.
     pub fn ask_to_stop(&mut self) {
         if self.ended().is_none() {
             self.signal("TERM");
         }
     }
 
-    /// Waits for the end.
+    /// Waits until the process has ended; panics at the deadline.
     pub fn wait(&mut self, patience: Duration) -> ExitStatus {
         let what = format!("the end of {}", self.name);
         until(&what, patience, || self.ended())
     }
 
-    /// The most resident memory it ever had, in bytes; `None` once it has ended.
+    /// The peak of its resident memory, in bytes; `None` once it has ended.
     pub fn peak_resident(&self) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).ok()?;
         let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
@@ -113,7 +113,7 @@ impl Process {
         Some(kib * 1024)
     }
 
-    /// Everything it has printed.
+    /// The whole log, including the output of earlier processes with the same log.
     pub fn output(&self) -> String {
         std::fs::read(&self.log)
             .map_or_else(|_| String::new(), |bytes| String::from_utf8_lossy(&bytes).into_owned())
@@ -144,8 +144,8 @@ pub fn show(name: &str, log: &Path) {
     );
 }
 
-/// A command whose process ends with ours, however we end. `setpriv` is part of util-linux; where
-/// it is missing, an aborted run leaves its peers behind.
+/// A command whose process is killed when ours ends, however it ends. Without `setpriv`, a part of
+/// util-linux, the peers of an aborted run keep running.
 fn bound_to_us(program: &OsStr) -> Command {
     static SETPRIV: OnceLock<bool> = OnceLock::new();
     let there = *SETPRIV.get_or_init(|| {
@@ -160,8 +160,8 @@ fn bound_to_us(program: &OsStr) -> Command {
     command
 }
 
-/// Starts it from a thread that lives as long as the tests: Linux sends the death signal when the
-/// starting *thread* ends, and a test's thread ends before a shared broker should.
+/// Starts a command from a thread that lives as long as the tests. Linux kills the child when the
+/// *thread* that started it ends, and a test's thread ends before a shared broker should.
 fn spawn(command: Command) -> std::io::Result<Child> {
     type Job = (Command, Sender<std::io::Result<Child>>);
     static SPAWNER: OnceLock<Mutex<Sender<Job>>> = OnceLock::new();

@@ -1,4 +1,4 @@
-//! What was sent held against what arrived.
+//! Compares the events that were sent with the rows and dead letters that arrived.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use super::domain::TABLE;
 use super::events::{Fate, Sent};
 use super::until::until_true;
 
-/// Mistakes of one kind that are listed.
+/// How many mistakes of each kind are printed.
 const SHOWN: usize = 10;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub enum Guarantee {
 }
 
 impl Guarantee {
-    /// As the configuration spells it.
+    /// The value in the configuration.
     pub fn key(self) -> &'static str {
         match self {
             Self::ExactlyOnce => "exactly-once",
@@ -27,7 +27,7 @@ impl Guarantee {
     }
 }
 
-/// What the table came to.
+/// The counts of the table's rows and dead letters.
 #[derive(Debug, Default)]
 pub struct Arrived {
     pub visible: usize,
@@ -37,7 +37,7 @@ pub struct Arrived {
     pub letters: usize,
 }
 
-/// Waits until every row and every dead letter is there, then compares in earnest.
+/// Waits until every row and every dead letter has arrived, then compares them all.
 pub fn prove(
     bigquery: &EmbeddedBigQuery,
     sent: &Sent,
@@ -48,7 +48,7 @@ pub fn prove(
     compare(bigquery, sent, guarantee)
 }
 
-/// Waits until as many rows and letters are there as should be; says what is missing if not.
+/// Waits until every event has its visible row or its dead letter; panics with what is missing.
 pub fn wait(bigquery: &EmbeddedBigQuery, sent: &Sent, patience: Duration) {
     let began = Instant::now();
     let complete = || {
@@ -65,7 +65,7 @@ pub fn wait(bigquery: &EmbeddedBigQuery, sent: &Sent, patience: Duration) {
             Fate::Ignored => true,
         })
     };
-    // Asking reads the whole table, so not too often.
+    // Each check reads the whole table, so there is a pause between two.
     while !complete() {
         if began.elapsed() > patience {
             compare(bigquery, sent, Guarantee::AtLeastOnce);
@@ -75,8 +75,9 @@ pub fn wait(bigquery: &EmbeddedBigQuery, sent: &Sent, patience: Duration) {
     }
 }
 
-/// Panics with every mistake: a row missing, repeated (exactly-once), invented, of another event,
-/// out of order within its stream; dead letters other than the bad events.
+/// Panics with all mistakes: rows that are missing or belong to no sent event, and for
+/// exactly-once, that are repeated or out of order within their stream; dead letters other than the
+/// bad events'.
 pub fn compare(bigquery: &EmbeddedBigQuery, sent: &Sent, guarantee: Guarantee) -> Arrived {
     let mut mistakes = Mistakes::default();
     let mut arrived = Arrived::default();
@@ -94,10 +95,10 @@ pub fn compare(bigquery: &EmbeddedBigQuery, sent: &Sent, guarantee: Guarantee) -
             Some(Fate::Row { event_id }) if *event_id == row.event_id => {}
             other => mistakes.add("another event's row", format!("{at:?}: {other:?}")),
         }
-        // Streams are one partition's each; rows come in the stream's order.
+        // A stream has the rows of one partition only; `rows` returns them in the stream's order.
         if guarantee == Guarantee::ExactlyOnce {
             if let Some(before) = last.get(&row.stream).filter(|before| **before >= at) {
-                mistakes.add("out of order", format!("{at:?} behind {before:?}"));
+                mistakes.add("out of order", format!("{at:?} after {before:?}"));
             }
             last.insert(row.stream, at);
         }
@@ -137,8 +138,8 @@ pub fn compare(bigquery: &EmbeddedBigQuery, sent: &Sent, guarantee: Guarantee) -
     arrived
 }
 
-/// Waits until `fresh` more rows are visible than the store's first `known`; answers with how many
-/// the store has.
+/// Waits until a row that was not in the store before is visible. `what` is for the failure
+/// message.
 pub fn wait_progress(bigquery: &EmbeddedBigQuery, what: &str, patience: Duration) {
     let (_, known) = bigquery.fresh_rows(TABLE, 0);
     until_true(&format!("new rows {what}"), patience, || bigquery.fresh_rows(TABLE, known).0 > 0);

@@ -1,4 +1,4 @@
-//! What lies on a topic.
+//! Reads all records of a topic.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -12,13 +12,13 @@ use super::kafka::Kafka;
 
 const WITHIN: Duration = Duration::from_secs(120);
 
-/// A record as the broker has it.
+/// A record as the broker stores it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Record {
     pub key: Option<Vec<u8>>,
     pub value: Option<Vec<u8>>,
     pub timestamp_ms: i64,
-    /// Name and value; a header may have none.
+    /// Name and value; a header may have no value.
     pub headers: Vec<(String, Option<String>)>,
 }
 
@@ -44,7 +44,7 @@ impl Record {
     }
 }
 
-/// Every record of a topic.
+/// Reads every record of a topic.
 pub fn records(kafka: &Kafka, topic: &str, partitions: i32) -> BTreeMap<At, Record> {
     let total: i64 = kafka.ends(topic, partitions).iter().sum();
     let reader: BaseConsumer = kafka.client().set("group.id", "reader").create().expect("a client");

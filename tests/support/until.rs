@@ -1,13 +1,13 @@
-//! Waiting: always for something, always with a deadline.
+//! Waits for a condition, with a deadline.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// Between two looks. Short against everything waited for here, long enough to leave the cores to
-/// the processes under test.
+/// The pause between two polls: short compared with what is waited for, and long enough to leave
+/// the cores to the processes under test.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Asks until there is an answer; panics with `what` at the deadline.
+/// Polls until there is a result, and returns it; panics with `what` at the deadline.
 pub fn until<T>(what: &str, patience: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
     let began = Instant::now();
     loop {
@@ -19,7 +19,7 @@ pub fn until<T>(what: &str, patience: Duration, mut ask: impl FnMut() -> Option<
     }
 }
 
-/// Asks until it is so.
+/// Polls until the result is true; panics with `what` at the deadline.
 pub fn until_true(what: &str, patience: Duration, mut ask: impl FnMut() -> bool) {
     until(what, patience, || ask().then_some(()));
 }

@@ -1,6 +1,6 @@
-"""A consumer as the team that this one succeeds would write it: poll, json.loads, insert_rows_json
-with 500 rows a call, then commit. Arguments: bootstrap, topic, group, REST endpoint, table, type to
-leave out. Reads to the end, prints its counts."""
+"""A simple Python consumer: poll, json.loads, insert_rows_json with 500 rows per call, then commit.
+Arguments: bootstrap servers, topic, group, REST endpoint, table, ignored event type. Reads the topic to
+its end and prints the counts."""
 
 import json
 import sys
@@ -35,7 +35,7 @@ def flush():
     if batch:
         errors = client.insert_rows_json(table, batch)
         if errors:
-            raise SystemExit(f"BigQuery refuses rows: {errors[:3]}")
+            raise SystemExit(f"BigQuery rejected rows: {errors[:3]}")
         written += len(batch)
         batch = []
         consumer.commit(asynchronous=False)

@@ -1,4 +1,4 @@
-"""Draws the cost curves: curves.json of the first folder as curves.svg in the second."""
+"""Draws the cost curves: reads curves.json in the first folder, writes curves.svg into the second."""
 
 import json
 import pathlib
@@ -7,7 +7,7 @@ import sys
 import matplotlib
 
 matplotlib.use("svg")
-# The same figures give the same file.
+# A fixed salt, so that the same figures give the same file.
 matplotlib.rcParams.update({"svg.hashsalt": "curves", "svg.fonttype": "none", "font.size": 9})
 import matplotlib.pyplot as plot
 
@@ -28,7 +28,7 @@ for axis, (name, points) in zip(axes, curves.items()):
     if name in LOGARITHMIC:
         axis.set_xscale("log")
     if name == "bytes":
-        # The cost is to be proportional to them: a straight line, of slope one.
+        # With both axes logarithmic, a cost proportional to the bytes is a straight line of slope one.
         axis.set_yscale("log")
     else:
         axis.set_ylim(bottom=0)

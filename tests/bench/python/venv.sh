@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A virtual environment with the Python consumers' clients under the folder given, made once; prints
-# its Python.
+# Creates a virtual environment with the Python consumers' clients in the given folder, once, and prints
+# the path of its Python.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 venv=${1:?usage: venv.sh FOLDER}/python-bench

@@ -1,4 +1,4 @@
-// The emulator and all it is made of, by version and by hash.
+// The versions of the emulator and of all its dependencies; go.sum has their hashes.
 module emulator
 
 go 1.25.0

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds goccy/bigquery-emulator as go.mod and go.sum pin it, under the folder given (minutes, once),
-# and prints where it is.
+# Builds goccy/bigquery-emulator, pinned by go.mod and go.sum, into the given folder if it is missing
+# (this takes minutes), and prints its path.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 folder=${1:?usage: install.sh FOLDER}
@@ -14,7 +14,7 @@ if [ -x "$program" ]; then exit; fi
 trap 'rm -rf "$folder"/*.new.$$' EXIT
 
 go=$("$here/../../setup/go.sh" "$folder")
-# Its SQL engine is one package of hundreds of megabytes: two at a time fit into 8 GB.
+# The SQL engine is one package of hundreds of megabytes. Compiling two packages at a time fits into 8 GB.
 env GOFLAGS=-buildvcs=false GOTOOLCHAIN=local \
   "$go" build -C "$here" -p 2 -o "$program.new.$$" "$package/cmd/bigquery-emulator" >&2
 mv "$program.new.$$" "$program"

@@ -1,4 +1,4 @@
-//! goccy/bigquery-emulator: a BigQuery by somebody else, for types and tables.
+//! Runs goccy/bigquery-emulator, an independent BigQuery, to test types and tables.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -15,7 +15,7 @@ use super::process::{Process, Start};
 use super::until::until_true;
 use super::{folder, http, ports};
 
-/// It loads its SQL engine first.
+/// The emulator loads its SQL engine before it listens.
 const STARTS_WITHIN: Duration = Duration::from_secs(120);
 
 /// A running emulator; it keeps its tables in memory.
@@ -46,7 +46,7 @@ impl Emulator {
             input: None,
         });
         until_true("the emulator answers", STARTS_WITHIN, || {
-            assert!(process.ended().is_none(), "it has ended:\n{}", process.output());
+            assert!(process.ended().is_none(), "the emulator has ended:\n{}", process.output());
             let path = format!("/bigquery/v2/projects/{PROJECT}/datasets");
             http::get(rest, &path).is_some_and(|(status, _)| status == 200)
         });
@@ -64,7 +64,7 @@ impl Emulator {
         self.call(reqwest::Method::GET, &format!("/datasets/{DATASET}/tables/{table}"), None)
     }
 
-    /// Makes the dataset. Asked a second time it fails, with a 500.
+    /// Creates the dataset. If the dataset exists, the emulator responds with 500.
     pub fn make_dataset(&self) {
         let reference = json!({ "projectId": PROJECT, "datasetId": DATASET });
         let body = json!({ "datasetReference": reference });
@@ -77,19 +77,19 @@ impl Emulator {
         self.call(reqwest::Method::POST, &format!("/datasets/{DATASET}/tables"), Some(&body));
     }
 
-    /// Every row of a table, `{"f": [{"v": …}, …]}` each.
+    /// All rows of a table, each as `{"f": [{"v": …}, …]}`.
     pub fn rows(&self, table: &str) -> Vec<Value> {
         let path = format!("/datasets/{DATASET}/tables/{table}/data");
         let mut page = self.call(reqwest::Method::GET, &path, None);
-        assert!(page["pageToken"].is_null(), "a single page");
+        assert!(page["pageToken"].is_null(), "all rows are on one page");
         match page["rows"].take() {
             Value::Array(rows) => rows,
             _ => Vec::new(),
         }
     }
 
-    /// The emulator knows a table's default stream only once somebody has asked for it, and an
-    /// append before that hangs it for good. BigQuery knows it always.
+    /// Requests the table's default stream. The emulator creates the stream at this request; an
+    /// append before it would block forever. BigQuery needs no such request.
     pub fn open_default_stream(&self, table: &str) {
         let table = format!("projects/{PROJECT}/datasets/{DATASET}/tables/{table}");
         let name = format!("{table}/streams/_default");
@@ -115,7 +115,7 @@ impl Emulator {
     }
 }
 
-/// The emulator's program, built where it is missing.
+/// The path of the emulator, which is built if it is missing.
 fn program() -> PathBuf {
     static BUILDING: Mutex<()> = Mutex::new(());
     let _one = BUILDING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

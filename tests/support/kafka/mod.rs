@@ -1,4 +1,4 @@
-//! Apache Kafka (KRaft, one node): from Maven Central, on free ports, with short timeouts.
+//! Runs Apache Kafka (KRaft, one node) from Maven Central, on free ports and with short timeouts.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -15,12 +15,12 @@ use super::process::{Process, Start};
 use super::until::until_true;
 use super::{folder, ports};
 
-/// A cold JVM on two busy cores; it takes three seconds on an idle one.
+/// For a JVM that starts cold on two busy cores; on idle ones it takes three seconds.
 const STARTS_WITHIN: Duration = Duration::from_secs(120);
 const ANSWERS_WITHIN: Duration = Duration::from_secs(60);
 const STOPS_WITHIN: Duration = Duration::from_secs(60);
 
-/// A broker of its own; its data outlives restarts and goes with the run's folder.
+/// A broker. Its data survives restarts and is deleted with the run's folder.
 pub struct Kafka {
     folder: PathBuf,
     port: u16,
@@ -29,7 +29,7 @@ pub struct Kafka {
 }
 
 impl Kafka {
-    /// A fresh cluster, formatted and running.
+    /// Formats and starts a new cluster.
     pub fn start(name: &str) -> Self {
         let folder = folder::fresh(&format!("kafka-{name}"));
         let (port, controller) = (ports::free(), ports::free());
@@ -45,12 +45,12 @@ impl Kafka {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// Starts the broker on the data it has, and waits until it answers.
+    /// Starts the broker with its existing data, and waits until it responds.
     pub fn start_again(&mut self) {
         assert!(self.process.is_none(), "the broker is running");
         let mut process = self.java("kafka", "kafka.Kafka", &[self.path("server.properties")]);
         let client: BaseConsumer = self.client().create().expect("a client");
-        until_true("Kafka answers", STARTS_WITHIN, || {
+        until_true("Kafka responds", STARTS_WITHIN, || {
             assert!(process.ended().is_none(), "Kafka has ended:\n{}", process.output());
             client.fetch_metadata(None, Duration::from_secs(1)).is_ok_and(|answer| {
                 answer.brokers().iter().any(|broker| i32::from(self.port) == broker.port())
@@ -59,12 +59,12 @@ impl Kafka {
         self.process = Some(process);
     }
 
-    /// SIGKILL: what was not flushed is recovered from the log at the next start.
+    /// Sends SIGKILL. The broker recovers from its log at the next start.
     pub fn kill(&mut self) {
         self.process.take().expect("the broker is running").kill();
     }
 
-    /// A controlled shutdown.
+    /// Stops the broker with a controlled shutdown.
     pub fn stop(&mut self) {
         self.process.take().expect("the broker is running").stop(STOPS_WITHIN);
     }
@@ -81,14 +81,14 @@ impl Kafka {
             answer.unwrap_or_else(|error| panic!("create {topic}: {error:?}"));
         }
         let wanted = usize::try_from(partitions).expect("positive");
-        until_true("the topic's leaders", STARTS_WITHIN, || {
+        until_true("the topic's partitions have leaders", STARTS_WITHIN, || {
             admin.inner().fetch_metadata(Some(topic), Duration::from_secs(5)).is_ok_and(|answer| {
                 answer.topics()[0].partitions().iter().filter(|p| p.leader() == 1).count() == wanted
             })
         });
     }
 
-    /// The offset behind the last record of each partition.
+    /// The offset after the last record of each partition.
     pub fn ends(&self, topic: &str, partitions: i32) -> Vec<i64> {
         let client: BaseConsumer = self.client().create().expect("a client");
         let end = |partition| {
@@ -97,7 +97,8 @@ impl Kafka {
         (0..partitions).map(end).collect()
     }
 
-    /// The group's stable offset of each partition, −1 where it has none.
+    /// The group's committed offset of each partition, −1 if there is none. Waits until no commit
+    /// of an offset is pending in a transaction.
     pub fn committed(&self, group: &str, topic: &str, partitions: i32) -> Vec<i64> {
         let client: BaseConsumer = self
             .client()
@@ -114,7 +115,7 @@ impl Kafka {
         answer.elements().iter().map(|element| offset(&element.offset())).collect()
     }
 
-    /// Members of the group; `None` where the broker knows no such group.
+    /// The number of the group's members; `None` if the broker does not know the group.
     pub fn members(&self, group: &str) -> Option<usize> {
         let client: BaseConsumer = self.client().create().expect("a client");
         let list = client.fetch_group_list(Some(group), ANSWERS_WITHIN).expect("groups");
@@ -122,7 +123,7 @@ impl Kafka {
         (found.state() != "Dead").then(|| found.members().len())
     }
 
-    /// A client's configuration; quick to see that the broker is back.
+    /// A client's configuration, which makes it reconnect soon after the broker restarts.
     pub fn client(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         config
@@ -144,7 +145,7 @@ impl Kafka {
     fn java(&self, name: &str, class: &str, arguments: &[PathBuf]) -> Process {
         let log = self.path(&format!("{name}.log"));
         let mut all: Vec<OsString> = [
-            // Small and quick to start: a test's broker moves megabytes, not more.
+            // A small heap and a quick start: a test's broker handles megabytes only.
             "-Xms128m",
             "-Xmx384m",
             "-XX:+UseSerialGC",
@@ -177,14 +178,14 @@ impl Kafka {
     }
 }
 
-/// The broker that the tests share which leave it running; they keep apart by topic and group.
+/// The broker shared by the tests that do not stop it; each uses its own topics and groups.
 pub fn shared() -> &'static Kafka {
     static SHARED: OnceLock<Kafka> = OnceLock::new();
     SHARED.get_or_init(|| Kafka::start("shared"))
 }
 
-/// Kafka's jars, fetched where they are missing. The folder's name carries the version, so that
-/// another pin fetches anew.
+/// The folder of Kafka's jars, which are fetched if they are missing. Its name contains the
+/// version, so another version in pom.xml is fetched too.
 fn libraries() -> PathBuf {
     static FETCHING: Mutex<()> = Mutex::new(());
     let _one = FETCHING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -222,7 +223,7 @@ controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 log.dirs={folder}/data
 auto.create.topics.enable=false
-# One broker holds everything; few partitions start faster.
+# There is one broker only, and with few partitions it starts faster.
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=4
 transaction.state.log.replication.factor=1
@@ -230,7 +231,7 @@ transaction.state.log.min.isr=1
 transaction.state.log.num.partitions=4
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
-# Short timeouts: a killed member is missed, and its transaction given up, within seconds.
+# Short timeouts: a killed member is removed, and its transaction aborted, within seconds.
 group.min.session.timeout.ms=1000
 group.initial.rebalance.delay.ms=0
 transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
