@@ -104,6 +104,11 @@ impl Assembler {
             .collect()
     }
 
+    /// Removes and returns all open batches.
+    pub fn take_all(&mut self) -> Vec<Batch> {
+        self.lanes.iter_mut().filter_map(Option::take).map(|open| open.batch).collect()
+    }
+
     /// Removes and returns the open batch of the partition's lane, if there is one.
     pub fn take(&mut self, partition: Partition) -> Option<Batch> {
         let index = self.index(partition);

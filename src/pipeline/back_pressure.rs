@@ -19,6 +19,9 @@ pub struct BackPressure {
 pub enum Pressure {
     /// Read on.
     None,
+    /// Over the limit, and most of it is in open batches: send them, because waiting settles nothing of
+    /// theirs.
+    Send,
     /// Over the limit: wait for a report, but no longer than this.
     Wait(Duration),
     /// Over the limit for too long: pause the partitions.
@@ -32,8 +35,9 @@ impl BackPressure {
         Self { limit, paused: false, over_since: None }
     }
 
-    /// `held`: bytes in flight and in open batches; `in_flight`: the first alone, because while
-    /// paused nothing is added to open batches.
+    /// `held`: bytes in flight and in open batches; `in_flight`: the first alone. Reading resumes when
+    /// these fall to half the limit; open batches do not count then, because nothing is added to them
+    /// while reading is paused.
     pub fn check(&mut self, held: usize, in_flight: usize, now: Instant) -> Pressure {
         if self.paused {
             // Half of the limit, so that pauses are few.
@@ -42,6 +46,9 @@ impl BackPressure {
         if !self.is_over(held) {
             self.over_since = None;
             return Pressure::None;
+        }
+        if in_flight * 2 <= self.limit {
+            return Pressure::Send;
         }
         let since = *self.over_since.get_or_insert(now);
         match PATIENCE.saturating_sub(now.duration_since(since)) {
@@ -82,6 +89,26 @@ mod tests {
         assert_eq!(pressure.check(60, 50, now + PATIENCE), Pressure::Resume);
         pressure.set_paused(false);
         assert_eq!(pressure.check(60, 50, now + PATIENCE), Pressure::None);
+    }
+
+    /// Whatever is held, reading or paused: each answer either lets reading go on, has something sent,
+    /// or waits for something that is in flight.
+    #[test]
+    fn nothing_is_waited_for_that_is_not_in_flight() {
+        let now = Instant::now();
+        for (open, in_flight) in (0..30).flat_map(|open| (0..30).map(move |sent| (open, sent))) {
+            let held = 10 * (open + in_flight);
+            for elapsed in [Duration::ZERO, PATIENCE] {
+                let mut pressure = BackPressure::new(100);
+                pressure.check(held, 10 * in_flight, now);
+                match pressure.check(held, 10 * in_flight, now + elapsed) {
+                    Pressure::None => assert!(held <= 100),
+                    Pressure::Send => assert!(held > 100 && open > 0),
+                    Pressure::Wait(_) | Pressure::Pause => assert!(held > 100 && in_flight > 5),
+                    Pressure::Resume => panic!("it is not paused"),
+                }
+            }
+        }
     }
 
     #[test]

@@ -15,12 +15,16 @@ pub enum Ending {
 }
 
 /// Why a session ends before the run does.
+#[derive(Debug, thiserror::Error)]
 pub enum Break {
     /// A new session may go on.
-    Rejoin(Interruption),
+    #[error("a new session has to join the group")]
+    Rejoin(#[source] Interruption),
     /// The partitions belong to others by now, so nothing of this session can be committed.
-    Fenced(Interruption),
+    #[error("the group has moved on without this member")]
+    Fenced(#[source] Interruption),
     /// Only a person can help.
+    #[error(transparent)]
     Stop(Stop),
 }
 

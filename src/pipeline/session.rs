@@ -12,6 +12,7 @@ use super::ending::{Break, Ending, Interruption};
 use super::flow::Flow;
 use super::settlement::Settlement;
 use super::summary::{Summary, Tally};
+use crate::error_chain::chain;
 use crate::record::{DeadLetter, Offset, Partition, Transcoded};
 use crate::sink::Durability;
 use crate::source::{Committer, PollError, Polled, Source};
@@ -21,7 +22,7 @@ use crate::stop::Stop;
 /// second one burst lasts a millisecond.
 const BURST: usize = 1_000;
 
-/// The longest wait for a record, and so the longest delay of a shutdown.
+/// The longest wait for a record: an idle session notices a shutdown within this time.
 const IDLE: Duration = Duration::from_millis(100);
 
 /// A member of the group with everything that it has under way.
@@ -33,7 +34,7 @@ pub struct Session<'a> {
     settlement: Settlement,
     pressure: BackPressure,
     catch_up: CatchUp,
-    /// The group has assigned partitions to this member, if only none.
+    /// Whether the group has sent this member an assignment, which may be empty.
     joined: bool,
     tally: Tally,
     /// When the age of the oldest batch was last measured.
@@ -78,7 +79,7 @@ impl<'a> Session<'a> {
                 break (true, self.finish());
             }
             if let Err(reason) = self.turn() {
-                // A shutdown that comes during a rebalance is treated like one just after it.
+                // A member that is fenced while a shutdown is pending counts as drained, see below.
                 break (self.flow.shutdown.requested(), Err(reason));
             }
         };
@@ -112,14 +113,16 @@ impl<'a> Session<'a> {
 
     fn read(&mut self) -> Result<(), Break> {
         let mut patience = self.patience();
-        let now = Instant::now();
-        let ingested_at = self.flow.clock.now_micros();
+        let mut clocks = None;
         for _ in 0..BURST {
             // Only the first poll of a burst may wait.
             match self.source.poll(std::mem::take(&mut patience)) {
                 Ok(Polled::Record(record)) => {
                     let event = record.event();
                     let partition = event.at.partition;
+                    // Read once a burst, and not before the wait for its first record.
+                    let (now, ingested_at) = *clocks
+                        .get_or_insert_with(|| (Instant::now(), self.flow.clock.now_micros()));
                     let open = self.assembler.batch_for(partition, now);
                     match self.flow.plan.transcode(&event, ingested_at, open.rows()) {
                         Transcoded::Row => {}
@@ -180,6 +183,11 @@ impl<'a> Session<'a> {
             let in_flight = self.settlement.in_flight_bytes();
             match self.pressure.check(self.held_bytes(), in_flight, Instant::now()) {
                 Pressure::None => return Ok(()),
+                Pressure::Send => {
+                    for batch in self.assembler.take_all() {
+                        self.settlement.send(batch);
+                    }
+                }
                 Pressure::Wait(most) => {
                     self.settlement.wait_for_report(self.settlement.until_commit(most))?;
                     self.settlement.commit_due(&self.source)?;
@@ -238,9 +246,12 @@ impl<'a> Session<'a> {
     /// The last commits once all is settled: nothing is promised any more, and offsets that were
     /// committed without waiting for the answer have arrived. False where they have not in time.
     fn commit_last(&mut self, owned: &[Partition], deadline: Instant) -> bool {
-        if self.settlement.commit_clean(&self.source, owned).is_err() {
-            // The next owner does without: it flushes again what is promised.
-            tracing::info!("the group moved on before the last promises could be withdrawn");
+        if let Err(error) = self.settlement.commit_clean(&self.source, owned) {
+            tracing::info!(
+                reason = chain(&error),
+                "the last offsets could not be committed without promises; the next owner flushes \
+                 the same rows again, which does nothing"
+            );
         }
         let finished = |partition: &Partition| {
             Some((*partition, self.settlement.ledger().finished(*partition)?))
@@ -265,7 +276,7 @@ impl<'a> Session<'a> {
         let held = self.held_bytes();
         self.flow.metrics.in_flight_bytes.set(held as i64);
         self.flow.health.work_pending(held > 0 || !self.is_settled());
-        // It scans every partition, and is scraped every few seconds.
+        // Computing the age scans every partition, and the metric is scraped every few seconds.
         if self.observed.elapsed() >= IDLE {
             self.observed = Instant::now();
             let oldest = self.settlement.ledger().oldest_unsettled();

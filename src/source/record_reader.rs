@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
@@ -59,6 +59,10 @@ fn read_at(
             }
             // Compaction has removed the record since.
             Some(Ok(_)) => return Ok(None),
+            // Retention has removed it.
+            Some(Err(KafkaError::MessageConsumption(
+                RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange,
+            ))) => return Ok(None),
             Some(Err(error)) => {
                 tracing::warn!(error = %error, position = %at, "retrying to read a rejected record");
             }

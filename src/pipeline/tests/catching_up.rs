@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::memory_sink::{Faults, MemorySink};
-use super::rig::{ALL, Kind, PARTITIONS, Rig, limits, positions, wait_until};
+use super::rig::{ALL, Kind, PARTITIONS, Rig, WITHIN, limits, positions, wait_until};
+use crate::config::Limits;
 use crate::pipeline::{Until, run};
 use crate::sink::Durability;
 
@@ -108,6 +109,27 @@ fn a_sink_that_stalls_pauses_reading_and_bounds_what_is_in_flight() {
         let (_, drained) = running.join().expect("no stop");
         assert!(drained);
         rig.assert_complete(durability, 3_000, "after the stall");
+    }
+}
+
+/// Batches that are never full and never old enough hold more than the limit: they are sent all the
+/// same, or nothing would ever settle.
+#[test]
+fn open_batches_alone_cannot_stall_a_session() {
+    for durability in ALL {
+        let rig = Rig::new();
+        rig.publish(0, 3_000);
+        let limits = Limits {
+            in_flight_bytes: 8 << 10,
+            batch_rows: 100_000,
+            batch_bytes: 1 << 20,
+            batch_age: WITHIN * 10,
+            ..limits()
+        };
+        let running = rig.start_with(durability, Until::Stopped, Faults::none(), limits);
+        wait_until("records are read beyond the limit", || running.metrics.written.get() > 1_000);
+        let (_, drained) = running.stop();
+        assert!(drained, "{durability:?}");
     }
 }
 
