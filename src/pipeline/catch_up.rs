@@ -55,8 +55,8 @@ impl CatchUp {
             return false;
         }
         let last = self.behind.unwrap_or(Partition(0));
-        let behind_last = ledger.owned().filter(|one| *one > last);
-        self.behind = behind_last.chain(ledger.owned()).find(is_behind);
+        let after_last = ledger.owned().filter(|one| *one > last);
+        self.behind = after_last.chain(ledger.owned()).find(is_behind);
         self.behind.is_none()
     }
 }

@@ -12,7 +12,7 @@ const VERSION: u32 = 1;
 /// Brokers keep 4,096 bytes of metadata by default (`offset.metadata.max.bytes`).
 const MOST_BYTES: usize = 4096;
 
-/// The sink of metadata that names none: version 1 was first written for this sink alone.
+/// The sink of metadata that names none: early releases supported only this one.
 const UNNAMED: &str = "bigquery";
 
 /// The metadata as JSON: `{"v":1,"stream":"projects/…","flush_to":41}`.

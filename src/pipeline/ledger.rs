@@ -29,7 +29,7 @@ pub struct Ledger {
 struct Account {
     /// Batches not yet committed, in offset order.
     open: VecDeque<Entry>,
-    /// The last acknowledged commit.
+    /// The last commit that the committer accepted; at first, where the partition was assigned.
     committed: CommitPoint,
     /// Ordered to be flushed and not yet acknowledged.
     flush_due: Option<Promise>,
@@ -37,7 +37,7 @@ struct Account {
     visible: Option<Promise>,
     /// What the owner before promised is visible, so a commit may replace its metadata.
     ready: bool,
-    /// A promise whose series the last acknowledged commit stopped naming.
+    /// A promise whose series the last accepted commit stopped naming.
     retired: Option<Promise>,
 }
 
@@ -138,7 +138,7 @@ impl Ledger {
             .then_some(CommitPoint { offset: account.committed.offset, promise: None })
     }
 
-    /// The broker acknowledged `point`. Returns what to flush now.
+    /// The committer accepted `point`. Returns what to flush now.
     pub fn committed(&mut self, partition: Partition, point: CommitPoint) -> Option<Promise> {
         let account = self.partitions.get_mut(&partition)?;
         while account.open.front().is_some_and(|entry| entry.next <= point.offset) {
@@ -168,7 +168,8 @@ impl Ledger {
         self.partitions.get_mut(&partition)?.retired.take()
     }
 
-    /// The offset up to which the partition is settled, committed and (as far as rows go) visible.
+    /// The last committed offset (at first, where the partition was assigned); `None` while a flush or
+    /// the promise of the previous owner is outstanding.
     pub fn finished(&self, partition: Partition) -> Option<Offset> {
         let account = self.partitions.get(&partition)?;
         (account.ready && account.flush_due.is_none()).then_some(account.committed.offset)

@@ -38,10 +38,14 @@ pub(super) fn run_with(
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
     loop {
         let why = match committer(&flow) {
-            Err(error) if needs_a_person(&error) => {
-                return Err(no_transactions(&flow.subscription, error));
-            }
-            Err(error) => Interruption::Transactions(error),
+            Err(error) => match hint(&flow.subscription, &error) {
+                Some(hint) => {
+                    let group = &flow.subscription.group;
+                    let what = format!("open the transactions of group {group}");
+                    return Err(Stop::new(what, hint, error));
+                }
+                None => Interruption::Transactions(error),
+            },
             Ok(committer) => match Session::open(&mut flow, committer, &mut summary)?.run()? {
                 Ending::Finished { drained } => return Ok((summary, drained)),
                 Ending::Rejoin { why, progress } => {
@@ -53,8 +57,8 @@ pub(super) fn run_with(
             },
         };
         flow.health.joined(false);
-        // Nothing of the session is under way any more, so an outage of the broker is no reason for
-        // a restart.
+        // The session's work was dropped. If it counted as pending, the liveness probe would restart
+        // the process during an outage of the broker.
         flow.health.work_pending(false);
         if flow.shutdown.requested() {
             return Ok((summary, false));
@@ -80,36 +84,39 @@ fn committer(flow: &Flow, transactional_id: &str) -> Result<Committer, CommitErr
     }
 }
 
-fn no_transactions(subscription: &Subscription, error: CommitError) -> Stop {
-    let group = &subscription.group;
-    Stop::new(
-        format!("open the transactions of group {group}"),
-        format!(
-            "grant WRITE and DESCRIBE on the transactional ids with prefix {group}- to this \
-             principal, or set DELIVERY_GUARANTEE=at-least-once (README, Kafka ACLs)"
-        ),
-        error,
-    )
-}
-
-fn needs_a_person(error: &CommitError) -> bool {
+/// What a person has to do about transactions that cannot be opened; `None` for a failure that may
+/// pass.
+fn hint(subscription: &Subscription, error: &CommitError) -> Option<String> {
     use RDKafkaErrorCode as Code;
     let code = match error {
         CommitError::Transaction { source, .. } => source.code,
-        CommitError::Kafka { source: KafkaError::ClientCreation(_), .. } => return true,
-        CommitError::Kafka { source, .. } => match source.rdkafka_error_code() {
-            Some(code) => code,
-            None => return false,
-        },
-        CommitError::NotMember | CommitError::Lost | CommitError::SentTwice => return false,
+        CommitError::Kafka { source: KafkaError::ClientCreation(_), .. } => {
+            let hint = "check the consume environment's properties, which do not allow a \
+                        transactional producer, or set DELIVERY_GUARANTEE=at-least-once";
+            return Some(hint.to_owned());
+        }
+        CommitError::Kafka { source, .. } => source.rdkafka_error_code()?,
+        CommitError::NotMember | CommitError::Lost | CommitError::SentTwice => return None,
     };
-    matches!(
-        code,
-        Code::TransactionalIdAuthorizationFailed
-            | Code::ClusterAuthorizationFailed
-            | Code::GroupAuthorizationFailed
-            | Code::Authentication
-            | Code::SaslAuthenticationFailed
-            | Code::UnsupportedFeature
-    )
+    let group = &subscription.group;
+    match code {
+        Code::TransactionalIdAuthorizationFailed | Code::ClusterAuthorizationFailed => {
+            Some(format!(
+                "grant WRITE and DESCRIBE on the transactional ids with prefix {group}- to this \
+                 principal, or set DELIVERY_GUARANTEE=at-least-once (README, Kafka ACLs)"
+            ))
+        }
+        Code::GroupAuthorizationFailed => {
+            Some(format!("grant READ on the group {group} to this principal (README, Kafka ACLs)"))
+        }
+        Code::Authentication | Code::SaslAuthenticationFailed => {
+            Some("check the security properties of the consume environment".to_owned())
+        }
+        Code::UnsupportedFeature => {
+            let hint = "the brokers do not support transactions: set \
+                        DELIVERY_GUARANTEE=at-least-once";
+            Some(hint.to_owned())
+        }
+        _ => None,
+    }
 }

@@ -66,7 +66,8 @@ impl Settlement {
         self.lanes.in_flight_bytes()
     }
 
-    /// Whether any commit was acknowledged.
+    /// Whether the committer has accepted a commit: a transaction is then acknowledged by the broker,
+    /// a plain commit is queued.
     pub fn has_committed(&self) -> bool {
         self.has_committed
     }
@@ -94,11 +95,13 @@ impl Settlement {
         Ok(())
     }
 
-    /// Whether the partitions' offsets to read from are known and nothing else has to come first.
+    /// Whether reading these partitions may start. Unless rows are promised, each must be ready: the
+    /// rows that its last owner promised are visible, and a sink that stores offsets has said where
+    /// to resume.
     pub fn may_read(&self, partitions: &[Partition]) -> bool {
         let is_ready = |partition: &Partition| self.ledger.is_ready(*partition);
         match self.sink.durability() {
-            // Appends go on while an earlier promise is kept; only commits wait for it.
+            // Appends do not wait for the previous owner's rows to be flushed; only commits do.
             Durability::Promised => true,
             Durability::Visible | Durability::Stored => partitions.iter().all(is_ready),
         }
@@ -188,7 +191,7 @@ impl Settlement {
                 return Err(Break::Fenced(Interruption::TakenOver(partition)));
             }
             (Report::Failed(stop), _) => return Err(stop.into()),
-            // The lane for all partitions has nothing to wait for, to flush or to be fenced by.
+            // Only a sink with a lane for each partition sends these reports.
             (Report::Ready { .. } | Report::Flushed(_) | Report::Fenced, None) => {}
         }
         Ok(())
@@ -202,8 +205,8 @@ impl Settlement {
 
     // --------------------------------------------------------------------------------- commits
 
-    /// `most`, or less where the interval lets the next commit come sooner. Once the interval has
-    /// passed, a commit waits for a report and not for time.
+    /// How long to wait: until the commit interval ends, but at most `most`. Once it has ended, only a
+    /// report makes a commit possible, so this returns `most`.
     pub fn until_commit(&self, most: Duration) -> Duration {
         let left = self.interval.saturating_sub(self.last_commit.elapsed());
         if left.is_zero() { most } else { most.min(left) }
@@ -233,8 +236,8 @@ impl Settlement {
         self.commit(source, points)
     }
 
-    /// One commit for all points. One that is not acknowledged ends the session, because it may
-    /// still take effect and overtake the next one.
+    /// One commit for all points. If it fails the session ends, because the request may still arrive
+    /// after a later commit and move the offset back.
     fn commit(
         &mut self,
         source: &Source,

@@ -3,7 +3,7 @@
 use crate::record::{DeadLetter, Offset, Partition};
 use crate::row::RowBuffer;
 
-/// Number of a batch, ascending within a process.
+/// Number of a batch: unique and ascending within a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BatchId(pub u64);
 

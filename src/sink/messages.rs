@@ -27,7 +27,7 @@ pub struct Lane {
 #[derive(Debug)]
 pub enum Command {
     /// Append the rows and make the dead letters durable; answered by [`Report::Settled`]. With
-    /// [`Durability::Stored`](super::Durability::Stored) the offset behind the batch is stored in the same step, so batches
+    /// [`Durability::Stored`](super::Durability::Stored) the offset after the batch is stored in the same step, so batches
     /// without rows come too.
     Append(Batch),
     /// Make the promised rows visible; answered by [`Report::Flushed`].
@@ -59,7 +59,8 @@ pub enum Report {
     },
     /// The promised rows are visible.
     Flushed(Promise),
-    /// The sink asks to wait or is away, and the writer retries: throttled is not stuck.
+    /// The sink is throttling or unreachable and the writer retries. Counts as progress for the
+    /// liveness probe: throttled is not stuck.
     Waiting,
     /// Another instance has taken the partition over in the sink: nothing of this lane will be
     /// stored any more.

@@ -1,8 +1,8 @@
 //! Where rows go: the protocol that every sink speaks, and the sinks.
 //!
 //! The pipeline opens one *lane* for each partition, or one for all of them, depending on what the
-//! sink makes durable ([`Durability`]). Each lane has a [`Writer`], a task of the sink's that takes
-//! [`Command`]s and answers with [`Report`]s. A writer retries outages itself; it never decides what
+//! sink makes durable ([`Durability`]). Each lane has a writer task of the sink, which
+//! takes [`Command`]s through its [`Writer`] handle and answers with [`Report`]s. A writer retries outages itself; it never decides what
 //! is committed. Dead letters are the sink's business too: a batch counts as settled only when its
 //! dead letters are durable.
 

@@ -1,4 +1,4 @@
-//! The two directions between the pipeline's thread and a writer task.
+//! The channels between the pipeline's thread and a writer task: commands to it, reports from it.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, Thread};
@@ -22,7 +22,7 @@ impl Reports {
         (Self { to, reader: thread::current() }, reports)
     }
 
-    /// Sends a report. It goes nowhere once the reader has ended, as the writer is about to.
+    /// Sends a report. It is dropped if the session has ended.
     pub fn send(&self, lane: Lane, report: Report) {
         let _ = self.to.send((lane, report));
         self.reader.unpark();

@@ -81,7 +81,8 @@ pub fn consumer_config(consume: &ConsumeSettings, bootstrap: &str) -> ClientConf
 pub fn transactional_config(consume: &ConsumeSettings, bootstrap: &str) -> ClientConfig {
     let mut config = base(consume, bootstrap);
     apply(&mut config, consume, CONSUMER_ONLY);
-    // The next owner of a dead process's partitions waits this long for its transaction to end.
+    // If a process dies during a commit, the next owner waits until the broker aborts the
+    // transaction: this long, and up to ten seconds more, how often the broker looks for them.
     config.set("transaction.timeout.ms", "10000");
     // While the broker still writes the markers of one transaction it refuses the next, as in a
     // drain with two commits in a row. The second took 105 ms with librdkafka's 100 ms between two

@@ -17,8 +17,9 @@ use super::group::is_fenced;
 use super::offsets_producer::{OffsetsProducer, TransactionError};
 use crate::record::{Offset, Partition};
 
-/// How long each step of a commit may take. Shorter than `transaction.timeout.ms`, so that we know
-/// of our failure before the broker gives the transaction up.
+/// Timeout of each of the two requests of a commit. Together they may take longer than
+/// `transaction.timeout.ms` (10 s): then the broker aborts the transaction, the second request fails,
+/// and the session ends.
 const STEP: Duration = Duration::from_secs(8);
 
 /// One partition's part of a commit.
@@ -43,8 +44,9 @@ pub enum Committer {
     Synchronous,
 }
 
-/// A commit that was not acknowledged. Whatever the cause, it may or may not have happened: the
-/// session ends, and the next one reads what was committed.
+/// Why a commit failed. Where [`Self::is_fenced`] holds, the offsets were not and will not be
+/// committed; after any other error they may be. Either way the session ends, and the next one reads
+/// the committed offsets from the broker.
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
     #[error("this client is no member of its group")]
@@ -86,9 +88,10 @@ impl Committer {
     /// broker has answered. Only the thread that serves rebalances may call this.
     pub fn commit(&self, source: &Source, commits: &[Commit]) -> Result<Duration, CommitError> {
         let began = Instant::now();
-        // The order matters: a loss clears the membership and raises the flag in one step, and no
-        // new membership is taken on before this thread has served the loss. So a membership read
-        // before the flag was seen down is the one under which the partitions are owned.
+        // The membership is read first, and the loss of the assignment checked afterwards. When
+        // librdkafka loses the assignment it clears the membership and sets the flag together, and it
+        // joins again only after this thread has served the loss. So if the flag is not set now, the
+        // membership read before belongs to the current assignment.
         let membership = source.membership().ok_or(CommitError::NotMember)?;
         if source.assignment_lost() {
             return Err(CommitError::Lost);

@@ -106,7 +106,7 @@ impl Source {
             None => Ok(Polled::Nothing),
             Some(Ok(record)) => Ok(Polled::Record(record)),
             Some(Err(error)) => Err(match classify(&self.topic, error) {
-                // The partition's position is now behind the error, whatever the error is.
+                // Whatever the error is, librdkafka has moved the partition's position past it.
                 PollError::Passing(error) => PollError::Client(error),
                 error => error,
             }),
@@ -245,9 +245,9 @@ fn classify(topic: &str, source: KafkaError) -> PollError {
         KafkaError::MessageConsumptionFatal(_) => PollError::Client(source),
         KafkaError::MessageConsumption(code) => match code {
             Code::AutoOffsetReset | Code::OffsetOutOfRange => refused(
-                "the offset to read next is no longer on the broker (retention), so records are \
-                 lost already; look at what is missing, then set the group's offset by hand \
-                 (kafka-consumer-groups --reset-offsets) to go on",
+                "the broker does not have the next offset: retention deleted it, or the topic was \
+                 created again. Check which records are missing, then set the group's offset \
+                 (kafka-consumer-groups --reset-offsets)",
             ),
             Code::TopicAuthorizationFailed | Code::GroupAuthorizationFailed => refused(
                 "grant READ on the topic and READ on the group to this principal (README, Kafka \
@@ -256,7 +256,7 @@ fn classify(topic: &str, source: KafkaError) -> PollError {
             Code::Authentication | Code::SaslAuthenticationFailed => {
                 refused("check the security properties of the consume environment")
             }
-            // librdkafka could not read a batch of records, and goes on behind it.
+            // librdkafka could not read a batch of records, and continues after it.
             Code::BadMessage
             | Code::BadCompression
             | Code::NotImplemented

@@ -1,4 +1,4 @@
-//! Kafka: where events come from, where offsets are committed, and the words for their places.
+//! The Kafka clients: reading records, rebalances, and committing offsets.
 
 pub mod client;
 mod committer;

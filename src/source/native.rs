@@ -65,7 +65,7 @@ pub fn metadata(list: &TopicPartitionList, index: usize) -> Cow<'_, str> {
     }
 }
 
-/// The offset behind the last record or transaction marker that was taken from a partition's queue;
+/// The offset after the last record or transaction marker that was taken from a partition's queue;
 /// none before the first.
 pub fn position(
     client: &Client<impl ClientContext>,

@@ -30,8 +30,8 @@ pub struct Committed {
 
 impl Source {
     /// Where the partitions begin: at the group's committed offsets, or where there is none, at the
-    /// end of the log that `start` names. One request for stable offsets, which are not given while
-    /// a transaction that commits them is pending.
+    /// end of the log that `start` names. Asks for stable offsets: while a transaction that
+    /// commits offsets of the group is pending, the broker returns none and librdkafka retries.
     pub fn committed(
         &self,
         partitions: &[Partition],
@@ -115,7 +115,7 @@ impl Source {
         Ok(behind)
     }
 
-    /// The first offset of each partition's log, or the one behind its last readable record. One
+    /// The first offset of each partition's log, or the one after its last readable record. One
     /// request to each broker, however many partitions it leads.
     pub fn ends_of_log(
         &self,

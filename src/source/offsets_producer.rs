@@ -18,7 +18,7 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaType;
 
 use super::client::log_line;
-use rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR as DONE;
+use rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR as NO_ERROR;
 
 /// Kafka's numbers for the two requests by which a commit takes effect.
 const TXN_OFFSET_COMMIT: i16 = 28;
@@ -68,7 +68,7 @@ impl OffsetsProducer {
             rd_kafka_conf_set_log_cb(native.ptr(), Some(on_log));
             rd_kafka_conf_interceptor_add_on_new(native.ptr(), NAME, Some(on_new), opaque)
         };
-        if hooked != DONE {
+        if hooked != NO_ERROR {
             return Err(KafkaError::Global(hooked.into()));
         }
         let kind = RDKafkaType::RD_KAFKA_PRODUCER;
@@ -173,11 +173,11 @@ unsafe extern "C" fn on_answer(
     opaque: *mut c_void,
 ) -> rd_kafka_resp_err_t {
     // An error here is the transport's: what the broker refuses is an answer too.
-    if matches!(api_key, TXN_OFFSET_COMMIT | END_TXN) && error != DONE {
+    if matches!(api_key, TXN_OFFSET_COMMIT | END_TXN) && error != NO_ERROR {
         // SAFETY: what `create` gave, alive as long as the client.
         unsafe { &*opaque.cast::<AtomicBool>() }.store(true, Relaxed);
     }
-    DONE
+    NO_ERROR
 }
 
 unsafe extern "C" fn on_log(

@@ -5,7 +5,7 @@ use crate::record::{Offset, Partition, Position};
 /// The offset of each assigned partition's next record.
 ///
 /// While the group rebalances, librdkafka pauses all partitions on another thread and notes where
-/// each stands. A poll at the same moment may return a record behind that offset, which is fetched
+/// each stands. A poll at the same moment may return a record from that offset on, which is fetched
 /// again when the partitions are resumed. Each record is held against the offset here, so that it
 /// is returned once.
 #[derive(Debug, Default)]
@@ -32,8 +32,8 @@ impl Progress {
         }
     }
 
-    /// Whether the record is to be returned: not if it was before, or if its partition is not
-    /// assigned. The partition goes on behind it.
+    /// Returns true if the record is new and its partition is assigned, and then moves the partition's
+    /// next offset past it.
     #[inline]
     pub(super) fn take(&mut self, at: Position) -> bool {
         match self.next.get_mut(at.partition.0 as usize) {

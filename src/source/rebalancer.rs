@@ -49,7 +49,8 @@ impl Rebalancer {
         std::mem::take(&mut self.noted())
     }
 
-    /// Whether any callback was called since the last call of this function.
+    /// Whether a poll has served an event since the last call of this function that it does not
+    /// return: a rebalance, the answer to a commit, a log line or statistics.
     pub(super) fn take_called_back(&self) -> bool {
         self.called_back.swap(false, Ordering::AcqRel)
     }

@@ -12,7 +12,7 @@
 //! - Releasing a partition removes its forwarding, but later, on another thread, and perhaps after
 //!   the next assignment has forwarded it again. Its records would then wait in a queue that nobody
 //!   reads. So a partition is forwarded again and again until a record of it has come.
-//! - An error that the call returns moves its partition's position behind the error's offset. So
+//! - An error that the call returns moves its partition's position past the error's offset. So
 //!   after an error the client must not be used any more.
 #![expect(
     unsafe_code,

@@ -29,7 +29,8 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Reads where each partition stands, has earlier promises kept, and reads on from there.
+    /// Reads the partitions' committed offsets, has the rows flushed that the previous owner promised,
+    /// and starts reading there.
     fn take_on(&mut self, partitions: &[Partition]) -> Result<(), Break> {
         let committed = self.committed(partitions)?;
         let new = committed.iter().filter(|start| !start.was_committed);

@@ -2,7 +2,7 @@
 //! order, and whatever fails is retried as its error asks for. Lanes use it for rows, and the
 //! dead-letter table for letters.
 //!
-//! One rule keeps a stream true, whatever fails: a request is repeated on the same stream only with
+//! One invariant holds, whatever fails: a request is repeated on the same stream only with
 //! the same bytes at the same offset. If anything about it has to change, all unsettled rows go to a
 //! fresh stream, because a late copy of the old request could still arrive on the old one
 //! (docs/adr/0001-exactly-once.md).
@@ -36,8 +36,8 @@ use crate::stop::Stop;
 #[cfg(all(test, feature = "local"))]
 pub use self::unsettled::REQUEST_BYTES;
 
-/// An append that is unanswered for this long never will be answered (seen with other clients: a
-/// connection that takes requests and answers none).
+/// Timeout of an append. Some connections accept requests and never answer; after this time the
+/// appender opens another.
 pub const ANSWER: Duration = Duration::from_secs(60);
 
 /// Fresh streams that fail one after the other, without an acknowledged request in between, mean
@@ -66,7 +66,7 @@ pub enum Appended {
     /// BigQuery refuses these rows of a batch, each with its message. The batch's other rows are
     /// sent again; these are to become dead letters, see [`Appender::delivered`].
     Refused { batch: BatchId, rows: Vec<(Position, String)> },
-    /// Nothing that concerns anybody else.
+    /// The owner has nothing to do.
     Nothing,
 }
 
@@ -189,7 +189,7 @@ impl Appender {
             Some(Err(status)) => CallError::of_status("append to", &on, &status),
             None => CallError::no_answer("append to", &on),
         };
-        if self.unsettled.in_air() == 0 {
+        if self.unsettled.unanswered() == 0 {
             // The service closes idle connections, which is no failure.
             self.disconnect();
             return Ok(Appended::Nothing);
@@ -247,14 +247,14 @@ impl Appender {
             Verdict::AlreadyExists | Verdict::FreshStream if self.to.buffered => {
                 self.fresh_in_a_row += 1;
                 if self.fresh_in_a_row > FRESH_STREAMS {
-                    return Err(error.stop("fresh write streams fail one after the other"));
+                    return Err(error.stop("five fresh write streams failed in a row: check BigQuery's status, start again, and report this with the message if it goes on"));
                 }
                 tracing::warn!(error = %chain(&error), "continuing with a fresh write stream");
                 self.fresh_stream();
                 Ok(Appended::Nothing)
             }
             Verdict::AlreadyExists | Verdict::FreshStream => {
-                Err(error.stop("the default stream knows no offsets; please report this"))
+                Err(error.stop("BigQuery returned an error that the default stream has no reason for; please report this with the message"))
             }
             Verdict::Retry => Ok(self.retry(&error, false)),
             Verdict::RetrySlowly => Ok(self.retry(&error, true)),
@@ -265,7 +265,7 @@ impl Appender {
     fn retry(&mut self, error: &CallError, slowly: bool) -> Appended {
         let pause = if slowly { self.slow_backoff.pause() } else { self.backoff.pause() };
         let pause_ms = pause.as_millis() as u64;
-        let unanswered = self.unsettled.in_air();
+        let unanswered = self.unsettled.unanswered();
         tracing::warn!(error = %chain(error), pause_ms, unanswered, "retrying appends");
         self.disconnect();
         self.resume_at = Some(Instant::now() + pause);

@@ -9,7 +9,7 @@ use prost_types::{DescriptorProto, FieldDescriptorProto};
 
 use crate::row::{Column, ColumnType, Mode, TableSchema};
 
-/// The table's `ProtoSchema`, encoded; each writer does this once.
+/// Returns the table's `ProtoSchema`, encoded; all writers of the table share it.
 pub fn writer_schema(schema: &TableSchema) -> Bytes {
     let descriptor = message("Row", &schema.columns);
     ProtoSchema { proto_descriptor: Some(descriptor) }.encode_to_vec().into()

@@ -25,7 +25,7 @@ pub struct Wish<'a> {
     pub makes_datasets: bool,
 }
 
-/// How often to start again when another client altered the table in the meantime.
+/// How often the table is read, created or altered before this program gives up.
 const ATTEMPTS: u32 = 20;
 
 /// Creates or alters the table as `wish` says, and returns the columns that may be written: those
@@ -43,7 +43,9 @@ pub async fn prepare(rest: &Rest, wish: Wish<'_>) -> Result<TableSchema, Stop> {
                 match rest.insert_table(wish.table, &resource(&wish)).await {
                     Ok(_) => tracing::info!(table = %wish.table, "table created"),
                     // Another instance created it in the meantime.
-                    Err(error) if error.status() == Some(409) => {}
+                    Err(error) if error.status() == Some(409) => {
+                        tokio::time::sleep(backoff.pause()).await;
+                    }
                     Err(error) => return Err(error.stop()),
                 }
                 continue;
@@ -77,7 +79,10 @@ pub async fn prepare(rest: &Rest, wish: Wish<'_>) -> Result<TableSchema, Stop> {
     }
     Err(Stop {
         what: format!("alter table {}", wish.table),
-        hint: "other clients keep altering it; start again when they are done".to_owned(),
+        hint: format!(
+            "it does not have the contract's columns after {ATTEMPTS} attempts: either another \
+             client keeps changing it, or this identity may not read it"
+        ),
         source: None,
     })
 }

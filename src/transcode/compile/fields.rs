@@ -17,7 +17,8 @@ pub(super) struct EventCompiler<'c> {
     partition: Option<&'c PartitionWindow>,
     /// The objects of all event types; those of this one are added.
     objects: &'c mut Vec<ObjectPlan>,
-    /// Names of the fields around the one that is being compiled, for errors.
+    /// Path of the field that is being compiled, itself included: for errors, and a length of 1 means
+    /// that it is at the top level.
     path: Vec<&'c str>,
 }
 

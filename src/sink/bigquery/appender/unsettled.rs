@@ -12,12 +12,12 @@ use crate::row::RowBuffer;
 use crate::sink::BatchId;
 use crate::sink::bigquery::stream::{StreamName, StreamPlace};
 
-/// Requests in the air at once: what has to be sent again after a lost connection.
+/// The most unacknowledged requests. All of them are sent again when a connection breaks.
 const PIPELINED: usize = 16;
 
-/// Bytes in the air above which the next request waits. A connection to BigQuery carries about ten
-/// megabytes a second and answers within half a second, so with this much in the air it never waits
-/// for us. One request at a time would cost a round trip for every megabyte.
+/// Unacknowledged bytes above which the next request waits. A connection to BigQuery carries about
+/// ten megabytes a second and answers within half a second, so with this much sent it never waits for
+/// us. One request at a time would cost a round trip for every megabyte.
 const PIPELINED_BYTES: usize = 8 << 20;
 
 /// BigQuery takes 20 MB a request. A larger batch is cut; a single row may be larger than this.
@@ -27,8 +27,8 @@ pub const REQUEST_BYTES: usize = 9 << 20;
 #[derive(Debug)]
 pub struct Settled {
     pub batch: BatchId,
-    /// The batch's last row in its BUFFERED stream; `None` in the default stream, and where the
-    /// batch had no rows.
+    /// How many rows of the BUFFERED stream must be flushed for the whole batch to be visible. `None`
+    /// on the default stream, and for a batch without rows.
     pub place: Option<StreamPlace>,
     pub rows: usize,
     /// Bytes of the rows as they were sent.
@@ -39,11 +39,11 @@ pub struct Settled {
 /// Requests and the batches they belong to.
 #[derive(Default)]
 pub(super) struct Unsettled {
-    /// Unacknowledged requests in order; the first `in_air` of them are sent.
+    /// Unacknowledged requests in order; the first `unanswered` of them are sent.
     requests: VecDeque<Request>,
-    in_air: usize,
+    unanswered: usize,
     batches: VecDeque<Open>,
-    /// Rows of the current stream once everything sent to it has arrived.
+    /// Row offset in the current stream of the next request that was never sent to it.
     next_row: u64,
 }
 
@@ -65,7 +65,8 @@ struct Open {
     requests: usize,
     /// Dead-letter deliveries under way.
     deliveries: usize,
-    /// Acknowledged rows, kept as long as others of the batch may still move to a fresh stream.
+    /// Acknowledged rows, kept until the batch settles: if it moves to a fresh stream they are sent
+    /// again, and its counts come from them.
     acked: Vec<Arc<RowBuffer>>,
     place: Option<StreamPlace>,
     letters: Vec<Reason>,
@@ -92,45 +93,45 @@ impl Unsettled {
 
     /// Whether a request is waiting that may be sent now.
     pub(super) fn may_send(&self) -> bool {
-        let in_air = self.requests.range(..self.in_air);
-        let bytes: usize = in_air.map(|request| request.rows.bytes()).sum();
-        self.in_air < self.requests.len().min(PIPELINED) && bytes < PIPELINED_BYTES
+        let unanswered = self.requests.range(..self.unanswered);
+        let bytes: usize = unanswered.map(|request| request.rows.bytes()).sum();
+        self.unanswered < self.requests.len().min(PIPELINED) && bytes < PIPELINED_BYTES
     }
 
     /// Returns the next request to send: its row offset in the stream, and its rows.
     pub(super) fn send(&mut self) -> Option<(u64, Arc<RowBuffer>)> {
-        let request = self.requests.get_mut(self.in_air)?;
+        let request = self.requests.get_mut(self.unanswered)?;
         let offset = *request.offset.get_or_insert(self.next_row);
         self.next_row = self.next_row.max(offset + request.rows.len() as u64);
         request.sent_at = Some(Instant::now());
-        self.in_air += 1;
+        self.unanswered += 1;
         Some((offset, request.rows.clone()))
     }
 
     /// Requests sent and not yet answered.
-    pub(super) fn in_air(&self) -> usize {
-        self.in_air
+    pub(super) fn unanswered(&self) -> usize {
+        self.unanswered
     }
 
     /// When the oldest request in the air was sent.
     pub(super) fn waits_since(&self) -> Option<Instant> {
-        self.oldest_in_air()?.sent_at
+        self.oldest_sent()?.sent_at
     }
 
     /// Whether the stream may have the oldest request in the air from an earlier connection.
     pub(super) fn oldest_was_sent_before(&self) -> bool {
-        self.oldest_in_air().is_some_and(|request| request.sent_before)
+        self.oldest_sent().is_some_and(|request| request.sent_before)
     }
 
     /// Batch and records of the oldest request in the air.
     pub(super) fn oldest(&self) -> Option<(BatchId, &[Position])> {
-        self.oldest_in_air().map(|request| (request.batch, request.rows.positions()))
+        self.oldest_sent().map(|request| (request.batch, request.rows.positions()))
     }
 
     /// The oldest request in the air is in the stream (`None`: the default stream, which has no
     /// offsets). Returns how long the answer took.
     pub(super) fn acknowledge(&mut self, stream: Option<&StreamName>) -> Option<Duration> {
-        let Request { batch, rows, offset, sent_at, .. } = self.land()?;
+        let Request { batch, rows, offset, sent_at, .. } = self.take_oldest_sent()?;
         let place = stream.zip(offset).map(|(stream, offset)| StreamPlace {
             stream: stream.clone(),
             rows: offset + rows.len() as u64,
@@ -146,7 +147,7 @@ impl Unsettled {
     /// Nothing of the oldest request in the air was written. Its bad rows, by index, are being
     /// delivered as dead letters. The others are sent again, before all other requests or after.
     pub(super) fn refuse(&mut self, bad: &[usize], first: bool) {
-        let Some(refused) = self.land() else { return };
+        let Some(refused) = self.take_oldest_sent() else { return };
         let rows = refused.rows.without(bad);
         let nothing_left = rows.is_empty();
         if let Some(open) = self.batch(refused.batch) {
@@ -171,16 +172,16 @@ impl Unsettled {
 
     /// The connection is gone, and with it every answer: everything is to be sent again as it was.
     pub(super) fn unsend(&mut self) {
-        for request in self.requests.range_mut(..self.in_air) {
+        for request in self.requests.range_mut(..self.unanswered) {
             request.sent_before = true;
         }
-        self.in_air = 0;
+        self.unanswered = 0;
     }
 
     /// Everything goes to a fresh stream. A batch of which a part was acknowledged moves whole,
     /// because its place has to be in one stream.
     pub(super) fn start_over(&mut self) {
-        self.in_air = 0;
+        self.unanswered = 0;
         self.next_row = 0;
         for request in &mut self.requests {
             (request.offset, request.sent_before) = (None, false);
@@ -209,13 +210,13 @@ impl Unsettled {
         })
     }
 
-    fn oldest_in_air(&self) -> Option<&Request> {
-        self.requests.front().filter(|_| self.in_air > 0)
+    fn oldest_sent(&self) -> Option<&Request> {
+        self.requests.front().filter(|_| self.unanswered > 0)
     }
 
     /// Removes the oldest request in the air: it was answered.
-    fn land(&mut self) -> Option<Request> {
-        self.in_air = self.in_air.checked_sub(1)?;
+    fn take_oldest_sent(&mut self) -> Option<Request> {
+        self.unanswered = self.unanswered.checked_sub(1)?;
         self.requests.pop_front()
     }
 

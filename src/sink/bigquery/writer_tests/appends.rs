@@ -189,7 +189,7 @@ async fn at_least_once_repeats_what_is_unanswered_and_knows_no_offsets() {
 
     rig.fake.script("AppendRows", [storage(StorageErrorCode::OffsetOutOfRange)]);
     rig.append(5, 4, &["e"]);
-    assert!(rig.failed().await.hint.contains("no offsets"));
+    assert!(rig.failed().await.hint.contains("the default stream"));
 }
 
 /// As many as a round trip needs, and no more: what waits behind them stays with the writer.
