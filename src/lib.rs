@@ -33,6 +33,7 @@ pub mod pipeline;
 pub mod sink;
 
 // A contract compiled for a table: JSON bytes become a row, are ignored, or are rejected.
+pub mod topic_id;
 pub mod transcode;
 
 // Kafka: the group member, its records, offsets and their commit.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
@@ -43,6 +44,18 @@ impl Shutdown {
 
     pub fn requested(&self) -> bool {
         self.inner.requested.load(Ordering::Acquire)
+    }
+
+    /// Sleeps on the calling thread, and less long if a shutdown is requested meanwhile.
+    pub fn sleep(&self, time: Duration) {
+        const STEP: Duration = Duration::from_millis(20);
+        let until = Instant::now() + time;
+        while !self.requested() {
+            match until.saturating_duration_since(Instant::now()) {
+                Duration::ZERO => return,
+                left => std::thread::sleep(left.min(STEP)),
+            }
+        }
     }
 
     /// Waits until a shutdown is requested.

@@ -27,6 +27,7 @@ use crate::config::{Broker, Settings};
 use crate::record::{Event, Position, Transcoded};
 use crate::row::RowBuffer;
 use crate::source::client;
+use crate::transcode::Ingestion;
 
 /// Bad lines that are printed; the count tells of the rest.
 const SHOWN: usize = 20;
@@ -177,7 +178,9 @@ fn check(records: &[Record], domain: &Domain) -> Result<(), Failure> {
             headers: &record.headers,
         };
         // The row itself is not needed.
-        if let Transcoded::Rejected(why) = plan.transcode(&event, now, &mut RowBuffer::default()) {
+        if let Transcoded::Rejected(why) =
+            plan.transcode(&event, Ingestion::at(now), &mut RowBuffer::default())
+        {
             wrong.push(format!("line {}: {}: {}", record.line, why.reason.code(), why.detail));
         }
     }

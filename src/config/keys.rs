@@ -34,6 +34,7 @@ keys! {
     CONSUME_ENV: true, None, "an environment with a `[consume.<env>]` section";
     GROUP_ID: true, None, "a Kafka consumer group: printable characters without spaces";
     START_FROM: true, Some("earliest"), "`earliest` or `latest`";
+    ACCEPT_TOPIC_ID: true, None, "the id of a topic, as `kafka-topics --describe` prints it";
     WRITE_ENV: false, None, "an environment with a `[write.<env>]` section";
     GOOGLE_APPLICATION_CREDENTIALS: false, None, "the path of a credentials file, or empty for the metadata server";
     MANAGE_TABLE: true, Some("true"), "`true` or `false`";

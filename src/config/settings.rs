@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::secret::Secret;
+use crate::topic_id::TopicId;
 
 /// The settings of one instance.
 #[derive(Debug, Clone)]
@@ -45,6 +46,8 @@ pub struct ConsumeSettings {
     pub properties: BTreeMap<String, Secret>,
     pub group_id: String,
     pub start_from: StartFrom,
+    /// The topic to read in place of the one that the group has read so far.
+    pub accept_topic: Option<TopicId>,
 }
 
 /// How to reach Kafka.

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::config::Limits;
-use crate::record::{DeadLetter, Partition, Position};
+use crate::record::{DeadLetter, Offset, Partition, Reached};
 use crate::row::RowBuffer;
 use crate::sink::{Batch, BatchId, Durability, Span};
 
@@ -148,11 +148,12 @@ impl OpenBatch {
         self.batch.letters.push(letter);
     }
 
-    /// Extends the batch's spans by this record, whatever became of it.
-    pub fn cover(&mut self, at: Position) {
-        match self.span(at.partition) {
-            Some(index) => self.batch.spans[index].next = at.offset.next(),
-            None => self.open_span(at),
+    /// Extends the partition's span to what is reached with the record at `offset`, whatever became
+    /// of the record.
+    pub fn cover(&mut self, partition: Partition, offset: Offset, reached: Reached) {
+        match self.span(partition) {
+            Some(index) => self.batch.spans[index].reached = reached,
+            None => self.open_span(Span { partition, first: offset, reached }),
         }
     }
 
@@ -165,21 +166,20 @@ impl OpenBatch {
         (index != NO_SPAN).then_some(index as usize)
     }
 
-    fn open_span(&mut self, at: Position) {
-        let slot = at.partition.0.max(0) as usize;
+    fn open_span(&mut self, span: Span) {
+        let slot = span.partition.0.max(0) as usize;
         if self.span_of.len() <= slot {
             self.span_of.resize(slot + 1, NO_SPAN);
         }
         self.span_of[slot] = self.batch.spans.len() as u32;
-        let Position { partition, offset } = at;
-        self.batch.spans.push(Span { partition, first: offset, next: offset.next() });
+        self.batch.spans.push(span);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Offset;
+    use crate::record::Position;
 
     const AGE: Duration = Duration::from_millis(20);
 
@@ -202,7 +202,7 @@ mod tests {
             Ok(())
         });
         written.expect("pushed");
-        open.cover(at);
+        open.cover(at.partition, at.offset, Reached::at(at.offset.next()));
     }
 
     #[test]
@@ -222,7 +222,7 @@ mod tests {
             let span = |partition, first, next| Span {
                 partition: Partition(partition),
                 first: Offset(first),
-                next: Offset(next),
+                reached: Reached::at(Offset(next)),
             };
             assert_eq!(spans, [span(0, 3, 4), span(5, 10, 13)]);
             assert!(!assembler.holds(Partition(5)));

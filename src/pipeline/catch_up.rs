@@ -66,11 +66,12 @@ mod tests {
     use std::cell::Cell;
 
     use super::*;
+    use crate::record::Reached;
 
     fn owning(partitions: &[Partition]) -> Ledger {
         let mut ledger = Ledger::default();
         for partition in partitions {
-            ledger.assign(*partition, Offset(0), None);
+            ledger.assign(*partition, Reached::at(Offset(0)), None);
         }
         ledger
     }

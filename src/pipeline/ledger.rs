@@ -8,14 +8,14 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
-use crate::record::{Offset, Partition};
+use crate::record::{Offset, Partition, Reached};
 use crate::sink::{BatchId, Promise, Span};
 
-/// What a commit says of one partition: everything before `offset` is settled, and `promise`, where
-/// there is one, names the rows that are durable but not yet visible.
+/// What a commit says of one partition: everything before `reached` is settled, and `promise`,
+/// where there is one, names the rows that are durable but not yet visible.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommitPoint {
-    pub offset: Offset,
+    pub reached: Reached,
     pub promise: Option<Promise>,
 }
 
@@ -44,9 +44,17 @@ struct Account {
 #[derive(Debug)]
 struct Entry {
     batch: BatchId,
-    next: Offset,
+    reached: Reached,
     opened: Instant,
     settled: Option<Settled>,
+}
+
+impl Entry {
+    /// An entry that moves the offset without a batch.
+    fn nothing_to_write(reached: Reached) -> Self {
+        let settled = Some(Settled { promise: None });
+        Self { batch: NO_BATCH, reached, opened: Instant::now(), settled }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -60,10 +68,10 @@ const NO_BATCH: BatchId = BatchId(0);
 impl Ledger {
     /// Takes a partition on at its committed offset. Nothing of it is committed before
     /// [`Ledger::ready`]; `promise` is what the committed metadata names.
-    pub fn assign(&mut self, partition: Partition, start: Offset, promise: Option<Promise>) {
+    pub fn assign(&mut self, partition: Partition, start: Reached, promise: Option<Promise>) {
         let account = Account {
             open: VecDeque::new(),
-            committed: CommitPoint { offset: start, promise },
+            committed: CommitPoint { reached: start, promise },
             flush_due: None,
             visible: None,
             ready: false,
@@ -77,21 +85,49 @@ impl Ledger {
     pub fn ready(&mut self, partition: Partition, resume: Option<Offset>) {
         let Some(account) = self.partitions.get_mut(&partition) else { return };
         account.ready = true;
-        if let Some(next) = resume.filter(|next| *next != account.committed.offset) {
-            let settled = Some(Settled { promise: None });
-            let opened = Instant::now();
-            account.open.push_front(Entry { batch: NO_BATCH, next, opened, settled });
+        if let Some(next) = resume.filter(|next| *next != account.committed.reached.next) {
+            account.open.push_front(Entry::nothing_to_write(Reached::at(next)));
         }
+    }
+
+    /// The group has no offset of the partition yet: where it begins is to be committed.
+    pub fn begin(&mut self, partition: Partition) {
+        let Some(account) = self.partitions.get_mut(&partition) else { return };
+        let start = account.committed.reached;
+        account.open.push_front(Entry::nothing_to_write(start));
+    }
+
+    /// Moves an idle partition's offset to `next`, where nothing before it is a record: transaction
+    /// markers and aborted records have offsets too.
+    pub fn skip(&mut self, partition: Partition, next: Offset) {
+        let Some(account) = self.partitions.get_mut(&partition) else { return };
+        let committed = account.committed.reached;
+        if account.ready && account.open.is_empty() && next > committed.next {
+            let reached = Reached { next, ..committed };
+            account.open.push_back(Entry::nothing_to_write(reached));
+        }
+    }
+
+    /// The last commit, once nothing is outstanding.
+    pub fn last_point(&self, partition: Partition) -> Option<&CommitPoint> {
+        let account = self.partitions.get(&partition)?;
+        (account.ready && account.flush_due.is_none()).then_some(&account.committed)
+    }
+
+    /// The offset that the group has committed, as far as this instance knows.
+    pub fn committed_offset(&self, partition: Partition) -> Option<Offset> {
+        Some(self.partitions.get(&partition)?.committed.reached.next)
     }
 
     pub fn is_ready(&self, partition: Partition) -> bool {
         self.partitions.get(&partition).is_some_and(|account| account.ready)
     }
 
-    /// The offset to read next, as long as nothing was read since the assignment.
-    pub fn start(&self, partition: Partition) -> Option<Offset> {
+    /// Where to read next, as long as nothing was read since the assignment.
+    pub fn start(&self, partition: Partition) -> Option<Reached> {
         let account = self.partitions.get(&partition)?;
-        Some(account.open.front().map_or(account.committed.offset, |entry| entry.next))
+        let committed = account.committed.reached;
+        Some(account.open.front().map_or(committed, |entry| entry.reached))
     }
 
     /// Forgets a partition that somebody else owns now.
@@ -111,7 +147,8 @@ impl Ledger {
     /// after a gap (compaction, transaction markers).
     pub fn open(&mut self, batch: BatchId, span: Span, now: Instant) {
         if let Some(account) = self.partitions.get_mut(&span.partition) {
-            account.open.push_back(Entry { batch, next: span.next, opened: now, settled: None });
+            let reached = span.reached;
+            account.open.push_back(Entry { batch, reached, opened: now, settled: None });
         }
     }
 
@@ -135,13 +172,13 @@ impl Ledger {
         let account = self.partitions.get(&partition)?;
         let idle = account.ready && account.flush_due.is_none() && account.open.is_empty();
         (idle && account.committed.promise.is_some())
-            .then_some(CommitPoint { offset: account.committed.offset, promise: None })
+            .then_some(CommitPoint { reached: account.committed.reached, promise: None })
     }
 
     /// The committer accepted `point`. Returns what to flush now.
     pub fn committed(&mut self, partition: Partition, point: CommitPoint) -> Option<Promise> {
         let account = self.partitions.get_mut(&partition)?;
-        while account.open.front().is_some_and(|entry| entry.next <= point.offset) {
+        while account.open.front().is_some_and(|entry| entry.reached.next <= point.reached.next) {
             account.open.pop_front();
         }
         if let Some(before) = account.committed.promise.take()
@@ -172,7 +209,7 @@ impl Ledger {
     /// the promise of the previous owner is outstanding.
     pub fn finished(&self, partition: Partition) -> Option<Offset> {
         let account = self.partitions.get(&partition)?;
-        (account.ready && account.flush_due.is_none()).then_some(account.committed.offset)
+        (account.ready && account.flush_due.is_none()).then_some(account.committed.reached.next)
     }
 
     /// Nothing is open, committed but invisible, or waiting to become ready.
@@ -197,7 +234,7 @@ impl Account {
         if !self.ready || self.flush_due.is_some() {
             return None;
         }
-        let mut head: Option<(Offset, Option<&Promise>)> = None;
+        let mut head: Option<(Reached, Option<&Promise>)> = None;
         for entry in &self.open {
             let Some(settled) = &entry.settled else { break };
             let promise = settled.promise.as_ref().filter(|promise| !self.is_visible(promise));
@@ -205,9 +242,9 @@ impl Account {
                 (Some(before), Some(now)) if !now.is_of_series(before) => break,
                 (before, now) => now.or(before),
             };
-            head = Some((entry.next, promise));
+            head = Some((entry.reached, promise));
         }
-        head.map(|(offset, promise)| CommitPoint { offset, promise: promise.cloned() })
+        head.map(|(reached, promise)| CommitPoint { reached, promise: promise.cloned() })
     }
 
     fn is_visible(&self, promise: &Promise) -> bool {

@@ -16,7 +16,7 @@ fn promise(series: u8, rows: u64) -> Promise {
 }
 
 fn span(first: i64, next: i64) -> Span {
-    Span { partition: P, first: Offset(first), next: Offset(next) }
+    Span { partition: P, first: Offset(first), reached: Reached::at(Offset(next)) }
 }
 
 #[derive(Debug, Clone)]
@@ -79,9 +79,9 @@ proptest! {
         let mut world = World::default();
         let (mut stream, mut batch, mut next) = (0u8, 1u64, 0i64);
         let mut pending: Vec<(BatchId, i64, i64, Option<Promise>)> = Vec::new();
-        let mut committed = CommitPoint { offset: Offset(0), promise: None };
+        let mut committed = CommitPoint { reached: Reached::at(Offset(0)), promise: None };
         let mut due: Option<Promise> = None;
-        ledger.assign(P, Offset(0), None);
+        ledger.assign(P, Reached::at(Offset(0)), None);
         ledger.ready(P, None);
         for step in steps {
             match step {
@@ -104,8 +104,8 @@ proptest! {
                 },
                 Step::Commit => if let Some(point) = ledger.commit_point(P) {
                     prop_assert!(due.is_none(), "a commit while a flush is due");
-                    prop_assert!(point.offset > committed.offset);
-                    for offset in committed.offset.0..point.offset.0 {
+                    prop_assert!(point.reached.next > committed.reached.next);
+                    for offset in committed.reached.next.0..point.reached.next.0 {
                         prop_assert!(world.settled[&offset], "{offset} is not settled");
                     }
                     let seen = world.visible();
@@ -113,12 +113,12 @@ proptest! {
                         world.streams[&number(p)].0[..p.rows() as usize].to_vec()
                     }).collect();
                     for rows in world.streams.values().map(|(rows, _)| rows) {
-                        for offset in rows.iter().filter(|o| **o < point.offset.0) {
+                        for offset in rows.iter().filter(|o| **o < point.reached.next.0) {
                             prop_assert!(seen.contains(offset) || promised.contains(offset), "{offset} is lost");
                         }
                     }
                     for offset in &promised {
-                        prop_assert!(*offset < point.offset.0, "{offset} is promised before its turn");
+                        prop_assert!(*offset < point.reached.next.0, "{offset} is promised before its turn");
                     }
                     committed = point.clone();
                     due = ledger.committed(P, point);
@@ -139,9 +139,9 @@ proptest! {
                     due = None;
                     stream += 1;
                     pending.clear();
-                    next = committed.offset.0;
+                    next = committed.reached.next.0;
                     world.settled.retain(|offset, _| *offset < next);
-                    ledger.assign(P, committed.offset, committed.promise.clone());
+                    ledger.assign(P, committed.reached, committed.promise.clone());
                     prop_assert!(ledger.commit_point(P).is_none());
                     ledger.ready(P, None);
                 }
@@ -156,18 +156,21 @@ proptest! {
 #[test]
 fn an_ignored_span_advances_the_head_without_a_promise() {
     let mut ledger = Ledger::default();
-    ledger.assign(P, Offset(5), None);
+    ledger.assign(P, Reached::at(Offset(5)), None);
     ledger.ready(P, None);
     ledger.open(BatchId(1), span(5, 9), Instant::now());
     assert_eq!(ledger.commit_point(P), None);
     ledger.settle(BatchId(1), P, None);
-    assert_eq!(ledger.commit_point(P), Some(CommitPoint { offset: Offset(9), promise: None }));
+    assert_eq!(
+        ledger.commit_point(P),
+        Some(CommitPoint { reached: Reached::at(Offset(9)), promise: None })
+    );
 }
 
 #[test]
 fn nothing_is_committed_before_the_partition_is_ready() {
     let mut ledger = Ledger::default();
-    ledger.assign(P, Offset(0), Some(promise(7, 3)));
+    ledger.assign(P, Reached::at(Offset(0)), Some(promise(7, 3)));
     ledger.open(BatchId(1), span(0, 1), Instant::now());
     ledger.settle(BatchId(1), P, Some(promise(8, 1)));
     assert_eq!(ledger.commit_point(P), None);
@@ -180,25 +183,31 @@ fn nothing_is_committed_before_the_partition_is_ready() {
 #[test]
 fn the_head_stops_where_the_stream_changes_until_the_first_is_visible() {
     let mut ledger = Ledger::default();
-    ledger.assign(P, Offset(0), None);
+    ledger.assign(P, Reached::at(Offset(0)), None);
     ledger.ready(P, None);
     for (batch, stream) in [(1, 1), (2, 2)] {
         ledger.open(BatchId(batch), span(batch as i64 - 1, batch as i64), Instant::now());
         ledger.settle(BatchId(batch), P, Some(promise(stream, 1)));
     }
     let first = ledger.commit_point(P).expect("first");
-    assert_eq!(first, CommitPoint { offset: Offset(1), promise: Some(promise(1, 1)) });
+    assert_eq!(
+        first,
+        CommitPoint { reached: Reached::at(Offset(1)), promise: Some(promise(1, 1)) }
+    );
     let flush = ledger.committed(P, first).expect("a flush");
     assert_eq!(ledger.commit_point(P), None);
     ledger.flushed(P, flush);
     let second = ledger.commit_point(P).expect("second");
-    assert_eq!(second, CommitPoint { offset: Offset(2), promise: Some(promise(2, 1)) });
+    assert_eq!(
+        second,
+        CommitPoint { reached: Reached::at(Offset(2)), promise: Some(promise(2, 1)) }
+    );
 }
 
 #[test]
 fn once_all_is_visible_a_clean_commit_drops_the_promise() {
     let mut ledger = Ledger::default();
-    ledger.assign(P, Offset(0), None);
+    ledger.assign(P, Reached::at(Offset(0)), None);
     ledger.ready(P, None);
     ledger.open(BatchId(1), span(0, 1), Instant::now());
     ledger.settle(BatchId(1), P, Some(promise(1, 1)));
@@ -207,7 +216,7 @@ fn once_all_is_visible_a_clean_commit_drops_the_promise() {
     assert_eq!(ledger.clean_point(P), None);
     ledger.flushed(P, flush);
     let clean = ledger.clean_point(P).expect("clean");
-    assert_eq!(clean, CommitPoint { offset: Offset(1), promise: None });
+    assert_eq!(clean, CommitPoint { reached: Reached::at(Offset(1)), promise: None });
     assert_eq!(ledger.committed(P, clean), None);
     assert_eq!(ledger.clean_point(P), None);
     assert!(ledger.is_idle(P));
@@ -218,17 +227,17 @@ fn once_all_is_visible_a_clean_commit_drops_the_promise() {
 fn where_the_sink_resumes_is_committed_to_the_group_and_wins() {
     for resume in [3, 8] {
         let mut ledger = Ledger::default();
-        ledger.assign(P, Offset(5), None);
+        ledger.assign(P, Reached::at(Offset(5)), None);
         ledger.ready(P, Some(Offset(resume)));
-        assert_eq!(ledger.start(P), Some(Offset(resume)));
+        assert_eq!(ledger.start(P), Some(Reached::at(Offset(resume))));
         let point = ledger.commit_point(P).expect("differs from the group's");
-        assert_eq!(point, CommitPoint { offset: Offset(resume), promise: None });
+        assert_eq!(point, CommitPoint { reached: Reached::at(Offset(resume)), promise: None });
         assert_eq!(ledger.committed(P, point), None);
         assert!(ledger.is_idle(P));
         assert_eq!(ledger.finished(P), Some(Offset(resume)));
     }
     let mut ledger = Ledger::default();
-    ledger.assign(P, Offset(5), None);
+    ledger.assign(P, Reached::at(Offset(5)), None);
     ledger.ready(P, Some(Offset(5)));
-    assert_eq!((ledger.start(P), ledger.commit_point(P)), (Some(Offset(5)), None));
+    assert_eq!((ledger.start(P), ledger.commit_point(P)), (Some(Reached::at(Offset(5))), None));
 }

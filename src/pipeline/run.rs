@@ -37,6 +37,9 @@ pub(super) fn run_with(
     let mut summary = Summary::new(flow.sink.target());
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
     loop {
+        if flow.shutdown.requested() {
+            return Ok((summary, true));
+        }
         let why = match committer(&flow) {
             Err(error) => match hint(&flow.subscription, &error) {
                 Some(hint) => {
@@ -60,15 +63,17 @@ pub(super) fn run_with(
         // The session's work was dropped. If it counted as pending, the liveness probe would restart
         // the process during an outage of the broker.
         flow.health.work_pending(false);
+        // What the session had in flight was not committed, so the next owner reads it again: nothing
+        // is left to wait for.
         if flow.shutdown.requested() {
-            return Ok((summary, false));
+            return Ok((summary, true));
         }
         let pause = backoff.pause();
         let reason = chain(&why);
         tracing::warn!(reason, pause_ms = pause.as_millis() as u64, "joining the group anew");
         summary.rejoins += 1;
         flow.metrics.rejoins.inc();
-        std::thread::sleep(pause);
+        flow.shutdown.sleep(pause);
     }
 }
 

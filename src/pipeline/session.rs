@@ -2,21 +2,28 @@
 //! the session; the next one reads from the broker what was committed, and nothing is carried over.
 
 mod assignment;
+mod chain;
+mod start;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use self::chain::Chain;
 use super::assembler::Assembler;
 use super::back_pressure::{BackPressure, Pressure};
 use super::catch_up::CatchUp;
 use super::ending::{Break, Ending, Interruption};
-use super::flow::Flow;
+use super::flow::{Flow, Until};
 use super::settlement::Settlement;
-use super::summary::{Summary, Tally};
+use super::summary::{HeldUp, Summary, Tally};
+use crate::config::StartFrom;
 use crate::error_chain::chain;
-use crate::record::{DeadLetter, Offset, Partition, Transcoded};
+use crate::record::{Bookmark, DeadLetter, Offset, Partition, Position, Reached, Transcoded};
 use crate::sink::Durability;
-use crate::source::{Committer, PollError, Polled, Source};
+use crate::source::{Committer, PollError, Polled, RecordReader, Source};
 use crate::stop::Stop;
+use crate::telemetry::metrics::PartitionLabel;
+use crate::transcode::Ingestion;
 
 /// Records read between two checks of reports, commits and batch ages: at a million records a
 /// second one burst lasts a millisecond.
@@ -24,6 +31,12 @@ const BURST: usize = 1_000;
 
 /// The longest wait for a record: an idle session notices a shutdown within this time.
 const IDLE: Duration = Duration::from_millis(100);
+
+/// How long a run that only catches up waits for a topic that does not exist.
+const TOPIC: Duration = Duration::from_secs(30);
+
+/// How long one question to the brokers may take.
+const REQUEST: Duration = Duration::from_secs(10);
 
 /// A member of the group with everything that it has under way.
 pub struct Session<'a> {
@@ -36,6 +49,10 @@ pub struct Session<'a> {
     catch_up: CatchUp,
     /// Whether the group has sent this member an assignment, which may be empty.
     joined: bool,
+    /// Since when the topic is known not to exist.
+    no_topic_since: Option<Instant>,
+    /// The last row of each partition.
+    chain: Chain,
     tally: Tally,
     /// When the age of the oldest batch was last measured.
     observed: Instant,
@@ -49,9 +66,8 @@ impl<'a> Session<'a> {
     ) -> Result<Self, Stop> {
         let subscription = &flow.subscription;
         let hint = "check the consume environment's properties";
-        let source =
-            Source::open(&subscription.consumer, &subscription.topic, flow.metrics.clone())
-                .map_err(|error| Stop::new("open the Kafka consumer", hint, error))?;
+        let source = Source::open(&subscription.consumer, &subscription.topic)
+            .map_err(|error| Stop::new("open the Kafka consumer", hint, error))?;
         Ok(Self {
             source,
             assembler: Assembler::new(flow.sink.durability(), &flow.limits),
@@ -65,6 +81,8 @@ impl<'a> Session<'a> {
             pressure: BackPressure::new(flow.limits.in_flight_bytes),
             catch_up: CatchUp::new(flow.until),
             joined: false,
+            no_topic_since: None,
+            chain: Chain::default(),
             tally: Tally::default(),
             observed: Instant::now(),
             flow,
@@ -105,6 +123,7 @@ impl<'a> Session<'a> {
         self.settlement.take_reports()?;
         self.settlement.commit_due(&self.source)?;
         self.regulate()?;
+        self.watch()?;
         self.read()?;
         self.send_due();
         self.observe();
@@ -124,14 +143,21 @@ impl<'a> Session<'a> {
                     let (now, ingested_at) = *clocks
                         .get_or_insert_with(|| (Instant::now(), self.flow.clock.now_micros()));
                     let open = self.assembler.batch_for(partition, now);
-                    match self.flow.plan.transcode(&event, ingested_at, open.rows()) {
-                        Transcoded::Row => {}
+                    let ingestion =
+                        Ingestion { at_micros: ingested_at, previous: self.chain.last(partition) };
+                    match self.flow.plan.transcode(&event, ingestion, open.rows()) {
+                        Transcoded::Row => self.chain.add(event.at),
                         Transcoded::Ignored(label) => self.tally.ignore(label),
                         Transcoded::Rejected(rejection) => {
                             open.reject(DeadLetter::of(&event, *rejection));
                         }
                     }
-                    open.cover(event.at);
+                    let reached = Reached {
+                        next: event.at.offset.next(),
+                        last: Some(Bookmark::of(&event)),
+                        last_row: self.chain.last(partition),
+                    };
+                    open.cover(partition, event.at.offset, reached);
                     self.tally.read(event.value.map_or(0, <[u8]>::len));
                     if let Some(batch) = self.assembler.take_full(partition) {
                         self.settlement.send(batch);
@@ -145,8 +171,19 @@ impl<'a> Session<'a> {
                 Err(PollError::Passing(error)) => {
                     tracing::warn!(error = %error, "reading is interrupted, librdkafka retries");
                 }
+                Err(error @ PollError::NoTopic(_)) => {
+                    tracing::warn!(error = %error, "waiting for the topic");
+                    self.flow.health.missing_topic(Some(self.source.topic().to_owned()));
+                    self.no_topic_since.get_or_insert_with(Instant::now);
+                    return Ok(());
+                }
                 Err(PollError::Refused { topic, hint, source }) => {
+                    self.compare_topic_now()?;
                     return Err(Stop::new(format!("read topic {topic}"), hint, source).into());
+                }
+                Err(error @ PollError::Changed(_)) => {
+                    let what = format!("read topic {} on", self.source.topic());
+                    return Err(Stop::new(what, start::REWRITTEN, error).into());
                 }
                 Err(error @ (PollError::Client(_) | PollError::Misdirected(_))) => {
                     return Err(Break::Rejoin(Interruption::Read(error)));
@@ -217,6 +254,9 @@ impl<'a> Session<'a> {
         let (ledger, assembler, source) = (self.settlement.ledger(), &self.assembler, &self.source);
         self.catch_up.is_done(ledger, |partition, end| {
             let nothing_waits = ledger.is_idle(partition) && !assembler.holds(partition);
+            if source.is_checking(partition) {
+                return false;
+            }
             ledger.finished(partition).is_some_and(|at| at >= end)
                 || (nothing_waits && source.has_read_to(partition, end))
         })
@@ -224,11 +264,41 @@ impl<'a> Session<'a> {
 
     /// Reads no more, drains, commits that nothing is promised any more, and leaves the group.
     fn finish(&mut self) -> Result<bool, Break> {
+        if self.flow.until == Until::CaughtUp && !self.flow.shutdown.requested() {
+            self.summary.held_up = self.held_up();
+        }
         let deadline = Instant::now() + self.flow.limits.drain;
         let owned: Vec<Partition> = self.settlement.ledger().owned().collect();
         let drained = self.drain(&owned)? && self.commit_last(&owned, deadline);
         self.source.unsubscribe();
         Ok(drained)
+    }
+
+    /// Where records stand behind an open transaction, which nobody can read before it ends.
+    fn held_up(&mut self) -> Vec<HeldUp> {
+        let owned: Vec<Partition> = self.settlement.ledger().owned().collect();
+        // The readable ends are asked for afterwards: without an open transaction they are not before
+        // the written ones, even while records are written.
+        let written = self.source.written_ends(&owned, REQUEST);
+        let readable = self.source.ends_of_log(&owned, StartFrom::Latest);
+        let (written, readable) = match written.and_then(|written| Ok((written, readable?))) {
+            Ok(ends) => ends,
+            Err(error) => {
+                tracing::warn!(error = %error, "open transactions cannot be looked for");
+                return Vec::new();
+            }
+        };
+        let subscription = &self.flow.subscription;
+        let reader = RecordReader::new(subscription.consumer.clone(), subscription.topic.clone());
+        let readable: BTreeMap<Partition, Offset> = readable.into_iter().collect();
+        let held_up = |(partition, written): (Partition, Offset)| {
+            let readable = *readable.get(&partition)?;
+            (written > readable).then(|| {
+                let at = Position { partition, offset: readable };
+                HeldUp { at, records: written.0 - readable.0, since_ms: reader.written_at(at) }
+            })
+        };
+        written.into_iter().filter_map(held_up).collect()
     }
 
     /// Sends what is open in these partitions, and waits until it is settled, committed and
@@ -253,10 +323,7 @@ impl<'a> Session<'a> {
                  the same rows again, which does nothing"
             );
         }
-        let finished = |partition: &Partition| {
-            Some((*partition, self.settlement.ledger().finished(*partition)?))
-        };
-        let offsets: Vec<(Partition, Offset)> = owned.iter().filter_map(finished).collect();
+        let offsets = self.settlement.last_commits(owned);
         match self.flow.sink.durability() {
             Durability::Promised => true,
             Durability::Visible => self.source.confirm_committed(&offsets, deadline),
@@ -265,6 +332,68 @@ impl<'a> Session<'a> {
                 self.source.confirm_committed(&offsets, deadline);
                 true
             }
+        }
+    }
+
+    // ---------------------------------------------------------------------------------- watch
+
+    /// Compares the topic's id with the one that was read so far, and stops a run that only catches up
+    /// where there is no topic.
+    fn watch(&mut self) -> Result<(), Break> {
+        if self.no_topic_since.is_some_and(|since| since.elapsed() >= TOPIC)
+            && self.flow.until == Until::CaughtUp
+        {
+            let topic = self.source.topic().to_owned();
+            let hint = "create the topic, or check CONSUME_ENV and the address of the contract's \
+                        channel";
+            let what = format!("read topic {topic}");
+            return Err(Stop::new(what, hint, PollError::NoTopic(topic)).into());
+        }
+        let ledger = self.settlement.ledger();
+        self.source.watch(|| ledger.owned().collect());
+        let read = self.settlement.topic().id;
+        let seen = self.source.topic_seen().and_then(|topic| topic.id);
+        if let (Some(read), Some(found)) = (read, seen)
+            && read != found
+        {
+            return Err(start::other_topic(self.source.topic(), read, found).into());
+        }
+        Ok(())
+    }
+
+    /// Stops with both ids if the topic is another one by now, which a refusal may come from.
+    fn compare_topic_now(&mut self) -> Result<(), Break> {
+        let read = self.settlement.topic().id;
+        let found = self.source.topic_now(REQUEST).ok().and_then(|topic| topic.id);
+        match (read, found) {
+            (Some(read), Some(found)) if read != found => {
+                Err(start::other_topic(self.source.topic(), read, found).into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Publishes each partition's lag, and commits past transaction markers and aborted records at the
+    /// end of a partition: after retention, a committed offset before them would look like a loss.
+    fn observe_ends(&mut self) {
+        let owned: Vec<Partition> = self.settlement.ledger().owned().collect();
+        for partition in owned {
+            let Some(end) = self.source.end(partition) else { continue };
+            let ledger = self.settlement.ledger();
+            let Some(committed) = ledger.committed_offset(partition) else { continue };
+            if committed < end
+                && ledger.is_idle(partition)
+                && !self.assembler.holds(partition)
+                && let Some(position) = self.source.position(partition)
+            {
+                self.settlement.skip(partition, position);
+            }
+            let lag = end.0.saturating_sub(committed.0).max(0);
+            self.flow
+                .metrics
+                .lag
+                .get_or_create(&PartitionLabel { partition: partition.0 })
+                .set(lag);
         }
     }
 
@@ -282,6 +411,7 @@ impl<'a> Session<'a> {
             let oldest = self.settlement.ledger().oldest_unsettled();
             let age = oldest.map_or(0.0, |since| since.elapsed().as_secs_f64());
             self.flow.metrics.oldest_unsettled_seconds.set(age);
+            self.observe_ends();
         }
     }
 

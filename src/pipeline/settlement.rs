@@ -5,12 +5,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::commit_metadata;
+use super::commit_metadata::{self, MetadataError, Noted, TopicNote};
 use super::ending::{Break, Interruption};
 use super::lanes::Lanes;
 use super::ledger::{CommitPoint, Ledger};
 use super::summary::Written;
-use crate::record::Partition;
+use crate::record::{Offset, Partition, Reached};
 use crate::sink::{Batch, BatchId, Durability, Promise, Report, Sink, Start};
 use crate::source::{Commit, Committed, Committer, Source};
 use crate::stop::Stop;
@@ -30,6 +30,8 @@ pub struct Settlement {
     interval: Duration,
     last_commit: Instant,
     has_committed: bool,
+    /// What every commit says of the topic.
+    topic: TopicNote,
     metrics: Metrics,
     health: Health,
     written: Written,
@@ -51,6 +53,7 @@ impl Settlement {
             interval,
             last_commit: Instant::now(),
             has_committed: false,
+            topic: TopicNote::default(),
             metrics,
             health,
             written: Written::default(),
@@ -79,12 +82,35 @@ impl Settlement {
 
     // ------------------------------------------------------------------------------ partitions
 
-    /// Takes a partition on: reads what its last commit promised, and opens its lane.
-    pub fn assign(&mut self, committed: &Committed) -> Result<(), Stop> {
-        let Committed { partition, offset, .. } = *committed;
-        let promise = commit_metadata::read(&committed.metadata, self.sink.name())
-            .map_err(|error| unreadable(partition, error))?;
-        self.ledger.assign(partition, offset, promise.clone());
+    /// What a commit of the group says; `None` where it has committed nothing yet.
+    pub fn read(&self, committed: &Committed) -> Result<Option<Noted>, Stop> {
+        let Some(offset) = committed.offset else { return Ok(None) };
+        commit_metadata::read(offset, &committed.metadata, self.sink.name())
+            .map(Some)
+            .map_err(|error| unreadable(committed.partition, error))
+    }
+
+    pub fn topic(&self) -> TopicNote {
+        self.topic
+    }
+
+    /// From now on every commit says this of the topic.
+    pub fn set_topic(&mut self, topic: TopicNote) {
+        self.topic = topic;
+    }
+
+    /// Takes a partition on and opens its lane. `begins`: where it begins is to be committed.
+    pub fn assign(
+        &mut self,
+        partition: Partition,
+        reached: Reached,
+        promise: Option<Promise>,
+        begins: bool,
+    ) {
+        self.ledger.assign(partition, reached, promise.clone());
+        if begins {
+            self.ledger.begin(partition);
+        }
         let is_promised = promise.is_some();
         let start = promise.map_or(Start::Fresh, Start::Flush);
         if self.sink.durability().has_lane_per_partition() || is_promised {
@@ -92,7 +118,11 @@ impl Settlement {
         } else {
             self.ledger.ready(partition, None);
         }
-        Ok(())
+    }
+
+    /// Moves an idle partition's offset past transaction markers and aborted records.
+    pub fn skip(&mut self, partition: Partition, next: Offset) {
+        self.ledger.skip(partition, next);
     }
 
     /// Whether reading these partitions may start. Unless rows are promised, each must be ready: the
@@ -125,6 +155,16 @@ impl Settlement {
     pub fn release(&mut self, partition: Partition) {
         self.ledger.release(partition);
         self.lanes.close(partition);
+    }
+
+    /// The last commits of these partitions, as they were sent.
+    pub fn last_commits(&self, partitions: &[Partition]) -> Vec<Commit> {
+        let commit = |partition: &Partition| {
+            let point = self.ledger.last_point(*partition)?;
+            let metadata = commit_metadata::write(self.topic, point).ok()?;
+            Some(Commit { partition: *partition, offset: point.reached.next, metadata })
+        };
+        partitions.iter().filter_map(commit).collect()
     }
 
     // --------------------------------------------------------------------------------- batches
@@ -220,7 +260,8 @@ impl Settlement {
         self.commit_now(source)
     }
 
-    fn commit_now(&mut self, source: &Source) -> Result<(), Break> {
+    /// Commits the settled heads.
+    pub fn commit_now(&mut self, source: &Source) -> Result<(), Break> {
         let ledger = &self.ledger;
         let point = |partition| Some((partition, ledger.commit_point(partition)?));
         let points = ledger.owned().filter_map(point).collect();
@@ -248,9 +289,9 @@ impl Settlement {
             return Ok(());
         }
         let commit = |(partition, point): &(Partition, CommitPoint)| {
-            let metadata = commit_metadata::write(point.promise.as_ref());
+            let metadata = commit_metadata::write(self.topic, point);
             let metadata = metadata.map_err(|error| unwritable(*partition, error))?;
-            Ok(Commit { partition: *partition, offset: point.offset, metadata })
+            Ok(Commit { partition: *partition, offset: point.reached.next, metadata })
         };
         let commits: Vec<Commit> = points.iter().map(commit).collect::<Result<_, Stop>>()?;
         let took = self.committer.commit(source, &commits)?;
@@ -291,7 +332,7 @@ impl Settlement {
     }
 }
 
-fn unreadable(partition: Partition, error: commit_metadata::MetadataError) -> Stop {
+fn unreadable(partition: Partition, error: MetadataError) -> Stop {
     Stop::new(
         format!("read the committed offset of partition {partition}"),
         "run the version and the sink that last used this group until it is drained; where the \
@@ -301,7 +342,7 @@ fn unreadable(partition: Partition, error: commit_metadata::MetadataError) -> St
     )
 }
 
-fn unwritable(partition: Partition, error: commit_metadata::MetadataError) -> Stop {
+fn unwritable(partition: Partition, error: MetadataError) -> Stop {
     let hint = "please report this with the name of the table";
     Stop::new(format!("commit the offset of partition {partition}"), hint, error)
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use crate::record::Reason;
+use crate::record::{Position, Reason};
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::EventTypeLabel;
 
@@ -21,8 +21,21 @@ pub struct Summary {
     pub dead_lettered: BTreeMap<Reason, u64>,
     /// Times that the Kafka client was closed and joined the group again.
     pub rejoins: u64,
+    /// Where records cannot be read yet.
+    pub held_up: Vec<HeldUp>,
     /// Where the rows are.
     pub target: String,
+}
+
+/// Records that stand behind the beginning of an open transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldUp {
+    /// The first record that cannot be read.
+    pub at: Position,
+    /// Offsets from there to the end of the partition.
+    pub records: i64,
+    /// When that record was written, in milliseconds since the epoch, where it is known.
+    pub since_ms: Option<i64>,
 }
 
 impl Summary {
@@ -36,6 +49,7 @@ impl Summary {
             ignored: BTreeMap::new(),
             dead_lettered: BTreeMap::new(),
             rejoins: 0,
+            held_up: Vec::new(),
             target,
         }
     }
@@ -77,6 +91,17 @@ impl fmt::Display for Summary {
                 f,
                 "rejoined       {:>10}  (uncommitted records were read again)",
                 self.rejoins
+            )?;
+        }
+        for HeldUp { at, records, since_ms } in &self.held_up {
+            let since = since_ms
+                .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok())
+                .map_or_else(String::new, |since| format!(", since {since:.0}"));
+            writeln!(
+                f,
+                "held up        {records:>10}  offsets of partition {} from {} on, by an open \
+                 transaction{since}",
+                at.partition, at.offset
             )?;
         }
         write!(f, "rows are in    {}", self.target)

@@ -6,10 +6,12 @@ mod dead_letter;
 mod event;
 mod outcome;
 mod position;
+mod reached;
 mod reason;
 
 pub use dead_letter::DeadLetter;
 pub use event::{Event, HeaderList, NoHeaders};
 pub use outcome::{Rejection, Transcoded};
 pub use position::{Offset, Partition, Position};
+pub use reached::{Bookmark, Reached};
 pub use reason::Reason;

@@ -112,6 +112,7 @@ impl TableSchema {
             Column::nullable("_kafka_topic", String),
             Column::nullable("_kafka_partition", Int64),
             Column::nullable("_kafka_offset", Int64),
+            Column::nullable("_kafka_previous", Int64),
             Column::nullable("_kafka_timestamp", Timestamp),
             Column::nullable("_kafka_key", Bytes),
             Column::nullable("_kafka_headers", Json),

@@ -1,18 +1,18 @@
 //! A batch: the rows and dead letters of one append, and the offsets that it settles.
 
-use crate::record::{DeadLetter, Offset, Partition};
+use crate::record::{DeadLetter, Offset, Partition, Reached};
 use crate::row::RowBuffer;
 
 /// Number of a batch: unique and ascending within a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BatchId(pub u64);
 
-/// Offsets of one partition that a batch covers without a gap: `first..next`.
+/// Offsets of one partition that a batch covers without a gap, from `first` to what is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
     pub partition: Partition,
     pub first: Offset,
-    pub next: Offset,
+    pub reached: Reached,
 }
 
 /// Rows and dead letters of contiguous offsets: one span in a lane of one partition, in the lane

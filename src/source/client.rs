@@ -1,7 +1,6 @@
-//! librdkafka's configuration for each kind of client, its log messages and its statistics.
+//! librdkafka's configuration for each kind of client, and its log messages.
 
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::statistics::Statistics;
 
 use crate::config::ConsumeSettings;
 
@@ -61,7 +60,6 @@ pub fn consumer_config(consume: &ConsumeSettings, bootstrap: &str) -> ClientConf
     config.set("fetch.message.max.bytes", "1048576");
     config.set("fetch.wait.max.ms", "100");
     config.set("session.timeout.ms", "45000");
-    config.set("statistics.interval.ms", "5000");
     apply(&mut config, consume, PRODUCER_ONLY);
     config
         .set("group.id", &consume.group_id)
@@ -131,15 +129,4 @@ pub fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {
         Level::Notice | Level::Info => tracing::info!(target: "librdkafka", facility, "{message}"),
         Level::Debug => tracing::debug!(target: "librdkafka", facility, "{message}"),
     }
-}
-
-/// Partitions that this client reads, with librdkafka's `consumer_lag`; those without are left out.
-pub fn lag_from_statistics(statistics: &Statistics, topic: &str) -> Vec<(i32, i64)> {
-    let Some(topic) = statistics.topics.get(topic) else { return Vec::new() };
-    topic
-        .partitions
-        .values()
-        .filter(|partition| partition.partition >= 0 && partition.consumer_lag >= 0)
-        .map(|partition| (partition.partition, partition.consumer_lag))
-        .collect()
 }

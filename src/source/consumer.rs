@@ -4,8 +4,10 @@
 //! records ([`Source::assign`], [`Source::release`]), so one thread alone reads, commits and gives
 //! up partitions.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -13,21 +15,45 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
+use super::admin::Topic;
 use super::group::Rebalance;
 use super::progress::Progress;
 use super::rebalancer::Rebalancer;
 use super::record_queue::{Record, RecordQueue};
+use super::watch::Watch;
 use super::{Membership, native};
-use crate::record::{Offset, Partition, Position};
-use crate::telemetry::Metrics;
+use crate::record::{Bookmark, Offset, Partition, Position};
 
 /// The consumer of one topic in one group, polled by the thread that opened it.
 pub struct Source {
     records: RecordQueue<Rebalancer>,
+    watch: Watch,
+    checks: Checks,
     topic: String,
     progress: Progress,
     paused: bool,
 }
+
+/// Where to begin to read a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Beginning {
+    pub partition: Partition,
+    /// The first record to return.
+    pub offset: Offset,
+    /// A record before it, which is read again and compared.
+    pub check: Option<Bookmark>,
+}
+
+/// The records that are still to be compared with what was read before.
+#[derive(Default)]
+struct Checks {
+    open: BTreeMap<Partition, (Bookmark, Instant)>,
+    failed: Option<Position>,
+}
+
+/// How long a run that only catches up waits for a record to compare. Compaction may have removed
+/// it.
+const CHECK: Duration = Duration::from_secs(30);
 
 /// What a poll returned.
 pub enum Polled<'a> {
@@ -58,6 +84,12 @@ pub enum PollError {
     /// Its order among the partition's other records is not known; a new client reads it again.
     #[error("the record at {0} came through the client's queue instead of its partition's")]
     Misdirected(Position),
+    /// librdkafka goes on asking for it.
+    #[error("topic {0} does not exist")]
+    NoTopic(String),
+    /// The log was cut off and written anew, or is another topic's.
+    #[error("the record at {0} is not the one that was there when its offset was committed")]
+    Changed(Position),
     /// Reading cannot go on until a person has changed something.
     #[error("reading topic {topic} is refused")]
     Refused { topic: String, hint: &'static str, source: KafkaError },
@@ -65,19 +97,20 @@ pub enum PollError {
 
 impl Source {
     /// Creates the client and subscribes. The group is joined while polling.
-    pub fn open(config: &ClientConfig, topic: &str, metrics: Metrics) -> Result<Self, OpenError> {
-        let context = Rebalancer::new(topic.to_owned(), metrics);
+    pub fn open(config: &ClientConfig, topic: &str) -> Result<Self, OpenError> {
         let mut consumer: BaseConsumer<Rebalancer> =
-            config.create_with_context(context).map_err(OpenError::Create)?;
+            config.create_with_context(Rebalancer::new()).map_err(OpenError::Create)?;
         let reader = thread::current();
         consumer.set_nonempty_callback(move || reader.unpark());
         consumer
             .subscribe(&[topic])
             .map_err(|source| OpenError::Subscribe { topic: topic.to_owned(), source })?;
+        let consumer = Arc::new(consumer);
+        let watch = Watch::new(consumer.clone(), topic).map_err(OpenError::Create)?;
         let records =
             RecordQueue::new(consumer, topic, thread::current()).map_err(OpenError::Create)?;
         let (topic, progress) = (topic.to_owned(), Progress::default());
-        Ok(Self { records, topic, progress, paused: false })
+        Ok(Self { records, watch, checks: Checks::default(), topic, progress, paused: false })
     }
 
     pub fn topic(&self) -> &str {
@@ -102,6 +135,9 @@ impl Source {
             // Returns at once where the thread was unparked since the queues were read.
             thread::park_timeout(patience);
         }
+        if let Some(at) = self.checks.failed.take() {
+            return Err(PollError::Changed(at));
+        }
         match self.records.current() {
             None => Ok(Polled::Nothing),
             Some(Ok(record)) => Ok(Polled::Record(record)),
@@ -116,7 +152,14 @@ impl Source {
     /// Goes on to the next of the records taken from librdkafka that was not returned before.
     #[inline]
     fn advance(&mut self) -> bool {
-        !self.paused && self.records.advance(|at| self.progress.take(at))
+        if self.paused {
+            return false;
+        }
+        let (progress, checks) = (&mut self.progress, &mut self.checks);
+        self.records.advance(|record| {
+            let wanted = progress.take(record.position());
+            if checks.open.is_empty() { wanted } else { checks.see(record, wanted) }
+        })
     }
 
     /// Serves the client's own queue: rebalances, answers to commits, errors of the whole client.
@@ -146,12 +189,17 @@ impl Source {
 
     /// Begins to read the partitions at the given offsets. Must be called for every
     /// [`Rebalance::Assigned`], even an empty one.
-    pub fn assign(&mut self, starts: &[(Partition, Offset)]) -> Result<(), KafkaError> {
-        self.records.add(starts.iter().map(|(partition, _)| *partition));
-        let mut list = TopicPartitionList::with_capacity(starts.len());
-        for (partition, offset) in starts {
+    pub fn assign(&mut self, beginnings: &[Beginning]) -> Result<(), KafkaError> {
+        self.records.add(beginnings.iter().map(|one| one.partition));
+        let mut list = TopicPartitionList::with_capacity(beginnings.len());
+        for Beginning { partition, offset, check } in beginnings {
             self.progress.assign(*partition, *offset);
-            list.add_partition_offset(&self.topic, partition.0, KafkaOffset::Offset(offset.0))?;
+            let check = check.filter(|check| check.offset < *offset);
+            if let Some(check) = check {
+                self.checks.open.insert(*partition, (check, Instant::now()));
+            }
+            let first = check.map_or(*offset, |check| check.offset);
+            list.add_partition_offset(&self.topic, partition.0, KafkaOffset::Offset(first.0))?;
         }
         self.client().incremental_assign(&list)
     }
@@ -161,6 +209,8 @@ impl Source {
         self.records.remove(partitions);
         for partition in partitions {
             self.progress.release(*partition);
+            self.checks.open.remove(partition);
+            self.watch.forget(*partition);
         }
         let list = self.list(partitions);
         if self.paused {
@@ -196,6 +246,55 @@ impl Source {
                     .is_some_and(|at| at >= end.0)
     }
 
+    /// Whether the partition's first record is still to be compared with what was read before.
+    pub fn is_checking(&self, partition: Partition) -> bool {
+        self.checks.is_waited_for(partition)
+    }
+
+    /// Where librdkafka stands in an assigned partition: after the last record or transaction marker
+    /// that it has returned. `None` while records wait to be read here.
+    pub fn position(&self, partition: Partition) -> Option<Offset> {
+        if !self.records.is_empty() {
+            return None;
+        }
+        native::position(self.client().client(), &self.topic, partition).map(Offset)
+    }
+
+    /// Asks the brokers every few seconds, without waiting, whether the topic is still the same one
+    /// and where these partitions end.
+    pub fn watch(&mut self, partitions: impl FnOnce() -> Vec<Partition>) {
+        self.watch.turn(partitions);
+    }
+
+    /// The topic as it was last seen.
+    pub fn topic_seen(&self) -> Option<Topic> {
+        self.watch.topic()
+    }
+
+    /// The topic as the brokers have it now.
+    pub fn topic_now(&mut self, patience: Duration) -> Result<Topic, KafkaError> {
+        self.watch.topic_now(patience)
+    }
+
+    /// Where a partition's readable records end, as it was last seen.
+    pub fn end(&self, partition: Partition) -> Option<Offset> {
+        self.watch.end(partition)
+    }
+
+    /// Where partitions end, with the records of open transactions, which cannot be read yet.
+    pub fn written_ends(
+        &mut self,
+        partitions: &[Partition],
+        patience: Duration,
+    ) -> Result<Vec<(Partition, Offset)>, KafkaError> {
+        self.watch.written_ends(partitions, patience)
+    }
+
+    /// Keeps an end that was read at the assignment.
+    pub fn note_end(&mut self, partition: Partition, end: Offset) {
+        self.watch.note_end(partition, end);
+    }
+
     /// Leaves the group once everything is released.
     pub fn unsubscribe(&self) {
         self.client().unsubscribe();
@@ -211,7 +310,7 @@ impl Source {
         Membership::of(self.client().client())
     }
 
-    pub(super) fn client(&self) -> &BaseConsumer<Rebalancer> {
+    pub(super) fn client(&self) -> &Arc<BaseConsumer<Rebalancer>> {
         self.records.consumer()
     }
 
@@ -221,6 +320,29 @@ impl Source {
             list.add_partition(&self.topic, partition.0);
         }
         list
+    }
+}
+
+impl Checks {
+    /// Compares a record that its partition's check is waiting for. `wanted`: the record was not
+    /// returned before. Returns whether the poll is to end with it.
+    fn see(&mut self, record: &Record<'_>, wanted: bool) -> bool {
+        let at = record.position();
+        let Some((expected, _)) = self.open.get(&at.partition) else { return wanted };
+        if at.offset < expected.offset {
+            return wanted;
+        }
+        // Behind the expected offset: compaction has removed the record.
+        if at.offset == expected.offset && Bookmark::of(&record.event()) != *expected {
+            self.failed = Some(at);
+            return true;
+        }
+        self.open.remove(&at.partition);
+        wanted
+    }
+
+    fn is_waited_for(&self, partition: Partition) -> bool {
+        self.open.get(&partition).is_some_and(|(_, since)| since.elapsed() < CHECK)
     }
 }
 
@@ -249,6 +371,9 @@ fn classify(topic: &str, source: KafkaError) -> PollError {
                  created again. Check which records are missing, then set the group's offset \
                  (kafka-consumer-groups --reset-offsets)",
             ),
+            Code::UnknownTopicOrPartition | Code::UnknownTopic => {
+                PollError::NoTopic(topic.to_owned())
+            }
             Code::TopicAuthorizationFailed | Code::GroupAuthorizationFailed => refused(
                 "grant READ on the topic and READ on the group to this principal (README, Kafka \
                  ACLs)",

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use prometheus_client::registry::Registry;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 
@@ -59,8 +58,7 @@ fn open_with(cluster: &Cluster, properties: &[(&str, &str)]) -> Source {
     for (name, value) in properties {
         config.set(*name, *value);
     }
-    let metrics = Metrics::register(&mut Registry::default());
-    Source::open(&config, "events", metrics).unwrap()
+    Source::open(&config, "events").unwrap()
 }
 
 /// Reads the partitions to this end. Returns the partitions and offsets of the records, in order.
@@ -91,8 +89,12 @@ fn assigned(source: &mut Source) -> Vec<Partition> {
     }
 }
 
-fn starts(partitions: &[Partition], offset: i64) -> Vec<(Partition, Offset)> {
-    partitions.iter().map(|partition| (*partition, Offset(offset))).collect()
+fn starts(partitions: &[Partition], offset: i64) -> Vec<Beginning> {
+    partitions.iter().map(|partition| start(*partition, offset)).collect()
+}
+
+fn start(partition: Partition, offset: i64) -> Beginning {
+    Beginning { partition, offset: Offset(offset), check: None }
 }
 
 #[test]
@@ -216,7 +218,7 @@ fn a_partition_released_halfway_begins_at_its_next_assignment() {
         source.release(&partitions).unwrap();
         assert!(source.records.is_empty());
     }
-    source.assign(&[(partitions[1], Offset(3))]).unwrap();
+    source.assign(&[start(partitions[1], 3)]).unwrap();
     let offsets = read(&mut source, &partitions[1..], RECORDS);
     assert!(offsets.iter().copied().eq((3..RECORDS).map(|offset| (partitions[1].0, offset))));
 }
@@ -257,8 +259,8 @@ fn serve(source: &mut Source, next: &mut BTreeMap<Partition, i64>) -> usize {
                 for change in source.rebalances() {
                     match change {
                         Rebalance::Assigned(partitions) => {
-                            let start = |p: &Partition| (*p, Offset(next[p]));
-                            let starts: Vec<_> = partitions.iter().map(start).collect();
+                            let starts: Vec<_> =
+                                partitions.iter().map(|p| start(*p, next[p])).collect();
                             source.assign(&starts).unwrap();
                             assigned += partitions.len();
                         }

@@ -1,5 +1,6 @@
 //! The Kafka clients: reading records, rebalances, and committing offsets.
 
+mod admin;
 pub mod client;
 mod committer;
 mod consumer;
@@ -12,9 +13,11 @@ mod rebalancer;
 mod record_queue;
 mod record_reader;
 mod subscription;
+mod watch;
 
+pub use admin::Topic;
 pub use committer::{Commit, CommitError, Committer};
-pub use consumer::{OpenError, PollError, Polled, Source};
+pub use consumer::{Beginning, OpenError, PollError, Polled, Source};
 pub use group::Rebalance;
 pub use offsets::Committed;
 pub use offsets_producer::{Membership, TransactionError};

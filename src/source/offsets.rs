@@ -9,6 +9,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
+use super::committer::Commit;
 use super::consumer::Source;
 use super::native;
 use crate::config::StartFrom;
@@ -17,54 +18,38 @@ use crate::record::{Offset, Partition};
 /// How long one request for offsets or metadata may take before it is tried again.
 const REQUEST: Duration = Duration::from_secs(10);
 
-/// Where a newly assigned partition begins.
+/// What the group has committed of a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Committed {
     pub partition: Partition,
-    pub offset: Offset,
-    /// What the last commit carried next to the offset; empty where there was none.
+    /// `None`: nothing yet.
+    pub offset: Option<Offset>,
+    /// What the commit carried next to the offset.
     pub metadata: String,
-    /// The group had an offset; otherwise `offset` is where the configuration says to start.
-    pub was_committed: bool,
 }
 
 impl Source {
-    /// Where the partitions begin: at the group's committed offsets, or where there is none, at the
-    /// end of the log that `start` names. Asks for stable offsets: while a transaction that
-    /// commits offsets of the group is pending, the broker returns none and librdkafka retries.
-    pub fn committed(
-        &self,
-        partitions: &[Partition],
-        start: StartFrom,
-    ) -> Result<Vec<Committed>, KafkaError> {
+    /// What the group has committed. Asks for stable offsets: while a transaction that commits offsets
+    /// of the group is pending, the broker returns none and librdkafka retries.
+    pub fn committed(&self, partitions: &[Partition]) -> Result<Vec<Committed>, KafkaError> {
         let list = self.client().committed_offsets(self.list(partitions), REQUEST)?;
-        let mut answers = Vec::with_capacity(partitions.len());
-        let mut without = Vec::new();
-        for (index, element) in list.elements().iter().enumerate() {
+        let committed = |(index, element): (usize, &TopicPartitionListElem<'_>)| {
             element.error()?;
-            let partition = Partition(element.partition());
-            let KafkaOffset::Offset(offset) = element.offset() else {
-                without.push(partition);
-                continue;
+            let offset = match element.offset() {
+                KafkaOffset::Offset(offset) => Some(Offset(offset)),
+                _ => None,
             };
             let metadata = native::metadata(&list, index).into_owned();
-            let offset = Offset(offset);
-            answers.push(Committed { partition, offset, metadata, was_committed: true });
-        }
-        answers.extend(self.ends_of_log(&without, start)?.into_iter().map(
-            |(partition, offset)| {
-                let metadata = String::new();
-                Committed { partition, offset, metadata, was_committed: false }
-            },
-        ));
-        Ok(answers)
+            Ok(Committed { partition: Partition(element.partition()), offset, metadata })
+        };
+        list.elements().iter().enumerate().map(committed).collect()
     }
 
     /// Waits until the group's committed offsets have reached these, and commits again what was
     /// lost: nobody waits for the answer to a plain commit, and a coordinator that is away loses it.
     /// Returns false where the deadline comes first. Once the group has moved on without this
     /// member, the offsets are no longer its concern.
-    pub fn confirm_committed(&mut self, points: &[(Partition, Offset)], deadline: Instant) -> bool {
+    pub fn confirm_committed(&mut self, points: &[Commit], deadline: Instant) -> bool {
         const ASK: Duration = Duration::from_secs(2);
         const RETRY: Duration = Duration::from_millis(20);
         if points.is_empty() {
@@ -72,7 +57,7 @@ impl Source {
         }
         // A refusal from before the current assignment does not count.
         self.client().context().take_fenced();
-        let partitions: Vec<Partition> = points.iter().map(|(partition, _)| *partition).collect();
+        let partitions: Vec<Partition> = points.iter().map(|point| point.partition).collect();
         loop {
             // This serves the answers to commits. A member that leaves needs nothing else from it,
             // and an interruption ends with the deadline at the latest.
@@ -101,15 +86,16 @@ impl Source {
     fn behind(
         &self,
         stored: &TopicPartitionList,
-        points: &[(Partition, Offset)],
+        points: &[Commit],
     ) -> Result<TopicPartitionList, KafkaError> {
         let mut behind = TopicPartitionList::new();
-        for (partition, offset) in points {
+        for Commit { partition, offset, metadata } in points {
             let found = stored.find_partition(self.topic(), partition.0);
             let found = found.and_then(|element| element.offset().to_raw());
             if found.is_none_or(|found| found < offset.0) {
-                let offset = KafkaOffset::Offset(offset.0);
-                behind.add_partition_offset(self.topic(), partition.0, offset)?;
+                let mut element = behind.add_partition(self.topic(), partition.0);
+                element.set_offset(KafkaOffset::Offset(offset.0))?;
+                element.set_metadata(metadata);
             }
         }
         Ok(behind)

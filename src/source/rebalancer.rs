@@ -14,13 +14,9 @@ use rdkafka::types::RDKafkaRespErr;
 
 use super::group::{Rebalance, is_fenced};
 use crate::record::Partition;
-use crate::telemetry::Metrics;
-use crate::telemetry::metrics::PartitionLabel;
 
 /// What the callbacks noted since the polling thread asked last.
 pub struct Rebalancer {
-    topic: String,
-    metrics: Metrics,
     noted: Mutex<Vec<Rebalance>>,
     called_back: AtomicBool,
     closing: AtomicBool,
@@ -28,10 +24,8 @@ pub struct Rebalancer {
 }
 
 impl Rebalancer {
-    pub(super) fn new(topic: String, metrics: Metrics) -> Self {
+    pub(super) fn new() -> Self {
         Self {
-            topic,
-            metrics,
             noted: Mutex::default(),
             called_back: AtomicBool::new(false),
             closing: AtomicBool::new(false),
@@ -119,10 +113,7 @@ impl ClientContext for Rebalancer {
         tracing::warn!(error = %error, reason, "the Kafka client reports an error");
     }
 
-    fn stats(&self, statistics: Statistics) {
+    fn stats(&self, _: Statistics) {
         self.note_call();
-        for (partition, lag) in super::client::lag_from_statistics(&statistics, &self.topic) {
-            self.metrics.lag.get_or_create(&PartitionLabel { partition }).set(lag);
-        }
     }
 }

@@ -22,6 +22,7 @@
 use std::collections::BTreeSet;
 use std::ffi::{CStr, CString, c_void};
 use std::ptr::{self, NonNull};
+use std::sync::Arc;
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
@@ -54,7 +55,7 @@ const FORWARD_AGAIN_AT_MOST: Duration = Duration::from_secs(1);
 
 /// A consumer, and the queue that its partitions' records are read from.
 ///
-/// It owns the consumer, so messages and queue cannot outlive it. Fields are dropped in the order in
+/// It holds the consumer, so messages and queue cannot outlive it. Fields are dropped in the order in
 /// which they stand: the consumer after all that belongs to it.
 pub(super) struct RecordQueue<C: ConsumerContext + 'static> {
     current: Option<Message>,
@@ -66,7 +67,7 @@ pub(super) struct RecordQueue<C: ConsumerContext + 'static> {
     silent: BTreeSet<Partition>,
     forward_at: Instant,
     forward_after: Duration,
-    consumer: BaseConsumer<C>,
+    consumer: Arc<BaseConsumer<C>>,
 }
 
 /// A message of an assigned partition, until the next one is read.
@@ -74,7 +75,7 @@ pub struct Record<'a>(&'a Message);
 
 impl<C: ConsumerContext> RecordQueue<C> {
     /// `reader` is unparked when records come into the empty queue.
-    pub fn new(consumer: BaseConsumer<C>, topic: &str, reader: Thread) -> KafkaResult<Self> {
+    pub fn new(consumer: Arc<BaseConsumer<C>>, topic: &str, reader: Thread) -> KafkaResult<Self> {
         Ok(Self {
             current: None,
             taken: Vec::with_capacity(BATCH),
@@ -87,7 +88,7 @@ impl<C: ConsumerContext> RecordQueue<C> {
         })
     }
 
-    pub fn consumer(&self) -> &BaseConsumer<C> {
+    pub fn consumer(&self) -> &Arc<BaseConsumer<C>> {
         &self.consumer
     }
 
@@ -113,12 +114,12 @@ impl<C: ConsumerContext> RecordQueue<C> {
     /// Goes on to the next message that is an error or a record that is `wanted`. Returns false
     /// where nothing is left that was taken.
     #[inline]
-    pub fn advance(&mut self, mut wanted: impl FnMut(Position) -> bool) -> bool {
+    pub fn advance(&mut self, mut wanted: impl FnMut(&Record<'_>) -> bool) -> bool {
         loop {
             self.current = self.taken.pop();
             match &self.current {
                 None => return false,
-                Some(message) if message.is_error() || wanted(message.position()) => return true,
+                Some(message) if message.is_error() || wanted(&Record(message)) => return true,
                 Some(_) => {}
             }
         }
@@ -183,6 +184,11 @@ impl<C: ConsumerContext> RecordQueue<C> {
 }
 
 impl Record<'_> {
+    #[inline]
+    pub fn position(&self) -> Position {
+        self.0.position()
+    }
+
     /// The record as the pipeline reads it; it borrows from the message.
     #[inline]
     pub fn event(&self) -> Event<'_> {

@@ -30,7 +30,9 @@ impl RecordReader {
     /// answer within a minute.
     pub async fn read(&self, at: Position, rejection: Rejection) -> Option<DeadLetter> {
         let (config, topic) = (self.config.clone(), self.topic.clone());
-        let read = move || match read_at(&config, &topic, at, rejection) {
+        let read = move || match read_at(&config, &topic, at, PATIENCE, |message| {
+            letter(message, at, rejection)
+        }) {
             Ok(letter) => letter,
             Err(error) => {
                 tracing::warn!(error = %error, position = %at, "a rejected record cannot be read again");
@@ -39,23 +41,36 @@ impl RecordReader {
         };
         tokio::task::spawn_blocking(read).await.ok().flatten()
     }
+
+    /// When the record at `at` was written, in milliseconds since the epoch, even if its transaction is
+    /// still open; `None` where that is not known within five seconds.
+    pub fn written_at(&self, at: Position) -> Option<i64> {
+        const PATIENCE: Duration = Duration::from_secs(5);
+        let mut config = self.config.clone();
+        config.set("isolation.level", "read_uncommitted");
+        let timestamp = |message: &BorrowedMessage<'_>| message.timestamp().to_millis();
+        read_at(&config, &self.topic, at, PATIENCE, timestamp).ok().flatten().flatten()
+    }
 }
 
-fn read_at(
+/// What `take` makes of the record at `at`; `None` where the broker has none, or does not answer in
+/// time.
+fn read_at<T>(
     config: &ClientConfig,
     topic: &str,
     at: Position,
-    rejection: Rejection,
-) -> Result<Option<DeadLetter>, KafkaError> {
+    patience: Duration,
+    take: impl FnOnce(&BorrowedMessage<'_>) -> T,
+) -> Result<Option<T>, KafkaError> {
     let consumer: BaseConsumer = config.create()?;
     let mut list = TopicPartitionList::new();
     list.add_partition_offset(topic, at.partition.0, KafkaOffset::Offset(at.offset.0))?;
     consumer.assign(&list)?;
     let began = Instant::now();
-    while began.elapsed() < PATIENCE {
+    while began.elapsed() < patience {
         match consumer.poll(Duration::from_millis(500)) {
             Some(Ok(message)) if message.offset() == at.offset.0 => {
-                return Ok(Some(letter(&message, at, rejection)));
+                return Ok(Some(take(&message)));
             }
             // Compaction has removed the record since.
             Some(Ok(_)) => return Ok(None),

@@ -18,6 +18,7 @@ struct State {
     disabled: bool,
     joined: bool,
     sink_reachable: bool,
+    missing_topic: Option<String>,
     /// Since when there has been work without a break.
     work_since: Option<Instant>,
     last_progress: Instant,
@@ -30,6 +31,8 @@ pub enum Unhealthy {
     Stuck(Duration),
     #[error("bigquery was not reached yet")]
     SinkNotReached,
+    #[error("topic {0} does not exist")]
+    NoTopic(String),
     #[error("the consumer group is not joined")]
     NotJoined,
 }
@@ -50,6 +53,7 @@ impl Health {
             disabled: false,
             joined: false,
             sink_reachable: false,
+            missing_topic: None,
             work_since: None,
             last_progress: now,
         };
@@ -64,6 +68,11 @@ impl Health {
     /// Records whether the instance is a member of the group, with or without partitions.
     pub fn joined(&self, joined: bool) {
         self.with(|state| state.joined = joined);
+    }
+
+    /// Records the name of a topic that does not exist, or that it exists now.
+    pub fn missing_topic(&self, topic: Option<String>) {
+        self.with(|state| state.missing_topic = topic);
     }
 
     pub fn sink_reachable(&self, reachable: bool) {
@@ -104,6 +113,7 @@ impl Health {
         self.with(|state| match state {
             State { disabled: true, .. } => Ok(()),
             State { sink_reachable: false, .. } => Err(Unhealthy::SinkNotReached),
+            State { missing_topic: Some(topic), .. } => Err(Unhealthy::NoTopic(topic.clone())),
             State { joined: false, .. } => Err(Unhealthy::NotJoined),
             State { .. } => Ok(()),
         })
@@ -127,6 +137,10 @@ mod tests {
         assert_eq!(health.check_ready(), Err(Unhealthy::NotJoined));
         assert!(Unhealthy::NotJoined.to_string().contains("group"));
         health.joined(true);
+        assert_eq!(health.check_ready(), Ok(()));
+        health.missing_topic(Some("events".to_owned()));
+        assert_eq!(health.check_ready(), Err(Unhealthy::NoTopic("events".to_owned())));
+        health.missing_topic(None);
         assert_eq!(health.check_ready(), Ok(()));
         health.joined(false);
         assert_eq!(health.check_ready(), Err(Unhealthy::NotJoined));

@@ -2,6 +2,7 @@
 
 use super::partition::PartitionWindow;
 use crate::config::RowLayout;
+use crate::record::Offset;
 
 #[derive(Debug, Clone)]
 pub struct PlanOptions {
@@ -16,6 +17,22 @@ pub struct PlanOptions {
     pub partition: Option<PartitionWindow>,
     /// Limit in bytes of a record's value and of its row. Larger ones are rejected.
     pub max_row_bytes: usize,
+}
+
+/// What a row says of its reading, beyond what its record says.
+#[derive(Debug, Clone, Copy)]
+pub struct Ingestion {
+    /// When the record was read: microseconds since the epoch.
+    pub at_micros: i64,
+    /// The last row before this one in the partition; `None` where the chain of rows begins.
+    pub previous: Option<Offset>,
+}
+
+impl Ingestion {
+    /// The first row of a chain.
+    pub fn at(at_micros: i64) -> Self {
+        Self { at_micros, previous: None }
+    }
 }
 
 /// Why a contract cannot be compiled for a table.

@@ -4,6 +4,7 @@ use super::duplicates::without_duplicates;
 use super::event_type::{Action, EventTypes};
 use super::expected::{ObjectPlan, ValuePlan};
 use super::fault::{Fault, Result};
+use super::options::Ingestion;
 use super::partition::{PartitionCheck, PartitionWindow};
 use super::position::{self, PositionColumns};
 use super::scan;
@@ -54,19 +55,19 @@ impl Plan {
         &self.ignored_labels
     }
 
-    /// Appends the record's row to `rows`, or returns why there is none. `ingested_at_micros` is
+    /// Appends the record's row to `rows`, or returns why there is none. `ingestion` is
     /// the current time, give or take a moment, in microseconds since 1970-01-01 UTC.
     pub fn transcode(
         &mut self,
         event: &Event<'_>,
-        ingested_at_micros: i64,
+        ingestion: Ingestion,
         rows: &mut RowBuffer,
     ) -> Transcoded {
         let Some(value) = event.value else {
             return Transcoded::Ignored(self.ignored_labels.len() - 1);
         };
-        self.transcode_value(event, value, false, ingested_at_micros, rows)
-            .or_else(|_| self.transcode_without_duplicates(event, value, ingested_at_micros, rows))
+        self.transcode_value(event, value, false, ingestion, rows)
+            .or_else(|_| self.transcode_without_duplicates(event, value, ingestion, rows))
             .unwrap_or_else(|fault| {
                 let (reason, detail) = fault.report();
                 let event_type = self.event_types.name(event, value);
@@ -85,12 +86,12 @@ impl Plan {
         &mut self,
         event: &Event<'_>,
         value: &[u8],
-        ingested_at_micros: i64,
+        ingestion: Ingestion,
         rows: &mut RowBuffer,
     ) -> Result<Transcoded> {
         check_bytes(value, self.max_row_bytes)?;
         let value = without_duplicates(value)?;
-        self.transcode_value(event, &value, true, ingested_at_micros, rows)
+        self.transcode_value(event, &value, true, ingestion, rows)
     }
 
     /// Transcodes a value in one pass. `no_duplicates`: it is known to have no duplicate keys. A
@@ -100,7 +101,7 @@ impl Plan {
         event: &Event<'_>,
         value: &[u8],
         no_duplicates: bool,
-        ingested_at_micros: i64,
+        ingestion: Ingestion,
         rows: &mut RowBuffer,
     ) -> Result<Transcoded> {
         let index = match self.event_types.action(event, value)? {
@@ -110,7 +111,7 @@ impl Plan {
         check_size(value.len(), self.max_row_bytes, "value")?;
         let plan = &self.events[index];
         let partition =
-            PartitionCheck { now_micros: ingested_at_micros, window: self.partition.as_ref() };
+            PartitionCheck { now_micros: ingestion.at_micros, window: self.partition.as_ref() };
         rows.push(event.at, |row| {
             let start = row.len();
             if self.partition_by_timestamp {
@@ -118,7 +119,7 @@ impl Plan {
             }
             row.extend_from_slice(&self.constants);
             row.extend_from_slice(&plan.constants);
-            self.position.write(event, ingested_at_micros, row);
+            self.position.write(event, ingestion, row);
             let unsure =
                 Walk::new(&self.objects, partition, value, no_duplicates, &mut self.scratch)
                     .run(&plan.root, self.extra, row)?;

@@ -2,6 +2,7 @@
 
 use super::fault::Result;
 use super::headers;
+use super::options::Ingestion;
 use super::partition::PartitionCheck;
 use super::time;
 use super::wire::Tag;
@@ -14,6 +15,7 @@ pub(super) struct PositionColumns {
     topic: Option<Tag>,
     partition: Option<Tag>,
     offset: Option<Tag>,
+    previous: Option<Tag>,
     timestamp: Option<Tag>,
     key: Option<Tag>,
     headers: Option<Tag>,
@@ -29,6 +31,7 @@ impl PositionColumns {
             topic: tag("_kafka_topic", ColumnType::String),
             partition: tag("_kafka_partition", ColumnType::Int64),
             offset: tag("_kafka_offset", ColumnType::Int64),
+            previous: tag("_kafka_previous", ColumnType::Int64),
             timestamp: tag("_kafka_timestamp", ColumnType::Timestamp),
             key: tag("_kafka_key", ColumnType::Bytes),
             headers: tag("_kafka_headers", ColumnType::Json),
@@ -51,12 +54,15 @@ impl PositionColumns {
     /// Writes the columns that differ from record to record. `_kafka_timestamp` stays NULL if the
     /// record's timestamp is outside the years 1 to 9999, which no broker sets; `_kafka_headers`
     /// stays NULL if the record has no headers.
-    pub(super) fn write(&self, event: &Event<'_>, ingested_at_micros: i64, row: &mut Vec<u8>) {
+    pub(super) fn write(&self, event: &Event<'_>, ingestion: Ingestion, row: &mut Vec<u8>) {
         if let Some(tag) = self.partition {
             tag.int64(i64::from(event.at.partition.0), row);
         }
         if let Some(tag) = self.offset {
             tag.int64(event.at.offset.0, row);
+        }
+        if let (Some(tag), Some(previous)) = (self.previous, ingestion.previous) {
+            tag.int64(previous.0, row);
         }
         if let (Some(tag), Some(micros)) = (self.timestamp, micros(event)) {
             tag.int64(micros, row);
@@ -68,7 +74,7 @@ impl PositionColumns {
             tag.delimited(row, |row| headers::write(event.headers, row));
         }
         if let Some(tag) = self.ingested_at {
-            tag.int64(ingested_at_micros, row);
+            tag.int64(ingestion.at_micros, row);
         }
     }
 }

@@ -16,6 +16,7 @@ use generic_consumer::sink::bigquery::{BigQuery, BigQuerySink};
 use generic_consumer::sink::dead_letter::{About, DeadLetters};
 use generic_consumer::sink::{Batch, BatchId, Command, Lane, Report, Reports, Reread, Sink, Start};
 use generic_consumer::telemetry::Metrics;
+use generic_consumer::transcode::Ingestion;
 use prometheus_client::registry::Registry;
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
@@ -127,7 +128,7 @@ fn rows(domain: &Domain) -> Result<RowBuffer, Box<dyn std::error::Error + Send +
             value: Some(&sample.value),
             headers: &NoHeaders,
         };
-        plan.transcode(&event, now, &mut rows);
+        plan.transcode(&event, Ingestion::at(now), &mut rows);
         offset += 1;
     }
     Ok(rows)

@@ -9,9 +9,8 @@ use generic_consumer::clock::Clock;
 use generic_consumer::config::{self, Broker, Inputs, StartFrom};
 use generic_consumer::record::{Offset, Transcoded};
 use generic_consumer::row::RowBuffer;
-use generic_consumer::source::{Polled, Rebalance, Source, client};
-use generic_consumer::telemetry::Metrics;
-use prometheus_client::registry::Registry;
+use generic_consumer::source::{Beginning, Polled, Rebalance, Source, client};
+use generic_consumer::transcode::Ingestion;
 use serde_json::json;
 
 use crate::Done;
@@ -32,16 +31,19 @@ pub fn drain(args: &NullArgs) -> Done {
     };
     let domain = Domain::of(&settings)?;
     let mut plan = domain.plan(&domain.columns)?;
-    let metrics = Metrics::register(&mut Registry::default());
     let config = client::consumer_config(&settings.consume, servers);
-    let mut source = Source::open(&config, &domain.contract.topic, metrics)?;
+    let mut source = Source::open(&config, &domain.contract.topic)?;
     let mut rows = RowBuffer::with_capacity(1 << 20);
     let (mut written, mut ignored, mut rejected) = (0, 0, 0);
     let mut ends = Vec::new();
     loop {
         match source.poll(Duration::from_millis(100))? {
             Polled::Record(record) => {
-                match plan.transcode(&record.event(), Clock::System.now_micros(), &mut rows) {
+                match plan.transcode(
+                    &record.event(),
+                    Ingestion::at(Clock::System.now_micros()),
+                    &mut rows,
+                ) {
                     Transcoded::Row => written += 1,
                     Transcoded::Ignored(_) => ignored += 1,
                     Transcoded::Rejected(_) => rejected += 1,
@@ -54,7 +56,10 @@ pub fn drain(args: &NullArgs) -> Done {
                 for rebalance in source.rebalances() {
                     let Rebalance::Assigned(partitions) = rebalance else { continue };
                     ends.extend(source.ends_of_log(&partitions, StartFrom::Latest)?);
-                    let starts: Vec<_> = partitions.into_iter().map(|p| (p, Offset(0))).collect();
+                    let starts: Vec<_> = partitions
+                        .into_iter()
+                        .map(|partition| Beginning { partition, offset: Offset(0), check: None })
+                        .collect();
                     source.assign(&starts)?;
                 }
             }

@@ -9,11 +9,13 @@ use bytes::Bytes;
 use generic_consumer::app::{Domain, RowOptions};
 use generic_consumer::contract;
 use generic_consumer::pipeline::Ledger;
-use generic_consumer::record::{Event, NoHeaders, Offset, Partition, Position, Transcoded};
+use generic_consumer::record::{
+    Event, NoHeaders, Offset, Partition, Position, Reached, Transcoded,
+};
 use generic_consumer::row::{RowBuffer, TableSchema};
 use generic_consumer::sink::bigquery::append::Append;
 use generic_consumer::sink::{BatchId, Promise, SinkName, Span};
-use generic_consumer::transcode::Plan;
+use generic_consumer::transcode::{Ingestion, Plan};
 
 use crate::events::Drawn;
 
@@ -63,6 +65,9 @@ impl Transcoding {
     pub fn run(&mut self) -> usize {
         self.rows.clear();
         for (number, value) in self.events.iter().enumerate() {
+            // As in a partition of which every record becomes a row.
+            let ingestion =
+                Ingestion { at_micros: NOW_MICROS, previous: Some(Offset(number as i64 - 4)) };
             let event = Event {
                 at: Position::new((number % 4) as i32, number as i64),
                 timestamp_ms: Some(NOW_MICROS / 1_000),
@@ -71,7 +76,7 @@ impl Transcoding {
                 headers: &NoHeaders,
             };
             if let Transcoded::Rejected(why) =
-                self.plan.transcode(&event, NOW_MICROS, &mut self.rows)
+                self.plan.transcode(&event, ingestion, &mut self.rows)
             {
                 panic!("{why:?}");
             }
@@ -106,12 +111,12 @@ pub fn settle_a_thousand_batches() -> Ledger {
     let stream: Arc<str> = "projects/p/datasets/d/tables/t/streams/s".into();
     let now = Instant::now();
     let mut ledger = Ledger::default();
-    ledger.assign(partition, Offset(0), None);
+    ledger.assign(partition, Reached::at(Offset(0)), None);
     ledger.ready(partition, None);
     for number in 0..COUNT as i64 {
         let batch = BatchId(number as u64 + 1);
         let (first, next) = (Offset(number * 1_000), Offset((number + 1) * 1_000));
-        ledger.open(batch, Span { partition, first, next }, now);
+        ledger.open(batch, Span { partition, first, reached: Reached::at(next) }, now);
         let rows = (number as u64 + 1) * 800;
         ledger.settle(
             batch,

@@ -10,7 +10,7 @@ use generic_consumer::app::{Domain, RowOptions};
 use generic_consumer::contract;
 use generic_consumer::record::{Event, Position, Transcoded};
 use generic_consumer::row::RowBuffer;
-use generic_consumer::transcode::Plan;
+use generic_consumer::transcode::{Ingestion, Plan};
 use serde_json::json;
 
 struct Counting;
@@ -111,7 +111,7 @@ fn an_accepted_event_allocates_nothing() {
                 headers: &headers,
             };
             let before = ALLOCATIONS.get();
-            match plan.transcode(&event, 1_795_255_200_000_000, &mut rows) {
+            match plan.transcode(&event, Ingestion::at(1_795_255_200_000_000), &mut rows) {
                 Transcoded::Row | Transcoded::Ignored(_) => {}
                 Transcoded::Rejected(why) => panic!("{why:?} of {value}"),
             }

@@ -12,7 +12,7 @@ use generic_consumer::config::RowLayout;
 use generic_consumer::contract::{self, Contract};
 use generic_consumer::record::{Event, Position, Transcoded};
 use generic_consumer::row::RowBuffer;
-use generic_consumer::transcode::Plan;
+use generic_consumer::transcode::{Ingestion, Plan};
 use serde_json::Value;
 
 /// 2026-11-21, in microseconds: samples are dated near it.
@@ -95,7 +95,7 @@ fn outcome(plan: &mut Plan, sample: &Sample) -> (Transcoded, usize) {
         value: Some(&sample.value),
         headers: &sample.headers,
     };
-    (plan.transcode(&event, NOW, &mut rows), rows.len())
+    (plan.transcode(&event, Ingestion::at(NOW), &mut rows), rows.len())
 }
 
 #[test]

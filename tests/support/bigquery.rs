@@ -41,6 +41,8 @@ pub struct StoredRow {
     pub stream: String,
     pub visible: bool,
     pub event_id: String,
+    /// Offset of the row before it in the partition.
+    pub previous: Option<i64>,
 }
 
 /// A position in the topic: partition, offset.
@@ -122,7 +124,8 @@ impl EmbeddedBigQuery {
 
     /// The rows of a table, ordered by stream and row number; none if there is no such table yet.
     pub fn rows(&self, table: &str) -> Vec<StoredRow> {
-        let columns = "_kafka_partition, _kafka_offset, __stream, __visible, event_id";
+        let columns =
+            "_kafka_partition, _kafka_offset, __stream, __visible, event_id, _kafka_previous";
         self.query(table, columns, "ORDER BY __stream, __row", |row| {
             Ok(StoredRow {
                 partition: row.get(0)?,
@@ -130,6 +133,7 @@ impl EmbeddedBigQuery {
                 stream: row.get(2)?,
                 visible: row.get(3)?,
                 event_id: row.get(4)?,
+                previous: row.get(5)?,
             })
         })
     }

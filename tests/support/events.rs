@@ -37,6 +37,12 @@ pub enum Fate {
     Letter(&'static str),
 }
 
+impl Fate {
+    pub fn is_row(&self) -> bool {
+        matches!(self, Self::Row { .. })
+    }
+}
+
 /// The events that the broker has acknowledged, by position.
 pub type Sent = BTreeMap<At, Fate>;
 

@@ -75,6 +75,28 @@ pub fn wait(bigquery: &EmbeddedBigQuery, sent: &Sent, patience: Duration) {
     }
 }
 
+/// Every row names the row before it in its partition, or a row that BigQuery refused after it was
+/// named; the first row of a partition names none.
+fn check_chain(
+    chain: &BTreeMap<At, Option<i64>>,
+    letters: &BTreeMap<At, String>,
+    mistakes: &mut Mistakes,
+) {
+    let mut before: Option<At> = None;
+    for (at, previous) in chain {
+        let (partition, _) = at;
+        let expected = before.filter(|(of, _)| of == partition).map(|(_, offset)| offset);
+        let refused = |offset: i64| {
+            letters.get(&(*partition, offset)).is_some_and(|reason| reason == "row_error")
+        };
+        let whole = *previous == expected || previous.is_some_and(refused);
+        if !whole {
+            mistakes.add("chain", format!("{at:?} names {previous:?}, {expected:?} is before it"));
+        }
+        before = Some(*at);
+    }
+}
+
 /// Panics with all mistakes: rows that are missing or belong to no sent event, and for
 /// exactly-once, that are repeated or out of order within their stream; dead letters other than the
 /// bad events'.
@@ -83,6 +105,7 @@ pub fn compare(bigquery: &EmbeddedBigQuery, sent: &Sent, guarantee: Guarantee) -
     let mut arrived = Arrived::default();
     let mut seen: HashMap<At, usize> = HashMap::new();
     let mut last: HashMap<String, At> = HashMap::new();
+    let mut chain: BTreeMap<At, Option<i64>> = BTreeMap::new();
     for row in bigquery.rows(TABLE) {
         let at = (row.partition, row.offset);
         if !row.visible {
@@ -91,6 +114,9 @@ pub fn compare(bigquery: &EmbeddedBigQuery, sent: &Sent, guarantee: Guarantee) -
         }
         arrived.visible += 1;
         *seen.entry(at).or_default() += 1;
+        if let Some(before) = chain.insert(at, row.previous).filter(|it| *it != row.previous) {
+            mistakes.add("two predecessors", format!("{at:?}: {before:?}, {:?}", row.previous));
+        }
         match sent.get(&at) {
             Some(Fate::Row { event_id }) if *event_id == row.event_id => {}
             other => mistakes.add("another event's row", format!("{at:?}: {other:?}")),
@@ -124,6 +150,7 @@ pub fn compare(bigquery: &EmbeddedBigQuery, sent: &Sent, guarantee: Guarantee) -
         })
         .collect();
     let letters = bigquery.letters(TABLE);
+    check_chain(&chain, &letters, &mut mistakes);
     arrived.letters = letters.len();
     for (at, reason) in &expected {
         if letters.get(at).map(String::as_str) != Some(*reason) {

@@ -1,7 +1,9 @@
 //! `[consume.<env>]` and the keys of the consumer group.
 
 use super::properties;
-use crate::config::keys::{CONSUME_ENV, GROUP_ID, Key, START_FROM, closest, did_you_mean};
+use crate::config::keys::{
+    ACCEPT_TOPIC_ID, CONSUME_ENV, GROUP_ID, Key, START_FROM, closest, did_you_mean,
+};
 use crate::config::resolver::Resolver;
 use crate::config::settings::{Broker, ConsumeSettings, StartFrom};
 use crate::config::values::{self, Wrong};
@@ -13,6 +15,12 @@ pub fn read(resolver: &mut Resolver<'_>) -> Option<ConsumeSettings> {
     let start_from = resolver.required(&START_FROM, |text| {
         values::choice(text, &[("earliest", StartFrom::Earliest), ("latest", StartFrom::Latest)])
     });
+    let accept_topic = match resolver.find(&ACCEPT_TOPIC_ID) {
+        None => Some(None),
+        Some(_) => resolver
+            .required(&ACCEPT_TOPIC_ID, |text| text.parse().map_err(|_| Wrong::plain()))
+            .map(Some),
+    };
     let environment = environment(resolver, &CONSUME_ENV, "consume")?;
     let at = format!("consume.{environment}");
     let broker = resolver.required_at(&format!("{at}.bootstrap_servers"), SERVERS, broker);
@@ -26,6 +34,7 @@ pub fn read(resolver: &mut Resolver<'_>) -> Option<ConsumeSettings> {
         properties: properties?,
         group_id: group_id?,
         start_from: start_from?,
+        accept_topic: accept_topic?,
     })
 }
 

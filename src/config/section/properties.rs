@@ -43,7 +43,6 @@ const REFUSED: &[(&str, &str)] = &[
         "enable.partition.eof",
         "end-of-partition messages move the client's position; --until-caught-up works without them",
     ),
-    ("statistics.interval.ms", "the lag metric and --until-caught-up depend on the statistics"),
     ("transactional.id", TRANSACTION),
     ("enable.idempotence", TRANSACTION),
     ("transaction.timeout.ms", TRANSACTION),

@@ -35,6 +35,7 @@ const VALUES: &[(&str, &[&str], &[&str])] = &[
     ("CONSUME_ENV", &["prod", "PROD"], &["", "prd", "prod-eu"]),
     ("GROUP_ID", &["test-new-uat-ip", "a.b:c/d"], &["", "a b", "a\tb"]),
     ("START_FROM", &["earliest", "latest", "LATEST"], &["", "beginning", "0"]),
+    ("ACCEPT_TOPIC_ID", &["kWmBhxhAQ7iHMOv-RtdvUg"], &["", "events", "kWmBhxhAQ7iHMOv-RtdvU"]),
     ("WRITE_ENV", &["prod"], &["", "uat"]),
     ("GOOGLE_APPLICATION_CREDENTIALS", &["", "/a/b.json"], &["{\"private_key\": \"x\"}"]),
     ("MANAGE_TABLE", &["true", "false", "1", "0", "False"], &["", "yes", "2"]),
@@ -247,7 +248,6 @@ fn properties_that_the_guarantees_depend_on_are_refused_with_the_reason() {
         ("isolation.level", "committed"),
         ("transactional.id", "transactions"),
         ("enable.partition.eof", "--until-caught-up"),
-        ("statistics.interval.ms", "--until-caught-up"),
         ("auto.offset.reset", "START_FROM"),
         ("plugin.library.paths", "code"),
     ] {

@@ -1,13 +1,20 @@
 //! Taking partitions on and giving them up, between two records, on the polling thread.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::Session;
+use rdkafka::error::KafkaError;
+
+use super::start::{Group, Log, Start};
+use super::{REQUEST, Session};
 use crate::config::StartFrom;
+use crate::pipeline::commit_metadata::{Noted, TopicNote};
 use crate::pipeline::ending::{Break, Interruption};
-use crate::record::Partition;
+use crate::record::{Offset, Partition};
 use crate::retry::Backoff;
-use crate::source::{Committed, Rebalance};
+use crate::sink::Durability;
+use crate::source::{Beginning, Rebalance, Source};
+use crate::stop::Stop;
 use crate::telemetry::metrics::PartitionLabel;
 
 /// How long the committed offsets may take, and then the lanes to become ready. The group waits for
@@ -29,42 +36,169 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Reads the partitions' committed offsets, has the rows flushed that the previous owner promised,
-    /// and starts reading there.
+    /// Reads the partitions' committed offsets, checks that they still mean the same records, has the
+    /// rows flushed that the previous owner promised, and starts reading there.
     fn take_on(&mut self, partitions: &[Partition]) -> Result<(), Break> {
-        let committed = self.committed(partitions)?;
-        let new = committed.iter().filter(|start| !start.was_committed);
-        let new: Vec<_> = new.map(|start| (start.partition.0, start.offset.0)).collect();
-        if !new.is_empty() {
-            tracing::warn!(
-                partitions_and_offsets = ?new,
-                start_from = ?self.flow.subscription.start_from,
-                "the group has no offset of these partitions"
-            );
+        if !partitions.is_empty() {
+            let starts = self.starts(partitions)?;
+            for (partition, start) in &starts {
+                self.chain.resume(*partition, start.reached.last_row);
+                let Start { reached, promise, begins, .. } = start.clone();
+                self.settlement.assign(*partition, reached, promise, begins);
+            }
+            let begins = |(partition, start): &(Partition, Start)| {
+                start.begins.then_some((*partition, start.reached.next))
+            };
+            self.commit_beginnings(&starts.iter().filter_map(begins).collect::<Vec<_>>())?;
+            self.wait_until(Self::may_read, partitions)?;
+            self.settlement.open_common_lane(partitions);
+            let beginnings: Vec<Beginning> =
+                starts.iter().filter_map(|start| self.beginning(start)).collect();
+            self.source.assign(&beginnings)?;
+        } else {
+            self.settlement.open_common_lane(partitions);
+            self.source.assign(&[])?;
         }
-        for start in &committed {
-            self.settlement.assign(start)?;
-        }
-        self.wait_until_ready(partitions)?;
-        self.settlement.open_common_lane(partitions);
-        let start =
-            |partition: &Partition| Some((*partition, self.settlement.ledger().start(*partition)?));
-        let starts: Vec<_> = partitions.iter().filter_map(start).collect();
-        self.source.assign(&starts)?;
-        let unknown = self.catch_up.unknown(partitions);
-        self.catch_up.note_ends(self.source.ends_of_log(&unknown, StartFrom::Latest)?);
         if self.pressure.is_paused() {
             self.pause(true)?;
         }
         self.joined = true;
+        if !partitions.is_empty() {
+            self.no_topic_since = None;
+            self.flow.health.missing_topic(None);
+        }
         self.flow.health.joined(true);
         tracing::info!(partitions = ?ids(partitions), "partitions assigned");
         Ok(())
     }
 
-    fn wait_until_ready(&mut self, partitions: &[Partition]) -> Result<(), Break> {
+    /// Where each partition begins.
+    fn starts(&mut self, partitions: &[Partition]) -> Result<Vec<(Partition, Start)>, Break> {
+        let topic = self.retried("the topic", |source| source.topic_now(REQUEST))?;
+        let committed =
+            self.retried("the committed offsets", |source| source.committed(partitions))?;
+        let begins = self.retried("the log's first offsets", |source| {
+            source.ends_of_log(partitions, StartFrom::Earliest)
+        })?;
+        let ends = self.retried("the log's last offsets", |source| {
+            source.ends_of_log(partitions, StartFrom::Latest)
+        })?;
+        let mut noted = Vec::with_capacity(committed.len());
+        for one in &committed {
+            noted.push((one.partition, self.settlement.read(one)?));
+        }
+        let began_with = self.began_with(&noted, topic.partitions)?;
+        let note = TopicNote { id: topic.id, began_with };
+        self.settlement.set_topic(note);
+        let subscription = &self.flow.subscription;
+        let group = Group {
+            topic: note,
+            start_from: subscription.start_from,
+            accepted: subscription.accept_topic,
+        };
+        let (begins, ends): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            (begins.into_iter().collect(), ends.into_iter().collect());
+        let mut starts = Vec::with_capacity(noted.len());
+        for (partition, noted) in noted {
+            let (Some(begin), Some(end)) = (begins.get(&partition), ends.get(&partition)) else {
+                return Err(Break::Rejoin(Interruption::NotReady));
+            };
+            let start = Start::of(partition, noted, Log { begin: *begin, end: *end }, &group)
+                .map_err(|error| {
+                    let what = format!("read topic {} on", subscription.topic);
+                    Stop::new(what, error.hint(), error)
+                })?;
+            starts.push((partition, start));
+            self.source.note_end(partition, *end);
+        }
+        let unknown = self.catch_up.unknown(partitions);
+        self.catch_up
+            .note_ends(ends.into_iter().filter(|(one, _)| unknown.contains(one)).collect());
+        Ok(starts)
+    }
+
+    /// The number of partitions that the topic had when the group began to read it, as any of its
+    /// commits says; the present number if the group begins now. `None`: an earlier version or
+    /// another program began it.
+    fn began_with(
+        &mut self,
+        noted: &[(Partition, Option<Noted>)],
+        partitions: usize,
+    ) -> Result<Option<usize>, Break> {
+        let known = |noted: &[(Partition, Option<Noted>)]| {
+            noted.iter().filter_map(|(_, noted)| noted.as_ref()?.topic.began_with).min()
+        };
+        let has_offset =
+            |noted: &[(Partition, Option<Noted>)]| noted.iter().any(|(_, noted)| noted.is_some());
+        if let Some(began_with) = known(noted).or_else(|| self.settlement.topic().began_with) {
+            return Ok(Some(began_with));
+        }
+        if noted.iter().all(|(_, noted)| noted.is_some()) {
+            return Ok(None);
+        }
+        let all: Vec<Partition> =
+            (0..i32::try_from(partitions).unwrap_or(i32::MAX)).map(Partition).collect();
+        let committed = self.retried("the committed offsets", |source| source.committed(&all))?;
+        let mut of_group = Vec::with_capacity(committed.len());
+        for one in &committed {
+            of_group.push((one.partition, self.settlement.read(one)?));
+        }
+        Ok(match known(&of_group) {
+            Some(began_with) => Some(began_with),
+            None if has_offset(&of_group) => None,
+            None => Some(partitions),
+        })
+    }
+
+    /// Commits where partitions begin before their first record is read: until then a restart would
+    /// begin at what is the latest offset by that time.
+    fn commit_beginnings(&mut self, begins: &[(Partition, Offset)]) -> Result<(), Break> {
+        if begins.is_empty() {
+            return Ok(());
+        }
+        let start_from = self.flow.subscription.start_from;
+        tracing::info!(
+            partitions_and_offsets = ?begins.iter().map(|(p, o)| (p.0, o.0)).collect::<Vec<_>>(),
+            ?start_from,
+            "the group begins to read these partitions"
+        );
+        let partitions: Vec<Partition> = begins.iter().map(|(partition, _)| *partition).collect();
+        self.wait_until(Self::is_ready, &partitions)?;
+        self.settlement.commit_now(&self.source)?;
+        match self.flow.sink.durability() {
+            Durability::Promised => Ok(()),
+            Durability::Visible | Durability::Stored => {
+                let commits = self.settlement.last_commits(&partitions);
+                match self.source.confirm_committed(&commits, Instant::now() + PATIENCE) {
+                    true => Ok(()),
+                    false => Err(Break::Rejoin(Interruption::NotReady)),
+                }
+            }
+        }
+    }
+
+    fn beginning(&self, (partition, start): &(Partition, Start)) -> Option<Beginning> {
+        let offset = self.settlement.ledger().start(*partition)?.next;
+        // Where the sink resumes somewhere else, the bookmark is not the record before.
+        let check = start.check.filter(|_| offset == start.reached.next);
+        Some(Beginning { partition: *partition, offset, check })
+    }
+
+    fn may_read(&self, partitions: &[Partition]) -> bool {
+        self.settlement.may_read(partitions)
+    }
+
+    fn is_ready(&self, partitions: &[Partition]) -> bool {
+        partitions.iter().all(|partition| self.settlement.ledger().is_ready(*partition))
+    }
+
+    fn wait_until(
+        &mut self,
+        holds: fn(&Self, &[Partition]) -> bool,
+        partitions: &[Partition],
+    ) -> Result<(), Break> {
         let began = Instant::now();
-        while !self.settlement.may_read(partitions) {
+        while !holds(self, partitions) {
             if began.elapsed() >= PATIENCE || self.flow.shutdown.requested() {
                 return Err(Break::Rejoin(Interruption::NotReady));
             }
@@ -109,25 +243,26 @@ impl Session<'_> {
         }
     }
 
-    /// The group's offsets, retried until the broker answers.
-    fn committed(&self, partitions: &[Partition]) -> Result<Vec<Committed>, Break> {
-        if partitions.is_empty() {
-            return Ok(Vec::new());
-        }
+    /// Asks the brokers until they answer.
+    fn retried<T>(
+        &mut self,
+        what: &'static str,
+        mut ask: impl FnMut(&mut Source) -> Result<T, KafkaError>,
+    ) -> Result<T, Break> {
         let began = Instant::now();
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
         loop {
-            match self.source.committed(partitions, self.flow.subscription.start_from) {
-                Ok(committed) => return Ok(committed),
+            match ask(&mut self.source) {
+                Ok(answer) => return Ok(answer),
                 Err(error) => {
-                    tracing::warn!(error = %error, "the committed offsets cannot be read yet");
+                    tracing::warn!(error = %error, "{what} cannot be read yet");
                     let give_up = began.elapsed() > PATIENCE
                         || self.source.assignment_lost()
                         || self.flow.shutdown.requested();
                     if give_up {
                         return Err(error.into());
                     }
-                    std::thread::sleep(backoff.pause());
+                    self.flow.shutdown.sleep(backoff.pause());
                 }
             }
         }

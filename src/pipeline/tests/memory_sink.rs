@@ -273,18 +273,18 @@ impl Task {
                     return false;
                 }
                 // A commit of unknown outcome is read again: this one has happened.
-                if stored.next == Some(span.next) {
+                if stored.next == Some(span.reached.next) {
                     return true;
                 }
                 if stored.next != expected {
                     return false;
                 }
-                stored.next = Some(span.next);
+                stored.next = Some(span.reached.next);
                 store.rows.extend(rows);
                 true
             })
             .await;
-        self.owned.next = Some(span.next);
+        self.owned.next = Some(span.reached.next);
         if stored { Ok(()) } else { Err(End::Fenced) }
     }
 

@@ -204,6 +204,7 @@ impl Rig {
             topic: TOPIC.to_owned(),
             group: GROUP.to_owned(),
             start_from: StartFrom::Earliest,
+            accept_topic: None,
             transactions: self.client(),
             consumer,
         }
@@ -272,6 +273,11 @@ impl Running {
     pub fn faults(&self) -> MutexGuard<'_, Faults> {
         self.faults.lock().expect("no panic elsewhere")
     }
+}
+
+/// Whether a commit with this metadata promises rows.
+pub fn promises(metadata: &str) -> bool {
+    metadata.contains("\"stream\"")
 }
 
 /// Positions of all records of a kind below `end`.

@@ -14,11 +14,12 @@ use crate::config::RowLayout;
 use crate::record::{Event, NoHeaders, Position, Transcoded};
 use crate::row::tests::damage::{damage, damages};
 use crate::row::{FieldError, FieldValue, Fields, RowBuffer};
+use crate::transcode::Ingestion;
 
 /// The row of a record that the transcoder accepts.
 fn row(fixture: &mut Fixture, event: &Event<'_>) -> Option<Vec<u8>> {
     let mut rows = RowBuffer::default();
-    match fixture.plan.transcode(event, NOW, &mut rows) {
+    match fixture.plan.transcode(event, Ingestion::at(NOW), &mut rows) {
         Transcoded::Row => {
             let (at, row) = rows.rows().next().expect("one row");
             assert_eq!(at, event.at);

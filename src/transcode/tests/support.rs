@@ -8,7 +8,7 @@ use crate::config::RowLayout;
 use crate::contract::{self, Contract, Discriminator};
 use crate::record::{Event, HeaderList, NoHeaders, Position, Rejection, Transcoded};
 use crate::row::{ColumnRules, RowBuffer, TableSchema};
-use crate::transcode::{PartitionWindow, Plan, PlanOptions};
+use crate::transcode::{Ingestion, PartitionWindow, Plan, PlanOptions};
 
 /// 2026-11-21 10:00:00 UTC.
 pub(super) const NOW: i64 = 1_795_255_200_000_000;
@@ -104,7 +104,7 @@ impl Fixture {
         let value = Some(value.as_bytes());
         let at = Position::new(3, 41);
         let event = Event { at, timestamp_ms: None, key: None, value, headers: &NoHeaders };
-        self.plan.transcode(&event, NOW, &mut RowBuffer::default())
+        self.plan.transcode(&event, Ingestion::at(NOW), &mut RowBuffer::default())
     }
 
     /// Transcodes a record and checks that the oracle agrees.
@@ -122,7 +122,7 @@ impl Fixture {
         })
         .unwrap();
         let before = rows.bytes();
-        let became = match self.plan.transcode(event, NOW, &mut rows) {
+        let became = match self.plan.transcode(event, Ingestion::at(NOW), &mut rows) {
             Transcoded::Row => {
                 assert_eq!(rows.positions(), [Position::new(0, 0), event.at]);
                 Became::Row(decode(&self.table, last_row(&rows.frames()[before..])))

@@ -36,7 +36,10 @@ const TIERS: &[Tier] = &[
     (&["record"], "the shared vocabulary: positions, events, reasons"),
     (&["telemetry"], "logs, metrics, health"),
     (&["config"], "layers of text become settings"),
-    (&["clock", "error_chain", "retry", "shutdown", "stop"], "leaves: they import no module"),
+    (
+        &["clock", "error_chain", "retry", "shutdown", "stop", "topic_id"],
+        "leaves: they import no module",
+    ),
 ];
 
 /// Each with the reason why the tiers do not fit it.

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
@@ -73,8 +73,7 @@ impl Kafka {
     pub fn create_topic(&self, topic: &str, partitions: i32) {
         let admin: AdminClient<DefaultClientContext> = self.client().create().expect("a client");
         let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        let answers = runtime
+        let answers = runtime()
             .block_on(admin.create_topics([&new], &AdminOptions::new()))
             .expect("the broker answers");
         for answer in answers {
@@ -86,6 +85,73 @@ impl Kafka {
                 answer.topics()[0].partitions().iter().filter(|p| p.leader() == 1).count() == wanted
             })
         });
+    }
+
+    /// Deletes a topic and waits until it is gone.
+    pub fn delete_topic(&self, topic: &str) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().expect("a client");
+        let answers = runtime()
+            .block_on(admin.delete_topics(&[topic], &AdminOptions::new()))
+            .expect("the broker answers");
+        for answer in answers {
+            answer.unwrap_or_else(|error| panic!("delete {topic}: {error:?}"));
+        }
+        until_true("the topic is gone", STARTS_WITHIN, || {
+            admin.inner().fetch_metadata(Some(topic), Duration::from_secs(5)).is_ok_and(|answer| {
+                answer.topics().iter().all(|it| it.error().is_some() || it.partitions().is_empty())
+            })
+        });
+    }
+
+    /// Deletes all records of a topic before these offsets, as retention does.
+    pub fn delete_records(&self, topic: &str, before: &[i64]) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().expect("a client");
+        let mut offsets = TopicPartitionList::new();
+        for (partition, offset) in (0..).zip(before) {
+            offsets
+                .add_partition_offset(topic, partition, Offset::Offset(*offset))
+                .expect("an offset");
+        }
+        runtime()
+            .block_on(admin.delete_records(&offsets, &AdminOptions::new()))
+            .expect("the broker answers");
+    }
+
+    /// Adds partitions to a topic, up to this number.
+    pub fn add_partitions(&self, topic: &str, partitions: usize) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().expect("a client");
+        let new = NewPartitions::new(topic, partitions);
+        let answers = runtime()
+            .block_on(admin.create_partitions([&new], &AdminOptions::new()))
+            .expect("the broker answers");
+        for answer in answers {
+            answer.unwrap_or_else(|error| panic!("partitions of {topic}: {error:?}"));
+        }
+    }
+
+    /// Cuts a partition's log off after this many bytes, while the broker is stopped: what an unclean
+    /// leader election or a restored disk does to it.
+    pub fn cut_off(&self, topic: &str, partition: i32, keep: u64) {
+        assert!(self.process.is_none(), "the broker is running");
+        let folder = self.path("data").join(format!("{topic}-{partition}"));
+        for entry in std::fs::read_dir(&folder).expect("the partition's folder") {
+            let path = entry.expect("an entry").path();
+            match path.extension().and_then(|it| it.to_str()) {
+                Some("log") => {
+                    let log = std::fs::File::options().write(true).open(&path).expect("the log");
+                    log.set_len(keep).expect("cut off");
+                }
+                Some("index" | "timeindex" | "txnindex" | "snapshot") => {
+                    std::fs::remove_file(&path).expect("removed");
+                }
+                _ => {}
+            }
+        }
+        for checkpoint in ["recovery-point-offset-checkpoint", "replication-offset-checkpoint"] {
+            let _ = std::fs::remove_file(self.path("data").join(checkpoint));
+        }
+        // Without it the broker takes the log for cleanly closed and does not read it again.
+        let _ = std::fs::remove_file(self.path("data").join(".kafka_cleanshutdown"));
     }
 
     /// The offset after the last record of each partition.
@@ -176,6 +242,10 @@ impl Kafka {
     fn path(&self, file: &str) -> PathBuf {
         self.folder.join(file)
     }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().build().expect("a runtime")
 }
 
 /// The broker shared by the tests that do not stop it; each uses its own topics and groups.

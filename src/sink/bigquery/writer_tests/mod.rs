@@ -18,7 +18,9 @@ use prometheus_client::registry::Registry;
 use super::*;
 use crate::clock::Clock;
 use crate::config::{Endpoint, Guarantee, RowLayout, TableId, WriteSettings};
-use crate::record::{DeadLetter, Event, NoHeaders, Offset, Partition, Position, Reason, Rejection};
+use crate::record::{
+    DeadLetter, Event, NoHeaders, Offset, Partition, Position, Reached, Reason, Rejection,
+};
 use crate::row::{Column, ColumnType, RowBuffer, TableSchema};
 use crate::sink::bigquery::BigQuery;
 use crate::sink::bigquery::appender::{ANSWER, Destination, FRESH_STREAMS};
@@ -138,7 +140,7 @@ impl Rig {
             pushed.expect("pushed");
             next += 1;
         }
-        let span = Span { partition: P, first: Offset(first), next: Offset(next) };
+        let span = Span { partition: P, first: Offset(first), reached: Reached::at(Offset(next)) };
         self.writer.send(Command::Append(Batch {
             id: BatchId(id),
             spans: vec![span],

@@ -5,6 +5,7 @@ use serde_json::json as schema;
 use super::{booked, cell, delivery, json, rejected, row, text};
 use crate::record::{Event, NoHeaders, Position, Reason, Transcoded};
 use crate::row::RowBuffer;
+use crate::transcode::Ingestion;
 use crate::transcode::scan::MAX_DEPTH;
 use crate::transcode::tests::descriptor::Cell;
 use crate::transcode::tests::support::{Became, Setup};
@@ -349,7 +350,7 @@ fn a_value_or_row_over_the_limit_is_rejected() {
         headers: &NoHeaders,
     };
     let mut rows = RowBuffer::default();
-    match fixture.plan.transcode(&event, 0, &mut rows) {
+    match fixture.plan.transcode(&event, Ingestion::at(0), &mut rows) {
         Transcoded::Rejected(rejection) => {
             assert_eq!(rejection.reason, Reason::TooLarge);
             assert!(rejection.detail.starts_with("the row has "));

@@ -1,0 +1,151 @@
+//! What changes on the brokers while records are read: where the partitions end, and whether the
+//! topic is still the same one.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use super::admin::{Admin, Answer, End, Topic};
+use super::rebalancer::Rebalancer;
+use crate::record::{Offset, Partition};
+
+/// How often the brokers are asked.
+const INTERVAL: Duration = Duration::from_secs(5);
+
+/// How long an answer may take; the next question waits for it.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Asks without blocking, and keeps the last answers.
+pub(super) struct Watch {
+    consumer: Arc<BaseConsumer<Rebalancer>>,
+    admin: Admin<Rebalancer>,
+    name: String,
+    /// The broker to ask about the topic. Without one librdkafka asks the controller, which its mock
+    /// cluster does not have.
+    broker: Option<i32>,
+    /// Questions without an answer yet.
+    asked: u32,
+    due: Instant,
+    topic: Option<Topic>,
+    ends: BTreeMap<Partition, Offset>,
+}
+
+impl Watch {
+    pub fn new(consumer: Arc<BaseConsumer<Rebalancer>>, topic: &str) -> Result<Self, KafkaError> {
+        Ok(Self {
+            admin: Admin::new(consumer.clone(), topic)?,
+            consumer,
+            name: topic.to_owned(),
+            broker: None,
+            asked: 0,
+            due: Instant::now(),
+            topic: None,
+            ends: BTreeMap::new(),
+        })
+    }
+
+    /// Asks once it is time, about these partitions, and takes the answers that have come.
+    pub fn turn(&mut self, partitions: impl FnOnce() -> Vec<Partition>) {
+        while self.asked > 0
+            && let Some(answer) = self.admin.answer(Duration::ZERO)
+        {
+            self.asked -= 1;
+            self.take(answer);
+        }
+        if self.asked == 0 && Instant::now() >= self.due {
+            self.due = Instant::now() + INTERVAL;
+            if let Some(broker) = self.broker {
+                self.admin.ask_for_topic(broker, TIMEOUT);
+                self.asked += 1;
+            }
+            let partitions = partitions();
+            if !partitions.is_empty() {
+                self.admin.ask_for_ends(&partitions, End::Readable, TIMEOUT);
+                self.asked += 1;
+            }
+        }
+    }
+
+    /// The topic as the brokers have it now, waiting for their answer.
+    pub fn topic_now(&mut self, patience: Duration) -> Result<Topic, KafkaError> {
+        let metadata = self.consumer.fetch_metadata(Some(&self.name), patience)?;
+        let broker = metadata.orig_broker_id();
+        self.broker = Some(broker);
+        self.admin.ask_for_topic(broker, patience);
+        self.asked += 1;
+        let deadline = Instant::now() + patience + Duration::from_secs(1);
+        while let Some(answer) =
+            self.admin.answer(deadline.saturating_duration_since(Instant::now()))
+        {
+            self.asked -= 1;
+            match answer {
+                Answer::Topic(topic) => {
+                    self.topic = topic.as_ref().ok().copied();
+                    return topic;
+                }
+                Answer::Ends(_) => self.take(answer),
+            }
+        }
+        Err(KafkaError::AdminOp(RDKafkaErrorCode::OperationTimedOut))
+    }
+
+    /// Where the partitions end, with what cannot be read yet, waiting for the brokers' answer.
+    pub fn written_ends(
+        &mut self,
+        partitions: &[Partition],
+        patience: Duration,
+    ) -> Result<Vec<(Partition, Offset)>, KafkaError> {
+        // An answer about readable ends that is still on its way must not be taken for this one.
+        let deadline = Instant::now() + patience;
+        let left = || deadline.saturating_duration_since(Instant::now());
+        while self.asked > 0
+            && let Some(answer) = self.admin.answer(left())
+        {
+            self.asked -= 1;
+            self.take(answer);
+        }
+        self.admin.ask_for_ends(partitions, End::Written, patience);
+        match self.admin.answer(patience + Duration::from_secs(1)) {
+            Some(Answer::Ends(ends)) => ends,
+            _ => Err(KafkaError::AdminOp(RDKafkaErrorCode::OperationTimedOut)),
+        }
+    }
+
+    /// The topic as it was last seen.
+    pub fn topic(&self) -> Option<Topic> {
+        self.topic
+    }
+
+    /// Where a partition's readable records end, as it was last seen.
+    pub fn end(&self, partition: Partition) -> Option<Offset> {
+        self.ends.get(&partition).copied()
+    }
+
+    pub fn note_end(&mut self, partition: Partition, end: Offset) {
+        self.ends.insert(partition, end);
+    }
+
+    pub fn forget(&mut self, partition: Partition) {
+        self.ends.remove(&partition);
+    }
+
+    fn take(&mut self, answer: Answer) {
+        match answer {
+            Answer::Topic(Ok(topic)) => self.topic = Some(topic),
+            Answer::Ends(Ok(ends)) => {
+                for (partition, end) in ends {
+                    if let Some(known) = self.ends.get_mut(&partition) {
+                        *known = end;
+                    }
+                }
+            }
+            // The broker is away: asked again at the next interval.
+            Answer::Topic(Err(error)) | Answer::Ends(Err(error)) => {
+                tracing::debug!(error = %error, "the brokers do not say where the topic stands");
+            }
+        }
+    }
+}
