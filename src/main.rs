@@ -20,7 +20,7 @@ const LINGER: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    telemetry::logs::init();
+    let logs = telemetry::logs::init();
     let done = Builder::new_multi_thread()
         .enable_all()
         .thread_name("generic-consumer")
@@ -31,6 +31,7 @@ fn main() -> ExitCode {
             runtime.shutdown_timeout(LINGER);
             done
         });
+    logs.finish();
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

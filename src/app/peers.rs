@@ -83,6 +83,7 @@ async fn embedded_bigquery() -> Result<crate::local::bigquery::Running, crate::s
         grpc: loopback,
         store: LOCAL_STORE.into(),
         faults: Faults::default(),
+        stream_expiry: None,
         fresh: true,
     };
     let hint = format!("{LOCAL_STORE} is its store; another process may have it open");

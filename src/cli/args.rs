@@ -173,6 +173,9 @@ pub struct LocalBigquery {
     /// Faults to inject: NAME=PROBABILITY or NAME=PROBABILITY:MILLISECONDS, separated by commas
     #[arg(long, value_name = "SPEC")]
     pub faults: Option<String>,
+    /// Expire write streams after this many seconds without traffic, not after 7 days (COMMITTED: 4)
+    #[arg(long, value_name = "SECONDS")]
+    pub stream_expiry: Option<u64>,
     /// Seed of the random faults; a random seed if none is given
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,

@@ -17,6 +17,7 @@ pub use embedded::local;
 #[cfg(feature = "local")]
 mod embedded {
     use std::io::{IsTerminal, Write};
+    use std::time::Duration;
 
     use comfy_table::{ContentArrangement, Table, presets};
     use rand::Rng;
@@ -51,6 +52,7 @@ mod embedded {
             grpc: args.grpc,
             store: args.store,
             faults: faults.seeded(seed),
+            stream_expiry: args.stream_expiry.map(Duration::from_secs),
             fresh: false,
         })
         .await

@@ -35,8 +35,8 @@ const SHOWN: usize = 20;
 /// Deliveries under way at once: enough to fill librdkafka's batches, few enough to bound memory.
 const UNDER_WAY: usize = 10_000;
 
-/// How long one delivery may take before it counts as failed.
-const DELIVERY: Duration = Duration::from_secs(60);
+/// How long the broker may acknowledge nothing before `produce` gives up.
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// One record to publish.
 #[derive(Debug, PartialEq, Eq)]
@@ -223,20 +223,29 @@ async fn publish(
     let progress = progress(records.len() as u64);
     let mut under_way = FuturesUnordered::new();
     let mut lost: Vec<String> = Vec::new();
-    for record in records {
-        if under_way.len() >= UNDER_WAY {
-            settle(under_way.next().await, &progress, &mut lost);
+    let mut waiting = records.iter();
+    let mut published = 0;
+    loop {
+        let free = UNDER_WAY - under_way.len();
+        under_way
+            .extend(waiting.by_ref().take(free).map(|record| deliver(&producer, topic, record)));
+        match tokio::time::timeout(SILENCE, under_way.next()).await {
+            Ok(None) => break,
+            Ok(Some(Ok(()))) => {
+                progress.inc(1);
+                published += 1;
+            }
+            Ok(Some(Err(what))) => lost.push(what),
+            Err(_) => {
+                progress.finish_and_clear();
+                return Err(silent(servers, topic, published, records.len()));
+            }
         }
-        under_way.push(deliver(&producer, topic, record));
-    }
-    while let Some(answer) = under_way.next().await {
-        settle(Some(answer), &progress, &mut lost);
     }
     progress.finish_and_clear();
     if lost.is_empty() {
         return Ok(());
     }
-    let published = records.len() - lost.len();
     let first = lost.first().cloned().unwrap_or_default();
     let what =
         format!("{} of {} events were not published; first: {first}", lost.len(), records.len());
@@ -244,17 +253,20 @@ async fn publish(
     Err(Failure::new(Exit::Stopped, what).hint(hint))
 }
 
-type Answer = Result<(), String>;
-
-fn settle(answer: Option<Answer>, progress: &ProgressBar, lost: &mut Vec<String>) {
-    match answer {
-        Some(Ok(())) => progress.inc(1),
-        Some(Err(what)) => lost.push(what),
-        None => {}
-    }
+/// The broker has acknowledged nothing for [`SILENCE`].
+fn silent(servers: &str, topic: &str, published: usize, total: usize) -> Failure {
+    let seconds = SILENCE.as_secs();
+    let what = format!(
+        "publish to {topic}: {servers} acknowledged nothing for {seconds} s; {published} of {total} \
+         events were published before that"
+    );
+    Failure::new(Exit::Stopped, what).hint(
+        "check that the broker runs and that the consume environment's servers and properties reach \
+         it; some of the other events may have arrived all the same",
+    )
 }
 
-async fn deliver(producer: &FutureProducer, topic: &str, record: &Record) -> Answer {
+async fn deliver(producer: &FutureProducer, topic: &str, record: &Record) -> Result<(), String> {
     let mut message = FutureRecord::to(topic);
     if let Some(key) = &record.key {
         message = message.key(key);
@@ -268,7 +280,7 @@ async fn deliver(producer: &FutureProducer, topic: &str, record: &Record) -> Ans
         });
         message = message.headers(headers);
     }
-    let sent = producer.send(message, DELIVERY).await;
+    let sent = producer.send(message, SILENCE).await;
     sent.map(drop).map_err(|(error, _)| format!("line {}: {error}", record.line))
 }
 

@@ -9,11 +9,10 @@ use crate::config::Settings;
 use crate::pipeline::Until;
 use crate::serve;
 use crate::shutdown::Shutdown;
-use crate::telemetry::{self, Health, Metrics};
+use crate::telemetry::{Health, Metrics};
 
 /// Runs the domain until it is stopped, caught up, or needs a person.
 pub async fn run(args: RunArgs, settings: Settings) -> Result<(), Failure> {
-    telemetry::logs::init();
     let shutdown = Shutdown::on_signals()
         .map_err(|error| Failure::new(Exit::Stopped, "listen for signals").source(error))?;
     let mut registry = Registry::default();

@@ -2,17 +2,23 @@
 
 use std::io::IsTerminal;
 
+use tracing_subscriber::filter::FilterExt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
+use super::hold_back::HoldBack;
+
 type Boxed = Box<dyn Layer<Registry> + Send + Sync>;
 
-/// Starts logging. `RUST_LOG` sets the filter; the default is `info`.
-pub fn init() {
+/// Starts logging. `RUST_LOG` sets the filter; the default is `info`. Before the process ends,
+/// [`HoldBack::finish`] logs the summaries of repeated lines that are still due.
+pub fn init() -> HoldBack {
+    let hold_back = HoldBack::start();
     // A list, so that another subscriber of spans and events (OTLP) is one more element.
     let mut layers: Vec<Boxed> = Vec::new();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = filter.and(hold_back.clone());
     let lines = fmt::layer().with_writer(std::io::stderr);
     layers.push(if std::io::stderr().is_terminal() {
         lines.with_target(false).compact().with_filter(filter).boxed()
@@ -21,4 +27,5 @@ pub fn init() {
     });
     // Fails if a subscriber is already installed, which then stays in place.
     let _ = tracing_subscriber::registry().with(layers).try_init();
+    hold_back
 }

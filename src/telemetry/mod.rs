@@ -1,8 +1,10 @@
 //! What the process reports about itself: logs, metrics, health.
 
 pub mod health;
+mod hold_back;
 pub mod logs;
 pub mod metrics;
+mod repeats;
 
 pub use health::Health;
 pub use metrics::Metrics;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use gcp_bigquery_client::google::cloud::bigquery::storage::v1::append_rows_request::{
     ProtoData, Rows,
@@ -44,7 +45,7 @@ impl Peer {
     /// Starts it with the table `t`, and injects faults after the table exists.
     pub async fn with_faults(faults: &str) -> Self {
         let folder = Arc::new(tempfile::tempdir().expect("a folder"));
-        let peer = Self::on(folder.clone(), "").await.expect("starts");
+        let peer = Self::on(folder.clone(), "", None).await.expect("starts");
         peer.make_table(
             "t",
             json!([
@@ -57,10 +58,20 @@ impl Peer {
             return peer;
         }
         peer.running.shutdown().await;
-        Self::on(folder, faults).await.expect("starts")
+        Self::on(folder, faults, None).await.expect("starts")
     }
 
-    async fn on(folder: Arc<TempDir>, faults: &str) -> Result<Self, StartError> {
+    /// Stops it and starts it again on the same store; streams expire after `idle` without traffic.
+    pub async fn with_stream_expiry(self, idle: Duration) -> Self {
+        self.running.shutdown().await;
+        Self::on(self.folder, "", Some(idle)).await.expect("starts")
+    }
+
+    async fn on(
+        folder: Arc<TempDir>,
+        faults: &str,
+        stream_expiry: Option<Duration>,
+    ) -> Result<Self, StartError> {
         let loopback = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
         let options = Options {
             rest: loopback,
@@ -70,6 +81,7 @@ impl Peer {
                 .parse::<generic_consumer::local::bigquery::Faults>()
                 .expect("faults")
                 .seeded(1),
+            stream_expiry,
             fresh: false,
         };
         Ok(Self { running: start(options).await?, folder })
@@ -78,12 +90,12 @@ impl Peer {
     /// Stops it and starts it again on the same store.
     pub async fn restart(self) -> Self {
         self.running.shutdown().await;
-        Self::on(self.folder, "").await.expect("starts")
+        Self::on(self.folder, "", None).await.expect("starts")
     }
 
     /// Starts a second server on the same store.
     pub async fn second_server(&self) -> Result<Self, StartError> {
-        Self::on(self.folder.clone(), "").await
+        Self::on(self.folder.clone(), "", None).await
     }
 
     pub fn store(&self) -> PathBuf {
@@ -268,6 +280,16 @@ impl Appended {
                 (Code::from_i32(status.code), status.message, detail)
             }
             other => panic!("not refused: {other:?}"),
+        }
+    }
+
+    /// The same of an error in band or of the status that ended the connection.
+    pub fn refused_at_all(self) -> (Code, String, Option<StorageErrorCode>) {
+        match self {
+            Self::Broken(status) => {
+                (status.code(), status.message().to_owned(), detail_of(&status))
+            }
+            other => other.refused(),
         }
     }
 

@@ -1,5 +1,7 @@
 //! When rows become visible: by stream type, flush, finalize and batch commit.
 
+use std::time::{Duration, Instant};
+
 use gcp_bigquery_client::google::cloud::bigquery::storage::v1::storage_error::StorageErrorCode;
 use gcp_bigquery_client::google::cloud::bigquery::storage::v1::write_stream::Type;
 use gcp_bigquery_client::google::cloud::bigquery::storage::v1::{
@@ -95,21 +97,67 @@ async fn only_buffered_streams_can_be_flushed() {
 }
 
 #[tokio::test]
-async fn a_finalized_stream_accepts_no_rows_but_can_still_be_flushed() {
+async fn a_finalized_stream_accepts_neither_rows_nor_flushes() {
     let peer = Peer::start().await;
     let stream = peer.create(Type::Buffered).await;
     let mut writer = peer.writer(&stream).await;
     writer.append(Some(0), &["a", "b"]).await.rows();
+    peer.flush(&stream, 0).await.expect("flushed");
     assert_eq!(peer.finalize(&stream).await.expect("finalized"), 2);
     assert_eq!(peer.finalize(&stream).await.expect("again"), 2);
     let (code, message, detail) = writer.append(Some(2), &["c"]).await.refused();
     assert_eq!(code, Code::InvalidArgument);
     assert_eq!(detail, Some(StorageErrorCode::StreamFinalized));
     assert!(message.contains("Stream has been finalized"), "{message}");
-    peer.flush(&stream, 1).await.expect("flushed");
-    assert_eq!(peer.ids(), ["a", "b"]);
+    // Flushed before, to be flushed, and beyond the end.
+    for offset in [0, 1, 2] {
+        let refused = peer.flush(&stream, offset).await.expect_err("finalized");
+        assert_eq!(refused.code(), Code::InvalidArgument, "{offset}");
+        assert!(refused.message().contains("Stream has been finalized"), "{refused}");
+        assert_eq!(detail_of(&refused), Some(StorageErrorCode::StreamFinalized));
+    }
+    assert_eq!(peer.ids(), ["a"]);
     let refused = peer.finalize(&default_stream()).await.expect_err("refused");
     assert_eq!(refused.code(), Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn a_stream_without_traffic_expires_and_one_with_traffic_does_not() {
+    let idle = Duration::from_secs(3);
+    let peer = Peer::start().await;
+    let mut streams = Vec::new();
+    for kind in [Type::Buffered, Type::Committed, Type::Pending] {
+        streams.push(peer.create(kind).await);
+    }
+    let peer = peer.with_stream_expiry(idle).await;
+    let flushed = peer.create(Type::Buffered).await;
+    let appended = peer.create(Type::Buffered).await;
+    let mut writer = peer.writer(&appended).await;
+    writer.append(Some(0), &["a"]).await.rows();
+    peer.writer(&flushed).await.append(Some(0), &["b"]).await.rows();
+    let began = Instant::now();
+    let mut next = 1;
+    while began.elapsed() < idle * 2 {
+        writer.append(Some(next), &["c"]).await.rows();
+        peer.flush(&flushed, 0).await.expect("a repeated flush is traffic");
+        next += 1;
+        tokio::time::sleep(idle / 10).await;
+    }
+    for stream in &streams {
+        let (code, _, detail) =
+            peer.writer(stream).await.append(None, &["d"]).await.refused_at_all();
+        assert_eq!((code, detail), (Code::NotFound, Some(StorageErrorCode::StreamNotFound)));
+        let refused = peer.finalize(stream).await.expect_err("expired");
+        assert_eq!(refused.code(), Code::NotFound);
+    }
+    assert_eq!(peer.ids(), ["b"]);
+    peer.flush(&appended, next - 1).await.expect("flushed");
+    // Without traffic an open connection does not keep its stream.
+    tokio::time::sleep(idle).await;
+    let (code, ..) = writer.append(Some(next), &["e"]).await.refused_at_all();
+    assert_eq!(code, Code::NotFound);
+    assert_eq!(peer.flush(&appended, 0).await.expect_err("expired").code(), Code::NotFound);
+    assert_eq!(peer.ids().len(), next as usize + 1);
 }
 
 #[tokio::test]

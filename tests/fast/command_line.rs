@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::Instant;
 
 const VALID: &str = "\
 BQ_TABLE_DELIVERY='t'
@@ -62,6 +63,36 @@ fn config_shows_every_value_with_layer_and_place() {
     let last = page.lines().last().unwrap_or_default();
     assert!(last.starts_with("DELIVERY reads "), "{last}");
     assert!(last.ends_with(" columns to p-project.e.t"), "{last}");
+}
+
+/// Ends after thirty seconds, in which librdkafka logs hundreds of lines about the broker.
+#[test]
+fn produce_gives_up_when_the_broker_is_down() {
+    let folder = folder(&VALID.replace("prod1:9092", "127.0.0.1:1"));
+    let sample = "contracts/delivery/delivery_events_v10/accept/assigned.json";
+    let sample = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(sample));
+    let event: serde_json::Value = serde_json::from_str(&sample.expect("a sample")).expect("JSON");
+    std::fs::write(folder.path().join("events.ndjson"), format!("{event}\n{event}\n")).unwrap();
+    let began = Instant::now();
+    let output = generic_consumer(folder.path(), &["produce", "DELIVERY", "events.ndjson"], &[]);
+    let took = began.elapsed();
+    let errors = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{errors}");
+    assert!((30..50).contains(&took.as_secs()), "{took:?}");
+    for part in ["127.0.0.1:1 acknowledged nothing for 30 s", "0 of 2 events", "may have arrived"] {
+        assert!(errors.contains(part), "no {part:?} in\n{errors}");
+    }
+    let logged = errors.lines().filter(|line| line.starts_with('{'));
+    let lines: Vec<serde_json::Value> =
+        logged.map(|line| serde_json::from_str(line).expect("a JSON line")).collect();
+    let is_refusal = |line: &&serde_json::Value| {
+        let message = line["message"].as_str().expect("a message");
+        message.starts_with("librdkafka: FAIL") && message.contains("Connection refused")
+    };
+    // The second one when the thirty seconds end.
+    assert!((1..=2).contains(&lines.iter().filter(is_refusal).count()), "{errors}");
+    assert!(lines.iter().any(|line| line["times"].as_u64() > Some(20)), "{errors}");
+    assert!(lines.len() <= 16, "{errors}");
 }
 
 #[test]

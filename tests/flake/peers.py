@@ -115,12 +115,12 @@ log.cleaner.dedupe.buffer.size=4194304
 
 def jars():
     """The folder of Kafka's jars, fetched if they are missing."""
-    pom = (ROOT / "tests/support/kafka/pom.xml").read_text()
-    version = re.search(r"<artifactId>kafka_2.13</artifactId>\s*<version>([^<]+)", pom)[1]
+    pom = ROOT / "tests/support/kafka/pom.xml"
+    version = re.search(r"<artifactId>kafka_2.13</artifactId>\s*<version>([^<]+)", pom.read_text())[1]
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target")
     folder = target / f"kafka-{version}"
     if not folder.is_dir():
-        subprocess.run([ROOT / "tests/support/kafka/fetch.sh", folder], check=True)
+        subprocess.run([ROOT / "tests/setup/maven.sh", pom, folder], check=True)
     return folder
 
 

@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bigquery_limits;
 mod chaos;
 mod clients;
 mod dead_letters;

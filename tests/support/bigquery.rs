@@ -30,6 +30,8 @@ pub struct EmbeddedBigQuery {
     grpc: u16,
     faults: String,
     seed: u64,
+    /// Seconds without traffic after which a stream expires; `None`: BigQuery's own times.
+    stream_expiry: Option<u64>,
     process: Option<Process>,
 }
 
@@ -57,10 +59,21 @@ impl EmbeddedBigQuery {
             grpc: ports::free(),
             faults: faults.to_owned(),
             seed,
+            stream_expiry: None,
             process: None,
         };
         bigquery.start_again();
         bigquery
+    }
+
+    /// The faults from the next start on.
+    pub fn set_faults(&mut self, faults: &str) {
+        faults.clone_into(&mut self.faults);
+    }
+
+    /// From the next start on, streams expire after so many seconds without traffic.
+    pub fn set_stream_expiry(&mut self, seconds: u64) {
+        self.stream_expiry = Some(seconds);
     }
 
     pub fn urls(&self) -> Urls {
@@ -81,7 +94,8 @@ impl EmbeddedBigQuery {
             ("--seed", self.seed.to_string()),
         ];
         self.seed = self.seed.wrapping_add(1);
-        for (name, value) in values {
+        let expiry = self.stream_expiry.map(|seconds| ("--stream-expiry", seconds.to_string()));
+        for (name, value) in values.into_iter().chain(expiry) {
             arguments.extend([text(name), value.into()]);
         }
         let log = self.folder.join("bigquery.log");

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use prost_types::field_descriptor_proto::{Label, Type};
-use prost_types::{DescriptorProto, FieldDescriptorProto};
+use prost_types::{DescriptorProto, EnumDescriptorProto, FieldDescriptorProto};
 use serde_json::{Map, Value, json};
 
 use super::cell::{Scalar, convert};
@@ -85,12 +85,14 @@ impl RowDecoder {
                 continue;
             };
             let column = &columns[index];
+            let named = named_type(field.type_name(), scope);
+            let wire = wire_type(field, named)?;
             let mismatch = || {
                 SchemaMismatch::Invalid(format!(
                     "The proto field mismatched with BigQuery field at {}.{name}, the proto field \
                      type {}, BigQuery field type {}",
                     descriptor.name(),
-                    field.r#type().as_str_name().trim_start_matches("TYPE_").to_lowercase(),
+                    wire.as_str_name().trim_start_matches("TYPE_").to_lowercase(),
                     column.kind.name(),
                 ))
             };
@@ -105,32 +107,27 @@ impl RowDecoder {
             if field.label() == Label::Required && !required.contains(&index) {
                 required.push(index);
             }
-            let encoding = match field.r#type() {
-                Type::Message => match (nested_message(field, scope), column.kind) {
-                    (None, _) => {
-                        return Err(SchemaMismatch::Invalid(format!(
-                            "The proto descriptor is not self-contained: no type {} of field {name}",
-                            field.type_name()
-                        )));
-                    }
-                    (Some(inner), FieldType::Record) => {
+            let encoding = match (wire, named) {
+                (Type::Message, Some(NamedType::Message(inner))) => match column.kind {
+                    FieldType::Record => {
                         let mut scope = scope.to_vec();
                         scope.push(inner);
                         FieldEncoding::Record(Self::level(inner, &column.fields, extra, &scope)?)
                     }
-                    (Some(inner), kind) => well_known(inner, kind).ok_or_else(mismatch)?,
+                    kind => well_known(inner, kind).ok_or_else(mismatch)?,
                 },
-                Type::Enum if column.kind == FieldType::String => {
-                    FieldEncoding::EnumNames(enum_names(field, scope).ok_or_else(mismatch)?)
+                (Type::Message, _) => return Err(not_self_contained(field)),
+                (Type::Enum, Some(NamedType::Enum(inner))) if column.kind == FieldType::String => {
+                    FieldEncoding::EnumNames(enum_names(inner))
                 }
-                wire if accepts(column.kind, wire) => FieldEncoding::Scalar,
+                (wire, _) if accepts(column.kind, wire) => FieldEncoding::Scalar,
                 _ => return Err(mismatch()),
             };
             fields.push(ProtoField {
                 number: field.number() as u32,
                 column: index,
                 kind: column.kind,
-                wire: field.r#type(),
+                wire,
                 repeated,
                 encoding,
             });
@@ -284,26 +281,62 @@ fn timestamp(bytes: &[u8]) -> Result<Scalar<'_>, String> {
     Ok(Scalar::Int(seconds.saturating_mul(1_000_000).saturating_add(nanos / 1_000)))
 }
 
-/// The nested message that a field names, from the innermost scope that contains it.
-fn nested_message<'a>(
-    field: &FieldDescriptorProto,
-    scope: &[&'a DescriptorProto],
-) -> Option<&'a DescriptorProto> {
-    let last = field.type_name().rsplit('.').next()?;
-    let mut inside_out = scope.iter().rev();
-    inside_out.find_map(|message| message.nested_type.iter().find(|nested| nested.name() == last))
+/// The type that a field's `type_name` names.
+#[derive(Clone, Copy)]
+enum NamedType<'a> {
+    Message(&'a DescriptorProto),
+    Enum(&'a EnumDescriptorProto),
 }
 
-/// The names of the enum that a field names, from the innermost scope that contains it.
-fn enum_names(
+/// The type of this name, from the innermost message of `scope` that contains it. A fully qualified
+/// name (`.package.Row.Inner`) begins with parts that are not in the descriptor; they are left out one
+/// by one.
+fn named_type<'a>(name: &str, scope: &[&'a DescriptorProto]) -> Option<NamedType<'a>> {
+    let parts: Vec<&str> = name.trim_start_matches('.').split('.').collect();
+    let mut suffixes = (0..parts.len()).map(|start| &parts[start..]);
+    suffixes.find_map(|suffix| scope.iter().rev().find_map(|message| nested_type(message, suffix)))
+}
+
+/// The type `A.B.C` in a message, given its parts.
+fn nested_type<'a>(message: &'a DescriptorProto, parts: &[&str]) -> Option<NamedType<'a>> {
+    let (first, rest) = parts.split_first()?;
+    let inner = message.nested_type.iter().find(|nested| nested.name() == *first);
+    match (inner, rest) {
+        (Some(inner), []) => Some(NamedType::Message(inner)),
+        (Some(inner), rest) => nested_type(inner, rest),
+        (None, []) => {
+            let found = message.enum_type.iter().find(|nested| nested.name() == *first);
+            found.map(NamedType::Enum)
+        }
+        (None, _) => None,
+    }
+}
+
+/// The type of a field. Google's Java writer sets only `type_name` for messages and enums, which
+/// BigQuery accepts.
+fn wire_type(
     field: &FieldDescriptorProto,
-    scope: &[&DescriptorProto],
-) -> Option<HashMap<i32, String>> {
-    let last = field.type_name().rsplit('.').next()?;
-    let mut inside_out = scope.iter().rev();
-    let found = inside_out
-        .find_map(|message| message.enum_type.iter().find(|nested| nested.name() == last))?;
-    Some(found.value.iter().map(|value| (value.number(), value.name().to_owned())).collect())
+    named: Option<NamedType<'_>>,
+) -> Result<Type, SchemaMismatch> {
+    match (field.r#type, named) {
+        (Some(_), _) => Ok(field.r#type()),
+        (None, Some(NamedType::Message(_))) => Ok(Type::Message),
+        (None, Some(NamedType::Enum(_))) => Ok(Type::Enum),
+        (None, None) => Err(not_self_contained(field)),
+    }
+}
+
+fn not_self_contained(field: &FieldDescriptorProto) -> SchemaMismatch {
+    SchemaMismatch::Invalid(format!(
+        "The proto descriptor is not self-contained: no type {:?} of field {}",
+        field.type_name(),
+        field.name()
+    ))
+}
+
+/// The names of an enum's numbers.
+fn enum_names(named: &EnumDescriptorProto) -> HashMap<i32, String> {
+    named.value.iter().map(|value| (value.number(), value.name().to_owned())).collect()
 }
 
 #[cfg(test)]

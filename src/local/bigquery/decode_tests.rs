@@ -294,6 +294,50 @@ fn enums_and_wrappers_are_decoded_as_documented() {
     assert!(decoder.decode(&[0x08, 9]).expect_err("refused").contains("not a value of the enum"));
 }
 
+/// Google's Java writer sets only `type_name`, and puts an enum into a message of its own.
+#[test]
+fn a_field_without_a_type_has_the_type_that_it_names() {
+    fn without_types(message: &mut DescriptorProto) {
+        for field in message.field.iter_mut().filter(|field| field.type_name.is_some()) {
+            field.r#type = None;
+        }
+        message.nested_type.iter_mut().for_each(without_types);
+    }
+    let (typed, columns) = order();
+    let mut untyped = typed.clone();
+    without_types(&mut untyped);
+    assert_ne!(typed, untyped);
+    let row = encoded(&typed, json!({ "id": "a", "lines": [{ "sku": "x" }, {}] }));
+    let [with, without] = [&typed, &untyped].map(|descriptor| {
+        RowDecoder::new(descriptor, &columns).expect("matches").decode(&row).expect("a row")
+    });
+    assert_eq!(with, without);
+    assert_eq!(with[3], Some(json!([{ "sku": "x" }, {}])));
+
+    let mut row = message("Row", vec![of_type("state", 1, Type::Enum, "pkg_State_E.pkg_State")]);
+    let mut enclosing = message("pkg_State_E", vec![]);
+    enclosing.enum_type.push(EnumDescriptorProto {
+        name: Some("pkg_State".to_owned()),
+        value: vec![EnumValueDescriptorProto {
+            name: Some("DONE".to_owned()),
+            number: Some(1),
+            ..Default::default()
+        }],
+        ..Default::default()
+    });
+    row.nested_type.push(enclosing);
+    without_types(&mut row);
+    let columns = table(&json!([{ "name": "state", "type": "STRING" }]));
+    let decoder = RowDecoder::new(&row, &columns).expect("matches");
+    assert_eq!(decoder.decode(&[0x08, 1]).expect("a row"), [Some(json!("DONE"))]);
+    row.field[0].type_name = None;
+    let SchemaMismatch::Invalid(message) = RowDecoder::new(&row, &columns).expect_err("refused")
+    else {
+        panic!("no extra field")
+    };
+    assert!(message.contains("not self-contained") && message.contains("state"), "{message}");
+}
+
 #[test]
 fn invalid_protobuf_is_an_error_and_never_a_panic() {
     let (descriptor, columns) = order();

@@ -1,5 +1,5 @@
-//! Injected faults: failed calls, lost responses, delays, closed connections, late requests. Their
-//! random choices are seeded, so that a run can be repeated.
+//! Injected faults: failed calls, lost responses, delays, closed connections, late requests, a
+//! used-up quota. Their random choices are seeded, so that a run can be repeated.
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,18 +17,19 @@ pub enum InjectedFault {
     AppendLost,
     AppendDelay,
     AppendLate,
+    Quota,
     Close,
     Create,
     CreateLost,
     Flush,
     FlushLost,
     FlushAgain,
-    FlushFinalized,
     Finalize,
     FinalizeLost,
     Commit,
     CommitLost,
     SchemaDelay,
+    TableDelay,
     Rest,
     RestLost,
 }
@@ -45,22 +46,27 @@ const GRAMMAR: &[(&str, InjectedFault, &str)] = {
             F::AppendLate,
             "the connection breaks; the appends in transit are written later",
         ),
+        (
+            "quota",
+            F::Quota,
+            "every append returns RESOURCE_EXHAUSTED for this long, and none for as long after that",
+        ),
         ("close", F::Close, "the connection breaks with UNAVAILABLE before the append"),
         ("create", F::Create, "CreateWriteStream fails"),
         ("create_lost", F::CreateLost, "the stream is created, the response is lost"),
         ("flush", F::Flush, "FlushRows fails"),
         ("flush_lost", F::FlushLost, "the rows are flushed, the response is lost"),
         ("flush_again", F::FlushAgain, "a repeated flush returns ALREADY_EXISTS, not OK"),
-        (
-            "flush_finalized",
-            F::FlushFinalized,
-            "flushing a finalized stream returns INVALID_ARGUMENT, not OK",
-        ),
         ("finalize", F::Finalize, "FinalizeWriteStream fails"),
         ("finalize_lost", F::FinalizeLost, "the stream is finalized, the response is lost"),
         ("commit", F::Commit, "BatchCommitWriteStreams fails"),
         ("commit_lost", F::CommitLost, "the streams are committed, the response is lost"),
         ("schema_delay", F::SchemaDelay, "appends see a changed table with a delay"),
+        (
+            "table_delay",
+            F::TableDelay,
+            "the Storage Write API returns NOT_FOUND for a while after a table is created or recreated",
+        ),
         ("rest", F::Rest, "a REST call returns 503 and has no effect"),
         ("rest_lost", F::RestLost, "a REST call takes effect and returns 503"),
     ]

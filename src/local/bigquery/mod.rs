@@ -3,14 +3,15 @@
 //!
 //! It refuses what BigQuery refuses, with the same message where clients read it: wrong offsets,
 //! calls that the stream's type does not allow, appends to a finalized stream, flushes beyond the
-//! end, requests that are too large, schema mismatches and bad rows (`row_errors`). A newer
-//! connection to a created stream closes the older one. It runs no SQL: rows can be listed, not
-//! queried. JSON values may be nested 127 levels deep, where BigQuery allows 500.
+//! end or of a finalized stream, requests that are too large, schema mismatches and bad rows
+//! (`row_errors`). A newer connection to a created stream closes the older one, and a stream without
+//! traffic expires. It runs no SQL: rows can be listed, not queried. JSON values may be nested 127 levels deep, where BigQuery allows 500.
 
 mod cell;
 mod decode;
 mod faults;
 mod field_schema;
+mod new_tables;
 mod partition;
 mod refusal;
 mod rest;
@@ -23,6 +24,7 @@ use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -30,8 +32,9 @@ use tokio::task::JoinHandle;
 use tokio_stream::wrappers::TcpListenerStream;
 
 pub use faults::{Faults, FaultsError};
-use store::Store;
+use new_tables::NewTables;
 pub use store::{Row, StoreError};
+use store::{Store, StreamExpiry};
 
 /// How [`start`] starts the servers.
 #[derive(Debug, Clone)]
@@ -43,6 +46,9 @@ pub struct Options {
     /// The SQLite file.
     pub store: PathBuf,
     pub faults: Faults,
+    /// How long a write stream lives without traffic, in place of BigQuery's times: seven days, and
+    /// four for a COMMITTED stream.
+    pub stream_expiry: Option<Duration>,
     /// Deletes the store's content first.
     pub fresh: bool,
 }
@@ -113,12 +119,14 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     if options.fresh {
         remove(&options.store);
     }
-    let store = Arc::new(Store::open(&options.store)?);
+    let expiry = options.stream_expiry.map_or_else(StreamExpiry::default, StreamExpiry::of_all);
+    let store = Arc::new(Store::open(&options.store, expiry)?);
     let faults = Arc::new(options.faults);
+    let new_tables = Arc::new(NewTables::new(faults.clone()));
     let (stop, stopped) = watch::channel(false);
     let (rest, rest_listener) = listen(options.rest).await?;
     let (grpc, grpc_listener) = listen(options.grpc).await?;
-    let router = rest::router(store.clone(), faults.clone());
+    let router = rest::router(store.clone(), faults.clone(), new_tables.clone());
     let ended = end(stopped.clone());
     let rest_server = tokio::spawn(async move {
         let served = axum::serve(rest_listener, router).with_graceful_shutdown(ended);
@@ -126,7 +134,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
             tracing::error!(error = %error, "the embedded bigquery's rest server failed");
         }
     });
-    let service = storage::write_service(store, faults, stopped.clone());
+    let service = storage::write_service(store, faults, new_tables, stopped.clone());
     let ended = end(stopped);
     let grpc_server = tokio::spawn(async move {
         let incoming = TcpListenerStream::new(grpc_listener);

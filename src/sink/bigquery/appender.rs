@@ -23,7 +23,7 @@ pub use self::unsettled::Settled;
 use self::unsettled::Unsettled;
 use super::append::{Append, Connection};
 use super::client::BigQuery;
-use super::errors::{CallError, Verdict};
+use super::errors::{CHECK_TABLE, CallError, Missing, Verdict};
 use super::stream::StreamName;
 use crate::config::TableId;
 use crate::error_chain::chain;
@@ -44,16 +44,29 @@ pub const ANSWER: Duration = Duration::from_secs(60);
 /// that something else is wrong.
 pub const FRESH_STREAMS: u32 = 5;
 
+/// How long a table or a stream may be unknown to some of BigQuery's servers after its creation. Users
+/// report up to a minute.
+const PROPAGATION: Duration = Duration::from_secs(300);
+
 /// Where the rows go.
 #[derive(Debug, Clone)]
 pub struct Destination {
     pub table: TableId,
     /// The encoded `ProtoSchema` of the rows.
     pub schema: Bytes,
+    /// When the table was created, where that is known.
+    pub created: Option<Instant>,
     /// To BUFFERED streams, created when the first row comes; otherwise to the default stream.
     pub buffered: bool,
     /// How long an append may stay unanswered: [`ANSWER`], less in tests.
     pub answer: Duration,
+}
+
+impl Destination {
+    /// Whether the table was created so recently that some servers may not find it yet.
+    pub fn is_new(&self) -> bool {
+        self.created.is_some_and(|created| created.elapsed() < PROPAGATION)
+    }
 }
 
 /// What a step of the loop brought.
@@ -86,6 +99,8 @@ pub struct Appender {
     slow_backoff: Backoff,
     resume_at: Option<Instant>,
     fresh_in_a_row: u32,
+    /// When the first of the fresh streams in a row was not found.
+    not_found_since: Option<Instant>,
 }
 
 impl Appender {
@@ -101,6 +116,7 @@ impl Appender {
             slow_backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(60)),
             resume_at: None,
             fresh_in_a_row: 0,
+            not_found_since: None,
             bigquery,
             to,
         }
@@ -204,6 +220,7 @@ impl Appender {
         self.backoff.reset();
         self.slow_backoff.reset();
         self.fresh_in_a_row = 0;
+        self.not_found_since = None;
         Appended::Acknowledged(waited)
     }
 
@@ -258,8 +275,37 @@ impl Appender {
             }
             Verdict::Retry => Ok(self.retry(&error, false)),
             Verdict::RetrySlowly => Ok(self.retry(&error, true)),
+            Verdict::NotFound(missing) => self.not_found(error, missing),
             Verdict::Stop(hint) => Err(error.stop(hint)),
         }
+    }
+
+    /// A table is waited for while it is new. A BUFFERED stream is replaced by a fresh one, whose
+    /// creation fails if it is the table that does not exist: at once the first time, because a
+    /// stream without traffic expires, and then after pauses, because servers may not know a stream
+    /// yet that we have just created.
+    fn not_found(&mut self, error: CallError, missing: Missing) -> Result<Appended, Stop> {
+        let on_stream = self.to.buffered && self.stream.is_some() && missing != Missing::Table;
+        if !on_stream {
+            let is_new = self.to.is_new();
+            return if is_new {
+                Ok(self.retry(&error, true))
+            } else {
+                Err(error.stop(CHECK_TABLE))
+            };
+        }
+        let Some(since) = self.not_found_since else {
+            self.not_found_since = Some(Instant::now());
+            tracing::warn!(error = %chain(&error), "continuing with a fresh write stream");
+            self.fresh_stream();
+            return Ok(Appended::Nothing);
+        };
+        if since.elapsed() >= PROPAGATION {
+            return Err(error.stop("write streams that were just created are not found"));
+        }
+        let retrying = self.retry(&error, true);
+        self.fresh_stream();
+        Ok(retrying)
     }
 
     fn retry(&mut self, error: &CallError, slowly: bool) -> Appended {

@@ -13,7 +13,7 @@ use tower::ServiceExt;
 use super::auth::Identity;
 use super::coalesce::Coalesced;
 use super::rest::Rest;
-use super::table;
+use super::table::{self, PreparedTable};
 use crate::clock::Clock;
 use crate::config::{Endpoint, TableId, WriteSettings};
 use crate::row::TableSchema;
@@ -81,15 +81,14 @@ impl BigQuery {
     }
 
     /// Creates the table, or adds missing columns to it and makes REQUIRED columns nullable where
-    /// the contract allows NULL; without `manage` it changes nothing. Returns the columns that may
-    /// be written: those of `desired` that the table has.
+    /// the contract allows NULL; without `manage` it changes nothing.
     pub async fn prepare(
         &self,
         table: &TableId,
         desired: &TableSchema,
         manage: bool,
         partition_by: &str,
-    ) -> Result<TableSchema, Stop> {
+    ) -> Result<PreparedTable, Stop> {
         let wish = table::Wish {
             table,
             desired,
@@ -98,7 +97,7 @@ impl BigQuery {
             manage,
             makes_datasets: self.inner.makes_datasets,
         };
-        table::prepare(&self.inner.rest, wish).await
+        table::prepare(&self.inner.rest, wish, self.inner.clock).await
     }
 
     pub(in crate::sink) fn metrics(&self) -> &Metrics {

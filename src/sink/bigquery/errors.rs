@@ -23,11 +23,23 @@ pub enum Verdict {
     /// The stream already has rows at this offset. If the same request was sent before and its
     /// answer was lost, this is success.
     AlreadyExists,
+    /// The stream or its table does not exist, or was created so recently that this server does not
+    /// know it yet.
+    NotFound(Missing),
     /// The stream cannot be continued. Its unflushed rows are invisible, so they may be appended to
     /// a fresh stream.
     FreshStream,
     /// A person has to act; the text says how.
     Stop(&'static str),
+}
+
+/// What a call did not find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    Table,
+    Stream,
+    /// BigQuery does not say which of the two.
+    Either,
 }
 
 /// A call of the Storage Write API (gRPC) failed: which, on what, and why.
@@ -100,8 +112,23 @@ impl CallError {
         Self { operation, on: on.to_owned(), cause: CallErrorCause::NoToken(error) }
     }
 
+    /// Whether the stream was finalized, which refuses both appends and flushes.
+    pub fn is_finalized(&self) -> bool {
+        match &self.cause {
+            CallErrorCause::Status { storage: Some(code), .. } => {
+                *code == StorageErrorCode::StreamFinalized
+            }
+            // FlushRows returns the text without a code for it.
+            CallErrorCause::Status { code, message, storage: None } => {
+                *code == Code::InvalidArgument && message.contains("Stream has been finalized")
+            }
+            CallErrorCause::NoAnswer | CallErrorCause::NoToken(_) => false,
+        }
+    }
+
     pub fn verdict(&self) -> Verdict {
         match &self.cause {
+            _ if self.is_finalized() => Verdict::FreshStream,
             CallErrorCause::Status { storage: Some(code), .. } => storage_verdict(*code),
             CallErrorCause::Status { code, storage: None, .. } => code_verdict(*code),
             CallErrorCause::NoAnswer => Verdict::Retry,
@@ -119,6 +146,8 @@ impl CallError {
 pub const GRANT_DATA_EDITOR: &str =
     "grant roles/bigquery.dataEditor on the dataset to this identity (docs/reference/bigquery.md)";
 pub const CHECK_CREDENTIALS: &str = "check GOOGLE_APPLICATION_CREDENTIALS or the workload identity";
+pub const CHECK_TABLE: &str =
+    "check project, dataset and table; restart the instance to have the table created";
 const REPORT_REQUEST: &str =
     "BigQuery refuses the request itself; please report it with this message and the contract";
 
@@ -126,14 +155,11 @@ fn storage_verdict(code: StorageErrorCode) -> Verdict {
     use StorageErrorCode as S;
     match code {
         S::OffsetAlreadyExists => Verdict::AlreadyExists,
-        S::OffsetOutOfRange | S::StreamFinalized | S::InvalidStreamState | S::StreamNotFound => {
-            Verdict::FreshStream
-        }
+        S::OffsetOutOfRange | S::StreamFinalized | S::InvalidStreamState => Verdict::FreshStream,
+        S::StreamNotFound => Verdict::NotFound(Missing::Stream),
         // The column exists in the table: it takes minutes until the append servers know it.
         S::SchemaMismatchExtraFields => Verdict::RetrySlowly,
-        S::TableNotFound => {
-            Verdict::Stop("the table does not exist; restart the instance to have it created")
-        }
+        S::TableNotFound => Verdict::NotFound(Missing::Table),
         S::StreamAlreadyCommitted | S::InvalidStreamType | S::Unspecified => {
             Verdict::Stop(REPORT_REQUEST)
         }
@@ -158,9 +184,7 @@ fn code_verdict(code: Code) -> Verdict {
         Code::ResourceExhausted => Verdict::RetrySlowly,
         Code::AlreadyExists => Verdict::AlreadyExists,
         Code::OutOfRange => Verdict::FreshStream,
-        Code::NotFound => Verdict::Stop(
-            "check project, dataset and table; restart the instance to have the table created",
-        ),
+        Code::NotFound => Verdict::NotFound(Missing::Either),
         Code::PermissionDenied => Verdict::Stop(GRANT_DATA_EDITOR),
         Code::Unauthenticated => Verdict::Stop(CHECK_CREDENTIALS),
         Code::Ok
@@ -226,11 +250,10 @@ mod tests {
             assert_eq!(code_verdict(code), Verdict::Retry, "{code:?}");
         }
         assert_eq!(code_verdict(Code::ResourceExhausted), Verdict::RetrySlowly);
-        for code in
-            [Code::InvalidArgument, Code::PermissionDenied, Code::Unauthenticated, Code::NotFound]
-        {
+        for code in [Code::InvalidArgument, Code::PermissionDenied, Code::Unauthenticated] {
             assert!(matches!(code_verdict(code), Verdict::Stop(_)), "{code:?}");
         }
+        assert_eq!(code_verdict(Code::NotFound), Verdict::NotFound(Missing::Either));
     }
 
     #[test]
@@ -246,6 +269,18 @@ mod tests {
         assert_eq!(denied.verdict(), Verdict::Stop(CHECK_CREDENTIALS));
         let message = "flush rows of s: refresh the user's token: 400 Bad Request: invalid_grant";
         assert_eq!(denied.to_string(), message);
+    }
+
+    #[test]
+    fn a_finalized_stream_is_recognized_by_its_code_and_by_its_text() {
+        let by_code = with_detail(StorageErrorCode::StreamFinalized);
+        assert!(CallError::in_band("flush rows of", "s", &by_code).is_finalized());
+        let text = "Stream has been finalized and cannot be appended. Entity: s";
+        let by_text = CallError::of_status("flush rows of", "s", &Status::invalid_argument(text));
+        assert!(by_text.is_finalized());
+        assert_eq!(by_text.verdict(), Verdict::FreshStream);
+        let other = CallError::of_status("flush rows of", "s", &Status::invalid_argument("other"));
+        assert!(!other.is_finalized() && other.verdict() != Verdict::FreshStream);
     }
 
     #[test]

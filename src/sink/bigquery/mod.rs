@@ -22,3 +22,4 @@ mod writer;
 
 pub use client::BigQuery;
 pub use sink::BigQuerySink;
+pub use table::PreparedTable;

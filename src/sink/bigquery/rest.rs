@@ -14,9 +14,10 @@ use crate::config::TableId;
 use crate::error_chain::chain;
 use crate::retry::Backoff;
 
-/// How long transient errors of a call are retried. REST calls are made only while the instance
-/// starts; after this time it stops with the error, and the orchestrator restarts it.
-const RETRY_FOR: Duration = Duration::from_secs(300);
+/// How long transient errors of a call are retried: longer than the ten minutes that a quota may take
+/// to refill. REST calls are made only while the instance starts; after this time it stops with the
+/// error, and the orchestrator restarts it.
+const RETRY_FOR: Duration = Duration::from_secs(900);
 
 /// How long one attempt may take.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);

@@ -6,10 +6,10 @@ use super::appender::{ANSWER, Destination};
 use super::client::BigQuery;
 use super::descriptor::writer_schema;
 use super::stream::NAME;
-use super::target::Target;
+use super::table::PreparedTable;
+use super::target::{FinalizedStreams, Target};
 use super::writer;
 use crate::config::{Guarantee, TableId};
-use crate::row::TableSchema;
 use crate::sink::dead_letter::DeadLetters;
 use crate::sink::{Durability, Lane, Reports, Reread, Sink, SinkName, Start, Writer};
 
@@ -19,22 +19,30 @@ pub struct BigQuerySink {
 }
 
 impl BigQuerySink {
-    /// `schema` is what [`BigQuery::prepare`] returned for the table.
+    /// A sink that appends to this table, which [`BigQuery::prepare`] has prepared.
     pub fn new(
         bigquery: BigQuery,
-        table: (TableId, &TableSchema),
+        (table, prepared): (TableId, &PreparedTable),
         guarantee: Guarantee,
         letters: DeadLetters,
         reread: Arc<dyn Reread>,
     ) -> Self {
-        let (table, schema) = table;
         let rows = Destination {
             table,
-            schema: writer_schema(schema),
+            schema: writer_schema(&prepared.columns),
+            created: prepared.created,
             buffered: guarantee == Guarantee::ExactlyOnce,
             answer: ANSWER,
         };
-        Self { target: Arc::new(Target { bigquery, rows, letters, reread }) }
+        Self {
+            target: Arc::new(Target {
+                bigquery,
+                rows,
+                letters,
+                reread,
+                finalized: FinalizedStreams::default(),
+            }),
+        }
     }
 }
 

@@ -1,12 +1,13 @@
 //! The table: created if it does not exist, and extended by columns. Nothing is removed, and no
 //! type changes.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::columns::{canonical, type_name};
 use super::rest::{Rest, RestError};
+use crate::clock::Clock;
 use crate::config::TableId;
 use crate::retry::Backoff;
 use crate::row::{Column, ColumnType, Mode, TableSchema};
@@ -25,12 +26,21 @@ pub struct Wish<'a> {
     pub makes_datasets: bool,
 }
 
+/// A table that may be written.
+#[derive(Debug, Clone)]
+pub struct PreparedTable {
+    /// The columns that may be written: those desired that the table has, with its spelling and modes.
+    pub columns: TableSchema,
+    /// When the table was created, where that is known. For some minutes after that, servers may not
+    /// find it.
+    pub created: Option<Instant>,
+}
+
 /// How often the table is read, created or altered before this program gives up.
 const ATTEMPTS: u32 = 20;
 
-/// Creates or alters the table as `wish` says, and returns the columns that may be written: those
-/// of `desired` that the table has, with its spelling and modes.
-pub async fn prepare(rest: &Rest, wish: Wish<'_>) -> Result<TableSchema, Stop> {
+/// Creates or alters the table as `wish` says.
+pub async fn prepare(rest: &Rest, wish: Wish<'_>, clock: Clock) -> Result<PreparedTable, Stop> {
     let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
     for _ in 0..ATTEMPTS {
         let live = match rest.table(wish.table).await.map_err(RestError::stop)? {
@@ -62,7 +72,8 @@ pub async fn prepare(rest: &Rest, wish: Wish<'_>) -> Result<TableSchema, Stop> {
                 let columns = evolution.left_out.join(", ");
                 tracing::warn!(table = %wish.table, columns, "the table lacks columns of the contract; their values are not written");
             }
-            return Ok(TableSchema { columns: writable });
+            let columns = TableSchema { columns: writable };
+            return Ok(PreparedTable { columns, created: created(&live, clock) });
         }
         let mut body = live.clone();
         body["schema"]["fields"] = Value::Array(evolved);
@@ -85,6 +96,13 @@ pub async fn prepare(rest: &Rest, wish: Wish<'_>) -> Result<TableSchema, Stop> {
         ),
         source: None,
     })
+}
+
+/// When the table was created, by BigQuery's clock. One that is ahead of ours gives the present.
+fn created(live: &Value, clock: Clock) -> Option<Instant> {
+    let created_ms: i64 = live["creationTime"].as_str()?.parse().ok()?;
+    let age_ms = (clock.now_micros() / 1_000).saturating_sub(created_ms);
+    Instant::now().checked_sub(Duration::from_millis(u64::try_from(age_ms).unwrap_or(0)))
 }
 
 fn missing(table: &TableId) -> Stop {

@@ -6,6 +6,7 @@ use tonic::transport::Channel;
 
 use super::about::About;
 use super::headers::headers_json;
+use super::on_retry::OnRetry;
 use crate::clock::Clock;
 use crate::config::TableId;
 use crate::record::DeadLetter;
@@ -60,12 +61,17 @@ impl LetterTable {
         about: About,
     ) -> Result<Self, Stop> {
         let desired = TableSchema { columns: columns() };
-        let columns = bigquery.prepare(&table, &desired, manage, "_ingested_at").await?;
-        let to =
-            Destination { schema: writer_schema(&columns), table, buffered: false, answer: ANSWER };
+        let prepared = bigquery.prepare(&table, &desired, manage, "_ingested_at").await?;
+        let to = Destination {
+            schema: writer_schema(&prepared.columns),
+            created: prepared.created,
+            table,
+            buffered: false,
+            answer: ANSWER,
+        };
         Ok(Self {
             to,
-            columns,
+            columns: prepared.columns,
             about,
             clock: bigquery.clock(),
             channel: bigquery.channel(),
@@ -75,7 +81,7 @@ impl LetterTable {
     }
 
     /// Durable once this returns.
-    pub async fn send(&self, letters: &[DeadLetter]) -> Result<(), Stop> {
+    pub async fn send(&self, letters: &[DeadLetter], on_retry: &OnRetry) -> Result<(), Stop> {
         let now = self.clock.now_micros();
         let mut rows = RowBuffer::default();
         for letter in letters {
@@ -92,13 +98,22 @@ impl LetterTable {
         });
         appender.admit(BatchId(0), rows, false);
         while appender.settled().is_none() {
-            appender.send().await?;
-            if let Appended::Refused { rows, .. } = appender.next().await? {
-                let message = rows.into_iter().next().map_or(String::new(), |(_, message)| message);
-                return Err(self.refused(message));
-            }
+            self.appended(appender.send().await?, on_retry)?;
+            self.appended(appender.next().await?, on_retry)?;
         }
         *kept = Some(appender);
+        Ok(())
+    }
+
+    fn appended(&self, appended: Appended, on_retry: &OnRetry) -> Result<(), Stop> {
+        match appended {
+            Appended::Refused { rows, .. } => {
+                let first = rows.into_iter().next();
+                return Err(self.refused(first.map_or(String::new(), |(_, message)| message)));
+            }
+            Appended::Retrying => on_retry(),
+            Appended::Acknowledged(_) | Appended::Nothing => {}
+        }
         Ok(())
     }
 

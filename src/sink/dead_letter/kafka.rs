@@ -9,6 +9,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 
 use super::about::About;
+use super::on_retry::OnRetry;
 use crate::record::DeadLetter;
 use crate::retry::Backoff;
 use crate::stop::Stop;
@@ -30,7 +31,8 @@ impl LetterTopic {
         Ok(Self { producer, topic: topic.to_owned(), about })
     }
 
-    pub async fn send(&self, letters: &[DeadLetter]) -> Result<(), Stop> {
+    /// Durable once this returns.
+    pub async fn send(&self, letters: &[DeadLetter], on_retry: &OnRetry) -> Result<(), Stop> {
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(30));
         let mut left: Vec<&DeadLetter> = letters.iter().collect();
         loop {
@@ -50,6 +52,7 @@ impl LetterTopic {
                 return Ok(());
             }
             left = failed;
+            on_retry();
             tokio::time::sleep(backoff.pause()).await;
         }
     }
@@ -114,4 +117,29 @@ fn needs_a_person(error: &KafkaError) -> bool {
                 | Code::Fatal
         )
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Event, Position, Reason, Rejection};
+
+    #[tokio::test]
+    async fn each_retry_is_reported_while_the_broker_is_away() {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", "127.0.0.1:1").set("message.timeout.ms", "200");
+        let [topic, group, contract] = ["topic", "group", "contract"].map(str::to_owned);
+        let about = About { topic, group, contract };
+        let letters = LetterTopic::open(&config, "letters", about).expect("a producer");
+        let detail = String::new();
+        let rejection = Rejection { reason: Reason::InvalidJson, detail, event_type: None };
+        let letter = DeadLetter::of(&Event::unknown(Position::new(0, 1)), rejection);
+        let (reported, mut retried) = tokio::sync::watch::channel(0);
+        let on_retry = move || reported.send_modify(|count| *count += 1);
+        let delivery = tokio::spawn(async move { letters.send(&[letter], &on_retry).await });
+        let twice = retried.wait_for(|count| *count >= 2);
+        let in_time = tokio::time::timeout(Duration::from_secs(60), twice).await;
+        assert!(in_time.is_ok(), "no retry is reported");
+        delivery.abort();
+    }
 }

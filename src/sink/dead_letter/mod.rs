@@ -5,12 +5,14 @@ mod about;
 mod bigquery;
 mod headers;
 mod kafka;
+mod on_retry;
 
 use std::sync::Arc;
 
 use rdkafka::config::ClientConfig;
 
 pub use self::about::About;
+use self::on_retry::OnRetry;
 use crate::config::TableId;
 use crate::record::DeadLetter;
 use crate::sink::bigquery::BigQuery;
@@ -41,11 +43,12 @@ impl DeadLetters {
         Ok(Self::Kafka(Arc::new(kafka::LetterTopic::open(config, topic, about)?)))
     }
 
-    /// Delivers the letters; they are durable once this returns. Outages are retried inside.
-    pub async fn send(&self, letters: &[DeadLetter]) -> Result<(), Stop> {
+    /// Delivers the letters; they are durable once this returns. Outages are retried inside, and
+    /// `on_retry` is called at each retry.
+    pub async fn send(&self, letters: &[DeadLetter], on_retry: &OnRetry) -> Result<(), Stop> {
         match self {
-            Self::BigQuery(table) => table.send(letters).await,
-            Self::Kafka(topic) => topic.send(letters).await,
+            Self::BigQuery(table) => table.send(letters, on_retry).await,
+            Self::Kafka(topic) => topic.send(letters, on_retry).await,
         }
     }
 }

@@ -269,8 +269,9 @@ fn libraries() -> PathBuf {
         .expect("pom.xml pins kafka_2.13");
     let into = folder::target().join(format!("kafka-{version}"));
     if !into.is_dir() {
-        let fetched = Command::new(support.join("fetch.sh")).arg(&into).output();
-        let fetched = fetched.unwrap_or_else(|error| panic!("run fetch.sh: {error}"));
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/setup/maven.sh");
+        let fetched = Command::new(script).arg(support.join("pom.xml")).arg(&into).output();
+        let fetched = fetched.unwrap_or_else(|error| panic!("run {script}: {error}"));
         assert!(
             fetched.status.success(),
             "Apache Kafka cannot be fetched (`make setup` installs what is missing):\n{}",

@@ -17,13 +17,14 @@ use super::resource::{patch, update};
 use super::state::RestState;
 use super::{datasets, tables};
 use crate::local::bigquery::faults::{Faults, InjectedFault};
+use crate::local::bigquery::new_tables::NewTables;
 use crate::local::bigquery::store::Store;
 
 /// Above the largest request that BigQuery accepts (`insertAll` with 10 MB), so that a larger one
 /// gets BigQuery's error and not axum's.
 const LARGEST_BODY: usize = 32 << 20;
 
-pub fn router(store: Arc<Store>, faults: Arc<Faults>) -> Router {
+pub fn router(store: Arc<Store>, faults: Arc<Faults>, new_tables: Arc<NewTables>) -> Router {
     let datasets = "/projects/{project}/datasets";
     let dataset = format!("{datasets}/{{dataset}}");
     let tables = format!("{dataset}/tables");
@@ -47,7 +48,7 @@ pub fn router(store: Arc<Store>, faults: Arc<Faults>) -> Router {
         )
         .route(&format!("{table}/data"), get(list_rows))
         .route(&format!("{table}/insertAll"), post(insert_all))
-        .with_state(RestState { store, insert_ids: Arc::default() });
+        .with_state(RestState { store, new_tables, insert_ids: Arc::default() });
     Router::new()
         .nest("/bigquery/v2", api)
         .fallback(unknown)

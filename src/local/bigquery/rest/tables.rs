@@ -61,7 +61,9 @@ pub async fn insert(
     body["location"] = dataset["location"].clone();
     body["tableReference"] =
         json!({ "projectId": path.project, "datasetId": path.dataset, "tableId": path.table });
+    body["creationTime"] = Value::Null;
     stamp(&mut body);
+    state.new_tables.created(&path.id());
     state.store.put_table(&path.id(), &body, &columns)?;
     Ok(Json(body))
 }

@@ -29,6 +29,7 @@ pub fn create(
     let parent = message.parent;
     let invalid = || Refusal::invalid(format!("Invalid table path: {parent}"));
     let id = table_id(&parent).ok_or_else(invalid)?;
+    state.new_tables.check(&id, &parent)?;
     let columns = state.schemas.columns(&state.store, &state.faults, &id, &parent)?;
     let kind = message.write_stream.unwrap_or_default().r#type();
     if kind == Type::Unspecified {
@@ -53,6 +54,7 @@ pub fn get(state: &WriteState, message: GetWriteStreamRequest) -> Result<WriteSt
     let invalid = || Refusal::invalid(format!("Invalid stream name: {}", message.name));
     let (path, stream) = split_stream(&message.name).ok_or_else(invalid)?;
     let id = table_id(path).ok_or_else(invalid)?;
+    state.new_tables.check(&id, path)?;
     let columns = state.schemas.columns(&state.store, &state.faults, &id, path)?;
     let (kind, created) = if stream == DEFAULT_STREAM {
         (Type::Committed, None)
@@ -83,24 +85,14 @@ pub fn finalize(
     Ok(FinalizeWriteStreamResponse { row_count })
 }
 
-/// Makes rows visible. A repeated flush succeeds and changes nothing.
-///
-/// Google does not document a repeated flush or a flush after finalize. The faults `flush_again`
-/// and `flush_finalized` return the errors that Beam's connector expects for them.
+/// Makes rows visible. A repeated flush of an open stream succeeds and changes nothing, as on the
+/// live service. Beam's connector also expects ALREADY_EXISTS, which the fault `flush_again` returns.
 pub fn flush(state: &WriteState, message: FlushRowsRequest) -> Result<FlushRowsResponse, Status> {
     state.faults.inject(InjectedFault::Flush)?;
     let name = &message.write_stream;
     refuse_default(name, "FlushRows")?;
     let missing = || Refusal::invalid("FlushRows offset must be specified.").about(name);
     let offset = message.offset.ok_or_else(missing)?;
-    if state.store.stream(name)?.finalized
-        && state.faults.draw(InjectedFault::FlushFinalized).is_some()
-    {
-        return Err(Refusal::invalid("Stream has been finalized and cannot be flushed.")
-            .about(name)
-            .storage(StorageErrorCode::StreamFinalized)
-            .into());
-    }
     let changed = state.store.flush(name, offset)?;
     if !changed && state.faults.draw(InjectedFault::FlushAgain).is_some() {
         let message = format!("Rows up to offset {offset} are already flushed.");

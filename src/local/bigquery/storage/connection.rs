@@ -68,6 +68,7 @@ impl AppendConnection {
             if let Some(delay) = faults.draw(InjectedFault::AppendDelay) {
                 tokio::time::sleep(delay).await;
             }
+            self.state.quota.take(&faults)?;
             faults.inject(InjectedFault::Append)?;
             if let Some(delay) = faults.draw(InjectedFault::AppendLate) {
                 self.carry_out_late(request, requests, delay).await;

@@ -1,5 +1,6 @@
 //! The Storage Write API over gRPC.
 
+mod append_quota;
 mod append_schemas;
 mod calls;
 mod connection;

@@ -12,12 +12,14 @@ use tokio::sync::watch;
 use tonic::{Request, Status};
 use tonic_prost::ProstCodec;
 
+use super::append_quota::AppendQuota;
 use super::append_schemas::AppendSchemas;
 use super::calls;
 use super::connection::AppendConnection;
 use super::state::WriteState;
 use super::stream_owners::StreamOwners;
 use crate::local::bigquery::faults::Faults;
+use crate::local::bigquery::new_tables::NewTables;
 use crate::local::bigquery::store::Store;
 use crate::local::bigquery::write_service::{
     AppendRequests, AppendResponses, BigQueryWrite, WriteService,
@@ -27,10 +29,18 @@ use crate::local::bigquery::write_service::{
 pub fn write_service(
     store: Arc<Store>,
     faults: Arc<Faults>,
+    new_tables: Arc<NewTables>,
     stopped: watch::Receiver<bool>,
 ) -> WriteService<Arc<WriteState>> {
-    let (schemas, owners) = (AppendSchemas::default(), StreamOwners::default());
-    WriteService::new(Arc::new(WriteState { store, faults, schemas, owners, stopped }))
+    WriteService::new(Arc::new(WriteState {
+        store,
+        faults,
+        new_tables,
+        schemas: AppendSchemas::default(),
+        quota: AppendQuota::default(),
+        owners: StreamOwners::default(),
+        stopped,
+    }))
 }
 
 impl BigQueryWrite for Arc<WriteState> {

@@ -50,6 +50,7 @@ impl AppendTarget {
             let same_stream = named.is_none_or(|name| name == before.stream);
             let same_schema = schema.as_ref().is_none_or(|schema| *schema == before.schema);
             if same_stream && same_schema {
+                state.new_tables.check(&before.table, &before.path)?;
                 return Ok(before.clone());
             }
         }
@@ -65,6 +66,7 @@ impl AppendTarget {
             let message = "One connection can append to several tables only by default streams.";
             return Err(Refusal::invalid(message).about(name));
         }
+        state.new_tables.check(&table, path)?;
         let schema =
             schema.or_else(|| same.map(|before| before.schema.clone())).ok_or_else(|| {
                 let message =

@@ -8,6 +8,8 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::StoreError;
+use super::stream_expiry::StreamExpiry;
+use crate::clock::Clock;
 use crate::local::bigquery::field_schema::FieldSchema;
 
 /// An open store, with one connection for changes and one for reading rows meanwhile.
@@ -16,6 +18,7 @@ pub struct Store {
     reader: Mutex<Connection>,
     /// The parsed columns of tables, by table id.
     columns: Mutex<HashMap<String, Arc<Vec<FieldSchema>>>>,
+    pub(super) expiry: StreamExpiry,
 }
 
 const TABLES: &str = "
@@ -23,7 +26,7 @@ const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS __tables (id TEXT PRIMARY KEY, resource TEXT NOT NULL);
     CREATE TABLE IF NOT EXISTS __streams (
         name TEXT PRIMARY KEY, table_id TEXT NOT NULL, type INTEGER NOT NULL,
-        created INTEGER NOT NULL, finalized INTEGER NOT NULL DEFAULT 0,
+        created INTEGER NOT NULL, used INTEGER NOT NULL, finalized INTEGER NOT NULL DEFAULT 0,
         rows INTEGER NOT NULL DEFAULT 0, flushed INTEGER NOT NULL DEFAULT 0,
         committed INTEGER NOT NULL DEFAULT 0);
 ";
@@ -33,7 +36,7 @@ const TABLES: &str = "
 const LOCK_WAIT: Duration = Duration::from_secs(10);
 
 impl Store {
-    pub fn open(path: &Path) -> Result<Self, StoreError> {
+    pub fn open(path: &Path, expiry: StreamExpiry) -> Result<Self, StoreError> {
         let flags = OpenFlags::default() | OpenFlags::SQLITE_OPEN_CREATE;
         let writer = connect(path, flags)?;
         // With a write-ahead log that is not synced at each transaction, a killed process loses
@@ -41,18 +44,19 @@ impl Store {
         writer.pragma_update(None, "journal_mode", "WAL")?;
         writer.pragma_update(None, "synchronous", "NORMAL")?;
         writer.execute_batch(TABLES)?;
-        Ok(Self::new(writer, connect(path, OpenFlags::default())?))
+        add_used(&writer)?;
+        Ok(Self::new(writer, connect(path, OpenFlags::default())?, expiry))
     }
 
-    /// Opens an existing store to read it.
+    /// Opens an existing store to read its rows.
     pub fn open_existing(path: &Path) -> Result<Self, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        Ok(Self::new(connect(path, flags)?, connect(path, flags)?))
+        Ok(Self::new(connect(path, flags)?, connect(path, flags)?, StreamExpiry::default()))
     }
 
-    fn new(writer: Connection, reader: Connection) -> Self {
+    fn new(writer: Connection, reader: Connection, expiry: StreamExpiry) -> Self {
         let (writer, reader) = (Mutex::new(writer), Mutex::new(reader));
-        Self { writer, reader, columns: Mutex::default() }
+        Self { writer, reader, columns: Mutex::default(), expiry }
     }
 
     pub(super) fn writer(&self) -> MutexGuard<'_, Connection> {
@@ -66,6 +70,18 @@ impl Store {
     pub(super) fn cached_columns(&self) -> MutexGuard<'_, HashMap<String, Arc<Vec<FieldSchema>>>> {
         self.columns.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Adds the column `used` to the streams of a store that an earlier version created. Its streams
+/// count as used just now.
+fn add_used(connection: &Connection) -> Result<(), StoreError> {
+    let sql = "SELECT 1 FROM pragma_table_info('__streams') WHERE name = 'used'";
+    if !connection.prepare(sql)?.exists([])? {
+        connection
+            .execute_batch("ALTER TABLE __streams ADD COLUMN used INTEGER NOT NULL DEFAULT 0")?;
+        connection.execute("UPDATE __streams SET used = ?1", [Clock::System.now_micros()])?;
+    }
+    Ok(())
 }
 
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {

@@ -10,9 +10,11 @@ mod database;
 mod error;
 mod resources;
 mod rows;
+mod stream_expiry;
 mod streams;
 
 pub use database::Store;
 pub use error::StoreError;
 pub use rows::Row;
+pub use stream_expiry::StreamExpiry;
 pub use streams::no_table;

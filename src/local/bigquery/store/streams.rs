@@ -8,6 +8,7 @@ use tonic::Code;
 
 use super::database::{Store, quoted};
 use super::rows::{RowPlace, insert, inserted_rows};
+use crate::clock::Clock;
 use crate::local::bigquery::decode::Cells;
 use crate::local::bigquery::field_schema::FieldSchema;
 use crate::local::bigquery::refusal::Refusal;
@@ -20,6 +21,8 @@ pub struct StoredStream {
     pub kind: Type,
     /// Microseconds since the epoch.
     pub created: i64,
+    /// When it last had traffic, in microseconds since the epoch.
+    used: i64,
     pub finalized: bool,
     pub committed: bool,
     /// Number of rows in the stream.
@@ -36,13 +39,14 @@ impl Store {
         kind: Type,
         created: i64,
     ) -> Result<(), Refusal> {
-        let sql = "INSERT INTO __streams (name, table_id, type, created) VALUES (?1, ?2, ?3, ?4)";
+        let sql = "INSERT INTO __streams (name, table_id, type, created, used)
+                   VALUES (?1, ?2, ?3, ?4, ?4)";
         self.writer().execute(sql, params![name, table, kind as i32, created])?;
         Ok(())
     }
 
     pub fn stream(&self, name: &str) -> Result<StoredStream, Refusal> {
-        load(&self.writer(), name)
+        self.load(&self.writer(), name)
     }
 
     /// Appends rows to a created stream and returns the offset of the first. A given `offset` has to
@@ -56,11 +60,9 @@ impl Store {
     ) -> Result<u64, Refusal> {
         let mut connection = self.writer();
         let transaction = connection.transaction()?;
-        let stream = load(&transaction, name)?;
+        let stream = self.load(&transaction, name)?;
         if stream.finalized {
-            return Err(Refusal::invalid("Stream has been finalized and cannot be appended.")
-                .about(name)
-                .storage(StorageErrorCode::StreamFinalized));
+            return Err(finalized(name));
         }
         let end = stream.rows;
         if let Some(received) = offset.filter(|offset| *offset != end as i64) {
@@ -76,10 +78,9 @@ impl Store {
         let visible = stream.kind == Type::Committed;
         let to = RowPlace { stream: id_of(name), first: end, visible };
         insert(&transaction, &stream.table, columns, to, rows)?;
-        let sql = "UPDATE __streams SET rows = ?2 WHERE name = ?1";
-        transaction
-            .prepare_cached(sql)?
-            .execute(params![name, (end + rows.len() as u64) as i64])?;
+        let sql = "UPDATE __streams SET rows = ?2, used = ?3 WHERE name = ?1";
+        let rows = (end + rows.len() as u64) as i64;
+        transaction.prepare_cached(sql)?.execute(params![name, rows, now()])?;
         transaction.commit()?;
         Ok(end)
     }
@@ -107,27 +108,30 @@ impl Store {
     }
 
     /// Makes the rows up to and including `offset` visible. Returns whether that changed anything; a
-    /// repeated flush does not.
+    /// repeated flush does not. A finalized stream refuses every flush, also of rows that are visible.
     pub fn flush(&self, name: &str, offset: i64) -> Result<bool, Refusal> {
         let mut connection = self.writer();
         let transaction = connection.transaction()?;
-        let stream = load(&transaction, name)?;
+        let stream = self.load(&transaction, name)?;
         if stream.kind != Type::Buffered {
             return Err(Refusal::invalid("FlushRows is supported on BUFFERED streams only.")
                 .about(name)
                 .storage(StorageErrorCode::InvalidStreamType));
         }
+        if stream.finalized {
+            return Err(finalized(name));
+        }
         if !(0..stream.rows as i64).contains(&offset) {
-            let message = format!(
-                "The flush offset {offset} is beyond the end of the stream of {} rows",
-                stream.rows
-            );
+            let message = format!("Offset {offset} is beyond the end of the stream");
             return Err(Refusal::new(Code::OutOfRange, message)
                 .about(name)
                 .storage(StorageErrorCode::OffsetOutOfRange));
         }
         let to = offset as u64 + 1;
         if to <= stream.flushed {
+            transaction
+                .execute("UPDATE __streams SET used = ?2 WHERE name = ?1", params![name, now()])?;
+            transaction.commit()?;
             return Ok(false);
         }
         let sql = format!(
@@ -136,8 +140,8 @@ impl Store {
             quoted(&stream.table)
         );
         transaction.prepare_cached(&sql)?.execute(params![id_of(name), to as i64])?;
-        let sql = "UPDATE __streams SET flushed = ?2 WHERE name = ?1";
-        transaction.execute(sql, params![name, to as i64])?;
+        let sql = "UPDATE __streams SET flushed = ?2, used = ?3 WHERE name = ?1";
+        transaction.execute(sql, params![name, to as i64, now()])?;
         transaction.commit()?;
         Ok(true)
     }
@@ -145,7 +149,7 @@ impl Store {
     /// Closes the stream to further rows and returns their number.
     pub fn finalize(&self, name: &str) -> Result<u64, Refusal> {
         let connection = self.writer();
-        let stream = load(&connection, name)?;
+        let stream = self.load(&connection, name)?;
         connection.execute("UPDATE __streams SET finalized = 1 WHERE name = ?1", [name])?;
         Ok(stream.rows)
     }
@@ -157,7 +161,7 @@ impl Store {
         let transaction = connection.transaction()?;
         let mut refused = Vec::new();
         for name in names {
-            let checked = load(&transaction, name).and_then(|stream| {
+            let checked = self.load(&transaction, name).and_then(|stream| {
                 committable(&stream, table, name)?;
                 Ok(stream)
             });
@@ -179,6 +183,34 @@ impl Store {
             transaction.commit()?;
         }
         Ok(refused)
+    }
+
+    /// The stream, unless it never existed or has expired.
+    fn load(&self, connection: &Connection, name: &str) -> Result<StoredStream, Refusal> {
+        let sql = "SELECT table_id, type, created, used, finalized, committed, rows, flushed
+                   FROM __streams WHERE name = ?1";
+        let mut statement = connection.prepare_cached(sql)?;
+        let stream = statement.query_row([name], |row| {
+            Ok(StoredStream {
+                table: row.get(0)?,
+                kind: Type::try_from(row.get::<_, i32>(1)?).unwrap_or(Type::Unspecified),
+                created: row.get(2)?,
+                used: row.get(3)?,
+                finalized: row.get(4)?,
+                committed: row.get(5)?,
+                rows: row.get::<_, i64>(6)? as u64,
+                flushed: row.get::<_, i64>(7)? as u64,
+            })
+        });
+        let lives = |stream: &StoredStream| {
+            let idle = now().saturating_sub(stream.used).max(0) as u128;
+            idle < self.expiry.of(stream.kind).as_micros()
+        };
+        stream.optional()?.filter(lives).ok_or_else(|| {
+            Refusal::new(Code::NotFound, "Requested entity was not found. Stream is not found.")
+                .about(name)
+                .storage(StorageErrorCode::StreamNotFound)
+        })
     }
 }
 
@@ -209,24 +241,14 @@ fn id_of(name: &str) -> &str {
     name.rsplit('/').next().unwrap_or(name)
 }
 
-fn load(connection: &Connection, name: &str) -> Result<StoredStream, Refusal> {
-    let sql = "SELECT table_id, type, created, finalized, committed, rows, flushed
-               FROM __streams WHERE name = ?1";
-    let mut statement = connection.prepare_cached(sql)?;
-    let stream = statement.query_row([name], |row| {
-        Ok(StoredStream {
-            table: row.get(0)?,
-            kind: Type::try_from(row.get::<_, i32>(1)?).unwrap_or(Type::Unspecified),
-            created: row.get(2)?,
-            finalized: row.get(3)?,
-            committed: row.get(4)?,
-            rows: row.get::<_, i64>(5)? as u64,
-            flushed: row.get::<_, i64>(6)? as u64,
-        })
-    });
-    stream.optional()?.ok_or_else(|| {
-        Refusal::new(Code::NotFound, "Requested entity was not found. Stream is not found.")
-            .about(name)
-            .storage(StorageErrorCode::StreamNotFound)
-    })
+/// The refusal of an append or a flush; the live service uses these words for both.
+fn finalized(name: &str) -> Refusal {
+    Refusal::invalid("Stream has been finalized and cannot be appended.")
+        .about(name)
+        .storage(StorageErrorCode::StreamFinalized)
+}
+
+/// Microseconds since the epoch.
+fn now() -> i64 {
+    Clock::System.now_micros()
 }

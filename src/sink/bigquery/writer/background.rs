@@ -17,6 +17,7 @@ impl Task {
         match finished {
             Finished::Recovery => self.report_ready(),
             Finished::Flush(promise) => self.report(Report::Flushed(promise)),
+            Finished::Fenced => self.report(Report::Fenced),
             Finished::Delivery { batch, letters } => {
                 self.appender.delivered(batch, letters);
                 self.report_settled();
@@ -27,8 +28,9 @@ impl Task {
 
     pub(super) fn deliver(&mut self, batch: BatchId, letters: Vec<DeadLetter>) {
         let to = self.target.letters.clone();
+        let report_retry = self.retry_reporter();
         self.background.spawn(async move {
-            to.send(&letters).await?;
+            to.send(&letters, &report_retry).await?;
             let letters = letters.iter().map(|letter| letter.rejection.reason).collect();
             Ok(Finished::Delivery { batch, letters })
         });
@@ -38,6 +40,7 @@ impl Task {
     /// were not kept; one that is gone leaves a letter with its position alone.
     pub(super) fn deliver_refused(&mut self, batch: BatchId, refused: Vec<(Position, String)>) {
         let (to, reread) = (self.target.letters.clone(), self.target.reread.clone());
+        let report_retry = self.retry_reporter();
         self.background.spawn(async move {
             let mut letters = Vec::with_capacity(refused.len());
             for (at, detail) in refused {
@@ -45,32 +48,57 @@ impl Task {
                 let letter = reread.reread(at, rejection.clone()).await;
                 letters
                     .push(letter.unwrap_or_else(|| DeadLetter::of(&Event::unknown(at), rejection)));
+                // Reading may take a minute for each record while the broker is away.
+                report_retry();
             }
-            to.send(&letters).await?;
+            to.send(&letters, &report_retry).await?;
             Ok(Finished::Delivery { batch, letters: vec![Reason::RowError; letters.len()] })
         });
     }
 
-    /// Flushes until it is acknowledged. A refusal for good stops the instance: the rows that were
-    /// promised would be missing for ever, and nobody would know.
-    pub(super) fn flush(&mut self, place: StreamPlace, finished: Finished) {
-        let (bigquery, channel) = (self.target.bigquery.clone(), self.channel.clone());
+    /// What a task calls whenever it retries, so that waiting for a peer counts as progress.
+    fn retry_reporter(&self) -> impl Fn() + Send + Sync + use<> {
         let (lane, reports) = (self.lane, self.reports.clone());
+        move || reports.send(lane, Report::Waiting)
+    }
+
+    /// Flushes until it is acknowledged. A refusal for good stops the instance: the rows that were
+    /// promised would be missing for ever, and nobody would know. A stream that was finalized is no
+    /// reason to stop yet, see [`FinalizedStreams`](crate::sink::bigquery::target::FinalizedStreams).
+    pub(super) fn flush(&mut self, place: StreamPlace, finished: Finished) {
+        let (target, channel) = (self.target.clone(), self.channel.clone());
+        let report_retry = self.retry_reporter();
         self.background.spawn(async move {
+            let bigquery = &target.bigquery;
             let began = Instant::now();
             let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(10));
             loop {
                 let Err(error) = bigquery.flush(&channel, &place).await else { break };
-                match error.verdict() {
+                let verdict = match error.verdict() {
+                    // Some servers may not know the table yet.
+                    Verdict::NotFound(_) if target.rows.is_new() => Verdict::Retry,
+                    verdict => verdict,
+                };
+                match verdict {
                     Verdict::Retry | Verdict::RetrySlowly => {
                         tracing::warn!(error = %chain(&error), "retrying a flush");
-                        reports.send(lane, Report::Waiting);
+                        report_retry();
                         tokio::time::sleep(backoff.pause()).await;
                     }
                     // Flushed before: the answer was lost, or the previous owner flushed. Beam's
                     // connector reads it the same way.
                     Verdict::AlreadyExists => break,
-                    Verdict::FreshStream | Verdict::Stop(_) => {
+                    Verdict::FreshStream
+                        if error.is_finalized() && target.finalized.is_first(&place.stream) =>
+                    {
+                        let error = chain(&error);
+                        tracing::warn!(
+                            error,
+                            "the partition's next owner has finalized the stream"
+                        );
+                        return Ok(Finished::Fenced);
+                    }
+                    Verdict::NotFound(_) | Verdict::FreshStream | Verdict::Stop(_) => {
                         return Err(error.stop(
                             "rows that a commit promised cannot be made visible. Look in the table \
                              for the offsets before the committed one; if all are there, drop the \

@@ -8,6 +8,8 @@ pub(super) enum Finished {
     /// What the owner before promised is visible.
     Recovery,
     Flush(Promise),
+    /// Another instance has taken the partition over.
+    Fenced,
     Delivery {
         batch: BatchId,
         letters: Vec<Reason>,

@@ -1,12 +1,11 @@
 //! Appends that fail: repeated, moved to a fresh stream, or given up with a hint.
 
-use std::time::Instant;
-
 use gcp_bigquery_client::google::cloud::bigquery::storage::v1::storage_error::StorageErrorCode;
 use tonic::Code;
 
 use super::fake::{DEFAULT, in_band, storage, stream};
 use super::*;
+use crate::sink::Promise;
 
 /// Four batches of one row, all on their way before the first is answered.
 async fn pipeline_of_four(rig: &Rig) {
@@ -177,6 +176,58 @@ async fn a_permanent_error_stops_with_a_hint() {
         assert!(error.what.contains(&stream(1)), "{}", error.what);
         assert_eq!(rig.fake.state().seen.len(), 1, "{fault:?} is not retried");
     }
+}
+
+/// As long after its creation as the longest time in which servers may not know a table.
+const OLD: Duration = Duration::from_secs(300);
+
+#[tokio::test]
+async fn a_new_table_that_is_not_found_is_waited_for() {
+    let faults = [Fault::Refused(Code::NotFound), Fault::Refused(Code::NotFound)];
+    let mut rig = Rig::on_table_of_age(Mode::Buffered, Duration::ZERO).await;
+    rig.fake.script("CreateWriteStream", faults.clone());
+    rig.append(1, 0, &["a"]);
+    assert_eq!(rig.settled().await.place, place(1, 1));
+    assert_eq!((rig.retries(), rig.waits), (2, 2));
+    rig.fake.script("FlushRows", [Fault::Refused(Code::NotFound)]);
+    let promise = Promise::from(place(1, 1).expect("a place"));
+    rig.writer.send(Command::Flush(promise.clone()));
+    assert!(matches!(rig.report().await, Report::Flushed(done) if done == promise));
+
+    let mut rig = Rig::on_table_of_age(Mode::Default, Duration::ZERO).await;
+    rig.fake.script("AppendRows", faults);
+    rig.append(1, 0, &["a"]);
+    assert_eq!(rig.settled().await.rows, 1);
+    assert_eq!((rig.fake.rows(DEFAULT), rig.waits), (vec!["a".to_owned()], 2));
+    for missing in [StorageErrorCode::TableNotFound, StorageErrorCode::StreamNotFound] {
+        rig.fake.script("AppendRows", [storage(missing)]);
+        rig.append(2, 1, &["b"]);
+        assert_eq!(rig.settled().await.rows, 1, "{missing:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_old_table_that_is_not_found_stops_with_a_hint() {
+    for (mode, method) in [(Mode::Buffered, "CreateWriteStream"), (Mode::Default, "AppendRows")] {
+        let mut rig = Rig::on_table_of_age(mode, OLD).await;
+        rig.fake.script(method, [Fault::Refused(Code::NotFound)]);
+        rig.append(1, 0, &["a"]);
+        let error = rig.failed().await;
+        assert!(error.hint.contains("have the table created"), "{}", error.hint);
+    }
+}
+
+#[tokio::test]
+async fn a_fresh_stream_that_is_not_found_is_replaced_after_a_pause() {
+    let mut rig = Rig::on_table_of_age(Mode::Buffered, OLD).await;
+    let missing = [Fault::Refused(Code::NotFound), storage(StorageErrorCode::StreamNotFound)];
+    rig.fake.script("AppendRows", missing);
+    rig.append(1, 0, &["a"]);
+    rig.append(2, 1, &["b"]);
+    assert_eq!(rig.settled().await.place, place(3, 1));
+    assert_eq!(rig.settled().await.place, place(3, 2));
+    assert_eq!(rig.waits, 1, "an expired stream is replaced at once");
+    assert_eq!(rig.fake.rows(&stream(3)), ["a", "b"]);
 }
 
 #[tokio::test]

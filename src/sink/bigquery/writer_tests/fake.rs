@@ -212,6 +212,10 @@ impl State {
 
     pub fn flush(&mut self, request: FlushRowsRequest) -> Result<FlushRowsResponse, Status> {
         let stream = self.created(&request.write_stream)?;
+        if stream.finalized {
+            let text = "Stream has been finalized and cannot be appended.";
+            return Err(Status::invalid_argument(text));
+        }
         let offset = request.offset.expect("an offset");
         if offset >= stream.rows.len() as i64 {
             return Err(Status::out_of_range("no such row"));

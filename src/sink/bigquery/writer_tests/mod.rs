@@ -10,7 +10,7 @@ mod visibility;
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use prometheus_client::registry::Registry;
@@ -26,6 +26,7 @@ use crate::sink::bigquery::BigQuery;
 use crate::sink::bigquery::appender::{ANSWER, Destination, FRESH_STREAMS};
 use crate::sink::bigquery::descriptor::writer_schema;
 use crate::sink::bigquery::stream::{StreamName, StreamPlace};
+use crate::sink::bigquery::target::FinalizedStreams;
 use crate::sink::dead_letter::{About, DeadLetters};
 use crate::sink::{BatchId, Reread, Span};
 use crate::telemetry::Metrics;
@@ -88,6 +89,22 @@ impl Rig {
     }
 
     async fn starting(fake: Fake, mode: Mode, start: Start, answer: Duration) -> Self {
+        Self::with_table_of(None, fake, mode, start, answer).await
+    }
+
+    /// With a table that was created so long ago.
+    async fn on_table_of_age(mode: Mode, age: Duration) -> Self {
+        let created = Instant::now().checked_sub(age).expect("the machine runs longer");
+        Self::with_table_of(Some(created), Fake::start().await, mode, Start::Fresh, ANSWER).await
+    }
+
+    async fn with_table_of(
+        created: Option<Instant>,
+        fake: Fake,
+        mode: Mode,
+        start: Start,
+        answer: Duration,
+    ) -> Self {
         let table =
             TableId { project: "p".to_owned(), dataset: "d".to_owned(), table: "t".to_owned() };
         let write = WriteSettings {
@@ -115,9 +132,10 @@ impl Rig {
         let schema = writer_schema(&TableSchema { columns });
         let target = Target {
             bigquery: sink,
-            rows: Destination { table, schema, buffered, answer },
+            rows: Destination { table, schema, created, buffered, answer },
             letters,
             reread: Arc::new(Records),
+            finalized: FinalizedStreams::default(),
         };
         let lane = Lane { partition: buffered.then_some(P), epoch: 1 };
         let writer = spawn(Arc::new(target), lane, start, sender);
@@ -140,13 +158,28 @@ impl Rig {
             pushed.expect("pushed");
             next += 1;
         }
-        let span = Span { partition: P, first: Offset(first), reached: Reached::at(Offset(next)) };
-        self.writer.send(Command::Append(Batch {
-            id: BatchId(id),
-            spans: vec![span],
-            rows: buffer,
-            letters: Vec::new(),
-        }));
+        self.send(
+            id,
+            Span { partition: P, first: Offset(first), reached: Reached::at(Offset(next)) },
+            buffer,
+            vec![],
+        );
+    }
+
+    /// Tells the writer to deliver a dead letter, in a batch without rows.
+    fn reject(&self, id: u64, offset: i64) {
+        let at = Position::new(P.0, offset);
+        let detail = "not JSON".to_owned();
+        let rejection = Rejection { reason: Reason::InvalidJson, detail, event_type: None };
+        let letter = DeadLetter::of(&Event::unknown(at), rejection);
+        let span =
+            Span { partition: P, first: at.offset, reached: Reached::at(Offset(offset + 1)) };
+        self.send(id, span, RowBuffer::default(), vec![letter]);
+    }
+
+    fn send(&self, id: u64, span: Span, rows: RowBuffer, letters: Vec<DeadLetter>) {
+        let batch = Batch { id: BatchId(id), spans: vec![span], rows, letters };
+        self.writer.send(Command::Append(batch));
     }
 
     /// The next report that is no sign of life.

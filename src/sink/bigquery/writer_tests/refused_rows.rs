@@ -1,5 +1,7 @@
 //! `row_errors`: the bad rows become dead letters, the others are written without them.
 
+use tonic::Code;
+
 use super::fake::{DEFAULT, stream};
 use super::*;
 use crate::sink::bigquery::appender::REQUEST_BYTES;
@@ -82,6 +84,17 @@ async fn a_batch_cut_into_requests_moves_whole() {
     let state = rig.fake.state();
     assert!(state.streams[&stream(1)].rows == [first.clone()], "acknowledged, to be left unseen");
     assert!(state.streams[&stream(2)].rows == [first, second]);
+}
+
+#[tokio::test]
+async fn a_dead_letter_that_waits_for_bigquery_is_progress() {
+    let mut rig = Rig::buffered().await;
+    let faults = [Fault::Refused(Code::Unavailable), Fault::Refused(Code::ResourceExhausted)];
+    rig.fake.script("AppendRows of dead letters", faults);
+    rig.reject(1, 7);
+    assert_eq!(rig.settled().await.letters, [Reason::InvalidJson]);
+    assert_eq!(rig.waits, 2);
+    assert_eq!(letters(&rig), [(3, 7, None)]);
 }
 
 #[tokio::test]

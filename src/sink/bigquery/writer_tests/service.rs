@@ -123,7 +123,8 @@ async fn respond(
             None => stream.insert(stream_of_first(&request)?).clone(),
         };
         let _ = open.wait_for(|open| *open).await;
-        let fault = if stream == LETTERS { Fault::Fine } else { shared.next_fault("AppendRows") };
+        let script = if stream == LETTERS { "AppendRows of dead letters" } else { "AppendRows" };
+        let fault = shared.next_fault(script);
         let disconnected = || Status::unavailable("scripted");
         match fault {
             Fault::Fine | Fault::ThenClosed | Fault::Lost => {}

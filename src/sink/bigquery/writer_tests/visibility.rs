@@ -87,6 +87,18 @@ async fn the_previous_owners_rows_are_flushed_first() {
     }
 }
 
+#[tokio::test]
+async fn a_stream_that_the_next_owner_has_finalized_fences_once() {
+    let mut rig = with_three_rows().await;
+    rig.fake.state().streams.get_mut(&stream(1)).expect("the stream").finalized = true;
+    flush(&rig, 3);
+    assert!(matches!(rig.report().await, Report::Fenced));
+    // The commit still names it when the partition comes back: nobody has flushed it.
+    flush(&rig, 3);
+    let error = rig.failed().await;
+    assert!(error.hint.contains("--reset-offsets"), "{}", error.hint);
+}
+
 /// Retires the first stream, and waits until the call has been carried out.
 async fn retire_the_first_stream(rig: &Rig) {
     let calls = rig.fake.state().calls.len();
