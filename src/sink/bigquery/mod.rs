@@ -14,6 +14,7 @@ pub mod columns;
 pub(in crate::sink) mod descriptor;
 mod errors;
 mod rest;
+mod row_error;
 mod sink;
 mod stream;
 mod table;
