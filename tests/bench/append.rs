@@ -67,7 +67,7 @@ pub async fn append(args: &AppendArgs) -> Done {
 
     let (reports, reported) = Reports::to_this_thread();
     let lane = Lane { partition: None, epoch: 0 };
-    let target = (write.table.clone(), &table);
+    let target = (write.table.clone(), &table.columns);
     let guarantee = Guarantee::AtLeastOnce;
     let sink = BigQuerySink::new(bigquery, target, guarantee, letters, Arc::new(Nothing));
     let writer = sink.open(lane, Start::Fresh, reports);

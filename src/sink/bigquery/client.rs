@@ -13,7 +13,7 @@ use tower::ServiceExt;
 use super::auth::Identity;
 use super::coalesce::Coalesced;
 use super::rest::Rest;
-use super::table;
+use super::table::{self, LiveTable};
 use crate::clock::Clock;
 use crate::config::{Endpoint, TableId, WriteSettings};
 use crate::row::TableSchema;
@@ -81,15 +81,14 @@ impl BigQuery {
     }
 
     /// Creates the table, or adds missing columns to it and makes REQUIRED columns nullable where
-    /// the contract allows NULL; without `manage` it changes nothing. Returns the columns that may
-    /// be written: those of `desired` that the table has.
+    /// the contract allows NULL; without `manage` it changes nothing. Returns what the table is then.
     pub async fn prepare(
         &self,
         table: &TableId,
         desired: &TableSchema,
         manage: bool,
         partition_by: &str,
-    ) -> Result<TableSchema, Stop> {
+    ) -> Result<LiveTable, Stop> {
         let wish = table::Wish {
             table,
             desired,

@@ -4,6 +4,7 @@
 //! The Storage Write client is our own, on gcp-bigquery-client's generated stubs. What that crate's
 //! `storage` module lacks is in docs/adr/0003-own-append-client.md.
 
+mod alphabets;
 pub mod append;
 pub(in crate::sink) mod appender;
 mod auth;

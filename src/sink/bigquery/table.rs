@@ -28,9 +28,18 @@ pub struct Wish<'a> {
 /// How often the table is read, created or altered before this program gives up.
 const ATTEMPTS: u32 = 20;
 
-/// Creates or alters the table as `wish` says, and returns the columns that may be written: those
-/// of `desired` that the table has, with its spelling and modes.
-pub async fn prepare(rest: &Rest, wish: Wish<'_>) -> Result<TableSchema, Stop> {
+/// The table as it is, as far as rows depend on it.
+#[derive(Debug)]
+pub struct LiveTable {
+    /// The columns that may be written: those of `desired` that the table has, with its spelling and
+    /// modes.
+    pub columns: TableSchema,
+    /// The column of the table's partitions; `None` if it has none, or one by the time of arrival.
+    pub partition_by: Option<String>,
+}
+
+/// Creates or alters the table as `wish` says, and returns what it is then.
+pub async fn prepare(rest: &Rest, wish: Wish<'_>) -> Result<LiveTable, Stop> {
     let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
     for _ in 0..ATTEMPTS {
         let live = match rest.table(wish.table).await.map_err(RestError::stop)? {
@@ -62,7 +71,8 @@ pub async fn prepare(rest: &Rest, wish: Wish<'_>) -> Result<TableSchema, Stop> {
                 let columns = evolution.left_out.join(", ");
                 tracing::warn!(table = %wish.table, columns, "the table lacks columns of the contract; their values are not written");
             }
-            return Ok(TableSchema { columns: writable });
+            let columns = TableSchema { columns: writable };
+            return Ok(LiveTable { columns, partition_by: partition_column(&live) });
         }
         let mut body = live.clone();
         body["schema"]["fields"] = Value::Array(evolved);
@@ -85,6 +95,11 @@ pub async fn prepare(rest: &Rest, wish: Wish<'_>) -> Result<TableSchema, Stop> {
         ),
         source: None,
     })
+}
+
+/// The column that a table resource is partitioned by.
+fn partition_column(table: &Value) -> Option<String> {
+    table["timePartitioning"]["field"].as_str().map(str::to_owned)
 }
 
 fn missing(table: &TableId) -> Stop {
@@ -226,6 +241,8 @@ impl Evolution {
                     .push(format!("{name} is REPEATED in only one of table and contract"));
                 return None;
             }
+            // The contract requires the field, so that every row has a value.
+            (Mode::Required, Mode::Nullable) if column.required => {}
             (Mode::Required, Mode::Nullable) if manage => {
                 self.changes.push(format!("relax {name}"));
                 field["mode"] = json!("NULLABLE");
@@ -294,6 +311,15 @@ mod tests {
     }
 
     #[test]
+    fn the_live_table_says_by_which_column_it_is_partitioned() {
+        let by_column = json!({"timePartitioning": {"type": "DAY", "field": "at"}});
+        assert_eq!(partition_column(&by_column).as_deref(), Some("at"));
+        let by_arrival = json!({"timePartitioning": {"type": "DAY"}});
+        assert_eq!(partition_column(&by_arrival), None);
+        assert_eq!(partition_column(&json!({})), None);
+    }
+
+    #[test]
     fn all_conflicts_are_reported_together() {
         let live = live(
             r#"[{"name":"a","type":"INTEGER"},{"name":"b","type":"STRING","mode":"REPEATED"}]"#,
@@ -303,6 +329,20 @@ mod tests {
         let mut evolution = Evolution::default();
         evolution.merge(&live, &desired, "", true);
         assert_eq!(evolution.conflicts.len(), 2);
+    }
+
+    #[test]
+    fn a_required_column_stays_where_the_contract_requires_the_field() {
+        let live = live(r#"[{"name":"userId","type":"STRING","mode":"REQUIRED"}]"#);
+        let column = Column::nullable("userId", ColumnType::String);
+        let desired = [Column { required: true, ..column }];
+        for manage in [true, false] {
+            let mut evolution = Evolution::default();
+            let (fields, writable) = evolution.merge(&live, &desired, "", manage);
+            assert!(evolution.changes.is_empty() && evolution.conflicts.is_empty());
+            assert_eq!(fields[0]["mode"], "REQUIRED");
+            assert_eq!(writable[0].mode, Mode::Required);
+        }
     }
 
     #[test]

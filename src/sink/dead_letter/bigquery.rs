@@ -60,7 +60,7 @@ impl LetterTable {
         about: About,
     ) -> Result<Self, Stop> {
         let desired = TableSchema { columns: columns() };
-        let columns = bigquery.prepare(&table, &desired, manage, "_ingested_at").await?;
+        let columns = bigquery.prepare(&table, &desired, manage, "_ingested_at").await?.columns;
         let to =
             Destination { schema: writer_schema(&columns), table, buffered: false, answer: ANSWER };
         Ok(Self {
