@@ -98,7 +98,7 @@ impl Domain {
 
     pub fn new(contract: Contract, options: RowOptions) -> Result<Self, DomainError> {
         let (columns, problems) =
-            match contract.table_schema(options.layout, &columns::COLUMN_RULES) {
+            match contract.table_schema(options.layout, &options.ignore, &columns::COLUMN_RULES) {
                 Ok(columns) => (columns, Vec::new()),
                 Err(error) => (error.derived, error.problems),
             };
@@ -110,15 +110,24 @@ impl Domain {
         Ok(Self { contract, columns, options })
     }
 
-    /// Compiles the contract for the table. `table` is what may be written: values for a column
-    /// that it lacks are checked and left out.
+    /// Compiles the contract for a table that is partitioned as the settings say.
     pub fn plan(&self, table: &TableSchema) -> Result<Plan, DomainError> {
+        self.plan_for(table, Some(&self.options.partition_by))
+    }
+
+    /// Compiles the contract for the table. `table` is what may be written: values for a column
+    /// that it lacks are checked and left out. `partition_by` is the column of its day partitions.
+    pub fn plan_for(
+        &self,
+        table: &TableSchema,
+        partition_by: Option<&str>,
+    ) -> Result<Plan, DomainError> {
         let options = PlanOptions {
             topic: self.contract.topic.clone(),
             ignore: self.options.ignore.clone(),
             layout: self.options.layout,
-            partition: Some(PartitionWindow {
-                column: self.options.partition_by.clone(),
+            partition: partition_by.map(|column| PartitionWindow {
+                column: column.to_owned(),
                 days_back: columns::PARTITION_DAYS_BACK,
                 days_ahead: columns::PARTITION_DAYS_AHEAD,
             }),
@@ -126,5 +135,38 @@ impl Domain {
         };
         Plan::compile(&self.contract, table, options)
             .map_err(|source| DomainError::Plan { contract: self.contract.id.clone(), source })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Event, NoHeaders, Position, Transcoded};
+    use crate::row::RowBuffer;
+    use crate::transcode::Ingestion;
+
+    #[test]
+    fn only_a_partitioned_table_limits_the_days_of_its_rows() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let document = r#"{"asyncapi":"3.0.0","channels":{"C":{"address":"t","messages":{"e":{"payload":
+            {"type":"object","properties":{"event_type":{"type":"string"},"v":{"type":"string","format":"date-time"}}}}}}}}"#;
+        std::fs::write(folder.path().join("c.json"), document).expect("written");
+        let contract = contract::load(folder.path(), "c", "C").expect("loads");
+        let options = RowOptions { partition_by: "v".to_owned(), ..RowOptions::default() };
+        let domain = Domain::new(contract, options).expect("columns");
+        let event = Event {
+            at: Position::new(0, 0),
+            timestamp_ms: None,
+            key: None,
+            value: Some(br#"{"event_type":"e","v":"1990-01-01T00:00:00Z"}"#),
+            headers: &NoHeaders,
+        };
+        let is_row = |partition_by: Option<&str>| {
+            let mut plan = domain.plan_for(&domain.columns, partition_by).expect("compiles");
+            let now = 1_795_255_200_000_000;
+            plan.transcode(&event, Ingestion::at(now), &mut RowBuffer::default()) == Transcoded::Row
+        };
+        assert!(is_row(None) && is_row(Some("_ingested_at")));
+        assert!(!is_row(Some("v")));
     }
 }

@@ -38,7 +38,7 @@ pub async fn flow(of: Assembly<'_>) -> Result<Flow, AppError> {
         bigquery.prepare(&write.table, columns, write.manage_table, &write.partition_by).await?;
     let letters = letters(&of, &bigquery).await?;
     of.health.sink_reachable(true);
-    let plan = of.domain.plan(&table.columns)?;
+    let plan = of.domain.plan_for(&table.columns, table.partition_by.as_deref())?;
     let reread = RecordReader::new(subscription.consumer.clone(), subscription.topic.clone());
     let target = (write.table.clone(), &table);
     let sink = BigQuerySink::new(bigquery, target, write.guarantee, letters, Arc::new(reread));

@@ -30,8 +30,12 @@ pub fn config(args: &ConfigArgs) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
     let page = if stdout.is_terminal() { table(&loaded.resolved) } else { text(&loaded.resolved) };
     let outcome = domain.map_or(String::new(), |Domain { contract, columns, .. }| {
+        let renamed = columns.renamed().into_iter();
+        let renamed: String = renamed
+            .map(|(field, column)| format!("the field {field} is written to the column {column}\n"))
+            .collect();
         format!(
-            "{} reads {} ({} event types, {}) and writes {} columns to {}\n",
+            "{renamed}{} reads {} ({} event types, {}) and writes {} columns to {}\n",
             loaded.settings.domain,
             contract.topic,
             contract.events.len(),

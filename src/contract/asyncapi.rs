@@ -1,14 +1,18 @@
 //! The AsyncAPI document: the channel, its topic and its messages.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::bundle::bundle;
+use super::bundle::Bundles;
+use super::dialect::Dialect;
 use super::files::{Files, Location};
+use super::json_types::JsonTypes;
+use super::node::{Node, NodeKind};
 use super::problem::{ContractError, Problem};
-use super::schema::{Contract, Discriminator, EventSchema};
-use super::tree::tree;
+use super::schema::{Contract, Discriminator, EventSchema, Schema, Validation};
+use super::tree::{MOST_PLACES, TreeError, tree};
 
 /// Reads the channel `import_object` of the document `import_path` in the contracts folder `dir`.
 ///
@@ -125,8 +129,10 @@ fn events(
     problems: &mut Vec<Problem>,
 ) -> Vec<EventSchema> {
     let mut events: Vec<EventSchema> = Vec::new();
+    let mut bundles = Bundles::default();
+    let mut places = MOST_PLACES;
     for key in messages.as_object().into_iter().flat_map(|messages| messages.keys()) {
-        match event(files, &at.at(key), key) {
+        match event(files, &mut bundles, &mut places, &at.at(key), key) {
             Ok(event) if events.iter().any(|known| known.name == event.name) => {
                 let what = format!("a second message has the name {}", event.name);
                 problems.push(Problem::new(at.at(key), what));
@@ -134,36 +140,64 @@ fn events(
             Ok(event) => events.push(event),
             Err(error) => problems.extend(error.problems),
         }
+        if places == 0 {
+            break;
+        }
     }
+    // Messages that share a schema share its problems.
+    let mut seen = HashSet::new();
+    problems.retain(|problem| seen.insert(problem.clone()));
     events
 }
 
-fn event(files: &mut Files, at: &Location, key: &str) -> Result<EventSchema, ContractError> {
+fn event(
+    files: &mut Files,
+    bundles: &mut Bundles,
+    places: &mut usize,
+    at: &Location,
+    key: &str,
+) -> Result<EventSchema, ContractError> {
     let (at, message) = files.resolve(at)?;
     let name = message["name"].as_str().unwrap_or(key).to_owned();
-    let payload = payload(&at, &message)?;
-    let json_schema = bundle(files, &payload)?;
-    let node = tree(&json_schema).map_err(|error| Problem::new(&payload, error.to_string()))?;
-    if !node.is_object() {
+    let (payload, dialect) = payload(files, &at, &message)?;
+    let json_schema = bundles.bundle(files, &payload, dialect)?;
+    let node = tree(&json_schema, places).map_err(|error| {
+        if error == TreeError::TooLarge {
+            *places = 0;
+        }
+        Problem::new(&payload, error.to_string())
+    })?;
+    let Some(node) = object(node) else {
         let what = "the payload has to be an object, because its fields become columns";
         return Err(Problem::new(&payload, what).into());
-    }
-    let validation = node.validation();
-    Ok(EventSchema { name, schema: node.schema(), json_schema, validation })
+    };
+    let (schema, validation) = (Schema::of(&node), Validation::of(&node));
+    Ok(EventSchema { name, schema, json_schema, validation, node })
 }
 
-/// The place of a message's JSON Schema: its `payload`, or the `schema` in a payload that names the
-/// schema's language (a multi-format schema).
-fn payload(at: &Location, message: &Value) -> Result<Location, Problem> {
-    let Some(payload) = message.get("payload") else {
+/// The payload's node, if it describes an object. The transcoder takes nothing but objects.
+fn object(node: Node) -> Option<Node> {
+    let says_nothing = node.fields.is_empty() && node.described == JsonTypes::ALL;
+    let object = node.and(Node::of_types(JsonTypes::OBJECT));
+    (!says_nothing && matches!(object.kind(), NodeKind::Object(_))).then_some(object)
+}
+
+/// The place of a message's JSON Schema and its dialect: its `payload`, or the `schema` in a payload
+/// that names the schema's language (a multi-format schema).
+fn payload(
+    files: &mut Files,
+    at: &Location,
+    message: &Value,
+) -> Result<(Location, Option<Dialect>), Problem> {
+    if message.get("payload").is_none() {
         return Err(Problem::new(at, "the message has no `payload`"));
-    };
-    let at = at.at("payload");
-    let Some(format) = payload.get("schemaFormat") else { return Ok(at) };
-    let format = format.as_str().unwrap_or_default();
-    if ["asyncapi", "schema+json", "schema+yaml"].iter().any(|known| format.contains(known)) {
-        return Ok(at.at("schema"));
     }
-    let what = format!("schemaFormat is {format:?}; only JSON Schema and AsyncAPI's are supported");
-    Err(Problem::new(at, what))
+    let own = at.at("payload");
+    // A circle of references is reported with the schema.
+    let Ok((at, payload)) = files.resolve(&own) else { return Ok((own, None)) };
+    let Some(format) = payload.get("schemaFormat") else { return Ok((own, None)) };
+    match Dialect::of_format(format.as_str().unwrap_or_default()) {
+        Ok(dialect) => Ok((at.at("schema"), dialect)),
+        Err(what) => Err(Problem::new(at.at("schemaFormat"), what)),
+    }
 }

@@ -1,171 +1,380 @@
-//! A payload's schema with everything it refers to, as one JSON Schema 2020-12 document.
+//! A payload's schema with everything it refers to, as one JSON Schema document.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
 
+use super::circles::{Reference, References};
+use super::dialect::{Dialect, regex_mistake};
 use super::files::{Files, Location};
+use super::keywords::{
+    DROPPED, NAMED_SCHEMAS, SAME_VALUE, SCHEMA, SCHEMAS, UNEVALUATED, is_annotation,
+};
+use super::nullable;
 use super::problem::{ContractError, Problem};
-
-/// Keywords whose value is a schema.
-const SCHEMA: &[&str] = &[
-    "items",
-    "additionalProperties",
-    "additionalItems",
-    "contains",
-    "propertyNames",
-    "not",
-    "if",
-    "then",
-    "else",
-    "unevaluatedProperties",
-    "unevaluatedItems",
-];
-/// Keywords whose value is a list of schemas.
-const SCHEMAS: &[&str] = &["allOf", "anyOf", "oneOf", "prefixItems"];
-/// Keywords whose value is an object of schemas.
-const NAMED_SCHEMAS: &[&str] = &["properties", "patternProperties", "dependentSchemas"];
-
-/// Keywords left out of the bundle: a validator would resolve references against them, or they only
-/// hold definitions, which the bundle has under its own `$defs`.
-const DROPPED: &[&str] = &["$id", "id", "$schema", "$anchor", "$defs", "definitions", "$comment"];
 
 /// How deep schemas may nest, not counting references.
 const DEEPEST: usize = 200;
 
-/// Bundles the schema at a place. What references lead to stands once each, under `$defs`.
-pub(super) fn bundle(files: &mut Files, at: &Location) -> Result<Value, ContractError> {
-    let mut bundler = Bundler { names: BTreeMap::new(), waiting: vec![], problems: vec![] };
-    let raw = files.value(at)?;
-    let mut root = bundler.rewrite(files, at, &raw, 0);
-    let mut definitions = Map::new();
-    while let Some((name, target)) = bundler.waiting.pop() {
-        match files.value(&target) {
-            Ok(raw) => {
-                let schema = bundler.rewrite(files, &target, &raw, 0);
-                definitions.insert(name, schema);
+/// Makes bundles of the payloads of one contract. What they share is checked once.
+#[derive(Default)]
+pub(super) struct Bundles {
+    checked: HashSet<(Location, Dialect)>,
+    /// What is wrong with each regular expression.
+    patterns: HashMap<String, Option<String>>,
+}
+
+impl Bundles {
+    /// Bundles the schema at a place. What references lead to stands once each, under `$defs`.
+    /// `dialect` is what `schemaFormat` says.
+    pub(super) fn bundle(
+        &mut self,
+        files: &mut Files,
+        at: &Location,
+        dialect: Option<Dialect>,
+    ) -> Result<Value, ContractError> {
+        let raw = files.value(at)?;
+        let mut bundler = Bundler::new(dialect);
+        let mut root = bundler.rewrite(files, at, &raw, Place::TOP);
+        let mut read = vec![(at.clone(), raw)];
+        let mut definitions = Map::new();
+        while let Some(wanted) = bundler.waiting.pop() {
+            match files.value(&wanted.target) {
+                Ok(raw) => {
+                    let (target, raw) = bundler.in_schema_format(wanted.target, raw);
+                    bundler.current.clone_from(&wanted.name);
+                    let schema = bundler.rewrite(files, &target, &raw, Place::TOP);
+                    definitions.insert(wanted.name, schema);
+                    read.push((target, raw));
+                }
+                Err(problem) => bundler.problems.push(wanted.from.blame(problem)),
             }
-            Err(problem) => bundler.problems.push(problem),
         }
+        let dialect = bundler.dialect();
+        for (at, raw) in read {
+            if self.checked.insert((at.clone(), dialect)) {
+                bundler.check(&at, &raw, dialect);
+            }
+        }
+        for (at, pattern) in std::mem::take(&mut bundler.patterns) {
+            let mistake = self.patterns.entry(pattern).or_insert_with_key(|key| regex_mistake(key));
+            bundler.problems.extend(mistake.as_ref().map(|what| Problem::new(at, what)));
+        }
+        bundler.problems.extend(bundler.references.circles());
+        if !bundler.problems.is_empty() {
+            return Err(ContractError { problems: bundler.problems() });
+        }
+        if let Value::Object(root) = &mut root {
+            // Up to draft 7, everything next to a `$ref` is ignored, `$defs` too.
+            if let Some(reference) = root.remove("$ref") {
+                all_of(root, json!({ "$ref": reference }));
+            }
+            root.insert("$schema".to_owned(), json!(dialect.uri()));
+            root.insert("$defs".to_owned(), Value::Object(definitions));
+        }
+        Ok(root)
     }
-    if !bundler.problems.is_empty() {
-        return Err(ContractError { problems: bundler.problems });
+}
+
+/// A definition that is not yet bundled.
+struct Wanted {
+    name: String,
+    target: Location,
+    /// The first `$ref` to it.
+    from: Location,
+}
+
+/// Where a schema stands in the one that is being bundled.
+#[derive(Clone, Copy)]
+struct Place {
+    depth: usize,
+    /// It applies to the same value as the definition that it is part of.
+    same_value: bool,
+    /// It is part of `propertyNames`.
+    in_names: bool,
+}
+
+impl Place {
+    const TOP: Self = Self { depth: 0, same_value: true, in_names: false };
+
+    fn under(self, keyword: &str) -> Self {
+        let same_value = self.same_value && SAME_VALUE.contains(&keyword);
+        let in_names = self.in_names || keyword == "propertyNames";
+        Self { depth: self.depth + 1, same_value, in_names }
     }
-    if let (Value::Object(root), false) = (&mut root, definitions.is_empty()) {
-        root.insert("$defs".to_owned(), Value::Object(definitions));
-    }
-    Ok(root)
 }
 
 struct Bundler {
     /// Names under `$defs` of the places that references lead to.
     names: BTreeMap<Location, String>,
-    /// Places that have a name and are not yet bundled.
-    waiting: Vec<(String, Location)>,
+    waiting: Vec<Wanted>,
+    /// Name of the definition that is being rewritten; empty for the root.
+    current: String,
+    references: References,
+    /// What `schemaFormat` or the outermost `$schema` says.
+    declared: Option<Dialect>,
+    /// Keywords that not all dialects have, and lists of schemas in `items`.
+    particular: Vec<(Location, String)>,
+    /// Regular expressions.
+    patterns: Vec<(Location, String)>,
     problems: Vec<Problem>,
 }
 
 impl Bundler {
+    fn new(declared: Option<Dialect>) -> Self {
+        Self {
+            names: BTreeMap::new(),
+            waiting: Vec::new(),
+            current: String::new(),
+            references: References::default(),
+            declared,
+            particular: Vec::new(),
+            patterns: Vec::new(),
+            problems: Vec::new(),
+        }
+    }
+
+    /// The schema in a multi-format schema (`{schemaFormat, schema}`), which a reference may lead to.
+    fn in_schema_format(&mut self, at: Location, mut raw: Value) -> (Location, Value) {
+        let Some(format) = raw.get("schemaFormat").and_then(Value::as_str) else {
+            return (at, raw);
+        };
+        match Dialect::of_format(format) {
+            Ok(found) => self.declare(&at.at("schemaFormat"), found),
+            Err(what) => self.problems.push(Problem::new(at.at("schemaFormat"), what)),
+        }
+        (at.at("schema"), raw.get_mut("schema").map(Value::take).unwrap_or_default())
+    }
+
+    /// Takes the dialect that a part of the payload declares.
+    fn declare(&mut self, here: &Location, found: Option<Dialect>) {
+        match (found, self.declared) {
+            (Some(found), Some(declared)) if found != declared => {
+                let what = format!(
+                    "this schema is written in {}, and the payload in {}: name one for both in \
+                     schemaFormat",
+                    found.name(),
+                    declared.name()
+                );
+                self.problems.push(Problem::new(here, what));
+            }
+            (found, declared) => self.declared = declared.or(found),
+        }
+    }
+
     /// The schema `raw` at `at`, with references into the bundle and without dropped keywords.
-    fn rewrite(&mut self, files: &Files, at: &Location, raw: &Value, depth: usize) -> Value {
+    fn rewrite(&mut self, files: &Files, at: &Location, raw: &Value, place: Place) -> Value {
         let Value::Object(raw) = raw else {
             if !raw.is_boolean() {
                 self.problems.push(Problem::new(at, "a schema has to be an object or a boolean"));
             }
             return raw.clone();
         };
-        if depth > DEEPEST {
+        if place.depth > DEEPEST {
             self.problems
                 .push(Problem::new(at, format!("schemas are nested deeper than {DEEPEST}")));
             return Value::Bool(true);
         }
-        let mut schema = Map::new();
-        for (key, value) in raw {
-            let here = at.at(key);
-            let rewritten = match key.as_str() {
-                "$ref" => self.reference(files, at, value),
-                "$dynamicRef" | "$recursiveRef" => {
-                    self.problems.push(Problem::new(&here, "dynamic references are not supported"));
-                    continue;
-                }
-                key if DROPPED.contains(&key) => continue,
-                key if SCHEMA.contains(&key) && !value.is_array() => {
-                    self.rewrite(files, &here, value, depth + 1)
-                }
-                key if SCHEMAS.contains(&key) => match value {
-                    Value::Array(list) => list
-                        .iter()
-                        .enumerate()
-                        .map(|(index, one)| {
-                            self.rewrite(files, &here.at(&index.to_string()), one, depth + 1)
-                        })
-                        .collect(),
-                    other => other.clone(),
-                },
-                key if NAMED_SCHEMAS.contains(&key) => match value {
-                    Value::Object(map) => Value::Object(
-                        map.iter()
-                            .map(|(name, one)| {
-                                (name.clone(), self.rewrite(files, &here.at(name), one, depth + 1))
-                            })
-                            .collect(),
-                    ),
-                    other => other.clone(),
-                },
-                _ => value.clone(),
-            };
-            schema.insert(key.clone(), rewritten);
+        // The `jsonschema` crate would compile such a schema without end where it refers to the
+        // schema around it. It compiles a definition once.
+        let is_definition = place.depth == 0;
+        if !is_definition && UNEVALUATED.iter().any(|keyword| raw.contains_key(*keyword)) {
+            return json!({ "$ref": self.definition(at.clone(), at, place) });
         }
-        normalise(&mut schema);
-        Value::Object(schema)
+        let mut schema = Map::new();
+        let mut reference = None;
+        for (keyword, value) in raw {
+            let here = at.at(keyword);
+            self.note(&here, keyword, value);
+            match keyword.as_str() {
+                "$ref" => reference = Some(self.reference(files, &here, value, place)),
+                keyword if !DROPPED.contains(&keyword) => {
+                    let value = self.keyword(files, &here, keyword, value, place);
+                    schema.insert(keyword.to_owned(), value);
+                }
+                _ => {}
+            }
+        }
+        let Some(reference) = reference else { return nullable::rewritten(schema) };
+        let reference = json!({ "$ref": reference });
+        if schema.keys().all(|keyword| is_annotation(keyword)) {
+            schema.extend(reference.as_object().cloned().unwrap_or_default());
+            return Value::Object(schema);
+        }
+        // Up to draft 7, what stands next to a `$ref` is ignored; nothing in a contract is.
+        all_of(&mut schema, reference);
+        nullable::rewritten(schema)
+    }
+
+    /// The value of a keyword.
+    fn keyword(
+        &mut self,
+        files: &Files,
+        here: &Location,
+        keyword: &str,
+        value: &Value,
+        place: Place,
+    ) -> Value {
+        let inner = place.under(keyword);
+        match value {
+            Value::Object(named) if NAMED_SCHEMAS.contains(&keyword) => named
+                .iter()
+                .map(|(name, one)| {
+                    let names = keyword == "dependencies" && one.is_array();
+                    let one = if names {
+                        one.clone()
+                    } else {
+                        self.rewrite(files, &here.at(name), one, inner)
+                    };
+                    (name.clone(), one)
+                })
+                .collect(),
+            Value::Array(list) if SCHEMAS.contains(&keyword) => list
+                .iter()
+                .enumerate()
+                .map(|(index, one)| self.rewrite(files, &here.at(&index.to_string()), one, inner))
+                .collect(),
+            Value::Object(_) | Value::Bool(_) if SCHEMA.contains(&keyword) => {
+                self.rewrite(files, here, value, inner)
+            }
+            // The validator compares objects key by key, in order.
+            _ if ["const", "enum"].contains(&keyword) => {
+                let mut sorted = value.clone();
+                sorted.sort_all_objects();
+                sorted
+            }
+            // The dialect's own schema reports what has the wrong shape.
+            _ => value.clone(),
+        }
+    }
+
+    /// Notes what depends on the dialect, and what is never supported.
+    fn note(&mut self, here: &Location, keyword: &str, value: &Value) {
+        match (keyword, value) {
+            ("$dynamicRef" | "$recursiveRef", _) => {
+                self.problems.push(Problem::new(here, "dynamic references are not supported"));
+            }
+            ("$schema", Value::String(uri)) => match Dialect::of_uri(uri) {
+                Some(found) => self.declare(here, Some(found)),
+                None => {
+                    let what = format!("$schema {uri:?} is not a dialect of JSON Schema");
+                    self.problems.push(Problem::new(here, what));
+                }
+            },
+            ("items", Value::Array(_)) => {
+                self.particular.push((here.clone(), keyword.to_owned()));
+            }
+            ("pattern", Value::String(pattern)) => {
+                self.patterns.push((here.clone(), pattern.clone()));
+            }
+            ("patternProperties", Value::Object(patterns)) => {
+                let places = patterns.keys().map(|pattern| (here.at(pattern), pattern.clone()));
+                self.patterns.extend(places);
+            }
+            ("x-bigquery-name" | "x-bigquery-type", value) if !value.is_string() => {
+                self.problems.push(Problem::new(here, format!("{keyword} has to be a string")));
+            }
+            (keyword, _) if Dialect::first_with(keyword).is_some() => {
+                self.particular.push((here.clone(), keyword.to_owned()));
+            }
+            _ => {}
+        }
     }
 
     /// The reference into the bundle that replaces a `$ref` of the document.
-    fn reference(&mut self, files: &Files, at: &Location, value: &Value) -> Value {
-        let target = match value.as_str().map(|reference| files.target(at, reference)) {
+    fn reference(&mut self, files: &Files, here: &Location, value: &Value, place: Place) -> Value {
+        let target = match value.as_str().map(|reference| files.target(here, reference)) {
             Some(Ok(target)) => target,
             Some(Err(problem)) => {
                 self.problems.push(problem);
                 return value.clone();
             }
             None => {
-                self.problems.push(Problem::new(at, "$ref is not a string"));
+                self.problems.push(Problem::new(here, "$ref is not a string"));
                 return value.clone();
             }
         };
+        json!(self.definition(target, here, place))
+    }
+
+    /// The reference into the bundle for the schema at `target`. `here` is what leads to it.
+    fn definition(&mut self, target: Location, here: &Location, place: Place) -> String {
         let number = self.names.len();
         let name = self.names.entry(target.clone()).or_insert_with(|| {
             let name = format!("d{number}");
-            self.waiting.push((name.clone(), target));
+            self.waiting.push(Wanted { name: name.clone(), target, from: here.clone() });
             name
         });
-        json!(format!("#/$defs/{name}"))
+        self.references.add(Reference {
+            from: self.current.clone(),
+            to: name.clone(),
+            at: here.clone(),
+            same_value: place.same_value,
+            in_names: place.in_names,
+        });
+        format!("#/$defs/{name}")
+    }
+
+    /// The dialect that the payload is read in. AsyncAPI's own is draft 7; a payload that names no
+    /// dialect and has newer keywords means 2020-12.
+    fn dialect(&mut self) -> Dialect {
+        let newer = self
+            .particular
+            .iter()
+            .filter(|(_, keyword)| Dialect::first_with(keyword) > Some(Dialect::Draft7))
+            .min();
+        let dialect = match (self.declared, newer) {
+            (Some(declared), _) => declared,
+            (None, Some(_)) => Dialect::Draft202012,
+            (None, None) => Dialect::Draft7,
+        };
+        let why = match (self.declared, newer) {
+            (None, Some((at, keyword))) => format!(" (because of `{keyword}` at {at})"),
+            _ => String::new(),
+        };
+        for (at, keyword) in &self.particular {
+            let what = match Dialect::first_with(keyword) {
+                Some(first) if first > dialect => format!(
+                    "`{keyword}` is not a keyword of {}: name {} in schemaFormat",
+                    dialect.name(),
+                    first.name()
+                ),
+                // A list in `items`.
+                None if dialect == Dialect::Draft202012 => format!(
+                    "the payload is read as {}{why}, where a list of schemas is called prefixItems",
+                    dialect.name()
+                ),
+                _ => continue,
+            };
+            self.problems.push(Problem::new(at, what));
+        }
+        dialect
+    }
+
+    /// Checks a schema by the rules of its dialect.
+    fn check(&mut self, at: &Location, raw: &Value, dialect: Dialect) {
+        if !raw.is_object() {
+            return;
+        }
+        for (pointer, what) in dialect.mistakes(raw) {
+            let place = Location { pointer: format!("{}{pointer}", at.pointer), ..at.clone() };
+            self.problems.push(Problem::new(place, what));
+        }
+    }
+
+    /// All problems, one for each place.
+    fn problems(self) -> Vec<Problem> {
+        let mut places = HashSet::new();
+        let mut problems = self.problems;
+        problems.retain(|problem| places.insert(problem.place.clone()));
+        problems
     }
 }
 
-/// Replaces OpenAPI's `nullable` by a type that includes `null`, and adds the type that
-/// `properties` or `items` imply.
-fn normalise(schema: &mut Map<String, Value>) {
-    if !schema.contains_key("type") && !schema.contains_key("$ref") {
-        let implied = if schema.contains_key("properties") {
-            Some("object")
-        } else if schema.contains_key("items") {
-            Some("array")
-        } else {
-            None
-        };
-        if let Some(implied) = implied {
-            schema.insert("type".to_owned(), json!(implied));
-        }
-    }
-    if schema.remove("nullable") == Some(Value::Bool(true)) {
-        if let Some(Value::String(one)) = schema.get("type").cloned() {
-            schema.insert("type".to_owned(), json!([one, "null"]));
-        }
-        if let Some(Value::Array(allowed)) = schema.get_mut("enum")
-            && !allowed.contains(&Value::Null)
-        {
-            allowed.push(Value::Null);
-        }
+/// Adds a schema to those that all have to hold.
+fn all_of(schema: &mut Map<String, Value>, one: Value) {
+    match schema.get_mut("allOf") {
+        Some(Value::Array(all)) => all.insert(0, one),
+        _ => drop(schema.insert("allOf".to_owned(), json!([one]))),
     }
 }

@@ -1,12 +1,13 @@
 //! The columns of a contract's table: the fields of all its payloads together.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fmt;
 
+use super::json_types::JsonTypes;
+use super::names;
 use super::node::{Node, NodeField, NodeKind};
 use super::problem::{Problem, lines};
 use super::schema::Contract;
-use super::tree::tree;
 use crate::config::RowLayout;
 use crate::row::{Column, ColumnRules, ColumnType, Mode, TableSchema};
 
@@ -26,24 +27,32 @@ impl fmt::Display for TableSchemaError {
 }
 
 impl Contract {
-    /// The columns of a table for all event types, as a sink with these rules can store them.
+    /// The columns of a table for all event types but the `ignored` ones, as a sink with these rules
+    /// can store them.
     ///
     /// The position columns come first. The layout `columns` adds the fields of all payloads and
     /// `_extra`; the layout `envelope` adds `payload` alone.
     pub fn table_schema(
         &self,
         layout: RowLayout,
+        ignored: &[String],
         rules: &ColumnRules,
     ) -> Result<TableSchema, TableSchemaError> {
         let mut problems = Vec::new();
         let mut columns = TableSchema::position_columns();
         match layout {
-            RowLayout::Envelope => columns.push(Column::nullable("payload", ColumnType::Json)),
+            RowLayout::Envelope => {
+                let payload = Column::nullable("payload", ColumnType::Json);
+                columns.push(Column { required: true, ..payload });
+            }
             RowLayout::Columns => {
-                let positions = columns.len();
-                columns.extend(self.payload_columns(rules, &mut problems));
-                columns.push(Column::nullable("_extra", ColumnType::Json));
-                collisions(&columns, positions, "", &mut problems);
+                let fields = self.fields(ignored, rules, &mut problems);
+                let extra = Column::nullable("_extra", ColumnType::Json);
+                let ours: Vec<&str> =
+                    columns.iter().chain([&extra]).map(|column| column.name.as_str()).collect();
+                let payload = named(fields.list, &ours, "", rules, &mut problems);
+                columns.extend(payload);
+                columns.push(extra);
             }
         }
         let count = count(&columns);
@@ -62,58 +71,85 @@ impl Contract {
         }
     }
 
-    fn payload_columns(&self, rules: &ColumnRules, problems: &mut Vec<Problem>) -> Vec<Column> {
-        let mut union = Union { rules, path: Vec::new(), problems };
-        let mut columns = Vec::new();
-        for event in &self.events {
-            union.path = vec![event.name.clone()];
-            match tree(&event.json_schema) {
-                Ok(Node { kind: NodeKind::Object(fields), .. }) => {
-                    union.add(&mut columns, &fields, 0);
-                }
-                // `load` accepts only objects.
-                Ok(_) => {}
-                Err(error) => union.problems.push(Problem::new(&event.name, error.to_string())),
+    /// The fields of all payloads together.
+    fn fields(
+        &self,
+        ignored: &[String],
+        rules: &ColumnRules,
+        problems: &mut Vec<Problem>,
+    ) -> Fields {
+        let mut all: Option<Fields> = None;
+        for event in self.events.iter().filter(|event| !ignored.contains(&event.name)) {
+            let mut reader = FieldReader { rules, path: vec![&event.name], problems };
+            let fields = reader.fields(&event.node.fields, 0);
+            match &mut all {
+                None => all = Some(fields),
+                Some(all) => all.merge(fields, &event.name, problems),
             }
         }
-        columns
+        all.unwrap_or_default()
     }
 }
 
-/// Joins the fields of several payloads.
-struct Union<'a> {
+/// The fields of a payload or of a record in it, in order.
+#[derive(Default, PartialEq)]
+struct Fields {
+    list: Vec<Field>,
+    /// Index in `list` by name.
+    index: HashMap<String, usize>,
+}
+
+/// A field and the column that it is written to, which has no name yet.
+#[derive(PartialEq)]
+struct Field {
+    name: String,
+    /// The column's name, where the contract says it (`x-bigquery-name`).
+    chosen: Option<String>,
+    /// Every event has a value for it.
+    required: bool,
+    kind: FieldKind,
+    mode: Mode,
+}
+
+#[derive(PartialEq)]
+enum FieldKind {
+    Scalar(ColumnType),
+    Record(Fields),
+}
+
+/// Derives fields from the nodes of one event type.
+struct FieldReader<'a> {
     rules: &'a ColumnRules,
     /// Event type and fields that lead to the current one, for problems.
-    path: Vec<String>,
+    path: Vec<&'a str>,
     problems: &'a mut Vec<Problem>,
 }
 
-impl Union<'_> {
-    /// Adds the columns of these fields. `depth` counts the records around them.
-    fn add(&mut self, columns: &mut Vec<Column>, fields: &[NodeField], depth: usize) {
-        for field in fields {
-            self.path.push(field.name.clone());
-            let (kind, mode) = self.column(&field.node, depth);
-            let found = columns.iter_mut().find(|column| column.source == field.name);
-            match found {
-                Some(column) => *column = merge(column, kind, mode),
-                None => columns.push(Column {
-                    name: (self.rules.name)(&field.name),
-                    source: field.name.clone(),
-                    kind,
-                    mode,
-                }),
-            }
+impl<'a> FieldReader<'a> {
+    /// `depth` counts the records around the fields.
+    fn fields(&mut self, nodes: &'a [NodeField], depth: usize) -> Fields {
+        let mut fields = Fields::default();
+        for NodeField { name, required, node } in nodes {
+            self.path.push(name);
+            let (kind, mode) = self.kind(node, depth);
             self.path.pop();
+            fields.push(Field {
+                name: name.clone(),
+                chosen: node.column_name.clone(),
+                required: *required && !node.types.meets(JsonTypes::NULL),
+                kind,
+                mode,
+            });
         }
+        fields
     }
 
-    fn column(&mut self, node: &Node, depth: usize) -> (ColumnType, Mode) {
+    fn kind(&mut self, node: &'a Node, depth: usize) -> (FieldKind, Mode) {
         if let Some(name) = &node.column_type {
-            return (self.chosen(name), Mode::Nullable);
+            return (FieldKind::Scalar(self.chosen(name)), Mode::Nullable);
         }
         let format = node.format.as_deref();
-        let kind = match &node.kind {
+        let kind = match node.kind() {
             NodeKind::Any => ColumnType::Json,
             NodeKind::Boolean => ColumnType::Bool,
             NodeKind::Integer => ColumnType::Int64,
@@ -130,19 +166,14 @@ impl Union<'_> {
                 ColumnType::Json
             }
             NodeKind::Object(fields) => {
-                let mut inner = Vec::new();
-                self.add(&mut inner, fields, depth + 1);
-                ColumnType::Record(inner)
+                return (FieldKind::Record(self.fields(fields, depth + 1)), Mode::Nullable);
             }
-            // A repeated column contains neither NULLs nor other arrays.
-            NodeKind::Array(items)
-                if items.nullable || matches!(items.kind, NodeKind::Array(_)) =>
-            {
-                ColumnType::Json
+            NodeKind::Array(Some(items)) if fits_repeated(items) => {
+                return (self.kind(items, depth).0, Mode::Repeated);
             }
-            NodeKind::Array(items) => return (self.column(items, depth).0, Mode::Repeated),
+            NodeKind::Array(_) => ColumnType::Json,
         };
-        (kind, Mode::Nullable)
+        (FieldKind::Scalar(kind), Mode::Nullable)
     }
 
     /// The type that `x-bigquery-type` names.
@@ -169,48 +200,91 @@ impl Union<'_> {
     }
 }
 
-/// The column of a field that two places declare: their type if it is the same, the fields of both
-/// if they are records, otherwise JSON.
-fn merge(column: &Column, kind: ColumnType, mode: Mode) -> Column {
-    let mut merged = column.clone();
-    if column.mode == mode {
-        match (&mut merged.kind, kind) {
-            (ColumnType::Record(mine), ColumnType::Record(theirs)) => {
-                for column in theirs {
-                    match mine.iter_mut().find(|known| known.source == column.source) {
-                        Some(known) => *known = merge(known, column.kind, column.mode),
-                        None => mine.push(column),
-                    }
-                }
-                return merged;
-            }
-            (mine, theirs) if *mine == theirs => return merged,
-            _ => {}
-        }
-    }
-    (merged.kind, merged.mode) = (ColumnType::Json, Mode::Nullable);
-    merged
+/// Whether an array of such items can be a repeated column, which contains neither NULLs nor other
+/// arrays.
+fn fits_repeated(items: &Node) -> bool {
+    let is_nullable = items.described.meets(JsonTypes::NULL);
+    let is_array = matches!(items.kind(), NodeKind::Array(_)) || items.is_tuple;
+    !is_nullable && !is_array
 }
 
-/// Reports fields whose columns would have the same name. The first `positions` columns are the
-/// position columns.
-fn collisions(columns: &[Column], positions: usize, path: &str, problems: &mut Vec<Problem>) {
-    let mut seen: BTreeMap<String, (usize, &str)> = BTreeMap::new();
-    for (index, column) in columns.iter().enumerate() {
-        if let Some((first, other)) =
-            seen.insert(column.name.to_ascii_lowercase(), (index, &column.source))
-        {
-            let with = if first < positions { "the position column" } else { "the field" };
-            let what = format!(
-                "the field {:?} would be the same column as {with} {other:?}",
-                column.source
-            );
-            problems.push(Problem::new(format!("column {path}{}", column.name), what));
+impl Fields {
+    fn push(&mut self, field: Field) {
+        self.index.insert(field.name.clone(), self.list.len());
+        self.list.push(field);
+    }
+
+    /// Adds the fields of another event type.
+    fn merge(&mut self, other: Fields, event: &str, problems: &mut Vec<Problem>) {
+        for mine in &mut self.list {
+            mine.required &= other.index.contains_key(&mine.name);
         }
-        if let ColumnType::Record(fields) = &column.kind {
-            collisions(fields, 0, &format!("{path}{}.", column.name), problems);
+        for theirs in other.list {
+            match self.index.get(&theirs.name) {
+                Some(index) => self.list[*index].merge(theirs, event, problems),
+                None => self.push(Field { required: false, ..theirs }),
+            }
         }
     }
+}
+
+impl Field {
+    /// Joins the declarations of a field that two event types have: the type, if it is the same; the
+    /// fields of both, if they are records; otherwise JSON.
+    fn merge(&mut self, other: Field, event: &str, problems: &mut Vec<Problem>) {
+        self.required &= other.required;
+        match (&self.chosen, other.chosen) {
+            (Some(mine), Some(theirs)) if *mine != theirs => {
+                let what = format!(
+                    "x-bigquery-name is {theirs:?} here and {mine:?} in another event type"
+                );
+                problems.push(Problem::new(format!("{event}.{}", self.name), what));
+            }
+            (None, Some(theirs)) => self.chosen = Some(theirs),
+            (Some(_) | None, _) => {}
+        }
+        let same_mode = self.mode == other.mode;
+        match (&mut self.kind, other.kind) {
+            (FieldKind::Record(mine), FieldKind::Record(theirs)) if same_mode => {
+                mine.merge(theirs, event, problems);
+            }
+            (mine, theirs) if same_mode && *mine == theirs => {}
+            _ => {
+                self.kind = FieldKind::Scalar(ColumnType::Json);
+                self.mode = Mode::Nullable;
+            }
+        }
+    }
+}
+
+/// The columns of these fields, with distinct names. `ours` are names that fields cannot have.
+fn named(
+    fields: Vec<Field>,
+    ours: &[&str],
+    path: &str,
+    rules: &ColumnRules,
+    problems: &mut Vec<Problem>,
+) -> Vec<Column> {
+    let wanted: Vec<(&str, Option<&str>)> =
+        fields.iter().map(|field| (field.name.as_str(), field.chosen.as_deref())).collect();
+    let (found, wrong) = names::distinct(&wanted, ours, rules);
+    problems.extend(
+        wrong.into_iter().map(|(name, what)| Problem::new(format!("column {path}{name}"), what)),
+    );
+    let column = |(field, name): (Field, String)| Column {
+        kind: match field.kind {
+            FieldKind::Scalar(kind) => kind,
+            FieldKind::Record(fields) => {
+                let path = format!("{path}{name}.");
+                ColumnType::Record(named(fields.list, &[], &path, rules, problems))
+            }
+        },
+        source: field.name,
+        mode: field.mode,
+        required: field.required,
+        name,
+    };
+    fields.into_iter().zip(found).map(column).collect()
 }
 
 /// The number of columns, with the fields of records.

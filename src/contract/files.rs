@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
+use super::parse::{Syntax, parse};
 use super::problem::Problem;
 
 /// A place in a document.
@@ -32,11 +33,21 @@ impl Location {
     }
 }
 
+impl Location {
+    /// A problem of the place that a `$ref` at this place leads to.
+    pub(super) fn blame(&self, problem: Problem) -> Problem {
+        Problem::new(self, format!("$ref leads to {}: {}", problem.place, problem.what))
+    }
+}
+
 /// The files of a contracts folder, each read and parsed once.
 pub(super) struct Files {
     dir: PathBuf,
     read: BTreeMap<PathBuf, Rc<Value>>,
 }
+
+/// The largest document that is read.
+const MOST_BYTES: u64 = 16 << 20;
 
 /// References that lead from one to the next; more than this many are a circle.
 const LONGEST_CHAIN: usize = 32;
@@ -57,18 +68,46 @@ impl Files {
         if let Some(value) = self.read.get(&at.file) {
             return Ok(value.clone());
         }
-        let path = self.dir.join(&at.file);
-        let text = std::fs::read_to_string(&path)
-            .map_err(|error| Problem::new(path.display(), format!("cannot be read: {error}")))?;
-        // A YAML parser reads JSON too, but the JSON parser is faster and has better messages.
-        let parsed: Result<Value, String> = if path.extension().is_some_and(|ext| ext == "json") {
-            serde_json::from_str(&text).map_err(|error| error.to_string())
-        } else {
-            serde_norway::from_str(&text).map_err(|error| error.to_string())
-        };
-        let value = Rc::new(parsed.map_err(|error| Problem::new(path.display(), error))?);
+        let value = Rc::new(self.read_file(&at.file)?);
         self.read.insert(at.file.clone(), value.clone());
         Ok(value)
+    }
+
+    fn read_file(&self, file: &Path) -> Result<Value, Problem> {
+        let path = self.dir.join(file);
+        let unreadable = |error: std::io::Error| {
+            Problem::new(path.display(), format!("cannot be read: {error}"))
+        };
+        let bytes = std::fs::metadata(&path).map_err(unreadable)?.len();
+        if bytes > MOST_BYTES {
+            let what = format!("has {bytes} bytes, and a document may have {MOST_BYTES}");
+            return Err(Problem::new(path.display(), what));
+        }
+        let text = std::fs::read_to_string(&path).map_err(unreadable)?;
+        // A YAML parser reads JSON too, but the JSON parser is faster and has better messages.
+        let is_json = path.extension().is_some_and(|extension| extension == "json");
+        let syntax = if is_json { Syntax::Json } else { Syntax::Yaml };
+        parse(&text, syntax).map_err(|error| match error.pointer.as_str() {
+            "" => Problem::new(path.display(), error.what),
+            pointer => {
+                let at = Location { file: file.to_owned(), pointer: pointer.to_owned() };
+                Problem::new(at, error.what)
+            }
+        })
+    }
+
+    /// The place that the pointer of a `$ref` at `from` starts from: the innermost schema with an
+    /// `$id` around it, or the whole file.
+    fn resource(&self, from: &Location) -> Option<Location> {
+        let file = self.read.get(&from.file)?;
+        let ends = from.pointer.match_indices('/').map(|(at, _)| at).skip(1);
+        let around: Vec<usize> = ends.chain([from.pointer.len()]).collect();
+        around.into_iter().rev().filter(|end| *end > 0).find_map(|end| {
+            let pointer = from.pointer.get(..end)?;
+            let id = file.pointer(pointer)?.get("$id")?.as_str()?;
+            (!id.starts_with('#'))
+                .then(|| Location { file: from.file.clone(), pointer: pointer.to_owned() })
+        })
     }
 
     /// The place that a `$ref` found at `from` refers to. It lies in the contracts folder.
@@ -80,7 +119,16 @@ impl Files {
             return wrong("is an anchor: write a JSON pointer, which begins with #/");
         }
         if file.is_empty() {
-            return Ok(Location { file: from.file.clone(), pointer });
+            // By JSON Schema, a schema with an `$id` is a document of its own. AsyncAPI documents
+            // ignore that, so where it has no such place, the file is meant.
+            let inner = self.resource(from).map(|resource| Location {
+                pointer: format!("{}{pointer}", resource.pointer),
+                ..resource
+            });
+            let file = self.read.get(&from.file);
+            let inner = inner
+                .filter(|inner| file.is_some_and(|file| file.pointer(&inner.pointer).is_some()));
+            return Ok(inner.unwrap_or_else(|| Location { file: from.file.clone(), pointer }));
         }
         if file.contains("://") {
             return wrong("is not fetched: put a copy of the document into the contracts folder");
@@ -106,12 +154,14 @@ impl Files {
     /// Follows references from a place to the first value that is not a reference.
     pub(super) fn resolve(&mut self, at: &Location) -> Result<(Location, Value), Problem> {
         let mut at = at.clone();
+        let mut value = self.value(&at)?;
         for _ in 0..LONGEST_CHAIN {
-            let value = self.value(&at)?;
-            match value.get("$ref").and_then(Value::as_str) {
-                Some(reference) => at = self.target(&at, reference)?,
-                None => return Ok((at, value)),
-            }
+            let Some(reference) = value.get("$ref").and_then(Value::as_str) else {
+                return Ok((at, value));
+            };
+            let from = at.at("$ref");
+            at = self.target(&from, reference)?;
+            value = self.value(&at).map_err(|problem| from.blame(problem))?;
         }
         Err(Problem::new(at, "the references form a circle"))
     }

@@ -7,15 +7,27 @@
 //!
 //! ```text
 //! files ─► asyncapi ─► bundle ─► tree ─► schema (what the transcoder checks)
-//!                                   └──► columns (what the table has)
+//!   │                    │         └────► columns (what the table has)
+//! parse               dialect
 //! ```
+//!
+//! Nothing in a schema is dropped: what the transcoder does not check itself, a JSON Schema
+//! validator checks ([`Validation`]), and what neither understands is a [`Problem`].
 
 mod asyncapi;
 mod bounds;
 mod bundle;
+mod circles;
 mod columns;
+mod cycles;
+mod dialect;
 mod files;
+mod json_types;
+mod keywords;
+mod names;
 mod node;
+mod nullable;
+mod parse;
 mod problem;
 pub mod sample;
 mod schema;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// One thing that is wrong, and where.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Problem {
     /// A file with a JSON pointer, the import path, an event type's field or a column.
     pub place: String,

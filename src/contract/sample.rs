@@ -114,10 +114,10 @@ impl<'a> Samples<'a> {
         if let Some(parts) = schema["allOf"].as_array() {
             let mut merged = self.typed(name, schema, root, depth);
             for part in parts {
-                if let (Some(merged), Value::Object(part)) =
-                    (merged.as_object_mut(), self.value(name, part, root, depth + 1))
-                {
-                    merged.extend(part);
+                match (self.value(name, part, root, depth + 1), merged.as_object_mut()) {
+                    (Value::Object(part), Some(merged)) => merged.extend(part),
+                    (Value::Object(_), None) => {}
+                    (part, _) => merged = part,
                 }
             }
             return merged;

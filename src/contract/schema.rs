@@ -3,6 +3,8 @@
 use serde_json::Value;
 
 use super::bounds::Bounds;
+use super::json_types::JsonTypes;
+use super::node::{Node, NodeField, NodeKind};
 
 /// What one topic carries.
 #[derive(Debug, Clone)]
@@ -31,10 +33,12 @@ pub struct EventSchema {
     pub name: String,
     /// The part of the JSON Schema that the transcoder checks by itself.
     pub schema: Schema,
-    /// The whole JSON Schema of the payload (2020-12), self-contained: what it refers to stands
-    /// under `$defs`.
+    /// The whole JSON Schema of the payload, self-contained: what it refers to stands under
+    /// `$defs`, and `$schema` names its dialect.
     pub json_schema: Value,
     pub validation: Validation,
+    /// What the columns are derived from.
+    pub(super) node: Node,
 }
 
 /// For which values a JSON Schema validator must run, because [`Schema`] does not say everything.
@@ -52,14 +56,17 @@ pub enum Validation {
 pub struct Schema {
     /// `null` is allowed.
     pub nullable: bool,
+    /// Values of other types than `kind` are allowed too. They do not fit a column that is made for
+    /// `kind`, but JSON text may contain them.
+    pub open: bool,
     pub kind: SchemaKind,
     pub bounds: Option<Bounds>,
 }
 
-/// The JSON type of a place.
+/// The JSON type that a place's schema describes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SchemaKind {
-    /// Any type, or one of several.
+    /// Any type, one of several, or an array whose items differ by their index.
     Any,
     Boolean,
     /// A number without a fraction; `1.0` has none.
@@ -77,4 +84,57 @@ pub struct Property {
     pub name: String,
     pub required: bool,
     pub schema: Schema,
+}
+
+impl Schema {
+    /// What the transcoder checks at this place.
+    pub(super) fn of(node: &Node) -> Self {
+        let kind = match node.kind() {
+            NodeKind::Any => SchemaKind::Any,
+            NodeKind::Boolean => SchemaKind::Boolean,
+            NodeKind::Integer => SchemaKind::Integer,
+            NodeKind::Number => SchemaKind::Number,
+            NodeKind::String => SchemaKind::String,
+            NodeKind::Object(fields) => {
+                SchemaKind::Object(fields.iter().map(Property::of).collect())
+            }
+            NodeKind::Array(items) => {
+                let items = items.map_or_else(|| Self::of(&Node::anything(false)), Self::of);
+                SchemaKind::Array(Box::new(items))
+            }
+        };
+        let nullable = node.types.meets(JsonTypes::NULL);
+        Self { nullable, open: node.is_open(), kind, bounds: node.bounds.clone() }
+    }
+}
+
+impl Property {
+    fn of(field: &NodeField) -> Self {
+        let NodeField { name, required, node } = field;
+        Self { name: name.clone(), required: *required, schema: Schema::of(node) }
+    }
+}
+
+impl Validation {
+    /// For which values of this place the JSON Schema validator must run.
+    pub(super) fn of(node: &Node) -> Self {
+        if node.any(&needs_validator) {
+            Self::Always
+        } else if node.any(&|node| node.bounds.is_some()) {
+            Self::OutsideBounds
+        } else {
+            Self::Never
+        }
+    }
+}
+
+/// Whether the schema says more about a place than [`Schema`] does. (About what lies in it, the
+/// nodes of the fields and items say that.)
+fn needs_validator(node: &Node) -> bool {
+    if node.more || node.is_tuple || node.is_open() {
+        return true;
+    }
+    // At a place of kind `Any` the transcoder takes every value.
+    let takes_all = node.types.without_null() == JsonTypes::ALL.without_null();
+    node.kind() == NodeKind::Any && (!takes_all || !node.fields.is_empty() || node.items.is_some())
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::*;
 use crate::config::RowLayout;
-use crate::row::{ColumnRules, ColumnType, Mode};
+use crate::row::{ColumnRules, ColumnType, Mode, TableSchema};
 
 /// A contracts folder with these files.
 fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -27,8 +27,12 @@ fn document(payload: &str) -> String {
 }
 
 /// A sink that accepts every name.
-const COLUMN_RULES: ColumnRules =
-    ColumnRules { name: str::to_owned, most_columns: 10_000, deepest_record: 15 };
+const COLUMN_RULES: ColumnRules = ColumnRules {
+    name: str::to_owned,
+    longest_name: 300,
+    most_columns: 10_000,
+    deepest_record: 15,
+};
 
 fn one(payload: &str) -> Contract {
     let dir = folder(&[("c.json", &document(payload))]);
@@ -36,7 +40,7 @@ fn one(payload: &str) -> Contract {
 }
 
 fn kind(contract: &Contract, name: &str) -> (ColumnType, Mode) {
-    let schema = contract.table_schema(RowLayout::Columns, &COLUMN_RULES).expect("columns");
+    let schema = contract.table_schema(RowLayout::Columns, &[], &COLUMN_RULES).expect("columns");
     let column = schema.column(name).unwrap_or_else(|| panic!("no column {name}"));
     (column.kind.clone(), column.mode)
 }
@@ -197,7 +201,7 @@ fn large_contracts_load_fast_and_doubling_references_are_refused() {
     let began = Instant::now();
     let contract = load(dir.path(), "contracts.big", "C").expect("loads");
     assert_eq!(contract.events.len(), 60);
-    contract.table_schema(RowLayout::Columns, &COLUMN_RULES).expect("columns");
+    contract.table_schema(RowLayout::Columns, &[], &COLUMN_RULES).expect("columns");
     assert!(began.elapsed().as_secs() < 20, "took {:?}", began.elapsed());
 
     let mut doubling = String::new();
@@ -214,7 +218,7 @@ fn large_contracts_load_fast_and_doubling_references_are_refused() {
     );
     let dir = folder(&[("doubling.json", &text)]);
     let error = load(dir.path(), "contracts.doubling", "C").expect_err("ends");
-    assert!(error.to_string().contains("places"), "{error}");
+    assert!(error.to_string().contains("fields and items"), "{error}");
 }
 
 #[test]
@@ -230,24 +234,116 @@ fn all_problems_are_reported_together_with_their_places() {
 }
 
 #[test]
-fn fields_of_one_column_are_problems_and_the_columns_are_still_returned() {
+fn fields_whose_names_collide_have_distinct_columns() {
     let contract = one(
         r#"{"type":"object","properties":{"Id":{"type":"string"},"id":{"type":"string"},"_kafka_offset":{"type":"integer"}}}"#,
     );
-    let error = contract.table_schema(RowLayout::Columns, &COLUMN_RULES).expect_err("refused");
-    assert_eq!(error.problems.len(), 2, "{error}");
+    let schema = contract.table_schema(RowLayout::Columns, &[], &COLUMN_RULES).expect("columns");
+    let renamed = schema.renamed();
+    let fields: Vec<&str> = renamed.iter().map(|(field, _)| field.as_str()).collect();
+    assert_eq!(fields, ["Id", "id", "_kafka_offset"]);
+    for (field, column) in &renamed {
+        assert!(column.starts_with(&format!("{field}_")), "{column}");
+    }
+    assert_eq!(schema.columns.len(), TableSchema::position_columns().len() + 4);
+}
+
+#[test]
+fn chosen_names_that_collide_are_problems_and_the_columns_are_still_returned() {
+    let contract = one(
+        r#"{"type":"object","properties":{"a":{"type":"string","x-bigquery-name":"c"},"b":{"type":"string","x-bigquery-name":"C"},
+            "d":{"type":"object","properties":{"e":{"type":"string","x-bigquery-name":"chosen"}}}}}"#,
+    );
+    let error = contract.table_schema(RowLayout::Columns, &[], &COLUMN_RULES).expect_err("refused");
+    assert_eq!(error.problems.len(), 1, "{error}");
     assert!(error.derived.column("_ingested_at").is_some());
-    assert!(error.derived.column("id").is_some());
-    assert!(contract.table_schema(RowLayout::Envelope, &COLUMN_RULES).is_ok());
+    assert_eq!(
+        error.derived.renamed(),
+        [("a", "c"), ("b", "C"), ("d.e", "d.chosen")].map(|(a, b)| (a.to_owned(), b.to_owned()))
+    );
+    assert!(contract.table_schema(RowLayout::Envelope, &[], &COLUMN_RULES).is_ok());
+}
+
+#[test]
+fn an_ignored_event_type_does_not_shape_columns() {
+    let text = r#"{"asyncapi":"3.0.0","channels":{"C":{"address":"t","messages":{
+        "A":{"payload":{"type":"object","required":["x"],"properties":{"x":{"type":"string"}}}},
+        "B":{"payload":{"type":"object","properties":{"x":{"type":"integer"},"y":{"type":"string"}}}}}}}}"#;
+    let dir = folder(&[("c.json", text)]);
+    let contract = load(dir.path(), "contracts.c", "C").expect("loads");
+    let ignored = ["B".to_owned()];
+    let rules = &COLUMN_RULES;
+    let schema = contract.table_schema(RowLayout::Columns, &ignored, rules).expect("columns");
+    let column = schema.column("x").expect("a column");
+    assert_eq!((&column.kind, column.required), (&ColumnType::String, true));
+    assert!(schema.column("y").is_none());
+    let schema = contract.table_schema(RowLayout::Columns, &[], rules).expect("columns");
+    let column = schema.column("x").expect("a column");
+    assert_eq!((&column.kind, column.required), (&ColumnType::Json, false));
+}
+
+#[test]
+fn a_column_is_required_if_every_event_has_a_value() {
+    let contract = one(
+        r#"{"type":"object","required":["a","b","r"],"properties":{"a":{"type":"string"},"b":{"type":["string","null"]},
+            "c":{"type":"string"},"r":{"type":"object","required":["x"],"properties":{"x":{"type":"string"},"y":{"type":"string"}}}}}"#,
+    );
+    let schema = contract.table_schema(RowLayout::Columns, &[], &COLUMN_RULES).expect("columns");
+    let required = |columns: &[crate::row::Column]| -> Vec<String> {
+        let required = columns.iter().filter(|column| column.required);
+        required.map(|column| column.name.clone()).collect()
+    };
+    let positions = required(&TableSchema::position_columns());
+    assert_eq!(
+        required(&schema.columns),
+        [positions, vec!["a".to_owned(), "r".to_owned()]].concat()
+    );
+    let Some(ColumnType::Record(fields)) = schema.column("r").map(|r| &r.kind) else {
+        panic!("a record")
+    };
+    assert_eq!(required(fields), ["x"]);
+}
+
+#[test]
+fn a_contract_beyond_the_limits_is_refused_at_once() {
+    let began = Instant::now();
+    let large = format!("{{\"x\":\"{}\"}}", "x".repeat(17 << 20));
+    let deep = format!("{{\"x\":{}{}}}", "[".repeat(200), "]".repeat(200));
+    let mut fields = String::new();
+    for field in 0..9_000 {
+        write!(fields, r#""f{field}":{{"type":"string","maxLength":9}},"#).expect("text");
+    }
+    let mut messages = String::new();
+    for event in 0..300 {
+        write!(messages, r##""E{event}":{{"payload":{{"$ref":"#/s/S"}}}},"##).expect("text");
+    }
+    let many = format!(
+        r#"{{"asyncapi":"3.0.0","channels":{{"C":{{"address":"t","messages":{{{}}}}}}},"s":{{"S":{{"type":"object","properties":{{{}}}}}}}}}"#,
+        messages.trim_end_matches(','),
+        fields.trim_end_matches(',')
+    );
+    let dir = folder(&[("large.json", &large), ("deep.json", &deep), ("many.json", &many)]);
+    for (name, part) in
+        [("large", "a document may have"), ("deep", "127 levels"), ("many", "200000 fields")]
+    {
+        let error = load(dir.path(), name, "C").expect_err("refused");
+        assert_eq!(error.problems.len(), 1, "{error}");
+        assert!(error.to_string().contains(part), "{error}");
+    }
+    assert!(began.elapsed().as_secs() < 20, "took {:?}", began.elapsed());
 }
 
 #[test]
 fn a_sink_s_rules_decide_about_names_depth_and_number_of_columns() {
     let contract = one(r#"{"type":"object","properties":{"a-b":{"type":"object","properties":{
             "c":{"type":"object","properties":{"d":{"type":"string"}}}}}}}"#);
-    let rules =
-        ColumnRules { name: |field| field.replace('-', "_"), most_columns: 13, deepest_record: 1 };
-    let schema = contract.table_schema(RowLayout::Columns, &rules).expect("columns");
+    let rules = ColumnRules {
+        name: |field| field.replace('-', "_"),
+        most_columns: 13,
+        deepest_record: 1,
+        ..COLUMN_RULES
+    };
+    let schema = contract.table_schema(RowLayout::Columns, &[], &rules).expect("columns");
     let column = schema.column("a_b").expect("the changed name");
     assert_eq!(column.source, "a-b");
     let inner = vec![crate::row::Column::nullable("c", ColumnType::Json)];
@@ -255,7 +351,7 @@ fn a_sink_s_rules_decide_about_names_depth_and_number_of_columns() {
 
     // Ten position columns, `a_b`, `a_b.c` and `_extra` are thirteen.
     let rules = ColumnRules { most_columns: 12, ..rules };
-    let error = contract.table_schema(RowLayout::Columns, &rules).expect_err("too many");
+    let error = contract.table_schema(RowLayout::Columns, &[], &rules).expect_err("too many");
     assert!(error.to_string().contains("13 columns"), "{error}");
 }
 

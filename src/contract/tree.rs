@@ -1,13 +1,17 @@
 //! From a bundled JSON Schema to the tree of its places.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
 use super::bounds::Bounds;
-use super::node::{Node, NodeField, NodeKind};
+use super::cycles::{Edges, on_cycles};
+use super::json_types::JsonTypes;
+use super::keywords::is_annotation;
+use super::node::{Node, NodeField};
 
-/// Keywords that a [`Node`] expresses, and keywords that say nothing about which values are valid.
+/// Keywords that a [`Node`] expresses, besides annotations. A schema with any other keyword needs
+/// the JSON Schema validator.
 const EXPRESSED: &[&str] = &[
     "type",
     "properties",
@@ -18,57 +22,49 @@ const EXPRESSED: &[&str] = &[
     "oneOf",
     "$ref",
     "$defs",
-    "title",
-    "description",
-    "examples",
-    "example",
-    "default",
-    "deprecated",
-    "readOnly",
-    "writeOnly",
-    "format",
-    "contentEncoding",
-    "contentMediaType",
-    "externalDocs",
-    "discriminator",
-    "xml",
+    "$schema",
 ];
 
-/// The most places of one payload. A schema whose references double at every level reaches it.
-const MOST_PLACES: usize = 100_000;
+/// The most places of one contract. A table has at most 10,000 columns, so a contract with more
+/// places repeats most of them in many event types.
+pub(super) const MOST_PLACES: usize = 200_000;
 
-/// How deep places may nest, references included. A schema that refers to itself reaches it.
+/// How deep places may nest, references included.
 const DEEPEST: usize = 400;
 
 /// Why a bundle has no tree.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum TreeError {
-    #[error("the references form a circle, or the schemas nest deeper than {DEEPEST}")]
+    #[error("the schemas nest deeper than {DEEPEST}, references included")]
     TooDeep,
-    #[error("the payload has more than {MOST_PLACES} places; no table has as many columns")]
+    #[error(
+        "the contract has more than {MOST_PLACES} fields and items, counted in each message and \
+         each reference; split it into several domains"
+    )]
     TooLarge,
     #[error("$ref {0} leads nowhere")]
     Dangling(String),
 }
 
-/// The tree of a bundle. Inside it, a schema that refers to itself becomes [`NodeKind::Any`].
-pub(super) fn tree(bundle: &Value) -> Result<Node, TreeError> {
+/// The tree of a bundle. Inside it, a schema that refers to itself allows any value, and the
+/// validator checks it. `places` is how many more places the contract may have.
+pub(super) fn tree(bundle: &Value, places: &mut usize) -> Result<Node, TreeError> {
     let empty = Map::new();
     let definitions = bundle["$defs"].as_object().unwrap_or(&empty);
     let recursive = recursive(definitions);
-    let mut builder = TreeBuilder { definitions, recursive, places: 0, depth: 0 };
+    let mut builder = TreeBuilder { definitions, recursive, places, depth: 0 };
     builder.node(bundle, true)
 }
 
-struct TreeBuilder<'a> {
+struct TreeBuilder<'a, 'p> {
     definitions: &'a Map<String, Value>,
     /// Names of the definitions that refer to themselves, directly or by others.
     recursive: BTreeSet<&'a str>,
-    places: usize,
+    places: &'p mut usize,
     depth: usize,
 }
 
-impl<'a> TreeBuilder<'a> {
+impl<'a> TreeBuilder<'a, '_> {
     /// `root`: the schema is that of the payload itself. It may be recursive; the recursion is cut
     /// off one level further in.
     fn node(&mut self, schema: &'a Value, root: bool) -> Result<Node, TreeError> {
@@ -83,12 +79,12 @@ impl<'a> TreeBuilder<'a> {
 
     /// The schema's own keywords together with those of `$ref`, `allOf`, `anyOf` and `oneOf`.
     fn combined(&mut self, schema: &'a Value, root: bool) -> Result<Node, TreeError> {
-        self.places += 1;
-        if self.places > MOST_PLACES {
-            return Err(TreeError::TooLarge);
-        }
+        *self.places = self.places.checked_sub(1).ok_or(TreeError::TooLarge)?;
         let Some(schema) = schema.as_object() else {
-            return Ok(Node::anything(schema == &Value::Bool(false)));
+            return Ok(match schema {
+                Value::Bool(false) => Node { more: true, ..Node::of_types(JsonTypes::NONE) },
+                _ => Node::anything(false),
+            });
         };
         let mut node = self.own(schema)?;
         if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
@@ -101,13 +97,8 @@ impl<'a> TreeBuilder<'a> {
             let parts = list(schema, keyword)
                 .map(|part| self.node(part, root))
                 .collect::<Result<Vec<_>, _>>()?;
-            // The alternative `null` makes the others nullable and does not change their type.
-            let nullable = parts.iter().any(|part| part.only_null);
-            let chosen = parts.into_iter().filter(|part| !part.only_null).reduce(Node::or);
-            if let Some(mut chosen) = chosen {
-                chosen.nullable |= nullable;
-                chosen.more = true;
-                node = node.and(chosen);
+            if !parts.is_empty() {
+                node = node.and(alternatives(parts, keyword == "oneOf"));
             }
         }
         Ok(node)
@@ -126,48 +117,49 @@ impl<'a> TreeBuilder<'a> {
 
     /// What the schema's own keywords say, without `$ref` and the combining keywords.
     fn own(&mut self, schema: &'a Map<String, Value>) -> Result<Node, TreeError> {
-        let types: Vec<&str> = match schema.get("type") {
-            Some(Value::String(one)) => vec![one],
-            Some(Value::Array(several)) => several.iter().filter_map(Value::as_str).collect(),
-            _ => vec![],
+        let names: Option<Vec<&str>> = match schema.get("type") {
+            Some(Value::String(one)) => Some(vec![one]),
+            Some(Value::Array(several)) => Some(several.iter().filter_map(Value::as_str).collect()),
+            _ => None,
         };
-        let others: Vec<&str> = types.iter().copied().filter(|one| *one != "null").collect();
+        let types = names.as_ref().map_or(JsonTypes::ALL, |names| {
+            names.iter().fold(JsonTypes::NONE, |all, name| all.or(JsonTypes::named(name)))
+        });
+        let is_tuple =
+            schema.contains_key("prefixItems") || schema.get("items").is_some_and(Value::is_array);
+        let described = match names {
+            Some(_) => types,
+            None if schema.contains_key("properties") => JsonTypes::OBJECT,
+            None if is_tuple || schema.contains_key("items") => JsonTypes::ARRAY,
+            None => JsonTypes::ALL,
+        };
+        let others: Vec<&str> =
+            names.into_iter().flatten().filter(|name| *name != "null").collect();
         let (bounds, covered) = match others.as_slice() {
             [one] => Bounds::of(schema, one),
             _ => (None, Vec::new()),
         };
-        let mut more = schema.iter().any(|(keyword, value)| {
+        let more = schema.iter().any(|(keyword, value)| {
             let keyword = keyword.as_str();
             let allows_all = keyword == "additionalProperties" && *value == Value::Bool(true);
             let known = EXPRESSED.contains(&keyword) || covered.contains(&keyword) || allows_all;
-            !known && !keyword.starts_with("x-")
+            !known && !is_annotation(keyword)
         });
-        let kind = match others.as_slice() {
-            [] => NodeKind::Any,
-            ["boolean"] => NodeKind::Boolean,
-            ["integer"] => NodeKind::Integer,
-            ["number"] | ["integer", "number"] | ["number", "integer"] => NodeKind::Number,
-            ["string"] => NodeKind::String,
-            ["object"] => NodeKind::Object(self.fields(schema)?),
-            ["array"] => NodeKind::Array(Box::new(match schema.get("items") {
-                Some(items) => self.node(items, false)?,
-                None => Node::anything(false),
-            })),
-            _ => {
-                // `Any` does not say which types are allowed; the validator does.
-                more = true;
-                NodeKind::Any
-            }
-        };
         let text = |keyword: &str| schema.get(keyword).and_then(Value::as_str).map(str::to_owned);
         Ok(Node {
-            nullable: types.is_empty() || types.contains(&"null"),
-            only_null: types == ["null"],
-            kind,
+            types,
+            described,
+            fields: self.fields(schema)?,
+            items: match schema.get("items") {
+                Some(items) if !is_tuple => Some(Box::new(self.node(items, false)?)),
+                _ => None,
+            },
+            is_tuple,
             format: text("contentEncoding")
                 .filter(|encoding| encoding == "base64")
                 .or_else(|| text("format")),
             column_type: text("x-bigquery-type"),
+            column_name: text("x-bigquery-name"),
             bounds,
             more,
         })
@@ -175,8 +167,8 @@ impl<'a> TreeBuilder<'a> {
 
     fn fields(&mut self, schema: &'a Map<String, Value>) -> Result<Vec<NodeField>, TreeError> {
         let required: BTreeSet<&str> = list(schema, "required").filter_map(Value::as_str).collect();
-        let mut fields = Vec::new();
         let properties = schema.get("properties").and_then(Value::as_object);
+        let mut fields = Vec::new();
         for (name, property) in properties.into_iter().flatten() {
             let node = self.node(property, false)?;
             fields.push(NodeField {
@@ -187,13 +179,35 @@ impl<'a> TreeBuilder<'a> {
         }
         // A field that is required but not declared may have any value.
         for name in required {
-            if !fields.iter().any(|field| field.name == name) {
+            if properties.is_none_or(|properties| !properties.contains_key(name)) {
                 let node = Node::anything(false);
                 fields.push(NodeField { name: name.to_owned(), required: true, node });
             }
         }
         Ok(fields)
     }
+}
+
+/// What `anyOf`, or `oneOf` if `exactly_one`, allows. The alternative `null` makes the others
+/// nullable and does not change their type.
+fn alternatives(parts: Vec<Node>, exactly_one: bool) -> Node {
+    let (null, mut others): (Vec<Node>, Vec<Node>) =
+        parts.into_iter().partition(Node::is_only_null);
+    let only = others.len() == 1;
+    let overlap = exactly_one
+        && (null.len() > 1 || others.iter().any(|part| part.types.meets(JsonTypes::NULL)));
+    let Some(first) = (!others.is_empty()).then(|| others.remove(0)) else {
+        return Node { more: null.len() > 1, ..Node::of_types(JsonTypes::NULL) };
+    };
+    let mut chosen = others.into_iter().fold(first, Node::or);
+    if !null.is_empty() {
+        chosen.types = chosen.types.or(JsonTypes::NULL);
+        chosen.described = chosen.described.or(JsonTypes::NULL);
+    }
+    // One schema or null is all that a node needs to say; of several schemas it forgets which
+    // fields belong together.
+    chosen.more |= !only || (overlap && !null.is_empty());
+    chosen
 }
 
 /// The name under `$defs` that a reference of a bundle leads to.
@@ -207,26 +221,13 @@ fn list<'a>(schema: &'a Map<String, Value>, key: &str) -> impl Iterator<Item = &
 
 /// The names of the definitions that refer to themselves, directly or by others.
 fn recursive(definitions: &Map<String, Value>) -> BTreeSet<&str> {
-    let mut edges: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut edges = Edges::new();
     for (name, schema) in definitions {
         let mut targets = BTreeSet::new();
         references(schema, &mut targets);
         edges.insert(name, targets);
     }
-    let reaches_itself = |start: &str| {
-        let mut seen = BTreeSet::new();
-        let mut waiting: Vec<&str> = edges.get(start).into_iter().flatten().copied().collect();
-        while let Some(name) = waiting.pop() {
-            if name == start {
-                return true;
-            }
-            if seen.insert(name) {
-                waiting.extend(edges.get(name).into_iter().flatten());
-            }
-        }
-        false
-    };
-    edges.keys().copied().filter(|name| reaches_itself(name)).collect()
+    on_cycles(&edges)
 }
 
 /// Collects the definitions that a schema refers to.

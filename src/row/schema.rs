@@ -19,6 +19,9 @@ pub struct Column {
     pub source: String,
     pub kind: ColumnType,
     pub mode: Mode,
+    /// Every row has a value for the column, though its mode may be nullable. So a table in which
+    /// the column is REQUIRED can stay as it is.
+    pub required: bool,
 }
 
 /// How many values a column has in one row.
@@ -68,6 +71,8 @@ pub enum ColumnType {
 pub struct ColumnRules {
     /// Turns the name of a payload field into the name of its column.
     pub name: fn(&str) -> String,
+    /// The most characters of a name.
+    pub longest_name: usize,
     /// The most columns that a table may have, with the fields of all records.
     pub most_columns: usize,
     /// How deep records may nest. An object below that depth becomes a JSON column.
@@ -98,9 +103,31 @@ impl ColumnType {
 impl Column {
     /// A nullable column whose payload field has the same name.
     pub fn nullable(name: &str, kind: ColumnType) -> Self {
-        Self { name: name.to_owned(), source: name.to_owned(), kind, mode: Mode::Nullable }
+        let (name, source) = (name.to_owned(), name.to_owned());
+        Self { name, source, kind, mode: Mode::Nullable, required: false }
+    }
+
+    fn renamed(&self, field: &str, column: &str, renamed: &mut Vec<(String, String)>) {
+        let (field, column) = (format!("{field}{}", self.source), format!("{column}{}", self.name));
+        if let ColumnType::Record(fields) = &self.kind {
+            let (field, column) = (format!("{field}."), format!("{column}."));
+            fields.iter().for_each(|inner| inner.renamed(&field, &column, renamed));
+        }
+        if self.source != self.name {
+            renamed.push((field, column));
+        }
     }
 }
+
+/// The position columns that have a value in every row.
+const ALWAYS_FILLED: &[&str] = &[
+    "_kafka_topic",
+    "_kafka_partition",
+    "_kafka_offset",
+    "_event_type",
+    "_ingested_at",
+    "_contract",
+];
 
 impl TableSchema {
     /// The columns that every row has: where the record stood in Kafka, its event type, when it
@@ -108,7 +135,7 @@ impl TableSchema {
     /// `{"base64": …}` for a header that is not UTF-8.
     pub fn position_columns() -> Vec<Column> {
         use ColumnType::{Bytes, Int64, Json, String, Timestamp};
-        vec![
+        let columns = vec![
             Column::nullable("_kafka_topic", String),
             Column::nullable("_kafka_partition", Int64),
             Column::nullable("_kafka_offset", Int64),
@@ -119,7 +146,30 @@ impl TableSchema {
             Column::nullable("_event_type", String),
             Column::nullable("_ingested_at", Timestamp),
             Column::nullable("_contract", String),
-        ]
+        ];
+        let filled = |column: Column| {
+            let required = ALWAYS_FILLED.contains(&column.name.as_str());
+            Column { required, ..column }
+        };
+        columns.into_iter().map(filled).collect()
+    }
+
+    /// The columns of the payload's fields, with their indices: all but the position columns and
+    /// `_extra`. A field may have the name of one of those; its column has another.
+    pub fn payload_columns(&self) -> impl Iterator<Item = (usize, &Column)> {
+        let positions = Self::position_columns();
+        self.columns.iter().enumerate().filter(move |(_, column)| {
+            let is = |name: &str| column.name.eq_ignore_ascii_case(name);
+            !is("_extra") && !positions.iter().any(|position| is(&position.name))
+        })
+    }
+
+    /// The fields whose columns have another name: for each the path of the field and that of its
+    /// column, fields of records separated by dots.
+    pub fn renamed(&self) -> Vec<(String, String)> {
+        let mut renamed = Vec::new();
+        self.payload_columns().for_each(|(_, column)| column.renamed("", "", &mut renamed));
+        renamed
     }
 
     /// The column of this name, in any case.

@@ -26,7 +26,10 @@ impl Plan {
         let position = PositionColumns::of(table);
         let mut events = Vec::new();
         let mut objects = Vec::new();
-        for event in &contract.events {
+        let is_ignored = |event: &&EventSchema| options.ignore.contains(&event.name);
+        let declared: Vec<&EventSchema> =
+            contract.events.iter().filter(|event| !is_ignored(event)).collect();
+        for event in &declared {
             let mut compiler = EventCompiler::new(event, options.partition.as_ref(), &mut objects);
             let root = match options.layout {
                 RowLayout::Columns => compiler.columns(table)?,
@@ -35,7 +38,8 @@ impl Plan {
             let constants = position.event_type_constant(&event.name);
             events.push(EventPlan { root, constants, validator: validator(event)? });
         }
-        let (event_types, ignored_labels) = event_types(contract, &options.ignore);
+        let (event_types, ignored_labels) =
+            event_types(&contract.discriminator, &declared, &options.ignore);
         let extra = match options.layout {
             RowLayout::Columns => Tag::find(table, "_extra", &ColumnType::Json),
             RowLayout::Envelope => None,
@@ -59,21 +63,23 @@ impl Plan {
     }
 }
 
-/// Returns the event types that the ignore list or the contract names, and the metric labels of
-/// those that are ignored. A type in both is ignored.
-fn event_types(contract: &Contract, ignore: &[String]) -> (EventTypes, Vec<String>) {
+/// Returns the event types that are ignored or declared, and the metric labels of those that are
+/// ignored. No event type is in both lists.
+fn event_types(
+    discriminator: &Discriminator,
+    declared: &[&EventSchema],
+    ignore: &[String],
+) -> (EventTypes, Vec<String>) {
     let mut labels: Vec<String> = ignore.to_vec();
     labels.sort_unstable();
     labels.dedup();
     let ignored = labels.iter().enumerate().map(|(i, name)| (name.as_str(), Action::Ignore(i)));
-    let declared = contract
-        .events
+    let declared = declared
         .iter()
         .enumerate()
-        .map(|(index, event)| (event.name.as_str(), Action::Transcode(index)))
-        .filter(|(name, _)| labels.iter().all(|label| label != name));
+        .map(|(index, event)| (event.name.as_str(), Action::Transcode(index)));
     let known: Vec<(&str, Action)> = ignored.chain(declared).collect();
-    let location = match &contract.discriminator {
+    let location = match discriminator {
         Discriminator::Payload(keys) => TypeLocation::Payload(PayloadPath::new(keys)),
         Discriminator::Header(name) => TypeLocation::Header(name.as_str().into()),
     };
@@ -89,7 +95,7 @@ fn validator(event: &EventSchema) -> Result<Option<Box<SchemaValidator>>, PlanEr
         Validation::OutsideBounds => true,
         Validation::Always => false,
     };
-    SchemaValidator::compile(&event.json_schema, only_if_unsure)
+    SchemaValidator::compile(event, only_if_unsure)
         .map(|validator| Some(Box::new(validator)))
         .map_err(|problem| PlanError::Schema { event: event.name.clone(), problem })
 }

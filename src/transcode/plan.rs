@@ -125,7 +125,7 @@ impl Plan {
                     .run(&plan.root, self.extra, row)?;
             let validator = plan.validator.as_ref();
             if let Some(validator) = validator.filter(|all| unsure || !all.only_if_unsure) {
-                validator.check(value, &plan.root, &self.objects)?;
+                validator.check(value)?;
             }
             check_size(row.len() - start, self.max_row_bytes, "row")
         })?;

@@ -66,14 +66,6 @@ impl Required {
         }
         Self { first: words[0], rest: words[1..].into() }
     }
-
-    pub(super) fn has(&self, field: usize) -> bool {
-        let word = match field / 64 {
-            0 => self.first,
-            word => self.rest[word - 1],
-        };
-        word >> (field % 64) & 1 == 1
-    }
 }
 
 impl Seen {

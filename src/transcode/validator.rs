@@ -5,86 +5,129 @@
 //! further rules are such as `bounds` can check, the validator is used only for values for which
 //! that check is not sure.
 
-use jsonschema::Validator;
+use jsonschema::error::ValidationErrorKind;
+use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
 
-use super::expected::{Expected, ObjectPlan, ValuePlan};
 use super::fault::{Fault, Result};
+use crate::contract::{EventSchema, Schema, SchemaKind};
 use crate::record::Reason;
 
 #[derive(Debug)]
 pub(super) struct SchemaValidator {
     validator: Validator,
+    /// Which fields are optional, so that they may be null.
+    schema: Schema,
+    /// The schema has rules that compare objects: `const`, `enum` or `uniqueItems`.
+    compares_objects: bool,
     /// The quick check of `bounds` covers all rules, so a value that passes it needs no validation.
     pub(super) only_if_unsure: bool,
 }
 
+/// The `content…` keywords of draft 7 are annotations, as in later drafts.
+const CONTENT_ENCODINGS: [&str; 1] = ["base64"];
+const CONTENT_MEDIA_TYPES: [&str; 1] = ["application/json"];
+
 impl SchemaValidator {
     /// `format` is not validated: the conversion to a column's type checks the formats that matter.
     pub(super) fn compile(
-        schema: &Value,
+        event: &EventSchema,
         only_if_unsure: bool,
     ) -> std::result::Result<Self, String> {
-        jsonschema::options()
-            .should_validate_formats(false)
-            .build(schema)
-            .map(|validator| Self { validator, only_if_unsure })
-            .map_err(|error| error.to_string())
+        let mut options = jsonschema::options().should_validate_formats(false);
+        for encoding in CONTENT_ENCODINGS {
+            options = options.without_content_encoding_support(encoding);
+        }
+        for media_type in CONTENT_MEDIA_TYPES {
+            options = options.without_content_media_type_support(media_type);
+        }
+        let validator = options.build(&event.json_schema).map_err(|error| error.to_string())?;
+        Ok(Self {
+            validator,
+            schema: event.schema.clone(),
+            compares_objects: compares_objects(&event.json_schema),
+            only_if_unsure,
+        })
     }
 
-    /// Validates a text that has been read without a fault. `root` is its plan.
-    pub(super) fn check(
-        &self,
-        text: &[u8],
-        root: &ValuePlan,
-        objects: &[ObjectPlan],
-    ) -> Result<()> {
+    /// Validates a text that has been read without a fault.
+    pub(super) fn check(&self, text: &[u8]) -> Result<()> {
         let mut value: Value = serde_json::from_slice(text)
             .map_err(|error| Fault::new(Reason::InvalidJson, error.to_string()))?;
+        if self.compares_objects {
+            // The validator compares objects key by key, in order.
+            value.sort_all_objects();
+        }
         if self.validator.is_valid(&value) {
             return Ok(());
         }
-        remove_nulls(&mut value, root, objects);
+        remove_nulls(&mut value, &self.schema);
         self.validator.validate(&value).map_err(|error| {
             let place = error.instance_path().to_string();
             let place = if place.is_empty() { "the value".to_owned() } else { place };
             // `masked` leaves the payload's value out of the message.
-            Fault::new(Reason::ContractViolation, format!("{place}: {}", error.masked()))
+            Fault::new(reason(&error), format!("{place}: {}", error.masked()))
         })
+    }
+}
+
+/// The reason is the same whether the walk or the validator finds a missing field or a wrong type.
+fn reason(error: &ValidationError<'_>) -> Reason {
+    match error.kind() {
+        ValidationErrorKind::Required { .. } => Reason::MissingField,
+        ValidationErrorKind::Type { .. } => Reason::WrongType,
+        _ => Reason::ContractViolation,
+    }
+}
+
+/// Whether a rule of the schema compares objects with each other.
+fn compares_objects(schema: &Value) -> bool {
+    match schema {
+        Value::Object(keywords) => keywords.iter().any(|(keyword, value)| match keyword.as_str() {
+            "uniqueItems" => *value == Value::Bool(true) || compares_objects(value),
+            "const" | "enum" => has_object(value),
+            _ => compares_objects(value),
+        }),
+        Value::Array(list) => list.iter().any(compares_objects),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
+fn has_object(value: &Value) -> bool {
+    match value {
+        Value::Object(_) => true,
+        Value::Array(list) => list.iter().any(has_object),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
 }
 
 /// Removes optional fields that are null: null means absent, but a rule such as `enum` may not
 /// allow it.
-fn remove_nulls(value: &mut Value, plan: &ValuePlan, objects: &[ObjectPlan]) {
-    match (&plan.expected, value) {
-        (Expected::Object(object), Value::Object(members)) => {
-            let object = &objects[*object];
-            for (index, field) in object.fields.iter().enumerate() {
-                let name = object.names.name(index);
-                match members.get_mut(name) {
-                    Some(Value::Null) if !object.required.has(index) => {
-                        members.remove(name);
+fn remove_nulls(value: &mut Value, schema: &Schema) {
+    match (&schema.kind, value) {
+        (SchemaKind::Object(properties), Value::Object(members)) => {
+            for property in properties {
+                match members.get_mut(&property.name) {
+                    // `shift_remove` keeps the other members in their order.
+                    Some(Value::Null) if !property.required => {
+                        drop(members.shift_remove(&property.name));
                     }
-                    Some(member) => remove_nulls(member, &field.value, objects),
+                    Some(member) => remove_nulls(member, &property.schema),
                     None => {}
                 }
             }
         }
-        (Expected::Array(items), Value::Array(values)) => {
-            for value in values {
-                remove_nulls(value, items, objects);
-            }
+        (SchemaKind::Array(items), Value::Array(values)) => {
+            values.iter_mut().for_each(|value| remove_nulls(value, items));
         }
-        (Expected::JsonText(inner), value) => remove_nulls(value, inner, objects),
         (
-            Expected::Any
-            | Expected::Boolean
-            | Expected::Number { .. }
-            | Expected::String
-            | Expected::ConvertedString(_)
-            | Expected::Object(_)
-            | Expected::Array(_),
+            SchemaKind::Any
+            | SchemaKind::Boolean
+            | SchemaKind::Integer
+            | SchemaKind::Number
+            | SchemaKind::String
+            | SchemaKind::Object(_)
+            | SchemaKind::Array(_),
             _,
         ) => {}
     }

@@ -125,7 +125,8 @@ fn a_wrong_configuration_exits_with_1_and_every_mistake() {
 fn config_reports_a_wrong_partition_column_with_the_contracts_problems() {
     let folder = folder(VALID);
     let document = r#"{"asyncapi":"3.0.0","channels":{"C":{"address":"t","messages":{"M":{"payload":
-        {"type":"object","properties":{"Id":{"type":"string"},"id":{"type":"string"}}}}}}}}"#;
+        {"type":"object","properties":{"id":{"type":"string"},"a":{"type":"string","x-bigquery-name":"c"},
+        "b":{"type":"string","x-bigquery-name":"c"}}}}}}}}"#;
     std::fs::write(folder.path().join("c.json"), document).expect("written");
     let variables = [
         ("CONTRACTS_DIR", "."),
@@ -138,6 +139,30 @@ fn config_reports_a_wrong_partition_column_with_the_contracts_problems() {
     assert_eq!(output.status.code(), Some(1), "{errors}");
     for part in ["has 2 mistakes", "would be the same column", "id is a STRING column"] {
         assert!(errors.contains(part), "{part:?} is missing in\n{errors}");
+    }
+}
+
+#[test]
+fn config_shows_fields_whose_columns_have_another_name() {
+    let folder = folder(VALID);
+    let document = r#"{"asyncapi":"3.0.0","channels":{"C":{"address":"t","messages":{"M":{"payload":
+        {"type":"object","properties":{"event_type":{"type":"string"},"r":{"type":"object","properties":
+        {"+1":{"type":"integer"},"-1":{"type":"integer"},"größe":{"type":"integer"}}}}}}}}}}"#;
+    std::fs::write(folder.path().join("c.json"), document).expect("written");
+    let variables = [
+        ("CONTRACTS_DIR", "."),
+        ("IMPORT_PATH_DELIVERY", "contracts.c"),
+        ("IMPORT_OBJECT_DELIVERY", "C"),
+    ];
+    let output = generic_consumer(folder.path(), &["config", "DELIVERY"], &variables);
+    let page = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    for mapping in [
+        "the field r.+1 is written to the column r._1_18dc1b01",
+        "the field r.-1 is written to the column r._1_14cd0a2b",
+        "the field r.größe is written to the column r.grosse",
+    ] {
+        assert!(page.lines().any(|line| line == mapping), "{mapping} is missing in\n{page}");
     }
 }
 

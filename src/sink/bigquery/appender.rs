@@ -24,6 +24,7 @@ use self::unsettled::Unsettled;
 use super::append::{Append, Connection};
 use super::client::BigQuery;
 use super::errors::{CHECK_TABLE, CallError, Missing, Verdict};
+use super::row_error;
 use super::stream::StreamName;
 use crate::config::TableId;
 use crate::error_chain::chain;
@@ -76,7 +77,7 @@ pub enum Appended {
     Acknowledged(Duration),
     /// A call failed and will be repeated after a pause.
     Retrying,
-    /// BigQuery refuses these rows of a batch, each with its message. The batch's other rows are
+    /// BigQuery refuses these rows of a batch, each with its message (without the row's values). The batch's other rows are
     /// sent again; these are to become dead letters, see [`Appender::delivered`].
     Refused { batch: BatchId, rows: Vec<(Position, String)> },
     /// The owner has nothing to do.
@@ -238,7 +239,9 @@ impl Appender {
         let bad: Vec<usize> = errors.keys().copied().collect();
         let rows: Vec<(Position, String)> = errors
             .iter()
-            .map(|(index, error)| (positions[*index], error.message.clone()))
+            .map(|(index, error)| {
+                (positions[*index], row_error::detail(&error.message, &self.to.schema))
+            })
             .collect();
         if rows.is_empty() {
             return Err(Stop {

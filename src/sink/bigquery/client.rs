@@ -81,7 +81,7 @@ impl BigQuery {
     }
 
     /// Creates the table, or adds missing columns to it and makes REQUIRED columns nullable where
-    /// the contract allows NULL; without `manage` it changes nothing.
+    /// the contract allows NULL; without `manage` it changes nothing. Returns what the table is then.
     pub async fn prepare(
         &self,
         table: &TableId,

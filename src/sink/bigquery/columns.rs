@@ -1,11 +1,12 @@
 //! What BigQuery demands of a table's columns: names, types and limits, and the column that a
 //! table is partitioned by.
 
+use super::alphabets::transliterate;
 use crate::row::{Column, ColumnRules, ColumnType, Mode, TableSchema};
 
 /// The rules by which a contract's fields become columns of a BigQuery table.
 pub const COLUMN_RULES: ColumnRules =
-    ColumnRules { name: column_name, most_columns: 10_000, deepest_record: 15 };
+    ColumnRules { name: column_name, longest_name: 300, most_columns: 10_000, deepest_record: 15 };
 
 /// The largest row in bytes. An append request takes 20 MB; the rest is room for what frames and
 /// describes the row.
@@ -28,23 +29,24 @@ const RESERVED: &[&str] = &[
     "_CHANGE_",
 ];
 
-/// The most characters of a column's name.
-const LONGEST: usize = 300;
-
-/// The column's name for a payload field. A name that BigQuery accepts stays. Otherwise characters
-/// other than ASCII letters, digits and underscores become underscores, and `f_` goes before a
-/// leading digit, a reserved prefix or an empty name.
+/// The column's name for a payload field. A name that BigQuery accepts stays. Otherwise letters of
+/// other alphabets are transliterated, other characters than ASCII letters, digits and underscores
+/// become underscores, and `f_` goes before a leading digit, a reserved prefix or an empty name.
 fn column_name(field: &str) -> String {
-    let mut name: String = field
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' })
-        .collect();
+    let mut name = String::with_capacity(field.len());
+    for c in field.chars() {
+        match c {
+            c if c.is_ascii_alphanumeric() || c == '_' => name.push(c),
+            c if c.is_alphanumeric() => transliterate(c, &mut name),
+            _ => name.push('_'),
+        }
+    }
     let upper = name.to_ascii_uppercase();
     let reserved = RESERVED.iter().any(|prefix| upper.starts_with(prefix));
     if name.is_empty() || reserved || name.starts_with(|c: char| c.is_ascii_digit()) {
         name.insert_str(0, "f_");
     }
-    name.truncate(LONGEST);
+    name.truncate(COLUMN_RULES.longest_name);
     name
 }
 
@@ -118,7 +120,9 @@ mod tests {
     fn accepted_names_stay_and_others_are_changed() {
         for (field, name) in [
             ("delivery_id", "delivery_id"),
-            ("Straße", "Stra_e"),
+            ("Straße", "Strasse"),
+            ("имя", "imia"),
+            ("数量 1", "u6570u91cf_1"),
             ("a-b.c", "a_b_c"),
             ("1st", "f_1st"),
             ("", "f_"),
@@ -133,7 +137,7 @@ mod tests {
         #[test]
         fn every_name_is_accepted_by_bigquery(field in ".{0,400}") {
             let name = column_name(&field);
-            prop_assert!(!name.is_empty() && name.len() <= LONGEST);
+            prop_assert!(!name.is_empty() && name.len() <= COLUMN_RULES.longest_name);
             prop_assert!(name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'));
             prop_assert!(!name.as_bytes()[0].is_ascii_digit());
         }

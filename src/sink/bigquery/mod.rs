@@ -4,6 +4,7 @@
 //! The Storage Write client is our own, on gcp-bigquery-client's generated stubs. What that crate's
 //! `storage` module lacks is in docs/adr/0003-own-append-client.md.
 
+mod alphabets;
 pub mod append;
 pub(in crate::sink) mod appender;
 mod auth;
@@ -14,6 +15,7 @@ pub mod columns;
 pub(in crate::sink) mod descriptor;
 mod errors;
 mod rest;
+mod row_error;
 mod sink;
 mod stream;
 mod table;

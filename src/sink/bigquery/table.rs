@@ -34,6 +34,8 @@ pub struct PreparedTable {
     /// When the table was created, where that is known. For some minutes after that, servers may not
     /// find it.
     pub created: Option<Instant>,
+    /// The column of the table's partitions; `None` if it has none, or one by the time of arrival.
+    pub partition_by: Option<String>,
 }
 
 /// How often the table is read, created or altered before this program gives up.
@@ -73,7 +75,11 @@ pub async fn prepare(rest: &Rest, wish: Wish<'_>, clock: Clock) -> Result<Prepar
                 tracing::warn!(table = %wish.table, columns, "the table lacks columns of the contract; their values are not written");
             }
             let columns = TableSchema { columns: writable };
-            return Ok(PreparedTable { columns, created: created(&live, clock) });
+            return Ok(PreparedTable {
+                columns,
+                created: created(&live, clock),
+                partition_by: partition_column(&live),
+            });
         }
         let mut body = live.clone();
         body["schema"]["fields"] = Value::Array(evolved);
@@ -103,6 +109,11 @@ fn created(live: &Value, clock: Clock) -> Option<Instant> {
     let created_ms: i64 = live["creationTime"].as_str()?.parse().ok()?;
     let age_ms = (clock.now_micros() / 1_000).saturating_sub(created_ms);
     Instant::now().checked_sub(Duration::from_millis(u64::try_from(age_ms).unwrap_or(0)))
+}
+
+/// The column that a table resource is partitioned by.
+fn partition_column(table: &Value) -> Option<String> {
+    table["timePartitioning"]["field"].as_str().map(str::to_owned)
 }
 
 fn missing(table: &TableId) -> Stop {
@@ -244,6 +255,8 @@ impl Evolution {
                     .push(format!("{name} is REPEATED in only one of table and contract"));
                 return None;
             }
+            // The contract requires the field, so that every row has a value.
+            (Mode::Required, Mode::Nullable) if column.required => {}
             (Mode::Required, Mode::Nullable) if manage => {
                 self.changes.push(format!("relax {name}"));
                 field["mode"] = json!("NULLABLE");
@@ -312,6 +325,15 @@ mod tests {
     }
 
     #[test]
+    fn the_live_table_says_by_which_column_it_is_partitioned() {
+        let by_column = json!({"timePartitioning": {"type": "DAY", "field": "at"}});
+        assert_eq!(partition_column(&by_column).as_deref(), Some("at"));
+        let by_arrival = json!({"timePartitioning": {"type": "DAY"}});
+        assert_eq!(partition_column(&by_arrival), None);
+        assert_eq!(partition_column(&json!({})), None);
+    }
+
+    #[test]
     fn all_conflicts_are_reported_together() {
         let live = live(
             r#"[{"name":"a","type":"INTEGER"},{"name":"b","type":"STRING","mode":"REPEATED"}]"#,
@@ -321,6 +343,20 @@ mod tests {
         let mut evolution = Evolution::default();
         evolution.merge(&live, &desired, "", true);
         assert_eq!(evolution.conflicts.len(), 2);
+    }
+
+    #[test]
+    fn a_required_column_stays_where_the_contract_requires_the_field() {
+        let live = live(r#"[{"name":"userId","type":"STRING","mode":"REQUIRED"}]"#);
+        let column = Column::nullable("userId", ColumnType::String);
+        let desired = [Column { required: true, ..column }];
+        for manage in [true, false] {
+            let mut evolution = Evolution::default();
+            let (fields, writable) = evolution.merge(&live, &desired, "", manage);
+            assert!(evolution.changes.is_empty() && evolution.conflicts.is_empty());
+            assert_eq!(fields[0]["mode"], "REQUIRED");
+            assert_eq!(writable[0].mode, Mode::Required);
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Compiles one event type: its schema × the table's columns → the plans of its values.
 
+use std::collections::HashMap;
+
 use crate::contract::{Bounds, EventSchema, Property, Schema, SchemaKind};
 use crate::row::{Column, ColumnType, Mode, TableSchema};
 use crate::transcode::expected::{
@@ -33,7 +35,7 @@ impl<'c> EventCompiler<'c> {
 
     /// The plan of the whole value, with a column for each field.
     pub(super) fn columns(&mut self, table: &TableSchema) -> Result<ValuePlan, PlanError> {
-        let columns: Vec<(usize, &Column)> = table.columns.iter().enumerate().collect();
+        let columns: Vec<(usize, &Column)> = table.payload_columns().collect();
         let properties: &[Property] = match &self.event.schema.kind {
             SchemaKind::Object(properties) => properties,
             // No field is declared: all of them go to `_extra`.
@@ -60,10 +62,13 @@ impl<'c> EventCompiler<'c> {
         undeclared: Undeclared,
         columns: &[(usize, &Column)],
     ) -> Result<usize, PlanError> {
+        let by_field: HashMap<&str, (usize, &Column)> = columns
+            .iter()
+            .map(|(index, column)| (column.source.as_str(), (*index, *column)))
+            .collect();
         let mut fields = Vec::with_capacity(properties.len());
         for property in properties {
-            let column = columns.iter().find(|(_, column)| column.source == property.name);
-            let value = match column {
+            let value = match by_field.get(property.name.as_str()) {
                 Some((index, column)) => {
                     self.path.push(&property.name);
                     let value = self.column(&property.schema, property.required, *index, column)?;
@@ -98,14 +103,17 @@ impl<'c> EventCompiler<'c> {
             (SchemaKind::Array(items), _) if repeated => {
                 let single = Column { mode: Mode::Nullable, ..column.clone() };
                 tag = None;
-                Expected::Array(Box::new(self.column(items, true, index, &single)?))
+                let items = self.column(items, true, index, &single)?;
+                // A repeated column cannot contain NULL, whatever the contract allows.
+                Expected::Array(Box::new(ValuePlan { nullable: false, ..items }))
             }
             _ if repeated => return Err(self.does_not_fit(schema, column)),
             (SchemaKind::Any, ColumnType::Json) => Expected::Any,
             (SchemaKind::String, ColumnType::String) => Expected::String,
-            (_, ColumnType::Json | ColumnType::String) => {
-                Expected::JsonText(Box::new(self.checked(schema, true)?))
-            }
+            (_, ColumnType::Json | ColumnType::String) => match self.checked(schema, true)? {
+                ValuePlan { expected: Expected::Any, .. } => Expected::Any,
+                checked => Expected::JsonText(Box::new(checked)),
+            },
             (SchemaKind::Object(properties), ColumnType::Record(fields)) => {
                 let fields: Vec<(usize, &Column)> = fields.iter().enumerate().collect();
                 Expected::Object(self.object(properties, Undeclared::Extra, &fields)?)
@@ -152,10 +160,12 @@ impl<'c> EventCompiler<'c> {
     }
 
     /// The plan of a value that is only checked, because it has no column or is part of JSON text.
-    /// The formats of strings are not checked, because no string is converted.
+    /// The formats of strings are not checked, because no string is converted. Where several JSON
+    /// types are allowed, nothing is checked: the validator does it.
     fn checked(&mut self, schema: &'c Schema, required: bool) -> Result<ValuePlan, PlanError> {
         let expected = match &schema.kind {
             SchemaKind::Any => Expected::Any,
+            _ if schema.open => Expected::Any,
             SchemaKind::Boolean => Expected::Boolean,
             SchemaKind::Integer => Expected::Number { to: NumberAs::Float64, whole: true },
             SchemaKind::Number => Expected::Number { to: NumberAs::Float64, whole: false },

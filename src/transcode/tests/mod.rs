@@ -5,10 +5,13 @@
 //!   transcodes with it is also judged by the oracle.
 //! - `agreement` generates contracts and records, `examples` names single inputs and their
 //!   outcomes, `fuzz` is what the fuzzer calls.
+//! - `schemas` generates any schemas and holds the outcome against the `jsonschema` crate; `cases` has
+//!   single contracts with their events in `cases.yaml`.
 //! - `grammar` and `values` test the scanner, numbers, dates and names on their own.
 #![cfg_attr(fuzzing, allow(unused, missing_docs, clippy::all))]
 
 mod agreement;
+mod cases;
 mod descriptor;
 mod examples;
 mod fields;
@@ -18,6 +21,7 @@ mod named;
 mod oracle;
 mod plain;
 mod scalar;
+mod schemas;
 mod support;
 mod values;
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use base64::Engine;
+use jsonschema::error::ValidationErrorKind;
 use serde_json::Value;
 
 use super::descriptor::Cell;
@@ -99,9 +100,13 @@ impl Oracle {
             assert!(!validator.is_valid(&without_nulls(schema, &plain).value()), "{plain:?}");
         }
         let mut cells = cells?;
-        let as_it_is = validator.is_valid(&plain.value());
-        if !as_it_is && !validator.is_valid(&without_nulls(schema, &plain).value()) {
-            return Err(Reason::ContractViolation);
+        if !validator.is_valid(&plain.value()) {
+            let value = without_nulls(schema, &plain).value();
+            validator.validate(&value).map_err(|error| match error.kind() {
+                ValidationErrorKind::Type { .. } => Reason::WrongType,
+                ValidationErrorKind::Required { .. } => Reason::MissingField,
+                _ => Reason::ContractViolation,
+            })?;
         }
         let has = |name: &str| self.table.columns.iter().any(|column| column.name == name);
         cells.retain(|(name, _)| has(name));
@@ -178,7 +183,10 @@ impl Oracle {
             if *value == Plain::Null && (optional || takes_null(property)) {
                 continue;
             }
-            let column = columns.iter().find(|c| c.source == *key);
+            // A field may have the name of a position column; its own column has another name.
+            let ours = TableSchema::position_columns();
+            let is_ours = |name: &str| name == "_extra" || ours.iter().any(|c| c.name == name);
+            let column = columns.iter().find(|c| c.source == *key && !(top && is_ours(&c.name)));
             let Some(column) = column else {
                 checked(property, value)?;
                 continue;

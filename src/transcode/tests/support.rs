@@ -14,8 +14,9 @@ use crate::transcode::{Ingestion, PartitionWindow, Plan, PlanOptions};
 pub(super) const NOW: i64 = 1_795_255_200_000_000;
 
 /// A sink that accepts only ASCII letters, digits and underscores in names.
-const COLUMN_RULES: ColumnRules = ColumnRules {
+pub(super) const COLUMN_RULES: ColumnRules = ColumnRules {
     name: |field| field.replace(|c: char| !c.is_ascii_alphanumeric() && c != '_', "_"),
+    longest_name: 300,
     most_columns: 10_000,
     deepest_record: 15,
 };
@@ -49,11 +50,12 @@ impl Setup {
 
     pub(super) fn build(self) -> Fixture {
         let contract = load(&self.events, &self.discriminator);
-        let mut table = contract.table_schema(self.layout, &COLUMN_RULES).unwrap();
+        let ignore: Vec<String> = self.ignore.iter().map(|name| (*name).to_owned()).collect();
+        let mut table = contract.table_schema(self.layout, &ignore, &COLUMN_RULES).unwrap();
         table.columns.retain(|column| !self.lacking.contains(&column.name.as_str()));
         let options = PlanOptions {
             topic: contract.topic.clone(),
-            ignore: self.ignore.iter().map(|name| (*name).to_owned()).collect(),
+            ignore,
             layout: self.layout,
             partition: self.window.map(|(days_back, days_ahead)| PartitionWindow {
                 column: self.partition_by.to_owned(),

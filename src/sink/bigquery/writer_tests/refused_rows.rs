@@ -43,9 +43,10 @@ async fn exactly_once_takes_the_rest_to_a_fresh_stream() {
     assert_eq!(rig.fake.rows(&stream(2)), ["b", "c", "d"]);
     let value = |offset| Some(format!("record {offset}"));
     assert_eq!(letters(&rig), [(3, 12, value(12)), (3, 14, value(14))]);
-    let told = rig.letters().into_iter().map(|letter| (letter.reason, letter.detail));
-    let row_error = |row| ("row_error".to_owned(), format!("row {row} is bad"));
-    assert_eq!(told.collect::<Vec<_>>(), [row_error(1), row_error(3)]);
+    // The fake says `row 1 is bad`; a number may be a value of the payload.
+    let reasons = rig.letters().into_iter().map(|letter| (letter.reason, letter.detail));
+    let row_error = ("row_error".to_owned(), "row … is bad".to_owned());
+    assert_eq!(reasons.collect::<Vec<_>>(), [row_error.clone(), row_error]);
 }
 
 #[tokio::test]

@@ -92,7 +92,14 @@ fn the_page_names_every_reason_and_every_test() {
         let named = page.contains(&format!("`{}`", test.0));
         assert!(named || test.0 == "a_detail_never_contains_a_payload_value", "{}", test.0);
     }
-    let all = [&tests, include_str!("../values.rs"), include_str!("../agreement.rs")].concat();
+    let all = [
+        &tests,
+        include_str!("../values.rs"),
+        include_str!("../agreement.rs"),
+        include_str!("../cases.rs"),
+        include_str!("../schemas.rs"),
+    ]
+    .concat();
     for name in page.split('`').skip(1).step_by(2).filter(|name| name.matches('_').count() > 2) {
         let known =
             all.contains(&format!("fn {name}(")) || Reason::ALL.iter().any(|r| r.code() == name);

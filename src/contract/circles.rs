@@ -1,0 +1,64 @@
+//! References that no validator can follow to an end.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::cycles::{Edges, on_cycles};
+use super::files::Location;
+use super::problem::Problem;
+
+/// A `$ref` of one definition of a bundle to another.
+pub(super) struct Reference {
+    pub(super) from: String,
+    pub(super) to: String,
+    pub(super) at: Location,
+    /// It applies to the same value as the definition that has it.
+    pub(super) same_value: bool,
+    /// It is part of `propertyNames`.
+    pub(super) in_names: bool,
+}
+
+/// All references of a bundle.
+#[derive(Default)]
+pub(super) struct References(Vec<Reference>);
+
+impl References {
+    pub(super) fn add(&mut self, reference: Reference) {
+        self.0.push(reference);
+    }
+
+    /// The circles among the references that are mistakes.
+    pub(super) fn circles(&self) -> Vec<Problem> {
+        // Without going into a field or an item, a schema that leads back to itself says nothing.
+        let same_value = self.0.iter().filter(|reference| reference.same_value);
+        let cyclic = cyclic(same_value.clone());
+        let back = same_value.filter(|reference| {
+            cyclic.contains(reference.from.as_str()) && cyclic.contains(reference.to.as_str())
+        });
+        let what =
+            "this $ref leads back to itself: the references form a circle without any schema";
+        let mut problems: BTreeMap<&Location, &str> =
+            back.map(|reference| (&reference.at, what)).collect();
+        // The `jsonschema` crate compiles `propertyNames` apart from the rest, and without end if it
+        // leads back to itself.
+        let cyclic = self::cyclic(self.0.iter());
+        let in_names = self.0.iter().filter(|reference| reference.in_names);
+        let what = "this $ref is part of a circle, and the names of properties are not checked by a \
+                    schema that contains itself";
+        problems.extend(
+            in_names
+                .filter(|reference| cyclic.contains(reference.to.as_str()))
+                .map(|reference| (&reference.at, what)),
+        );
+        problems.into_iter().map(|(at, what)| Problem::new(at, what)).collect()
+    }
+}
+
+/// The definitions that lead back to themselves.
+fn cyclic<'r>(references: impl Iterator<Item = &'r Reference>) -> BTreeSet<&'r str> {
+    let mut edges = Edges::new();
+    for reference in references {
+        edges.entry(&reference.from).or_default().insert(&reference.to);
+        edges.entry(&reference.to).or_default();
+    }
+    on_cycles(&edges)
+}
