@@ -23,6 +23,8 @@ pub struct Summary {
     pub rejoins: u64,
     /// Where the rows are.
     pub target: String,
+    /// A run that only catches up has done so.
+    pub caught_up: bool,
 }
 
 impl Summary {
@@ -37,6 +39,7 @@ impl Summary {
             dead_lettered: BTreeMap::new(),
             rejoins: 0,
             target,
+            caught_up: false,
         }
     }
 

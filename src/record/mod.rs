@@ -7,9 +7,11 @@ mod event;
 mod outcome;
 mod position;
 mod reason;
+mod unsent;
 
 pub use dead_letter::DeadLetter;
 pub use event::{Event, HeaderList, NoHeaders};
 pub use outcome::{Rejection, Transcoded};
 pub use position::{Offset, Partition, Position};
 pub use reason::Reason;
+pub use unsent::UnsentRecord;

@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 
+use super::status_line::AboveTheLine;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
@@ -13,7 +14,7 @@ pub fn init() {
     // A list, so that another subscriber of spans and events (OTLP) is one more element.
     let mut layers: Vec<Boxed> = Vec::new();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = fmt::layer().with_writer(std::io::stderr);
+    let lines = fmt::layer().with_writer(|| AboveTheLine);
     layers.push(if std::io::stderr().is_terminal() {
         lines.with_target(false).compact().with_filter(filter).boxed()
     } else {

@@ -3,6 +3,7 @@
 pub mod health;
 pub mod logs;
 pub mod metrics;
+pub mod status_line;
 
 pub use health::Health;
 pub use metrics::Metrics;

@@ -70,7 +70,7 @@ impl Peer {
                 .parse::<generic_consumer::local::bigquery::Faults>()
                 .expect("faults")
                 .seeded(1),
-            fresh: false,
+            emptied: Vec::new(),
         };
         Ok(Self { running: start(options).await?, folder })
     }

@@ -3,4 +3,5 @@
 mod allocations;
 mod command_line;
 mod contracts;
+mod first_run;
 mod structure;

@@ -43,8 +43,9 @@ pub struct Options {
     /// The SQLite file.
     pub store: PathBuf,
     pub faults: Faults,
-    /// Deletes the store's content first.
-    pub fresh: bool,
+    /// Tables (`project.dataset.table`) that are deleted first, with their streams. The store keeps
+    /// all others.
+    pub emptied: Vec<String>,
 }
 
 /// The running servers. Dropping the handle stops them.
@@ -110,10 +111,10 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
             .map_err(|source| StartError::Folder { folder: folder.to_owned(), source })?;
     }
     let lock = StoreLock::of(&options.store)?;
-    if options.fresh {
-        remove(&options.store);
-    }
     let store = Arc::new(Store::open(&options.store)?);
+    for table in &options.emptied {
+        store.delete_table(table)?;
+    }
     let faults = Arc::new(options.faults);
     let (stop, stopped) = watch::channel(false);
     let (rest, rest_listener) = listen(options.rest).await?;
@@ -176,13 +177,6 @@ impl Drop for StoreLock {
     /// moment holds the file too, until it executes its program.
     fn drop(&mut self) {
         let _ = self.0.unlock();
-    }
-}
-
-/// Removes a SQLite file together with its write-ahead log.
-fn remove(store: &Path) {
-    for suffix in ["", "-wal", "-shm"] {
-        let _ = std::fs::remove_file(with_suffix(store, suffix));
     }
 }
 

@@ -34,11 +34,14 @@ impl Session<'_> {
         let committed = self.committed(partitions)?;
         let new = committed.iter().filter(|start| !start.was_committed);
         let new: Vec<_> = new.map(|start| (start.partition.0, start.offset.0)).collect();
-        if !new.is_empty() {
+        let start_from = self.flow.subscription.start_from;
+        if !new.is_empty() && new.len() == committed.len() {
+            tracing::info!(partitions_and_offsets = ?new, ?start_from, "a new group begins here");
+        } else if !new.is_empty() {
             tracing::warn!(
                 partitions_and_offsets = ?new,
-                start_from = ?self.flow.subscription.start_from,
-                "the group has no offset of these partitions"
+                ?start_from,
+                "the group has no offset of these partitions, but of others"
             );
         }
         for start in &committed {
@@ -51,7 +54,12 @@ impl Session<'_> {
         let starts: Vec<_> = partitions.iter().filter_map(start).collect();
         self.source.assign(&starts)?;
         let unknown = self.catch_up.unknown(partitions);
-        self.catch_up.note_ends(self.source.ends_of_log(&unknown, StartFrom::Latest)?);
+        let ends = self.source.ends_of_log(&unknown, StartFrom::Latest)?;
+        for (partition, end) in &ends {
+            let start = self.settlement.ledger().start(*partition).unwrap_or(*end);
+            self.flow.metrics.to_catch_up.inc_by((end.0 - start.0).max(0));
+        }
+        self.catch_up.note_ends(ends);
         if self.pressure.is_paused() {
             self.pause(true)?;
         }
