@@ -5,3 +5,4 @@ mod command_line;
 mod contracts;
 mod first_run;
 mod structure;
+mod tutorial;
