@@ -57,9 +57,13 @@ fn target(args: &ProduceArgs, settings: &Settings) -> Result<String, Failure> {
     match &consume.broker {
         Broker::Servers(servers) => Ok(servers.clone()),
         Broker::Embedded => {
-            let what = "the embedded broker lives inside `run` alone and fills itself with samples";
-            let hint = "name an environment with a broker: CONSUME__DEV__BOOTSTRAP_SERVERS=localhost:9092 \
-                        and CONSUME_ENV_<DOMAIN>=dev";
+            let what = "the embedded broker lives inside `run` alone, so nothing can be sent to it";
+            let domain = &settings.domain;
+            let hint = format!(
+                "`generic-consumer {domain} --events FILE` fills it with your events; to publish, \
+                 name an environment with a broker: CONSUME__DEV__BOOTSTRAP_SERVERS=localhost:9092 \
+                 and CONSUME_ENV_{domain}=dev"
+            );
             Err(Failure::new(Exit::Configuration, what).hint(hint))
         }
     }
