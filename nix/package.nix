@@ -26,6 +26,7 @@ let
     "config"
     "contracts"
     "docs/reference"
+    "docs/tutorial.md"
     "tests/embedded_bigquery"
     "tests/fast"
     "tests/fuzz/corpus"

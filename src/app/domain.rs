@@ -34,13 +34,13 @@ pub struct Domain {
 pub enum DomainError {
     #[error("load the contract {import_path}")]
     Contract { import_path: String, source: ContractError },
-    #[error("derive columns from the contract {contract}")]
+    #[error("use the contract {contract}")]
     Columns { contract: String, source: ColumnsError },
     #[error("compile the contract {contract}")]
     Plan { contract: String, source: PlanError },
 }
 
-/// Everything that keeps a contract's columns from being a table, at once.
+/// Everything that keeps a contract from being used, at once.
 #[derive(Debug, thiserror::Error)]
 pub struct ColumnsError {
     pub problems: Vec<Problem>,
@@ -97,11 +97,13 @@ impl Domain {
     }
 
     pub fn new(contract: Contract, options: RowOptions) -> Result<Self, DomainError> {
-        let (columns, problems) =
+        let mut problems = contract.type_place_problems(&options.ignore);
+        let (columns, of_columns) =
             match contract.table_schema(options.layout, &options.ignore, &columns::COLUMN_RULES) {
                 Ok(columns) => (columns, Vec::new()),
                 Err(error) => (error.derived, error.problems),
             };
+        problems.extend(of_columns);
         let partition = columns::check_partition(&columns, &options.partition_by).err();
         if !problems.is_empty() || partition.is_some() {
             let source = ColumnsError { problems, partition };

@@ -22,11 +22,21 @@ pub enum AppError {
 impl From<DomainError> for AppError {
     fn from(error: DomainError) -> Self {
         let what = error.to_string();
+        let hint = match &error {
+            DomainError::Contract { source, .. }
+                if source.problems.iter().any(|one| one.about_channel) =>
+            {
+                Some("IMPORT_OBJECT names a channel of the document".to_owned())
+            }
+            DomainError::Contract { .. }
+            | DomainError::Columns { .. }
+            | DomainError::Plan { .. } => None,
+        };
         let source: Option<Box<dyn Error + Send + Sync>> = match error {
             DomainError::Contract { source, .. } => Some(source.into()),
             DomainError::Columns { source, .. } => Some(source.into()),
             DomainError::Plan { source, .. } => Some(source.into()),
         };
-        Self::Configuration { what, hint: None, source }
+        Self::Configuration { what, hint, source }
     }
 }

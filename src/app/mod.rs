@@ -9,6 +9,8 @@ mod domain;
 mod error;
 mod flow;
 mod peers;
+#[cfg(feature = "local")]
+mod samples;
 mod thread;
 
 pub use domain::{ColumnsError, Domain, DomainError, RowOptions};

@@ -3,6 +3,7 @@
 use super::domain::Domain;
 use super::error::AppError;
 use crate::config::{Broker, Endpoint, Settings, TableId, WriteSettings};
+use crate::record::UnsentRecord;
 
 /// Where the embedded BigQuery keeps its rows unless configured otherwise.
 pub const LOCAL_STORE: &str = ".local/bigquery.sqlite";
@@ -21,20 +22,30 @@ pub struct Peers {
 
 #[cfg(feature = "local")]
 impl Peers {
-    /// Starts the embedded peers that the settings name. The embedded broker is filled with sample
-    /// events; the embedded BigQuery's store is emptied.
-    pub async fn start(settings: &Settings, domain: &Domain) -> Result<Self, AppError> {
+    /// Starts the embedded peers that the settings name. The embedded broker is filled with `events`,
+    /// or with samples without them; for any other broker `events` are a mistake.
+    ///
+    /// The embedded BigQuery keeps the tables that its store has. Where the broker is embedded too,
+    /// it begins empty, so the domain's own tables are deleted: its events would be in them again.
+    pub async fn start(
+        settings: &Settings,
+        domain: &Domain,
+        events: Option<Vec<UnsentRecord>>,
+    ) -> Result<Self, AppError> {
         let (bootstrap, broker) = match &settings.consume.broker {
-            Broker::Servers(servers) => (servers.clone(), None),
+            Broker::Servers(servers) if events.is_none() => (servers.clone(), None),
+            Broker::Servers(_) => return Err(not_embedded(&settings.consume.environment)),
             Broker::Embedded => {
-                let broker = embedded_broker(domain).await?;
+                let broker = embedded_broker(domain, events).await?;
                 (broker.bootstrap_servers(), Some(broker))
             }
         };
         let mut write = settings.write.clone();
         let mut bigquery = None;
         if write.endpoint == Endpoint::Embedded {
-            let running = embedded_bigquery().await?;
+            let tables = [write.table.to_string(), write.table.dead_letters().to_string()];
+            let emptied = if broker.is_some() { &tables[..] } else { &[] };
+            let running = embedded_bigquery(emptied).await?;
             let (rest, storage) = running.urls();
             write.endpoint = Endpoint::Custom { rest, storage };
             bigquery = Some(running);
@@ -51,30 +62,60 @@ impl Peers {
     }
 }
 
+/// The mistake of naming events for a broker that is not embedded.
+fn not_embedded(environment: &str) -> AppError {
+    AppError::Configuration {
+        what: format!("--events fills the embedded broker, but {environment} is another one"),
+        hint: Some(
+            "publish events to another broker with `generic-consumer produce`, or set CONSUME_ENV \
+             to an environment with bootstrap_servers = \"embedded\""
+                .to_owned(),
+        ),
+        source: None,
+    }
+}
+
 #[cfg(feature = "local")]
 async fn embedded_broker(
     domain: &Domain,
-) -> Result<crate::local::broker::EmbeddedBroker, crate::stop::Stop> {
+    events: Option<Vec<UnsentRecord>>,
+) -> Result<crate::local::broker::EmbeddedBroker, AppError> {
+    use super::samples::sample_events;
     use crate::clock::Clock;
-    use crate::local::broker::{BrokerError, EmbeddedBroker, PARTITIONS};
+    use crate::local::broker::EmbeddedBroker;
+    use crate::stop::Stop;
 
     /// Every first run shows the same events, dated today.
     const SEED: u64 = 1;
 
-    let failed = |error: BrokerError| {
-        let hint = "it listens on loopback; see the cause";
-        crate::stop::Stop::new("start the embedded broker", hint, error)
+    let what = if events.is_some() { "events of the file" } else { "samples" };
+    let records = match events {
+        Some(records) => records,
+        None => {
+            let samples = sample_events(domain, SEED, Clock::System.now_micros() / 1_000)?;
+            for (event_type, why) in &samples.missing {
+                tracing::warn!(
+                    event_type,
+                    why,
+                    "no sample of this type keeps the contract; --events FILE gives events of one's own"
+                );
+            }
+            samples.records
+        }
     };
-    let contract = &domain.contract;
-    let broker = EmbeddedBroker::start(&contract.topic, PARTITIONS).map_err(failed)?;
-    let now_ms = Clock::System.now_micros() / 1_000;
-    let events = broker.fill(contract, SEED, now_ms).await.map_err(failed)?;
-    tracing::info!(events, topic = contract.topic, "embedded broker filled with samples");
+    let topic = &domain.contract.topic;
+    let broker = EmbeddedBroker::start(topic, &records).await.map_err(|error| {
+        let hint = "the embedded broker is for trying out: a small file of events, or samples";
+        Stop::new("start the embedded broker", hint, error)
+    })?;
+    tracing::info!(events = records.len(), topic, "embedded broker filled with {what}");
     Ok(broker)
 }
 
 #[cfg(feature = "local")]
-async fn embedded_bigquery() -> Result<crate::local::bigquery::Running, crate::stop::Stop> {
+async fn embedded_bigquery(
+    emptied: &[String],
+) -> Result<crate::local::bigquery::Running, crate::stop::Stop> {
     use crate::local::bigquery::{Faults, Options, start};
 
     let loopback = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
@@ -84,9 +125,12 @@ async fn embedded_bigquery() -> Result<crate::local::bigquery::Running, crate::s
         store: LOCAL_STORE.into(),
         faults: Faults::default(),
         stream_expiry: None,
-        fresh: true,
+        emptied: emptied.to_vec(),
     };
-    let hint = format!("{LOCAL_STORE} is its store; another process may have it open");
+    let hint = format!(
+        "{LOCAL_STORE} is its store, and one process can have it open; domains that run at the same \
+         time share `generic-consumer local bigquery` (docs/reference/bigquery.md)"
+    );
     start(options)
         .await
         .map_err(|error| crate::stop::Stop::new("start the embedded BigQuery", hint, error))
@@ -94,8 +138,15 @@ async fn embedded_bigquery() -> Result<crate::local::bigquery::Running, crate::s
 
 #[cfg(not(feature = "local"))]
 impl Peers {
-    pub async fn start(settings: &Settings, _: &Domain) -> Result<Self, AppError> {
+    pub async fn start(
+        settings: &Settings,
+        _: &Domain,
+        events: Option<Vec<UnsentRecord>>,
+    ) -> Result<Self, AppError> {
         match (&settings.consume.broker, &settings.write.endpoint) {
+            (Broker::Servers(_), _) if events.is_some() => {
+                Err(not_embedded(&settings.consume.environment))
+            }
             (Broker::Servers(servers), Endpoint::Google | Endpoint::Custom { .. }) => {
                 Ok(Self { bootstrap: servers.clone(), write: settings.write.clone() })
             }

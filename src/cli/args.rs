@@ -25,6 +25,7 @@ Examples:
   generic-consumer DELIVERY --until-caught-up        stop at the current end, print a summary
   generic-consumer DELIVERY --env-file /etc/consumer/.env --config cluster.toml
   generic-consumer config DELIVERY                   show every value and where it comes from
+  generic-consumer validate DELIVERY events.ndjson   check events by the contract, alone
   generic-consumer produce DELIVERY events.ndjson    check events by the contract, publish them
   generic-consumer local rows delivery_events_temp --limit 5
 
@@ -33,12 +34,15 @@ file, environment variables, the command line. docs/reference/configuration.md h
 
 Exit codes:
   0    done
-  1    the configuration is wrong; stderr lists every mistake
+  1    the configuration or the contract is wrong (stderr lists every mistake), or `validate` found
+       events that the contract rejects
   2    the command line is wrong
   3    stopped by an error that no retry can fix; stderr has a hint
   4    a shutdown reached its deadline (DRAIN_SECONDS) before everything that was read was written;
        nothing is lost
-  130  ended immediately by a second signal; nothing is lost";
+  5    `produce` published nothing, because the contract rejects some of the events
+  130  ended immediately by a second signal, or stopped before --until-caught-up had caught up;
+       nothing is lost";
 
 /// Reads one domain's Kafka topic and writes its events to a BigQuery table, exactly once
 #[derive(Debug, Clone, Parser)]
@@ -67,6 +71,8 @@ pub struct Args {
 pub enum Command {
     /// Run a domain; `run` may be left out
     Run(RunArgs),
+    /// Check events by a domain's contract, without Kafka and BigQuery
+    Validate(ValidateArgs),
     /// Publish events to a domain's topic
     Produce(ProduceArgs),
     /// Show the settings of a domain and where each comes from
@@ -105,6 +111,41 @@ pub struct RunFlags {
     /// Stay up and healthy without using Kafka or BigQuery; the same as DISABLE=true
     #[arg(short = 'x', long)]
     pub disable: bool,
+    /// Fill the embedded broker with the events of this file (`-`: standard input) instead of
+    /// samples, one event per line
+    #[arg(long, value_name = "FILE")]
+    pub events: Option<PathBuf>,
+    /// Each line of --events is {"key": …, "headers": {…}, "value": …} instead of the value alone
+    #[arg(long, requires = "events")]
+    pub envelope: bool,
+    #[command(flatten)]
+    pub layers: LayerArgs,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "\
+Each event has a line on standard output: its line in the file, what becomes of it, its event type,
+and for a rejected one the reason code and the place. With --rows standard output has the rows, and
+standard error the lines about the events. Exits with 1 if an event is rejected.
+
+Examples:
+  generic-consumer validate DELIVERY events.ndjson
+  head -n 1 events.ndjson | generic-consumer validate DELIVERY - --rows --format blocks")]
+pub struct ValidateArgs {
+    /// Domain by whose contract the events are checked
+    #[arg(value_name = "DELIVERY", value_parser = keys::domain)]
+    pub domain: String,
+    /// File with one event per line; `-` for standard input
+    #[arg(value_name = "FILE|-")]
+    pub file: PathBuf,
+    /// Each line is {"key": …, "headers": {…}, "value": …} instead of the value alone
+    #[arg(long)]
+    pub envelope: bool,
+    /// Print the rows that the events become
+    #[arg(long)]
+    pub rows: bool,
+    #[command(flatten)]
+    pub page: RowPageArgs,
     #[command(flatten)]
     pub layers: LayerArgs,
 }
@@ -197,7 +238,34 @@ Example:
     )
 }
 
+/// How rows are printed.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Rows")]
+pub struct RowPageArgs {
+    /// Print these columns only, in this order; names separated by commas
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub columns: Vec<String>,
+    /// How to print rows; by default a table on a terminal and JSON elsewhere
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<RowFormat>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum RowFormat {
+    /// A line for each row: on a terminal the columns that fit, elsewhere all with a value
+    Table,
+    /// A block for each row, with a line for each column that has a value
+    Blocks,
+    /// A JSON object on each line
+    Json,
+}
+
 #[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "\
+Examples:
+  generic-consumer local rows delivery_events_temp --limit 5
+  generic-consumer local rows delivery_events_temp --columns event_type,order_id
+  generic-consumer local rows delivery_events_temp --format table | less -S")]
 pub struct LocalRows {
     /// Table: `table`, `dataset.table` or `project.dataset.table`
     pub table: String,
@@ -207,6 +275,8 @@ pub struct LocalRows {
     /// SQLite file of the embedded BigQuery
     #[arg(long, value_name = "FILE", default_value = LOCAL_STORE)]
     pub store: PathBuf,
+    #[command(flatten)]
+    pub page: RowPageArgs,
 }
 
 impl Args {

@@ -1,14 +1,14 @@
 //! `config DELIVERY`: the resolved settings, each with the layer and place it came from.
 
-use std::io::{IsTerminal, Write};
-
-use comfy_table::{ContentArrangement, Table, presets};
+use std::io::Write;
 
 use super::args::ConfigArgs;
 use super::failure::{Exit, Failure};
+use super::page::{terminal_width, wrapped};
+use super::settings_page;
 use crate::app::{Domain, DomainError, RowOptions};
-use crate::config::keys::{IMPORT_PATH, PARTITION_BY};
-use crate::config::{Complaint, ContractSettings, Resolved, RowSettings, load_and_check};
+use crate::config::keys::{IMPORT_OBJECT, IMPORT_PATH, PARTITION_BY};
+use crate::config::{Complaint, ContractSettings, Resolved, RowSettings, Settings, load_and_check};
 
 const HEAD: [&str; 4] = ["key", "value", "layer", "place"];
 
@@ -27,30 +27,53 @@ pub fn config(args: &ConfigArgs) -> Result<(), Failure> {
             Err(complaints) => complaints,
         })
         .map_err(Failure::configuration)?;
-    let mut stdout = std::io::stdout().lock();
-    let page = if stdout.is_terminal() { table(&loaded.resolved) } else { text(&loaded.resolved) };
-    let outcome = domain.map_or(String::new(), |Domain { contract, columns, .. }| {
-        let renamed = columns.renamed().into_iter();
-        let renamed: String = renamed
-            .map(|(field, column)| format!("the field {field} is written to the column {column}\n"))
-            .collect();
-        format!(
-            "{renamed}{} reads {} ({} event types, {}) and writes {} columns to {}\n",
-            loaded.settings.domain,
-            contract.topic,
-            contract.events.len(),
-            contract.id,
-            columns.columns.len(),
-            loaded.settings.write.table,
-        )
-    });
-    write!(stdout, "{page}\n\n{outcome}")
+    let Some(domain) = domain else { return Ok(()) };
+    let mut sentences = vec![type_location(&domain)];
+    sentences.extend(renamed(&domain));
+    sentences.push(outcome(&domain, &loaded.settings));
+    let page = match terminal_width() {
+        Some(columns) => {
+            let sentences: Vec<String> =
+                sentences.iter().map(|sentence| wrapped(sentence, columns)).collect();
+            format!("{}{}\n", settings_page::page(&loaded.resolved, columns), sentences.join("\n"))
+        }
+        None => format!("{}\n\n{}\n", text(&loaded.resolved), sentences.join("\n")),
+    };
+    std::io::stdout()
+        .lock()
+        .write_all(page.as_bytes())
         .or_else(|error| match error.kind() {
-            // `config DELIVERY | head` is no failure.
+            // `config DELIVERY | head` closes the pipe early.
             std::io::ErrorKind::BrokenPipe => Ok(()),
             _ => Err(error),
         })
         .map_err(|error| Failure::new(Exit::Stopped, "print the settings").source(error))
+}
+
+/// Where the event type is read.
+fn type_location(domain: &Domain) -> String {
+    format!("the event type is read from {}", domain.contract.discriminator)
+}
+
+/// Where fields become columns of another name.
+fn renamed(domain: &Domain) -> Vec<String> {
+    let renamed = domain.columns.renamed().into_iter();
+    renamed
+        .map(|(field, column)| format!("the field {field} is written to the column {column}"))
+        .collect()
+}
+
+/// What the domain reads and writes.
+fn outcome(Domain { contract, columns, .. }: &Domain, settings: &Settings) -> String {
+    format!(
+        "{} reads {} ({} event types, {}) and writes {} columns to {}",
+        settings.domain,
+        contract.topic,
+        contract.events.len(),
+        contract.id,
+        columns.columns.len(),
+        settings.write.table,
+    )
 }
 
 /// The domain, or all that is wrong with its contract.
@@ -70,13 +93,21 @@ fn complaints(error: DomainError) -> Vec<Complaint> {
         }
     };
     let partition = partition.map(|error| about_partition(error.to_string()));
-    let problems = problems.iter().map(|problem| about_contract(problem.to_string()));
+    let problems = problems.iter().map(|problem| {
+        let about: fn(String) -> Complaint =
+            if problem.about_channel { about_channel } else { about_contract };
+        about(problem.to_string())
+    });
     problems.chain(partition).collect()
 }
 
 fn about_contract(found: String) -> Complaint {
     let accepted = "an AsyncAPI 3 document whose payloads fit a BigQuery table".to_owned();
     Complaint { key: &IMPORT_PATH, found, accepted }
+}
+
+fn about_channel(found: String) -> Complaint {
+    Complaint { key: &IMPORT_OBJECT, found, accepted: IMPORT_OBJECT.accepted.to_owned() }
 }
 
 fn about_partition(found: String) -> Complaint {
@@ -91,16 +122,6 @@ fn cells(resolved: &Resolved) -> [String; 4] {
         resolved.layer.to_string(),
         resolved.place.to_string(),
     ]
-}
-
-fn table(resolved: &[Resolved]) -> String {
-    let mut table = Table::new();
-    table
-        .load_preset(presets::UTF8_HORIZONTAL_ONLY)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(HEAD)
-        .add_rows(resolved.iter().map(cells));
-    table.to_string()
 }
 
 /// Columns aligned by spaces, for pipes and files.

@@ -8,10 +8,11 @@ use crate::app::{AppError, DomainError};
 use crate::config::Mistakes;
 use crate::stop::Stop;
 
-/// The exit codes of failures, documented in `docs/reference/exit-codes.md`. The handler of the
-/// second signal exits with 130 itself.
+/// The exit codes of failures, documented in `docs/reference/exit-codes.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
+    /// The configuration or the contract is wrong, or `validate` found events that the contract
+    /// rejects.
     Configuration = 1,
     /// The code with which clap exits; also used for arguments that turn out wrong later.
     Usage = 2,
@@ -19,6 +20,11 @@ pub enum Exit {
     Stopped = 3,
     /// A shutdown reached its deadline before everything that was read was written.
     DrainDeadline = 4,
+    /// `produce` was given events that the contract rejects.
+    BadEvents = 5,
+    /// A signal stopped the command before its work was done. The handler of a second signal exits
+    /// with the same code by itself.
+    Interrupted = 130,
 }
 
 /// Why a command failed.

@@ -16,15 +16,13 @@ pub use embedded::local;
 
 #[cfg(feature = "local")]
 mod embedded {
-    use std::io::{IsTerminal, Write};
     use std::time::Duration;
 
-    use comfy_table::{ContentArrangement, Table, presets};
     use rand::Rng;
 
     use super::super::args::{LocalArgs, LocalBigquery, LocalCommand, LocalRows};
-    use super::super::{Exit, Failure};
-    use crate::local::bigquery::{self, Faults, Options, Row};
+    use super::super::{Exit, Failure, row_page};
+    use crate::local::bigquery::{self, Faults, Options};
     use crate::shutdown::Shutdown;
 
     pub async fn local(args: LocalArgs) -> Result<(), Failure> {
@@ -53,7 +51,7 @@ mod embedded {
             store: args.store,
             faults: faults.seeded(seed),
             stream_expiry: args.stream_expiry.map(Duration::from_secs),
-            fresh: false,
+            emptied: Vec::new(),
         })
         .await
         .map_err(failed)?;
@@ -71,45 +69,6 @@ mod embedded {
                 .source(error)
                 .hint("a run on the embedded BigQuery writes .local/bigquery.sqlite: `generic-consumer DELIVERY --until-caught-up`")
         })?;
-        let mut stdout = std::io::stdout().lock();
-        let written = if stdout.is_terminal() {
-            writeln!(stdout, "{}", table(&rows))
-        } else {
-            rows.into_iter()
-                .try_for_each(|row| writeln!(stdout, "{}", serde_json::Value::Object(row)))
-        };
-        match written {
-            // `local rows TABLE | head` closes the pipe early.
-            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-                Err(Failure::new(Exit::Stopped, "print rows").source(error))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// The rows as a table, without the columns that have no value in any row.
-    fn table(rows: &[Row]) -> Table {
-        let empty = |value: &serde_json::Value| {
-            value.is_null() || value.as_array().is_some_and(Vec::is_empty)
-        };
-        let columns: Vec<&String> =
-            rows.first().into_iter().flat_map(serde_json::Map::keys).collect();
-        let used: Vec<&String> = columns
-            .into_iter()
-            .filter(|name| rows.iter().any(|row| row.get(*name).is_some_and(|value| !empty(value))))
-            .collect();
-        let mut table = Table::new();
-        table
-            .load_preset(presets::UTF8_HORIZONTAL_ONLY)
-            .set_content_arrangement(ContentArrangement::Dynamic)
-            .set_header(used.iter().map(|name| name.as_str()));
-        for row in rows {
-            table.add_row(used.iter().map(|name| match row.get(*name) {
-                None | Some(serde_json::Value::Null) => String::new(),
-                Some(serde_json::Value::String(text)) => text.clone(),
-                Some(other) => other.to_string(),
-            }));
-        }
-        table
+        row_page::print(&rows, &args.page)
     }
 }

@@ -2,12 +2,19 @@
 
 pub mod args;
 mod config;
+mod event_file;
 mod failure;
 mod local;
+mod page;
 mod produce;
+mod progress;
+mod row_json;
+mod row_page;
 mod run;
+mod settings_page;
 #[cfg(test)]
 mod tests;
+mod validate;
 pub mod version;
 
 pub use args::Args;
@@ -23,6 +30,10 @@ pub async fn dispatch(args: Args) -> Result<(), Failure> {
         Command::Run(args) => {
             let loaded = load(&args.domain, &args.inputs())?;
             run::run(args, loaded.settings).await
+        }
+        Command::Validate(args) => {
+            let loaded = load(&args.domain, &args.layers.inputs())?;
+            validate::validate(&args, &loaded.settings)
         }
         Command::Produce(args) => {
             let loaded = load(&args.domain, &args.layers.inputs())?;

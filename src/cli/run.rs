@@ -3,10 +3,13 @@
 use prometheus_client::registry::Registry;
 
 use super::args::RunArgs;
+use super::event_file;
 use super::failure::{Exit, Failure};
+use super::progress::ProgressLine;
 use crate::app::{self, Assembly, Domain, Peers};
 use crate::config::Settings;
 use crate::pipeline::Until;
+use crate::record::UnsentRecord;
 use crate::serve;
 use crate::shutdown::Shutdown;
 use crate::telemetry::{Health, Metrics};
@@ -29,19 +32,22 @@ pub async fn run(args: RunArgs, settings: Settings) -> Result<(), Failure> {
     }
     let until = if args.flags.until_caught_up { Until::CaughtUp } else { Until::Stopped };
     let domain = Domain::of(&settings)?;
-    let peers = Peers::start(&settings, &domain).await?;
+    let peers = Peers::start(&settings, &domain, events(&args)?).await?;
     let assembly = Assembly {
         settings: &settings,
         domain: &domain,
         peers: &peers,
         until,
-        metrics,
+        metrics: metrics.clone(),
         health,
         shutdown: shutdown.clone(),
     };
     let flow = tokio::select! {
         flow = app::flow(assembly) => flow?,
-        () = shutdown.wait() => return Ok(()),
+        () = shutdown.wait() => return match until {
+            Until::CaughtUp => Err(not_caught_up()),
+            Until::Stopped => Ok(()),
+        },
     };
     tracing::info!(
         domain = settings.domain,
@@ -52,7 +58,13 @@ pub async fn run(args: RunArgs, settings: Settings) -> Result<(), Failure> {
         guarantee = ?settings.write.guarantee,
         "consuming"
     );
-    let (summary, drained) = app::run(flow).await?;
+    let progress = match until {
+        Until::CaughtUp => ProgressLine::show(metrics),
+        Until::Stopped => None,
+    };
+    let ended = app::run(flow).await;
+    drop(progress);
+    let (summary, drained) = ended?;
     match until {
         Until::CaughtUp => println!("{summary}{}", peers.how_to_see_rows(&settings.write.table)),
         Until::Stopped => tracing::info!(
@@ -63,10 +75,28 @@ pub async fn run(args: RunArgs, settings: Settings) -> Result<(), Failure> {
             "stopped"
         ),
     }
-    if drained {
-        return Ok(());
+    if !drained {
+        let what =
+            "the drain deadline passed before everything in flight was settled and committed";
+        return Err(Failure::new(Exit::DrainDeadline, what).hint(NOTHING_IS_LOST));
     }
-    let what = "the drain deadline passed before everything in flight was settled and committed";
-    let hint = "nothing is lost: what was not committed is read again at the next start";
-    Err(Failure::new(Exit::DrainDeadline, what).hint(hint))
+    match until {
+        Until::CaughtUp if !summary.caught_up => Err(not_caught_up()),
+        Until::CaughtUp | Until::Stopped => Ok(()),
+    }
+}
+
+const NOTHING_IS_LOST: &str =
+    "nothing is lost: what was not committed is read again at the next start";
+
+/// The events of `--events`.
+fn events(args: &RunArgs) -> Result<Option<Vec<UnsentRecord>>, Failure> {
+    let Some(file) = &args.flags.events else { return Ok(None) };
+    let events = event_file::read(file, args.flags.envelope)?;
+    Ok(Some(events.into_iter().map(|event| event.record).collect()))
+}
+
+/// A signal ended a run that was to catch up.
+fn not_caught_up() -> Failure {
+    Failure::new(Exit::Interrupted, "stopped before it had caught up").hint(NOTHING_IS_LOST)
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::document::{self, FileValue, KeyValue};
 use super::dotenv;
+use super::env_file::EnvFile;
 use super::environments;
 use super::keys::{self, Key, Meaning};
 use super::layer::{Layer, LayerKind, Place, RawSetting};
@@ -30,6 +31,8 @@ pub struct Gather<'a> {
     pub environments: BTreeSet<String>,
     /// Whether a source could not be read, so that a key may only seem to be missing.
     pub incomplete: bool,
+    /// The `.env` file, once it was looked for.
+    pub env_file: Option<EnvFile>,
 }
 
 impl<'a> Gather<'a> {
@@ -54,6 +57,7 @@ impl<'a> Gather<'a> {
             mistakes: Vec::new(),
             environments: BTreeSet::new(),
             incomplete: false,
+            env_file: None,
         }
     }
 
@@ -69,6 +73,8 @@ impl<'a> Gather<'a> {
                 "KEY=value, KEY='value' or KEY=\"value\"; quotes have to be closed, a value with spaces needs quotes, and `#` begins a comment",
             );
         }
+        let domains = assignments.iter().filter_map(|one| keys::owner(&one.key)).collect();
+        self.env_file = Some(EnvFile::Read { path: file.to_owned(), domains });
         for assignment in assignments {
             let place = Place::File { file: file.to_owned(), line: Some(assignment.line) };
             self.text(&mut layer, &assignment.key, assignment.text, place);

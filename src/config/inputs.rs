@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use super::env_file::EnvFile;
 use super::gather::{Gather, Override};
 use super::keys::Key;
 use super::layer::{LayerKind, Place};
@@ -75,8 +76,9 @@ impl Inputs {
 
     /// Reads the sources into layers, in ascending precedence.
     pub(super) fn read(&self, gather: &mut Gather<'_>) {
-        if let Some(text) = self.env_file.text(LayerKind::EnvFile, gather) {
-            gather.env_file(&self.env_file.path, &text);
+        match self.env_file.text(LayerKind::EnvFile, gather) {
+            Some(text) => gather.env_file(&self.env_file.path, &text),
+            None => gather.env_file = Some(EnvFile::Missing(self.env_file.path.clone())),
         }
         for file in &self.files {
             if let Some(text) = file.text(LayerKind::File, gather) {

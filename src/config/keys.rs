@@ -100,6 +100,14 @@ pub fn meaning(name: &str, domain: &str) -> Meaning {
     if misspelt { Meaning::Misspelt } else { Meaning::Foreign }
 }
 
+/// The domain whose own value a name is: `ORDERS` for `BQ_TABLE_ORDERS`.
+pub fn owner(name: &str) -> Option<String> {
+    ALL.iter().filter(|key| key.per_domain).find_map(|key| {
+        let suffix = name.strip_prefix(key.base)?.strip_prefix('_')?;
+        domain(suffix).ok().filter(|domain| domain == suffix)
+    })
+}
+
 /// The key that a misspelt name of this domain probably means, under its full name.
 pub fn suggestion(name: &str, domain: &str) -> Option<String> {
     let upper = name.to_ascii_uppercase();

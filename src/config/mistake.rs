@@ -18,6 +18,8 @@ pub struct Mistake {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistakes {
     pub domain: String,
+    /// Why keys may be missing: there is no `.env`, or it belongs to other domains.
+    pub note: Option<String>,
     pub list: Vec<Mistake>,
 }
 
@@ -28,6 +30,9 @@ impl fmt::Display for Mistakes {
         let count = self.list.len();
         let noun = if count == 1 { "mistake" } else { "mistakes" };
         write!(f, "the configuration of {} has {count} {noun}", self.domain)?;
+        if let Some(note) = &self.note {
+            write!(f, "\n{note}")?;
+        }
         for mistake in &self.list {
             write!(f, "\n\n{mistake}")?;
         }

@@ -14,6 +14,7 @@
 
 mod document;
 mod dotenv;
+mod env_file;
 mod environments;
 mod gather;
 mod inputs;
@@ -59,6 +60,7 @@ pub fn load(domain: &str, inputs: &Inputs) -> Result<Loaded, Mistakes> {
 pub fn load_and_check(domain: &str, inputs: &Inputs, check: Check<'_>) -> Result<Loaded, Mistakes> {
     let name = keys::domain(domain).map_err(|error| Mistakes {
         domain: format!("{domain:?}"),
+        note: None,
         list: vec![Mistake {
             key: "the domain".to_owned(),
             at: Some((LayerKind::CommandLine, Place::Flag("first argument"))),
@@ -71,9 +73,14 @@ pub fn load_and_check(domain: &str, inputs: &Inputs, check: Check<'_>) -> Result
     resolve(gather, check)
 }
 
+/// Whether Kafka takes the text as the name of a topic.
+pub fn is_topic_name(text: &str) -> bool {
+    values::topic(text).is_ok()
+}
+
 /// Validates the values of all layers. It does no I/O, except for what `check` does.
 fn resolve(gather: Gather<'_>, check: Check<'_>) -> Result<Loaded, Mistakes> {
-    let Gather { domain, layers, mistakes, environments, incomplete } = gather;
+    let Gather { domain, layers, mistakes, environments, incomplete, env_file } = gather;
     let layers = Layers::new(layers);
     let mut resolver = Resolver {
         domain,
@@ -87,6 +94,10 @@ fn resolve(gather: Gather<'_>, check: Check<'_>) -> Result<Loaded, Mistakes> {
     let Resolver { mistakes, resolved, .. } = resolver;
     match settings {
         Some(settings) if mistakes.is_empty() => Ok(Loaded { settings, resolved }),
-        _ => Err(Mistakes { domain: domain.to_owned(), list: mistakes }),
+        _ => {
+            let missing = mistakes.iter().any(|mistake| mistake.at.is_none());
+            let note = env_file.filter(|_| missing).and_then(|file| file.note(domain));
+            Err(Mistakes { domain: domain.to_owned(), note, list: mistakes })
+        }
     }
 }

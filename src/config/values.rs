@@ -1,7 +1,7 @@
 //! Parsers of single values, one function for each kind of value.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 /// Why a text is not accepted, in addition to the description of the accepted values. Empty if
@@ -125,25 +125,38 @@ pub fn topic(text: &str) -> Result<String, Wrong> {
     })
 }
 
-/// Servers separated by commas, each `host:port` or `host`, with an optional `protocol://` before.
+/// Servers separated by commas, each `host:port`, with an optional `protocol://` before.
 pub fn servers(text: &str) -> Result<String, Wrong> {
     let servers: Vec<&str> = text.split(',').map(str::trim).collect();
     for server in &servers {
         let place = server.split_once("://").map_or(*server, |(_, place)| place);
-        let host = match place.rsplit_once(':') {
-            Some((host, port)) => {
-                number(port, 1, 65_535)
-                    .map_err(|_| Wrong::because("a port is a number from 1 to 65535"))?;
-                host
-            }
-            None => place,
+        let Some((host, port)) = place.rsplit_once(':') else {
+            return Err(Wrong::because("a server has no port: write host:port"));
         };
-        let fits = |b: u8| b.is_ascii_alphanumeric() || b".-_[]:".contains(&b);
-        if host.is_empty() || !host.bytes().all(fits) {
-            return Err(Wrong::because("a server has no host"));
+        number(port, 1, 65_535)
+            .map_err(|_| Wrong::because("a port is a number from 1 to 65535"))?;
+        if !is_host(host) {
+            return Err(Wrong::because(
+                "a host is a name, an IPv4 address, or an IPv6 address in brackets",
+            ));
         }
     }
     Ok(servers.join(","))
+}
+
+/// Whether a text is a host's name, which may have underscores, or its address.
+fn is_host(text: &str) -> bool {
+    if let Some(address) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        return address.parse::<Ipv6Addr>().is_ok();
+    }
+    let name = text.strip_suffix('.').unwrap_or(text);
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    name.len() <= 253 && name.split('.').all(label)
 }
 
 /// A URL `https://host[:port]`, or `http://host[:port]` if the host is this machine. A slash at the

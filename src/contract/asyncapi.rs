@@ -13,6 +13,7 @@ use super::node::{Node, NodeKind};
 use super::problem::{ContractError, Problem};
 use super::schema::{Contract, Discriminator, EventSchema, Schema, Validation};
 use super::tree::{MOST_PLACES, TreeError, tree};
+use crate::config;
 
 /// Reads the channel `import_object` of the document `import_path` in the contracts folder `dir`.
 ///
@@ -33,6 +34,12 @@ pub fn load(dir: &Path, import_path: &str, import_object: &str) -> Result<Contra
         problems.push(Problem::new(&at, "the channel has no `address`, which names the topic"));
         String::new()
     });
+    if channel["address"].is_string() && !config::is_topic_name(&topic) {
+        let what = format!(
+            "{topic:?} is not the name of a topic: up to 249 letters, digits, `.`, `_` and `-`"
+        );
+        problems.push(Problem::new(at.at("address"), what));
+    }
     let discriminator = discriminator(&channel, &at).unwrap_or_else(|problem| {
         problems.push(problem);
         Discriminator::Payload(Vec::new())
@@ -94,8 +101,9 @@ fn channel(
         None => {
             let channels = document["channels"].as_object().into_iter().flatten();
             let known: Vec<&str> = channels.map(|(name, _)| name.as_str()).collect();
-            let what = format!("the document has no channel {name}; it has {}", known.join(", "));
-            Err(Problem::new(root, what))
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            let what = format!("the document has no channel {name}; it has {known}");
+            Err(Problem::new(root, what).about_channel())
         }
     }
 }

@@ -32,6 +32,7 @@ mod problem;
 pub mod sample;
 mod schema;
 mod tree;
+mod type_place;
 
 pub use asyncapi::load;
 pub use bounds::{Bounds, Range};

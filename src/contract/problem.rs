@@ -8,6 +8,8 @@ pub struct Problem {
     /// A file with a JSON pointer, the import path, an event type's field or a column.
     pub place: String,
     pub what: String,
+    /// The document has no channel of the name that was asked for.
+    pub about_channel: bool,
 }
 
 /// Everything that is wrong with a contract, not only the first problem.
@@ -18,7 +20,11 @@ pub struct ContractError {
 
 impl Problem {
     pub(super) fn new(place: impl fmt::Display, what: impl Into<String>) -> Self {
-        Self { place: place.to_string(), what: what.into() }
+        Self { place: place.to_string(), what: what.into(), about_channel: false }
+    }
+
+    pub(super) fn about_channel(self) -> Self {
+        Self { about_channel: true, ..self }
     }
 }
 

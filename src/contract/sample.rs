@@ -1,5 +1,13 @@
 //! Random events that fit a contract, for the first run, the tests and the benchmarks. The same
 //! seed gives the same events.
+//!
+//! Types, required fields, ranges, lengths, multiples, patterns and what `allOf` or a `$ref` adds
+//! are kept. Rules such as `not` or `dependentSchemas` are not looked at, so an event may break
+//! one: whoever needs a valid event checks it and asks for another with [`Samples::another`].
+
+mod combine;
+mod number;
+mod pattern;
 
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
@@ -30,11 +38,13 @@ pub struct Samples<'a> {
     around_ms: i64,
     /// Share of the optional fields that an event has.
     optional: f64,
+    /// Whether an event before this one was not valid, so that this one should be different.
+    varied: bool,
 }
 
 impl<'a> Samples<'a> {
     pub fn new(contract: &'a Contract, seed: u64, around_ms: i64) -> Self {
-        Self { contract, rng: StdRng::seed_from_u64(seed), around_ms, optional: 0.7 }
+        Self { contract, rng: StdRng::seed_from_u64(seed), around_ms, optional: 0.7, varied: false }
     }
 
     /// Events have this share of the optional fields; without this call it is 0.7.
@@ -42,13 +52,29 @@ impl<'a> Samples<'a> {
         Self { optional: share, ..self }
     }
 
-    /// A valid event of a random type; `None` if the contract has no event types.
+    /// An event of a random type; `None` if the contract has no event types.
     pub fn event(&mut self) -> Option<Sample> {
-        let event = self.contract.events.choose(&mut self.rng)?;
+        let event = self.event_type()?;
         Some(self.event_of(event))
     }
 
-    /// A valid event of this type.
+    /// A random event type; `None` if the contract has none.
+    pub fn event_type(&mut self) -> Option<&'a EventSchema> {
+        self.contract.events.choose(&mut self.rng)
+    }
+
+    /// An event of this type that differs from [`Self::event_of`] in its choices: in which
+    /// alternatives are taken, which optional fields it has, and whether examples are used.
+    pub fn another(&mut self, event: &EventSchema) -> Sample {
+        let usual = self.optional;
+        self.varied = true;
+        self.optional = [0.0, usual, 1.0].choose(&mut self.rng).copied().unwrap_or(usual);
+        let sample = self.event_of(event);
+        (self.varied, self.optional) = (false, usual);
+        sample
+    }
+
+    /// An event of this type, valid by the rules that this module knows.
     pub fn event_of(&mut self, event: &EventSchema) -> Sample {
         let root = &event.json_schema;
         let mut value = self.value("", root, root, 0);
@@ -94,40 +120,28 @@ impl<'a> Samples<'a> {
 
     /// A value for the field `name`, valid by `schema`. References are resolved in `root`.
     fn value(&mut self, name: &str, schema: &Value, root: &Value, depth: usize) -> Value {
-        if let Some(reference) = schema["$ref"].as_str() {
-            let target = root.pointer(reference.trim_start_matches('#')).cloned();
-            if depth < DEEPEST {
-                return self.value(name, &target.unwrap_or_default(), root, depth + 1);
-            }
+        if schema.get("$ref").is_some() && depth >= DEEPEST {
             return Value::Null;
         }
-        for choice in ["enum", "examples"] {
+        let schema = Value::Object(self.combined(schema, root, depth));
+        // Examples may break a rule, and a varied one is not an example any more.
+        let choices = if self.varied && self.rng.random_bool(0.5) {
+            &["enum"][..]
+        } else {
+            &["enum", "examples"]
+        };
+        for choice in choices {
             if let Some(chosen) =
-                schema[choice].as_array().and_then(|all| all.choose(&mut self.rng))
+                schema[*choice].as_array().and_then(|all| all.choose(&mut self.rng))
             {
-                return if choice == "examples" { self.vary(chosen) } else { chosen.clone() };
+                let vary = *choice == "examples" && !(self.varied && self.rng.random_bool(0.5));
+                return if vary { self.vary(chosen) } else { chosen.clone() };
             }
         }
         if let Some(fixed) = schema.get("const") {
             return fixed.clone();
         }
-        if let Some(parts) = schema["allOf"].as_array() {
-            let mut merged = self.typed(name, schema, root, depth);
-            for part in parts {
-                match (self.value(name, part, root, depth + 1), merged.as_object_mut()) {
-                    (Value::Object(part), Some(merged)) => merged.extend(part),
-                    (Value::Object(_), None) => {}
-                    (part, _) => merged = part,
-                }
-            }
-            return merged;
-        }
-        for keyword in ["oneOf", "anyOf"] {
-            if let Some(part) = schema[keyword].as_array().and_then(|parts| parts.first()) {
-                return self.value(name, part, root, depth + 1);
-            }
-        }
-        self.typed(name, schema, root, depth)
+        self.typed(name, &schema, root, depth)
     }
 
     /// A value of the schema's `type`.
@@ -144,72 +158,157 @@ impl<'a> Samples<'a> {
                 .filter_map(Value::as_str)
                 .find(|one| *one != "null")
                 .unwrap_or("null"),
-            _ => "object",
+            _ => implied_type(schema),
         };
         match kind {
             "object" => self.object(schema, root, depth),
-            "array" => {
-                let least = schema["minItems"].as_u64().unwrap_or(0).max(1);
-                let count = self.rng.random_range(least..=least + 1);
-                (0..count).map(|_| self.value(name, &schema["items"], root, depth + 1)).collect()
-            }
+            "array" => self.array(name, schema, root, depth),
             "string" => self.text(name, schema),
             "boolean" => json!(self.rng.random_bool(0.8)),
-            "integer" => json!(self.between(schema, 1, 100)),
-            "number" if schema["format"] == "decimal" => {
-                json!(f64::from(self.rng.random_range(0..100_000)) / 100.0)
-            }
-            "number" => {
-                let whole = self.between(schema, 0, 90) as f64;
-                json!(whole + f64::from(self.rng.random_range(0..10_000)) / 10_000.0)
-            }
+            "integer" => number::integer(schema, &mut self.rng),
+            "number" => number::number(schema, &mut self.rng),
             _ => Value::Null,
         }
     }
 
     fn object(&mut self, schema: &Value, root: &Value, depth: usize) -> Value {
-        let required: Vec<&str> =
-            schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let required: Vec<&str> = texts(&schema["required"]).collect();
         let mut object = Map::new();
-        for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        let properties = schema["properties"].as_object();
+        for (name, property) in properties.into_iter().flatten() {
             let wanted = required.contains(&name.as_str());
             if wanted || (depth < DEEPEST && self.rng.random_bool(self.optional)) {
                 object.insert(name.clone(), self.value(name, property, root, depth + 1));
             }
         }
+        // A required field need not be declared, and one field may require another.
+        let mut missing: Vec<&str> = required;
+        for (name, needed) in schema["dependentRequired"].as_object().into_iter().flatten() {
+            if object.contains_key(name) {
+                missing.extend(texts(needed));
+            }
+        }
+        for name in missing {
+            if !object.contains_key(name) {
+                let declared = properties.and_then(|all| all.get(name));
+                let any = json!({ "type": "string" });
+                let other = Some(&schema["additionalProperties"]).filter(|one| one.is_object());
+                let property = declared.or(other).unwrap_or(&any);
+                object.insert(name.to_owned(), self.value(name, property, root, depth + 1));
+            }
+        }
         Value::Object(object)
+    }
+
+    fn array(&mut self, name: &str, schema: &Value, root: &Value, depth: usize) -> Value {
+        /// How often an item is generated again because it is not unique.
+        const TRIES: usize = 20;
+        let most = schema["maxItems"].as_u64().unwrap_or(u64::MAX);
+        let least = schema["minItems"].as_u64().unwrap_or(0).max(1).min(most);
+        let count = self.rng.random_range(least..=least.saturating_add(1).min(most));
+        let unique = schema["uniqueItems"] == true;
+        // The first items have schemas of their own: `prefixItems`, or a list in `items`.
+        let own = schema["prefixItems"].as_array().or(schema["items"].as_array());
+        let others =
+            if schema["items"].is_array() { &schema["additionalItems"] } else { &schema["items"] };
+        let mut items = Vec::new();
+        for index in 0..count.max(own.map_or(0, |own| own.len() as u64)).min(most) {
+            let schema = own.and_then(|own| own.get(index as usize)).unwrap_or(others);
+            let mut item = self.value(name, schema, root, depth + 1);
+            for _ in 0..TRIES {
+                if !unique || !items.contains(&item) {
+                    break;
+                }
+                item = self.value(name, schema, root, depth + 1);
+            }
+            items.push(item);
+        }
+        if let (Some(contained), Some(first)) = (schema.get("contains"), items.first_mut()) {
+            let both = json!({ "allOf": [others, contained] });
+            *first = self.value(name, &both, root, depth + 1);
+        }
+        Value::Array(items)
     }
 
     fn text(&mut self, name: &str, schema: &Value) -> Value {
         let at = self.around_ms - self.rng.random_range(0..86_400_000);
         let time = jiff::Timestamp::from_millisecond(at).unwrap_or_default();
+        let zoned = time.to_zoned(jiff::tz::TimeZone::UTC);
         if schema["contentEncoding"] == "base64" {
             use base64::Engine;
             let bytes: [u8; 12] = self.rng.random();
             return json!(base64::engine::general_purpose::STANDARD.encode(bytes));
         }
-        match schema["format"].as_str() {
-            Some("date-time") => json!(format!("{time:.3}")),
-            Some("date") => json!(time.to_zoned(jiff::tz::TimeZone::UTC).date().to_string()),
-            Some("decimal") => json!(format!(
-                "{}.{:02}",
-                self.rng.random_range(0..500),
-                self.rng.random_range(0..100)
-            )),
+        // A column's type asks for texts of its form, as a format does.
+        let format = match schema["x-bigquery-type"].as_str() {
+            Some("TIMESTAMP") => Some("date-time"),
+            Some("DATE") => Some("date"),
+            Some("DATETIME") => return json!(zoned.datetime().to_string()),
+            Some("TIME") => return json!(format!("{:.3}", zoned.time())),
+            Some("NUMERIC" | "BIGNUMERIC" | "INT64" | "INTEGER" | "FLOAT64" | "FLOAT") => {
+                Some("decimal")
+            }
+            _ => schema["format"].as_str(),
+        };
+        let text = match format {
+            Some("date-time") => format!("{time:.3}"),
+            Some("date") => zoned.date().to_string(),
+            Some("decimal") => {
+                format!("{}.{:02}", self.rng.random_range(0..500), self.rng.random_range(0..100))
+            }
             Some("uuid") => {
                 let n: u128 = self.rng.random();
                 let hex = format!("{n:032x}");
-                json!(format!(
+                format!(
                     "{}-{}-4{}-8{}-{}",
                     &hex[..8],
                     &hex[8..12],
                     &hex[13..16],
                     &hex[17..20],
                     &hex[20..]
-                ))
+                )
             }
-            _ => json!(format!("{name}-{}", self.rng.random_range(1..1000))),
+            format => {
+                let number: u32 = self.rng.random_range(1..1000);
+                match format {
+                    Some("email" | "idn-email") => format!("{name}-{number}@example.com"),
+                    Some("uri" | "iri" | "url") => format!("https://example.com/{name}/{number}"),
+                    Some("hostname") => format!("host-{number}.example.com"),
+                    Some("ipv4") => format!("192.0.2.{}", number % 256),
+                    Some("ipv6") => format!("2001:db8::{number:x}"),
+                    Some("time") => format!("{:.0}Z", zoned.time()),
+                    Some("duration") => format!("PT{number}S"),
+                    _ => format!("{name}-{number}"),
+                }
+            }
+        };
+        let fits = |text: &str| {
+            let length = text.chars().count() as u64;
+            schema["minLength"].as_u64().is_none_or(|least| length >= least)
+                && schema["maxLength"].as_u64().is_none_or(|most| length <= most)
+        };
+        match schema["pattern"].as_str() {
+            Some(expression) => {
+                json!(pattern::text(expression, &fits, &mut self.rng).unwrap_or(text))
+            }
+            None if fits(&text) => json!(text),
+            None => json!(self.of_length(&text, schema)),
         }
+    }
+
+    /// The text cut or filled up to the schema's lengths.
+    fn of_length(&mut self, text: &str, schema: &Value) -> String {
+        /// No contract wants a longer sample.
+        const LONGEST: u64 = 100_000;
+        let least = schema["minLength"].as_u64().unwrap_or(0).min(LONGEST) as usize;
+        let most = schema["maxLength"].as_u64().map_or(usize::MAX, |most| most as usize);
+        let mut text: Vec<char> = text.chars().collect();
+        // The end of the usual text is what differs between samples.
+        text.drain(..text.len().saturating_sub(most));
+        while text.len() < least {
+            text.push(self.rng.random_range('a'..='z'));
+        }
+        text.into_iter().collect()
     }
 
     /// The example with another number at its end, if it ends in one, so that keys differ.
@@ -221,12 +320,6 @@ impl<'a> Samples<'a> {
         }
         let number = self.rng.random_range(0..10u64.pow(digits as u32));
         json!(format!("{}{number:0digits$}", &text[..text.len() - digits]))
-    }
-
-    fn between(&mut self, schema: &Value, low: i64, high: i64) -> i64 {
-        let low = schema["minimum"].as_i64().unwrap_or(low);
-        let high = schema["maximum"].as_i64().unwrap_or(high).max(low);
-        self.rng.random_range(low..=high)
     }
 }
 
@@ -250,4 +343,25 @@ fn put(value: &mut Value, keys: &[String], what: Value) {
         place = &mut place[key.as_str()];
     }
     *place = what;
+}
+
+/// The type that a schema without `type` speaks about.
+fn implied_type(schema: &Value) -> &'static str {
+    let has = |keywords: &[&str]| keywords.iter().any(|keyword| schema.get(*keyword).is_some());
+    if has(&["properties", "required"]) {
+        "object"
+    } else if has(&["items", "prefixItems", "minItems", "contains"]) {
+        "array"
+    } else if has(&["pattern", "minLength", "maxLength", "format", "contentEncoding"]) {
+        "string"
+    } else if has(&["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"]) {
+        "number"
+    } else {
+        "object"
+    }
+}
+
+/// The texts of a list.
+fn texts(list: &Value) -> impl Iterator<Item = &str> {
+    list.as_array().into_iter().flatten().filter_map(Value::as_str)
 }

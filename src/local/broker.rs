@@ -3,25 +3,30 @@
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use rdkafka::config::ClientConfig;
 use rdkafka::error::KafkaError;
-use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::mocking::MockCluster;
-use rdkafka::producer::{DefaultProducerContext, FutureProducer, FutureRecord};
+use rdkafka::producer::{DefaultProducerContext, FutureProducer, Producer};
 
-use crate::contract::Contract;
-use crate::contract::sample::{Sample, Samples};
+use crate::record::UnsentRecord;
+use crate::source::message;
 
-/// Partitions of a first run's topic. The mock cluster keeps 5 MiB per partition, so four hold many
-/// times the sample events.
-pub const PARTITIONS: i32 = 4;
+/// Bytes and records that the mock cluster keeps of a partition. It drops the oldest beyond them.
+const KEPT: (usize, usize) = (5 << 20, 100_000);
 
-/// Number of sample events of a first run.
-pub const SAMPLES: usize = 400;
+/// The fewest and the most partitions of the topic.
+const PARTITIONS: (usize, usize) = (4, 128);
 
-/// One of this many sample events is bad.
-const BAD_EVERY: usize = 50;
+/// Bytes that a record takes besides its key and value, at most.
+const RECORD_OVERHEAD: usize = 100;
+
+/// How long one record may take to arrive.
+const DELIVERY: Duration = Duration::from_secs(10);
+
+/// Deliveries under way at once.
+const UNDER_WAY: usize = 10_000;
 
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
@@ -29,8 +34,15 @@ pub enum BrokerError {
     Start(#[source] KafkaError),
     #[error("create topic {topic} on the embedded broker")]
     Topic { topic: String, source: KafkaError },
-    #[error("publish sample events to {topic}")]
+    #[error("publish events to {topic} on the embedded broker")]
     Publish { topic: String, source: KafkaError },
+    #[error("read how many events {topic} has on the embedded broker")]
+    Count { topic: String, source: KafkaError },
+    #[error(
+        "the embedded broker has dropped {dropped} of {published} events: it keeps 5 MiB and \
+         100,000 records of each of {partitions} partitions"
+    )]
+    Full { dropped: usize, published: usize, partitions: usize },
 }
 
 /// The running broker. Dropping the handle stops it.
@@ -39,63 +51,107 @@ pub struct EmbeddedBroker {
 }
 
 impl EmbeddedBroker {
-    pub fn start(topic: &str, partitions: i32) -> Result<Self, BrokerError> {
+    /// Starts a broker with one topic, which has these records. Events of one key stay in order.
+    pub async fn start(topic: &str, records: &[UnsentRecord]) -> Result<Self, BrokerError> {
         let cluster = MockCluster::new(1).map_err(BrokerError::Start)?;
+        let partitions = partitions(records);
         cluster
-            .create_topic(topic, partitions, 1)
+            .create_topic(topic, partitions as i32, 1)
             .map_err(|source| BrokerError::Topic { topic: topic.to_owned(), source })?;
-        Ok(Self { cluster })
+        let broker = Self { cluster };
+        broker.publish(topic, records, partitions).await?;
+        Ok(broker)
     }
 
     pub fn bootstrap_servers(&self) -> String {
         self.cluster.bootstrap_servers()
     }
 
-    /// Publishes generated events of the contract, a few of them bad, and returns their number.
-    pub async fn fill(
+    async fn publish(
         &self,
-        contract: &Contract,
-        seed: u64,
-        now_ms: i64,
-    ) -> Result<usize, BrokerError> {
-        let topic = &contract.topic;
-        let failed = |source| BrokerError::Publish { topic: topic.clone(), source };
+        topic: &str,
+        records: &[UnsentRecord],
+        partitions: usize,
+    ) -> Result<(), BrokerError> {
+        let failed = |source| BrokerError::Publish { topic: topic.to_owned(), source };
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", self.bootstrap_servers()).set("linger.ms", "1");
         let producer: FutureProducer = config.create().map_err(failed)?;
-        let events = samples(contract, seed, now_ms);
-        let sent = events.iter().enumerate().map(|(index, sample)| {
-            let (producer, key) = (&producer, format!("sample-{:03}", index % 97));
-            async move {
-                let mut headers = OwnedHeaders::new()
-                    .insert(Header { key: "source", value: Some("generic-consumer samples") });
-                if let Some((name, value)) = &sample.header {
-                    headers = headers.insert(Header { key: name, value: Some(value) });
-                }
-                let record =
-                    FutureRecord::to(topic).key(&key).payload(&sample.value).headers(headers);
-                producer.send(record, Duration::from_secs(10)).await.map_err(|(error, _)| error)
+        let mut under_way = FuturesUnordered::new();
+        for (index, record) in records.iter().enumerate() {
+            if under_way.len() >= UNDER_WAY
+                && let Some(Err((error, _))) = under_way.next().await
+            {
+                return Err(failed(error));
             }
-        });
-        for delivered in join_all(sent).await {
-            delivered.map_err(failed)?;
+            let mut message = message(topic, record);
+            if record.key.is_none() {
+                // librdkafka would send them to random partitions, and some of those would be full.
+                message = message.partition((index % partitions) as i32);
+            }
+            under_way.push(producer.send(message, DELIVERY));
         }
-        Ok(events.len())
+        while let Some(delivered) = under_way.next().await {
+            delivered.map_err(|(error, _)| failed(error))?;
+        }
+        let mut dropped = 0;
+        for partition in 0..partitions {
+            let (first, _) = producer
+                .client()
+                .fetch_watermarks(topic, partition as i32, DELIVERY)
+                .map_err(|source| BrokerError::Count { topic: topic.to_owned(), source })?;
+            dropped += usize::try_from(first).unwrap_or(0);
+        }
+        if dropped == 0 {
+            return Ok(());
+        }
+        Err(BrokerError::Full { dropped, published: records.len(), partitions })
     }
 }
 
-/// A first run's events: good ones, with the contract's bad ones among them.
-fn samples(contract: &Contract, seed: u64, now_ms: i64) -> Vec<Sample> {
-    let mut source = Samples::new(contract, seed, now_ms);
-    let mut bad = source.bad_events().into_iter().map(|(_, sample)| sample);
-    let mut events = Vec::with_capacity(SAMPLES);
-    while events.len() < SAMPLES {
-        let bad_is_due = events.len() % BAD_EVERY == BAD_EVERY / 2;
-        let next = if bad_is_due { bad.next() } else { None };
-        match next.or_else(|| source.event()) {
-            Some(event) => events.push(event),
-            None => break,
+/// As many partitions as hold the records several times, because keys distribute them unevenly.
+fn partitions(records: &[UnsentRecord]) -> usize {
+    let bytes = |part: &Option<Vec<u8>>| part.as_ref().map_or(0, Vec::len);
+    let size = |record: &UnsentRecord| {
+        let headers = record.headers.iter().map(|(name, value)| name.len() + bytes(value));
+        RECORD_OVERHEAD + bytes(&record.key) + bytes(&record.value) + headers.sum::<usize>()
+    };
+    let total: usize = records.iter().map(size).sum();
+    let (kept_bytes, kept_records) = KEPT;
+    let needed = (total / kept_bytes).max(records.len() / kept_records) + 1;
+    (needed * 4).clamp(PARTITIONS.0, PARTITIONS.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn records(count: usize, bytes: usize, key: Option<&str>) -> Vec<UnsentRecord> {
+        let record = UnsentRecord {
+            key: key.map(|key| key.as_bytes().to_vec()),
+            headers: Vec::new(),
+            value: Some(vec![b'x'; bytes]),
+        };
+        vec![record; count]
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn events_that_the_broker_cannot_keep_are_an_error() {
+        let one_key = records(9, 1 << 19, Some("k"));
+        EmbeddedBroker::start("t", &one_key).await.expect("4.5 MiB fit one partition");
+        let no_key = records(200, 1 << 19, None);
+        EmbeddedBroker::start("t", &no_key).await.expect("100 MiB fit eighty partitions");
+        let one_key = records(20, 1 << 19, Some("k"));
+        match EmbeddedBroker::start("t", &one_key).await.map(drop) {
+            Err(BrokerError::Full { dropped, published: 20, .. }) => assert!(dropped > 5),
+            other => panic!("10 MiB in one partition: {other:?}"),
         }
     }
-    events
+
+    #[test]
+    fn there_are_partitions_enough_for_many_events() {
+        assert_eq!(partitions(&records(400, 300, None)), 4);
+        assert_eq!(partitions(&records(40, 1 << 20, None)), 36);
+        assert_eq!(partitions(&records(350_000, 1, None)), 28);
+    }
 }

@@ -93,7 +93,8 @@ impl<'a> Session<'a> {
     /// Runs until the flow ends, a new session is needed, or a person.
     pub fn run(&mut self) -> Result<Ending, Stop> {
         let (leaving, ending) = loop {
-            if self.flow.shutdown.requested() || self.is_caught_up() {
+            self.summary.caught_up = self.is_caught_up();
+            if self.summary.caught_up || self.flow.shutdown.requested() {
                 break (true, self.finish());
             }
             if let Err(reason) = self.turn() {

@@ -25,6 +25,8 @@ pub struct Summary {
     pub held_up: Vec<HeldUp>,
     /// Where the rows are.
     pub target: String,
+    /// A run that only catches up has done so.
+    pub caught_up: bool,
 }
 
 /// Records that stand behind the beginning of an open transaction.
@@ -51,6 +53,7 @@ impl Summary {
             rejoins: 0,
             held_up: Vec::new(),
             target,
+            caught_up: false,
         }
     }
 

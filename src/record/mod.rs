@@ -8,6 +8,7 @@ mod outcome;
 mod position;
 mod reached;
 mod reason;
+mod unsent;
 
 pub use dead_letter::DeadLetter;
 pub use event::{Event, HeaderList, NoHeaders};
@@ -15,3 +16,4 @@ pub use outcome::{Rejection, Transcoded};
 pub use position::{Offset, Partition, Position};
 pub use reached::{Bookmark, Reached};
 pub use reason::Reason;
+pub use unsent::UnsentRecord;

@@ -8,6 +8,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
 use super::hold_back::HoldBack;
+use super::status_line::AboveTheLine;
 
 type Boxed = Box<dyn Layer<Registry> + Send + Sync>;
 
@@ -19,7 +20,7 @@ pub fn init() -> HoldBack {
     let mut layers: Vec<Boxed> = Vec::new();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let filter = filter.and(hold_back.clone());
-    let lines = fmt::layer().with_writer(std::io::stderr);
+    let lines = fmt::layer().with_writer(|| AboveTheLine);
     layers.push(if std::io::stderr().is_terminal() {
         lines.with_target(false).compact().with_filter(filter).boxed()
     } else {

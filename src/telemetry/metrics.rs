@@ -51,6 +51,9 @@ pub struct Metrics {
     pub assigned_partitions: Gauge,
     /// Times the Kafka client was replaced by a new one.
     pub rejoins: Counter,
+    /// Records that a run which only catches up had before it. It is for the progress line on a
+    /// terminal and is not exposed.
+    pub to_catch_up: Gauge,
 }
 
 impl Metrics {
@@ -74,6 +77,7 @@ impl Metrics {
                 .add_seconds("oldest_unsettled", "Age of the oldest unsettled record"),
             assigned_partitions: names.add("assigned_partitions", "Partitions this instance owns"),
             rejoins: names.add("rejoins", "Times the Kafka client was made anew"),
+            to_catch_up: Gauge::default(),
         }
     }
 }

@@ -5,6 +5,7 @@ mod hold_back;
 pub mod logs;
 pub mod metrics;
 mod repeats;
+pub mod status_line;
 
 pub use health::Health;
 pub use metrics::Metrics;

@@ -82,7 +82,7 @@ impl Peer {
                 .expect("faults")
                 .seeded(1),
             stream_expiry,
-            fresh: false,
+            emptied: Vec::new(),
         };
         Ok(Self { running: start(options).await?, folder })
     }

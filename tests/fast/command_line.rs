@@ -61,6 +61,8 @@ fn config_shows_every_value_with_layer_and_place() {
     assert_eq!(row("CONSUME__PROD__PROPERTIES__SASL_PASSWORD")[1], "[redacted]");
     assert!(!page.contains("hunter2"), "{page}");
     let last = page.lines().last().unwrap_or_default();
+    let location = "the event type is read from the payload's field /event_type\n";
+    assert!(page.contains(location), "{page}");
     assert!(last.starts_with("DELIVERY reads "), "{last}");
     assert!(last.ends_with(" columns to p-project.e.t"), "{last}");
 }
@@ -125,7 +127,7 @@ fn a_wrong_configuration_exits_with_1_and_every_mistake() {
 fn config_reports_a_wrong_partition_column_with_the_contracts_problems() {
     let folder = folder(VALID);
     let document = r#"{"asyncapi":"3.0.0","channels":{"C":{"address":"t","messages":{"M":{"payload":
-        {"type":"object","properties":{"id":{"type":"string"},"a":{"type":"string","x-bigquery-name":"c"},
+        {"type":"object","properties":{"event_type":{},"id":{"type":"string"},"a":{"type":"string","x-bigquery-name":"c"},
         "b":{"type":"string","x-bigquery-name":"c"}}}}}}}}"#;
     std::fs::write(folder.path().join("c.json"), document).expect("written");
     let variables = [
@@ -183,10 +185,85 @@ fn produce_refuses_what_the_domains_own_table_would_not_take() {
     let by_event_time = [("PARTITION_BY_DELIVERY", "occurred_at")];
     let output = generic_consumer(folder.path(), &produce, &by_event_time);
     let errors = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{errors}");
+    assert_eq!(output.status.code(), Some(5), "{errors}");
     for part in ["1 of 1 lines", "line 1: out_of_range: /occurred_at", "nothing was published"] {
         assert!(errors.contains(part), "{part:?} is missing in\n{errors}");
     }
+}
+
+#[test]
+fn validate_names_what_becomes_of_each_event_and_needs_no_broker() {
+    let folder = folder(&format!("{VALID}IGNORE_EVENTS_DELIVERY='DeliveryCreatedEvent'\n"));
+    let created = r#"{"event_type":"DeliveryCreatedEvent"}"#;
+    let events = format!("{}\n\n{created}\n{{\"event_type\":\"\u{1b}[2J\"}}\n", old_event());
+    std::fs::write(folder.path().join("events.ndjson"), events).expect("written");
+    let validate = ["validate", "DELIVERY", "events.ndjson"];
+    let output = generic_consumer(folder.path(), &validate, &[]);
+    let (page, errors) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    assert!(errors.contains("the contract rejects 1 of 3 events"), "{errors}");
+    let lines: Vec<&str> = page.lines().collect();
+    assert_eq!(lines[0], "line 1: row       DeliveryAssignedEvent");
+    assert_eq!(lines[1], "line 3: ignored   DeliveryCreatedEvent");
+    assert!(lines[2].starts_with("line 4: rejected  "), "{page}");
+    assert!(!page.contains('\u{1b}'), "a value must not command the terminal: {page:?}");
+
+    let arguments = [&validate[..], &["--rows", "--columns", "_event_type,occurred_at"]].concat();
+    let output = generic_consumer(folder.path(), &arguments, &[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        text(&output.stdout),
+        "{\"_event_type\":\"DeliveryAssignedEvent\",\"occurred_at\":\"2001-01-01T00:00:00.000000Z\"}\n"
+    );
+    assert!(text(&output.stderr).contains("line 4: rejected"));
+
+    std::fs::write(folder.path().join("events.ndjson"), old_event()).expect("written");
+    let output = generic_consumer(folder.path(), &validate, &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_missing_or_foreign_env_file_is_named() {
+    let empty = tempfile::tempdir().expect("a folder");
+    let output = generic_consumer(empty.path(), &["config", "DELIVERY"], &[]);
+    let errors = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    let name = empty.path().file_name().and_then(|name| name.to_str()).expect("a name");
+    assert!(errors.contains("there is no .env in /") && errors.contains(name), "{errors}");
+
+    let folder = folder(&format!("{VALID}BQ_TABLE_ORDERS='o'\n"));
+    let output = generic_consumer(folder.path(), &["ORDER"], &[]);
+    let errors = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    let note = ".env has no key of ORDER; it has DELIVERY and ORDERS; did you mean `ORDERS`?";
+    assert!(errors.contains(note), "{errors}");
+
+    // A domain that the file knows has mistakes of another kind.
+    let output = generic_consumer(folder.path(), &["ORDERS"], &[]);
+    let errors = text(&output.stderr);
+    assert!(!errors.contains("has no key of") && !errors.contains("no .env"), "{errors}");
+}
+
+#[test]
+fn events_of_ones_own_are_for_the_embedded_broker_alone() {
+    let folder = folder(VALID);
+    std::fs::write(folder.path().join("events.ndjson"), old_event()).expect("written");
+    let arguments = ["DELIVERY", "--until-caught-up", "--events", "events.ndjson"];
+    let output = generic_consumer(folder.path(), &arguments, &[("METRICS_ADDR", "127.0.0.1:0")]);
+    let errors = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    assert!(errors.contains("--events fills the embedded broker, but prod is"), "{errors}");
+}
+
+#[test]
+fn a_wrong_channel_is_a_mistake_of_its_own_key() {
+    let folder = folder(&VALID.replace("DeliveryEventsV10Topic", "DeliveryEvents"));
+    let output = generic_consumer(folder.path(), &["config", "DELIVERY"], &[]);
+    let errors = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    assert!(errors.contains("IMPORT_OBJECT_DELIVERY\n    where     .env:3"), "{errors}");
+    assert!(errors.contains("it has DeliveryEventsV10Topic"), "{errors}");
+    assert!(!errors.contains("IMPORT_PATH_DELIVERY"), "{errors}");
 }
 
 /// The `config` command also checks the contract, and reports its mistakes with all others.

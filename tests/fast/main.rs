@@ -3,4 +3,6 @@
 mod allocations;
 mod command_line;
 mod contracts;
+mod first_run;
 mod structure;
+mod tutorial;

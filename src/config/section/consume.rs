@@ -8,7 +8,7 @@ use crate::config::resolver::Resolver;
 use crate::config::settings::{Broker, ConsumeSettings, StartFrom};
 use crate::config::values::{self, Wrong};
 
-const SERVERS: &str = "servers separated by commas (`prod1:9092,prod2:9092`), or `embedded` for the broker inside this process";
+const SERVERS: &str = "servers as `host:port`, separated by commas (`prod1:9092,prod2:9092`), or `embedded` for the broker inside this process";
 
 pub fn read(resolver: &mut Resolver<'_>) -> Option<ConsumeSettings> {
     let group_id = resolver.required(&GROUP_ID, group);

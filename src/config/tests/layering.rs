@@ -97,6 +97,11 @@ fn write(sources: &mut Sources, layer: Where, key: &str, value: &str, as_table: 
     sources.files[file].1.push_str(&line);
 }
 
+/// A value for a key that no other spot has.
+fn value(key: &str, number: usize) -> String {
+    if key.ends_with("SERVERS") { format!("text{number}:9092") } else { format!("text{number}") }
+}
+
 prop_compose! {
     /// At least one spot for every subject.
     fn assignment()(
@@ -137,7 +142,7 @@ proptest! {
             let key = SUBJECTS[*subject].forms[spot.form];
             let as_table = *as_table && !(spot.layer == Where::Yaml && yaml_table);
             yaml_table |= as_table && spot.layer == Where::Yaml && key.contains("__");
-            write(&mut sources, spot.layer, key, &format!("text{number}"), as_table);
+            write(&mut sources, spot.layer, key, &value(key, number), as_table);
         }
         let loaded = sources.load();
         prop_assert!(loaded.is_ok(), "{}", loaded.unwrap_err());
@@ -149,7 +154,7 @@ proptest! {
                 .filter(|(_, (of, ..))| *of == index)
                 .min_by_key(|(_, (_, spot, _))| (spot.form, std::cmp::Reverse(spot.layer)));
             let (number, (_, spot, _)) = winner.expect("each subject has a spot");
-            let expected = format!("text{number}");
+            let expected = value(subject.forms[spot.form], number);
             prop_assert_eq!((subject.get)(&loaded.settings), expected.clone());
             let shown = loaded.resolved.iter().find(|resolved| resolved.value == expected);
             let shown = shown.expect("every value that wins is shown");

@@ -195,7 +195,7 @@ fn servers_are_hosts_with_ports() {
     for (text, expected) in [
         ("uat:9092", "uat:9092"),
         ("a:1, b:2", "a:1,b:2"),
-        ("host", "host"),
+        ("kafka_1.internal.example.com.:1", "kafka_1.internal.example.com.:1"),
         ("SASL_SSL://a:1", "SASL_SSL://a:1"),
         ("[::1]:9092", "[::1]:9092"),
     ] {
@@ -204,6 +204,19 @@ fn servers_are_hosts_with_ports() {
     }
     for text in ["", ",", "a:1,", "a:0", "a:65536", "a:x", ":9092", "a b:1", "embeded:x"] {
         assert_eq!(servers(text).mistake().key, key, "{text}");
+    }
+    let long = format!("{}:1", "a".repeat(64));
+    for (text, why) in [
+        ("host", "host:port"),
+        ("a:1,b", "host:port"),
+        ("::1:9092", "in brackets"),
+        ("[::x]:9092", "in brackets"),
+        ("-a:1", "a host is"),
+        ("a..b:1", "a host is"),
+        (&long, "a host is"),
+    ] {
+        let mistake = servers(text).mistake();
+        assert!(mistake.accepted.contains(why), "{text}: {mistake}");
     }
     let file =
         without(key).file("x.toml", "[consume.Prod]\nbootstrap_servers = [\"a:1\", \"b:2\"]");
@@ -278,7 +291,7 @@ fn properties_that_librdkafka_rejects_are_reported() {
         .variable("CONSUME__PROD__PROPERTIES__FETCH_MIN_BYTES", "many")
         .variable("CONSUME__PROD__PROPERTIES__REBALANCE_CB", "x")
         .mistakes();
-    let report = Mistakes { domain: "DELIVERY".to_owned(), list: mistakes }.to_string();
+    let report = Mistakes { domain: "DELIVERY".to_owned(), list: mistakes, note: None }.to_string();
     assert!(report.contains("3 mistakes"), "{report}");
     assert!(report.contains("knows no `sasl.pasword`"), "{report}");
     assert!(report.contains("fetch.min.bytes"), "{report}");

@@ -49,8 +49,9 @@ pub struct Options {
     /// How long a write stream lives without traffic, in place of BigQuery's times: seven days, and
     /// four for a COMMITTED stream.
     pub stream_expiry: Option<Duration>,
-    /// Deletes the store's content first.
-    pub fresh: bool,
+    /// Tables (`project.dataset.table`) that are deleted first, with their streams. The store keeps
+    /// all others.
+    pub emptied: Vec<String>,
 }
 
 /// The running servers. Dropping the handle stops them.
@@ -116,11 +117,11 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
             .map_err(|source| StartError::Folder { folder: folder.to_owned(), source })?;
     }
     let lock = StoreLock::of(&options.store)?;
-    if options.fresh {
-        remove(&options.store);
-    }
     let expiry = options.stream_expiry.map_or_else(StreamExpiry::default, StreamExpiry::of_all);
     let store = Arc::new(Store::open(&options.store, expiry)?);
+    for table in &options.emptied {
+        store.delete_table(table)?;
+    }
     let faults = Arc::new(options.faults);
     let new_tables = Arc::new(NewTables::new(faults.clone()));
     let (stop, stopped) = watch::channel(false);
@@ -184,13 +185,6 @@ impl Drop for StoreLock {
     /// moment holds the file too, until it executes its program.
     fn drop(&mut self) {
         let _ = self.0.unlock();
-    }
-}
-
-/// Removes a SQLite file together with its write-ahead log.
-fn remove(store: &Path) {
-    for suffix in ["", "-wal", "-shm"] {
-        let _ = std::fs::remove_file(with_suffix(store, suffix));
     }
 }
 

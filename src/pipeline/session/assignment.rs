@@ -111,9 +111,15 @@ impl Session<'_> {
             starts.push((partition, start));
             self.source.note_end(partition, *end);
         }
-        let unknown = self.catch_up.unknown(partitions);
-        self.catch_up
-            .note_ends(ends.into_iter().filter(|(one, _)| unknown.contains(one)).collect());
+        let mut unknown = Vec::new();
+        for partition in self.catch_up.unknown(partitions) {
+            let Some(end) = ends.get(&partition) else { continue };
+            let start = starts.iter().find(|(one, _)| *one == partition);
+            let start = start.map_or(*end, |(_, start)| start.reached.next);
+            self.flow.metrics.to_catch_up.inc_by((end.0 - start.0).max(0));
+            unknown.push((partition, *end));
+        }
+        self.catch_up.note_ends(unknown);
         Ok(starts)
     }
 

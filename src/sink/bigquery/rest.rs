@@ -125,10 +125,13 @@ impl Rest {
     async fn send(&self, request: &RestRequest<'_>) -> Result<Value, RestError> {
         let began = Instant::now();
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(15));
+        let mut first = true;
         loop {
             match self.attempt(request).await {
                 Err(error) if error.is_transient() && began.elapsed() < RETRY_FOR => {
-                    tracing::warn!(error = %chain(&error), "retrying a bigquery rest call");
+                    let hint = error.hint().filter(|_| first);
+                    first = false;
+                    tracing::warn!(error = %chain(&error), hint, "retrying a bigquery rest call");
                     tokio::time::sleep(backoff.pause()).await;
                 }
                 result => return result,

@@ -32,7 +32,28 @@ pub enum TokenError {
     Missing,
 }
 
+/// The operation of asking the metadata server for a token.
+pub(super) const ASK_METADATA_SERVER: &str = "get a token from the metadata server";
+
 impl TokenError {
+    /// What to do where the metadata server does not respond; `None` for other errors.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Transport { operation, .. } if *operation == ASK_METADATA_SERVER => Some(
+                "without GOOGLE_APPLICATION_CREDENTIALS tokens come from the metadata server, which \
+                 only machines of Google Cloud have; elsewhere, set it to the path of a credentials \
+                 file, such as the one that `gcloud auth application-default login` writes",
+            ),
+            Self::Transport { .. }
+            | Self::Refused { .. }
+            | Self::UnexpectedResponse { .. }
+            | Self::SubjectTokenFile { .. }
+            | Self::SubjectTokenField { .. }
+            | Self::ServiceAccountKey(_)
+            | Self::Missing => None,
+        }
+    }
+
     /// Whether a later attempt may succeed without anybody changing the configuration.
     pub fn is_transient(&self) -> bool {
         match self {

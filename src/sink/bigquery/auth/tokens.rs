@@ -15,7 +15,7 @@ use tokio::sync::Mutex;
 use super::credentials::{
     AuthorizedUser, ExternalAccount, SubjectTokenFormat, SubjectTokenPlace, SubjectTokenSource,
 };
-use super::error::TokenError;
+use super::error::{ASK_METADATA_SERVER, TokenError};
 
 pub const BIGQUERY_SCOPE: &str = "https://www.googleapis.com/auth/bigquery";
 
@@ -75,7 +75,7 @@ impl TokenCache {
         let TokenResponse { access_token, expires_in } = match &self.source {
             TokenSource::MetadataServer { url } => {
                 let request = self.http.get(url).header("Metadata-Flavor", "Google");
-                fetch_json("get a token from the metadata server", request).await?
+                fetch_json(ASK_METADATA_SERVER, request).await?
             }
             TokenSource::AuthorizedUser(user) => self.refresh(user).await?,
             TokenSource::ExternalAccount(account) => self.exchange(account).await?,

@@ -91,6 +91,24 @@ async fn a_user_sends_the_refresh_token_and_caches_the_token() {
 }
 
 #[tokio::test]
+async fn without_a_metadata_server_the_error_says_what_to_set() {
+    // A port that nothing listens on: it was free a moment ago.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let base = format!("http://{}", free.local_addr().expect("bound"));
+    drop(free);
+    let identity = Identity::token_service(metadata_server(&base));
+    let error = identity.token().await.expect_err("no server");
+    assert!(error.is_transient(), "a metadata server may start late");
+    let hint = error.hint().expect("a hint");
+    assert!(hint.contains("GOOGLE_APPLICATION_CREDENTIALS"), "{hint}");
+
+    let service = TokenService::start(3600).await;
+    let identity = Identity::token_service(metadata_server(&service.url("")));
+    service.respond(503, json!({}));
+    assert_eq!(identity.token().await.expect_err("an outage").hint(), None);
+}
+
+#[tokio::test]
 async fn a_token_that_expires_soon_is_renewed() {
     // yup-oauth2 renews a token one minute before it expires, we five.
     type Credentials = fn(&TokenService) -> Value;

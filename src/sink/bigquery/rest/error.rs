@@ -72,6 +72,14 @@ impl RestError {
         }
     }
 
+    /// What to do about an error that is retried all the same; `None` if nothing is known.
+    pub(super) fn hint(&self) -> Option<&'static str> {
+        match &self.cause {
+            RestErrorCause::NoToken(error) => error.hint(),
+            RestErrorCause::Refused { .. } | RestErrorCause::Transport(_) => None,
+        }
+    }
+
     /// Makes this the error that stops the instance, with what to do about it.
     pub fn stop(self) -> Stop {
         let hint = match &self.cause {
@@ -84,9 +92,9 @@ impl RestError {
             RestErrorCause::NoToken(error) if !error.is_transient() => CHECK_CREDENTIALS,
             RestErrorCause::Refused { .. }
             | RestErrorCause::Transport(_)
-            | RestErrorCause::NoToken(_) => {
-                "docs/reference/bigquery.md lists what this program needs of BigQuery"
-            }
+            | RestErrorCause::NoToken(_) => self
+                .hint()
+                .unwrap_or("docs/reference/bigquery.md lists what this program needs of BigQuery"),
         };
         Stop::new(format!("{} {}", self.operation, self.on), hint, self.cause)
     }

@@ -1,0 +1,202 @@
+//! The events that the embedded broker is filled with: generated ones that the domain accepts, and
+//! a few bad ones.
+
+use std::collections::BTreeMap;
+
+use super::domain::{Domain, DomainError};
+use crate::contract::EventSchema;
+use crate::contract::sample::{Sample, Samples};
+use crate::record::{Position, Transcoded, UnsentRecord};
+use crate::row::RowBuffer;
+use crate::transcode::{Ingestion, Plan};
+
+/// Number of sample events of a first run.
+pub const SAMPLES: usize = 400;
+
+/// One of this many sample events is bad, as long as there are bad ones.
+const BAD_EVERY: usize = 50;
+
+/// How many events of a type are generated until one is accepted.
+const ATTEMPTS: usize = 200;
+
+/// Generated events, and what could not be generated.
+#[derive(Debug, Default)]
+pub struct SampleEvents {
+    pub records: Vec<UnsentRecord>,
+    /// Event types without a sample, each with the reason why the last attempt was rejected.
+    pub missing: BTreeMap<String, String>,
+}
+
+/// Generates events of all types of the contract. The same seed gives the same events. Times lie
+/// in the day before `now_ms`.
+pub fn sample_events(domain: &Domain, seed: u64, now_ms: i64) -> Result<SampleEvents, DomainError> {
+    let mut judge = Judge { plan: domain.plan(&domain.columns)?, now_ms };
+    let mut source = Samples::new(&domain.contract, seed, now_ms);
+    let bad: Vec<Sample> = source
+        .bad_events()
+        .into_iter()
+        .map(|(_, sample)| sample)
+        .filter(|sample| judge.rejection(sample).is_some())
+        .collect();
+    let mut bad = bad.into_iter();
+    let mut events = SampleEvents::default();
+    while events.records.len() < SAMPLES && events.missing.len() < domain.contract.events.len() {
+        let number = events.records.len();
+        let bad_is_due = number % BAD_EVERY == BAD_EVERY / 2;
+        let sample = match bad_is_due.then(|| bad.next()).flatten() {
+            Some(bad) => bad,
+            None => {
+                let Some(event) = source.event_type() else { break };
+                if events.missing.contains_key(&event.name) {
+                    continue;
+                }
+                match judge.accepted(&mut source, event) {
+                    Ok(sample) => sample,
+                    Err(why) => {
+                        events.missing.insert(event.name.clone(), why);
+                        continue;
+                    }
+                }
+            }
+        };
+        events.records.push(record(sample, number));
+    }
+    Ok(events)
+}
+
+/// Decides about samples as the domain's consumer does.
+struct Judge {
+    plan: Plan,
+    now_ms: i64,
+}
+
+impl Judge {
+    /// An event of this type that is not rejected; without one, why the last was rejected.
+    fn accepted(
+        &mut self,
+        source: &mut Samples<'_>,
+        event: &EventSchema,
+    ) -> Result<Sample, String> {
+        let mut sample = source.event_of(event);
+        let mut why = String::new();
+        for _ in 0..ATTEMPTS {
+            match self.rejection(&sample) {
+                None => return Ok(sample),
+                Some(rejection) => why = rejection,
+            }
+            sample = source.another(event);
+        }
+        Err(why)
+    }
+
+    /// Why the sample is rejected; `None` if it is not.
+    fn rejection(&mut self, sample: &Sample) -> Option<String> {
+        let record = record(sample.clone(), 0);
+        let event = record.at(Position::new(0, 0), self.now_ms);
+        match self.plan.transcode(
+            &event,
+            Ingestion::at(self.now_ms * 1_000),
+            &mut RowBuffer::default(),
+        ) {
+            Transcoded::Row | Transcoded::Ignored(_) => None,
+            Transcoded::Rejected(why) => Some(format!("{}: {}", why.reason.code(), why.detail)),
+        }
+    }
+}
+
+/// The sample as a record with one of 97 keys.
+fn record(sample: Sample, number: usize) -> UnsentRecord {
+    let source = ("source".to_owned(), Some(b"generic-consumer samples".to_vec()));
+    let event_type = sample.header.map(|(name, value)| (name, Some(value.into_bytes())));
+    UnsentRecord {
+        key: Some(format!("sample-{:03}", number % 97).into_bytes()),
+        headers: std::iter::once(source).chain(event_type).collect(),
+        value: Some(sample.value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::RowOptions;
+    use crate::contract;
+
+    const NOW_MS: i64 = 1_795_219_200_000;
+
+    /// A domain whose message `Paid` has these properties besides its type, all required.
+    fn domain(properties: &str) -> Domain {
+        let dir = tempfile::tempdir().expect("a folder");
+        let properties: serde_json::Value = serde_json::from_str(properties).expect("JSON");
+        let mut all = serde_json::json!({ "event_type": { "type": "string" } });
+        for (name, schema) in properties.as_object().expect("an object") {
+            all[name] = schema.clone();
+        }
+        let required: Vec<&String> = all.as_object().expect("an object").keys().collect();
+        let payload =
+            serde_json::json!({ "type": "object", "required": required, "properties": all });
+        let document = serde_json::json!({ "asyncapi": "3.0.0", "channels": { "C": {
+            "address": "t", "messages": { "Paid": { "payload": payload } } } },
+            "types": { "Money": { "type": "object", "required": ["amount"], "properties": {
+                "amount": { "type": "string", "format": "decimal" },
+                "currency": { "type": "string", "minLength": 3, "maxLength": 3 } } } } });
+        std::fs::write(dir.path().join("c.json"), document.to_string()).expect("written");
+        let contract = contract::load(dir.path(), "contracts.c", "C").expect("loads");
+        Domain::new(contract, RowOptions::default()).expect("columns")
+    }
+
+    /// How many of the samples are rejected, and what has no sample.
+    fn outcome(properties: &str) -> (usize, usize, BTreeMap<String, String>) {
+        let domain = domain(properties);
+        let events = sample_events(&domain, 1, NOW_MS).expect("a plan");
+        let mut plan = domain.plan(&domain.columns).expect("a plan");
+        let rejected = events.records.iter().filter(|record| {
+            let event = record.at(Position::new(0, 0), NOW_MS);
+            let mut rows = RowBuffer::default();
+            matches!(
+                plan.transcode(&event, Ingestion::at(NOW_MS * 1_000), &mut rows),
+                Transcoded::Rejected(_)
+            )
+        });
+        (events.records.len(), rejected.count(), events.missing)
+    }
+
+    /// Each schema was broken by samples that only kept types.
+    #[test]
+    fn only_the_deliberately_bad_samples_are_rejected() {
+        for properties in [
+            r#"{"id":{"type":"string","pattern":"^ord_[0-9A-Z]{8}$"}}"#,
+            r#"{"id":{"type":"string","pattern":"^[a-z]+$","minLength":12,"maxLength":14}}"#,
+            r#"{"country":{"type":"string","minLength":2,"maxLength":2}}"#,
+            r#"{"note":{"type":"string","minLength":80}}"#,
+            r#"{"amount":{"type":"integer","multipleOf":25,"minimum":100}}"#,
+            r#"{"rate":{"type":"number","multipleOf":0.05,"maximum":1}}"#,
+            r#"{"share":{"type":"number","exclusiveMinimum":0,"exclusiveMaximum":1}}"#,
+            r#"{"codes":{"type":"array","items":{"type":"string","enum":["a","b","c"]},"uniqueItems":true,"maxItems":2}}"#,
+            r#"{"none":{"type":"array","items":{"type":"string"},"maxItems":0}}"#,
+            r##"{"price":{"allOf":[{"$ref":"#/types/Money"},{"type":"object","required":["currency"],"properties":{"currency":{"pattern":"^[A-Z]+$"}}}]}}"##,
+            r##"{"price":{"$ref":"#/types/Money","required":["currency"]}}"##,
+            r#"{"refined":{"allOf":[{"type":"string","maxLength":10},{"type":"string","minLength":9}]}}"#,
+            r#"{"either":{"oneOf":[{"type":"object","required":["card"],"properties":{"card":{"type":"string","pattern":"^[0-9]{16}$"}}},{"type":"object","required":["iban"],"properties":{"iban":{"type":"string"}}}]}}"#,
+            r#"{"pay":{"type":"object","properties":{"kind":{"type":"string","enum":["card","cash"]},"last4":{"type":"string","pattern":"^[0-9]{4}$"}},"required":["kind"],"if":{"properties":{"kind":{"const":"card"}}},"then":{"required":["last4"]}}}"#,
+            r#"{"pay":{"type":"object","properties":{"a":{"type":"string"},"b":{"type":"string"}},"dependentRequired":{"a":["b"]}}}"#,
+            r#"{"not_a":{"type":"string","enum":["a","b"],"not":{"const":"a"}}}"#,
+            r#"{"closed":{"type":"object","properties":{"a":{"type":"string"}},"additionalProperties":false,"minProperties":1}}"#,
+            r#"{"at":{"type":"string","x-bigquery-type":"DATETIME"},"t":{"type":"string","x-bigquery-type":"TIME"},"n":{"type":"string","x-bigquery-type":"BIGNUMERIC"}}"#,
+            r#"{"zip":{"type":"string","examples":["1100-061"],"pattern":"^1100-0[0-9]1$"}}"#,
+        ] {
+            let (records, rejected, missing) = outcome(properties);
+            assert_eq!(missing, BTreeMap::new(), "{properties}");
+            assert_eq!(records, SAMPLES, "{properties}");
+            assert_eq!(rejected, 7, "{properties}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_generated_is_named_with_the_reason() {
+        let (records, _, missing) =
+            outcome(r#"{"odd":{"type":"string","pattern":"^(?=.*z)(?=.*q).{9}x$"}}"#);
+        assert!(records < SAMPLES);
+        assert_eq!(missing.len(), 1);
+        assert!(missing["Paid"].contains("contract_violation: /odd"), "{missing:?}");
+    }
+}

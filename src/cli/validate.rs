@@ -1,0 +1,92 @@
+//! `validate DELIVERY FILE|-`: what becomes of each event by the domain's contract. It uses neither
+//! Kafka nor BigQuery.
+
+use std::io::{ErrorKind, Write};
+
+use serde_json::Value;
+
+use super::args::ValidateArgs;
+use super::event_file::{self, FileEvent, Verdict};
+use super::failure::{Exit, Failure};
+use super::page::on_one_line;
+use super::row_json;
+use super::row_page::{self, Row};
+use crate::app::Domain;
+use crate::config::Settings;
+use crate::row::FieldError;
+
+/// What the command says about one event.
+struct Outcome {
+    line: usize,
+    what: &'static str,
+    event_type: String,
+    /// Reason code and detail of a rejected event; empty otherwise.
+    why: String,
+}
+
+/// Prints a line about each event, and with `--rows` the rows. Fails if an event is rejected.
+pub fn validate(args: &ValidateArgs, settings: &Settings) -> Result<(), Failure> {
+    let domain = Domain::of(settings)?;
+    let events = event_file::read(&args.file, args.envelope)?;
+    let mut outcomes = Vec::with_capacity(events.len());
+    let mut rows = Vec::new();
+    event_file::judge(&events, &domain, &mut |event, verdict| {
+        let (outcome, row) = outcome(event, verdict).map_err(|error| {
+            Failure::new(Exit::Stopped, format!("read the row of line {}", event.line))
+                .source(error)
+        })?;
+        outcomes.push(outcome);
+        rows.extend(row.filter(|_| args.rows));
+        Ok(())
+    })?;
+    let text = lines(&outcomes);
+    if args.rows {
+        eprint!("{text}");
+        row_page::print(&rows, &args.page)?;
+    } else {
+        // `validate DELIVERY FILE | head` closes the pipe early.
+        match std::io::stdout().lock().write_all(text.as_bytes()) {
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+                return Err(Failure::new(Exit::Stopped, "print the outcomes").source(error));
+            }
+            _ => {}
+        }
+    }
+    let rejected = outcomes.iter().filter(|outcome| !outcome.why.is_empty()).count();
+    if rejected == 0 {
+        return Ok(());
+    }
+    let what = format!("the contract rejects {rejected} of {} events", events.len());
+    let hint = "docs/reference/outcomes.md explains the reason codes";
+    Err(Failure::new(Exit::Configuration, what).hint(hint))
+}
+
+fn outcome(event: &FileEvent, verdict: Verdict<'_>) -> Result<(Outcome, Option<Row>), FieldError> {
+    let line = event.line;
+    let (what, event_type, why, row) = match verdict {
+        Verdict::Row(fields) => {
+            let row = row_json::object(fields)?;
+            let event_type = row.get("_event_type").and_then(Value::as_str).unwrap_or_default();
+            ("row", event_type.to_owned(), String::new(), Some(row))
+        }
+        Verdict::Ignored(event_type) => ("ignored", event_type.to_owned(), String::new(), None),
+        Verdict::Rejected(rejection) => {
+            let event_type = rejection.event_type.unwrap_or("-".to_owned());
+            let why = format!("{}: {}", rejection.reason.code(), rejection.detail);
+            ("rejected", event_type, why, None)
+        }
+    };
+    Ok((Outcome { line, what, event_type: on_one_line(&event_type), why: on_one_line(&why) }, row))
+}
+
+fn lines(outcomes: &[Outcome]) -> String {
+    let types = outcomes.iter().map(|outcome| outcome.event_type.chars().count());
+    let longest = types.max().unwrap_or(0);
+    let mut text = String::new();
+    for Outcome { line, what, event_type, why } in outcomes {
+        let about = format!("line {line}: {what:8}  {event_type:longest$}  {why}");
+        text.push_str(about.trim_end());
+        text.push('\n');
+    }
+    text
+}

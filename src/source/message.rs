@@ -1,0 +1,24 @@
+//! A record as librdkafka's producer takes it.
+
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::FutureRecord;
+
+use crate::record::UnsentRecord;
+
+/// The message that publishes the record to the topic. Its key decides about the partition.
+pub fn message<'a>(topic: &'a str, record: &'a UnsentRecord) -> FutureRecord<'a, [u8], [u8]> {
+    let mut message = FutureRecord::to(topic);
+    if let Some(key) = &record.key {
+        message = message.key(key.as_slice());
+    }
+    if let Some(value) = &record.value {
+        message = message.payload(value.as_slice());
+    }
+    if !record.headers.is_empty() {
+        let headers = record.headers.iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
+            headers.insert(Header { key, value: value.as_deref() })
+        });
+        message = message.headers(headers);
+    }
+    message
+}
