@@ -188,6 +188,12 @@ impl Bundler {
             self.note(&here, keyword, value);
             match keyword.as_str() {
                 "$ref" => reference = Some(self.reference(files, &here, value, place)),
+                // With both limits, the `jsonschema` crate takes the keywords of `contains` for those of
+                // the schema around it. It compiles a definition by itself.
+                "contains" if value.is_object() && has_both_limits(raw) => {
+                    let reference = self.definition(here.clone(), &here, place.under(keyword));
+                    schema.insert(keyword.clone(), json!({ "$ref": reference }));
+                }
                 keyword if !DROPPED.contains(&keyword) => {
                     let value = self.keyword(files, &here, keyword, value, place);
                     schema.insert(keyword.to_owned(), value);
@@ -372,6 +378,10 @@ impl Bundler {
 }
 
 /// Adds a schema to those that all have to hold.
+fn has_both_limits(schema: &Map<String, Value>) -> bool {
+    ["minContains", "maxContains"].iter().all(|limit| schema.contains_key(*limit))
+}
+
 fn all_of(schema: &mut Map<String, Value>, one: Value) {
     match schema.get_mut("allOf") {
         Some(Value::Array(all)) => all.insert(0, one),

@@ -196,8 +196,11 @@ fn keywords(inner: &BoxedStrategy<Value>, of: Keywords) -> BoxedStrategy<Parts> 
             (1, one("dependentRequired", names().prop_map(|names| json!({"a": names})).boxed())),
             (
                 1,
-                (inner.clone(), count(), count())
+                // A reference, because the crate that decides what is right mistakes other keywords of
+                // `contains` for those of the schema around it.
+                ("[ABC]", count(), count())
                     .prop_map(|(one, least, most)| {
+                        let one = json!({"$ref": format!("#/components/schemas/{one}")});
                         vec![
                             ("contains".to_owned(), one),
                             ("minContains".to_owned(), least),
