@@ -1,9 +1,10 @@
 //! Rebalances while batches are in flight.
 
-use std::time::Duration;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 use crate::support::bigquery::EmbeddedBigQuery;
-use crate::support::domain::{Domain, PARTITIONS};
+use crate::support::domain::{Domain, Instance, PARTITIONS, TABLE};
 use crate::support::events::{Feed, Publisher};
 use crate::support::kafka::shared;
 use crate::support::proof::{Guarantee, compare, wait, wait_progress};
@@ -66,4 +67,50 @@ fn instances_replaced_together_exit_with_code_0() {
     compare(&bigquery, &sent, Guarantee::ExactlyOnce);
     let ends = kafka.ends(&domain.topic, PARTITIONS);
     assert_eq!(kafka.committed(&domain.group, &domain.topic, PARTITIONS), ends);
+}
+
+/// Replaces one of four instances every two seconds, for `ROLLING_SECONDS` (40). Rows keep coming: no
+/// gap between two is longer than fifteen seconds, and every instance exits with code 0.
+#[test]
+fn rolling_replacement_does_not_stall_the_group() {
+    let seconds = std::env::var("ROLLING_SECONDS").ok().and_then(|it| it.parse().ok());
+    let rolling = Duration::from_secs(seconds.unwrap_or(40));
+    let kafka = shared();
+    let bigquery = EmbeddedBigQuery::start("rolling", "", 1);
+    let domain = Domain::with_partitions("rolling", kafka, &bigquery.urls(), 12);
+    let feed = Feed::start(Publisher::new(kafka, &domain, 6), 500);
+    let mut instances: VecDeque<Instance> = (0..4).map(|_| domain.start_ready()).collect();
+    let (mut leaving, mut replaced) = (Vec::new(), 0);
+    let (mut known, mut last, mut longest) = (0, Instant::now(), Duration::ZERO);
+    let (began, mut due) = (Instant::now(), Instant::now());
+    while began.elapsed() < rolling {
+        if due.elapsed() >= Duration::from_secs(2) {
+            due = Instant::now();
+            instances.push_back(domain.start());
+            if let Some(mut oldest) = instances.pop_front() {
+                oldest.process.ask_to_stop();
+                leaving.push(oldest);
+            }
+            replaced += 1;
+        }
+        let (visible, _) = bigquery.fresh_rows(TABLE, 0);
+        if visible > known {
+            longest = longest.max(last.elapsed());
+            (known, last) = (visible, Instant::now());
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    longest = longest.max(last.elapsed());
+    println!(
+        "{replaced} replaced in {rolling:?}, longest time without a new visible row {longest:?}"
+    );
+    for mut instance in leaving {
+        let status = instance.process.wait(WITHIN);
+        assert_eq!(status.code(), Some(0), "{}", instance.process.output());
+    }
+    assert!(longest < Duration::from_secs(15), "{longest:?} without a row");
+    let sent = feed.stop();
+    wait(&bigquery, &sent, WITHIN);
+    instances.iter_mut().for_each(Instance::stop);
+    compare(&bigquery, &sent, Guarantee::ExactlyOnce);
 }
