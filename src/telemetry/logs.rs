@@ -13,7 +13,7 @@ use super::status_line::AboveTheLine;
 type Boxed = Box<dyn Layer<Registry> + Send + Sync>;
 
 /// Starts logging. `RUST_LOG` sets the filter; the default is `info`. Before the process ends,
-/// [`HoldBack::finish`] logs the summaries of repeated lines that are still due.
+/// `HoldBack::finish` logs the summaries of repeated lines that are still due.
 pub fn init() -> HoldBack {
     let hold_back = HoldBack::start();
     // A list, so that another subscriber of spans and events (OTLP) is one more element.
