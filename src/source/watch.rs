@@ -98,19 +98,19 @@ impl Watch {
         partitions: &[Partition],
         patience: Duration,
     ) -> Result<Vec<(Partition, Offset)>, KafkaError> {
+        let timed_out = || KafkaError::AdminOp(RDKafkaErrorCode::OperationTimedOut);
         // An answer about readable ends that is still on its way must not be taken for this one.
         let deadline = Instant::now() + patience;
-        let left = || deadline.saturating_duration_since(Instant::now());
-        while self.asked > 0
-            && let Some(answer) = self.admin.answer(left())
-        {
+        while self.asked > 0 {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let answer = self.admin.answer(left).ok_or_else(timed_out)?;
             self.asked -= 1;
             self.take(answer);
         }
         self.admin.ask_for_ends(partitions, End::Written, patience);
         match self.admin.answer(patience + Duration::from_secs(1)) {
             Some(Answer::Ends(ends)) => ends,
-            _ => Err(KafkaError::AdminOp(RDKafkaErrorCode::OperationTimedOut)),
+            _ => Err(timed_out()),
         }
     }
 
