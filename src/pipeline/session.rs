@@ -4,8 +4,8 @@
 mod assignment;
 mod chain;
 mod start;
+mod watch;
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use self::chain::Chain;
@@ -15,14 +15,12 @@ use super::catch_up::CatchUp;
 use super::ending::{Break, Ending, Interruption};
 use super::flow::{Flow, Until};
 use super::settlement::Settlement;
-use super::summary::{HeldUp, Summary, Tally};
-use crate::config::StartFrom;
+use super::summary::{Summary, Tally};
 use crate::error_chain::chain;
-use crate::record::{Bookmark, DeadLetter, Offset, Partition, Position, Reached, Transcoded};
-use crate::sink::Durability;
-use crate::source::{Committer, PollError, Polled, RecordReader, Source};
+use crate::record::{Bookmark, DeadLetter, Partition, Reached, Transcoded};
+use crate::sink::{Batch, Durability};
+use crate::source::{Committer, PollError, Polled, Source};
 use crate::stop::Stop;
-use crate::telemetry::metrics::PartitionLabel;
 use crate::transcode::Ingestion;
 
 /// Records read between two checks of reports, commits and batch ages: at a million records a
@@ -31,9 +29,6 @@ const BURST: usize = 1_000;
 
 /// The longest wait for a record: an idle session notices a shutdown within this time.
 const IDLE: Duration = Duration::from_millis(100);
-
-/// How long a run that only catches up waits for a topic that does not exist.
-const TOPIC: Duration = Duration::from_secs(30);
 
 /// How long one question to the brokers may take.
 const REQUEST: Duration = Duration::from_secs(10);
@@ -179,7 +174,9 @@ impl<'a> Session<'a> {
                     return Ok(());
                 }
                 Err(PollError::Refused { topic, hint, source }) => {
-                    self.compare_topic_now()?;
+                    // The refusal may come from a topic that was created again.
+                    let now = self.source.topic_now(REQUEST).ok();
+                    self.compare_topic(now)?;
                     return Err(Stop::new(format!("read topic {topic}"), hint, source).into());
                 }
                 Err(error @ PollError::Changed(_)) => {
@@ -204,9 +201,12 @@ impl<'a> Session<'a> {
     }
 
     fn send_due(&mut self) {
-        for batch in self.assembler.take_due(Instant::now()) {
-            self.settlement.send(batch);
-        }
+        let due = self.assembler.take_due(Instant::now());
+        self.send(due);
+    }
+
+    fn send(&mut self, batches: Vec<Batch>) {
+        batches.into_iter().for_each(|batch| self.settlement.send(batch));
     }
 
     // -------------------------------------------------------------------------- back-pressure
@@ -222,9 +222,8 @@ impl<'a> Session<'a> {
             match self.pressure.check(self.held_bytes(), in_flight, Instant::now()) {
                 Pressure::None => return Ok(()),
                 Pressure::Send => {
-                    for batch in self.assembler.take_all() {
-                        self.settlement.send(batch);
-                    }
+                    let open = self.assembler.take_all();
+                    self.send(open);
                 }
                 Pressure::Wait(most) => {
                     self.settlement.wait_for_report(self.settlement.until_commit(most))?;
@@ -275,33 +274,6 @@ impl<'a> Session<'a> {
         Ok(drained)
     }
 
-    /// Where records stand behind an open transaction, which nobody can read before it ends.
-    fn held_up(&mut self) -> Vec<HeldUp> {
-        let owned: Vec<Partition> = self.settlement.ledger().owned().collect();
-        // The readable ends are asked for afterwards: without an open transaction they are not before
-        // the written ones, even while records are written.
-        let written = self.source.written_ends(&owned, REQUEST);
-        let readable = self.source.ends_of_log(&owned, StartFrom::Latest);
-        let (written, readable) = match written.and_then(|written| Ok((written, readable?))) {
-            Ok(ends) => ends,
-            Err(error) => {
-                tracing::warn!(error = %error, "open transactions cannot be looked for");
-                return Vec::new();
-            }
-        };
-        let subscription = &self.flow.subscription;
-        let reader = RecordReader::new(subscription.consumer.clone(), subscription.topic.clone());
-        let readable: BTreeMap<Partition, Offset> = readable.into_iter().collect();
-        let held_up = |(partition, written): (Partition, Offset)| {
-            let readable = *readable.get(&partition)?;
-            (written > readable).then(|| {
-                let at = Position { partition, offset: readable };
-                HeldUp { at, records: written.0 - readable.0, since_ms: reader.written_at(at) }
-            })
-        };
-        written.into_iter().filter_map(held_up).collect()
-    }
-
     /// Sends what is open in these partitions, and waits until it is settled, committed and
     /// flushed. Returns false where the drain limit comes first.
     fn drain(&mut self, partitions: &[Partition]) -> Result<bool, Break> {
@@ -333,68 +305,6 @@ impl<'a> Session<'a> {
                 self.source.confirm_committed(&offsets, deadline);
                 true
             }
-        }
-    }
-
-    // ---------------------------------------------------------------------------------- watch
-
-    /// Compares the topic's id with the one that was read so far, and stops a run that only catches up
-    /// where there is no topic.
-    fn watch(&mut self) -> Result<(), Break> {
-        if self.no_topic_since.is_some_and(|since| since.elapsed() >= TOPIC)
-            && self.flow.until == Until::CaughtUp
-        {
-            let topic = self.source.topic().to_owned();
-            let hint = "create the topic, or check CONSUME_ENV and the address of the contract's \
-                        channel";
-            let what = format!("read topic {topic}");
-            return Err(Stop::new(what, hint, PollError::NoTopic(topic)).into());
-        }
-        let ledger = self.settlement.ledger();
-        self.source.watch(|| ledger.owned().collect());
-        let read = self.settlement.topic().id;
-        let seen = self.source.topic_seen().and_then(|topic| topic.id);
-        if let (Some(read), Some(found)) = (read, seen)
-            && read != found
-        {
-            return Err(start::other_topic(self.source.topic(), read, found).into());
-        }
-        Ok(())
-    }
-
-    /// Stops with both ids if the topic is another one by now, which a refusal may come from.
-    fn compare_topic_now(&mut self) -> Result<(), Break> {
-        let read = self.settlement.topic().id;
-        let found = self.source.topic_now(REQUEST).ok().and_then(|topic| topic.id);
-        match (read, found) {
-            (Some(read), Some(found)) if read != found => {
-                Err(start::other_topic(self.source.topic(), read, found).into())
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Publishes each partition's lag, and commits past transaction markers and aborted records at the
-    /// end of a partition: after retention, a committed offset before them would look like a loss.
-    fn observe_ends(&mut self) {
-        let owned: Vec<Partition> = self.settlement.ledger().owned().collect();
-        for partition in owned {
-            let Some(end) = self.source.end(partition) else { continue };
-            let ledger = self.settlement.ledger();
-            let Some(committed) = ledger.committed_offset(partition) else { continue };
-            if committed < end
-                && ledger.is_idle(partition)
-                && !self.assembler.holds(partition)
-                && let Some(position) = self.source.position(partition)
-            {
-                self.settlement.skip(partition, position);
-            }
-            let lag = end.0.saturating_sub(committed.0).max(0);
-            self.flow
-                .metrics
-                .lag
-                .get_or_create(&PartitionLabel { partition: partition.0 })
-                .set(lag);
         }
     }
 

@@ -101,14 +101,14 @@ impl Source {
         let mut consumer: BaseConsumer<Rebalancer> =
             config.create_with_context(Rebalancer::new()).map_err(OpenError::Create)?;
         let reader = thread::current();
-        consumer.set_nonempty_callback(move || reader.unpark());
+        let wakes = reader.clone();
+        consumer.set_nonempty_callback(move || wakes.unpark());
         consumer
             .subscribe(&[topic])
             .map_err(|source| OpenError::Subscribe { topic: topic.to_owned(), source })?;
         let consumer = Arc::new(consumer);
         let watch = Watch::new(consumer.clone(), topic).map_err(OpenError::Create)?;
-        let records =
-            RecordQueue::new(consumer, topic, thread::current()).map_err(OpenError::Create)?;
+        let records = RecordQueue::new(consumer, topic, reader).map_err(OpenError::Create)?;
         let (topic, progress) = (topic.to_owned(), Progress::default());
         Ok(Self { records, watch, checks: Checks::default(), topic, progress, paused: false })
     }
@@ -241,9 +241,7 @@ impl Source {
     /// tombstone and the active segment was left empty; the next record ends the wait there.
     pub fn has_read_to(&self, partition: Partition, end: Offset) -> bool {
         self.progress.reaches(partition, end)
-            || self.records.is_empty()
-                && native::position(self.client().client(), &self.topic, partition)
-                    .is_some_and(|at| at >= end.0)
+            || self.position(partition).is_some_and(|at| at >= end)
     }
 
     /// Whether the partition's first record is still to be compared with what was read before.
@@ -332,7 +330,7 @@ impl Checks {
         if at.offset < expected.offset {
             return wanted;
         }
-        // Behind the expected offset: compaction has removed the record.
+        // After the expected offset: compaction has removed the record.
         if at.offset == expected.offset && Bookmark::of(&record.event()) != *expected {
             self.failed = Some(at);
             return true;

@@ -1,6 +1,6 @@
 //! Taking partitions on and giving them up, between two records, on the polling thread.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use rdkafka::error::KafkaError;
@@ -39,26 +39,21 @@ impl Session<'_> {
     /// Reads the partitions' committed offsets, checks that they still mean the same records, has the
     /// rows flushed that the previous owner promised, and starts reading there.
     fn take_on(&mut self, partitions: &[Partition]) -> Result<(), Break> {
-        if !partitions.is_empty() {
-            let starts = self.starts(partitions)?;
-            for (partition, start) in &starts {
-                self.chain.resume(*partition, start.reached.last_row);
-                let Start { reached, promise, begins, .. } = start.clone();
-                self.settlement.assign(*partition, reached, promise, begins);
-            }
-            let begins = |(partition, start): &(Partition, Start)| {
-                start.begins.then_some((*partition, start.reached.next))
-            };
-            self.commit_beginnings(&starts.iter().filter_map(begins).collect::<Vec<_>>())?;
-            self.wait_until(Self::may_read, partitions)?;
-            self.settlement.open_common_lane(partitions);
-            let beginnings: Vec<Beginning> =
-                starts.iter().filter_map(|start| self.beginning(start)).collect();
-            self.source.assign(&beginnings)?;
-        } else {
-            self.settlement.open_common_lane(partitions);
-            self.source.assign(&[])?;
+        let starts = self.starts(partitions)?;
+        for (partition, start) in &starts {
+            self.chain.resume(*partition, start.reached.last_row);
+            let Start { reached, promise, begins, .. } = start.clone();
+            self.settlement.assign(*partition, reached, promise, begins);
         }
+        let begins = |(partition, start): &(Partition, Start)| {
+            start.begins.then_some((*partition, start.reached.next))
+        };
+        self.commit_beginnings(&starts.iter().filter_map(begins).collect::<Vec<_>>())?;
+        self.wait_until(Self::may_read, partitions)?;
+        self.settlement.open_common_lane(partitions);
+        let beginnings: Vec<Beginning> =
+            starts.iter().filter_map(|start| self.beginning(start)).collect();
+        self.source.assign(&beginnings)?;
         if self.pressure.is_paused() {
             self.pause(true)?;
         }
@@ -74,6 +69,9 @@ impl Session<'_> {
 
     /// Where each partition begins.
     fn starts(&mut self, partitions: &[Partition]) -> Result<Vec<(Partition, Start)>, Break> {
+        if partitions.is_empty() {
+            return Ok(Vec::new());
+        }
         let topic = self.retried("the topic", |source| source.topic_now(REQUEST))?;
         let committed =
             self.retried("the committed offsets", |source| source.committed(partitions))?;
@@ -111,15 +109,15 @@ impl Session<'_> {
             starts.push((partition, start));
             self.source.note_end(partition, *end);
         }
-        let mut unknown = Vec::new();
-        for partition in self.catch_up.unknown(partitions) {
-            let Some(end) = ends.get(&partition) else { continue };
-            let start = starts.iter().find(|(one, _)| *one == partition);
-            let start = start.map_or(*end, |(_, start)| start.reached.next);
-            self.flow.metrics.to_catch_up.inc_by((end.0 - start.0).max(0));
-            unknown.push((partition, *end));
+        let mut unknown: BTreeMap<_, _> = ends;
+        let wanted: BTreeSet<_> = self.catch_up.unknown(partitions).into_iter().collect();
+        unknown.retain(|partition, _| wanted.contains(partition));
+        for (partition, start) in &starts {
+            if let Some(end) = unknown.get(partition) {
+                self.flow.metrics.to_catch_up.inc_by((end.0 - start.reached.next.0).max(0));
+            }
         }
-        self.catch_up.note_ends(unknown);
+        self.catch_up.note_ends(unknown.into_iter().collect());
         Ok(starts)
     }
 

@@ -1,0 +1,100 @@
+//! What the brokers know beyond the records: whether the topic is still the same one, and where its
+//! partitions end.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::{REQUEST, Session, start};
+use crate::config::StartFrom;
+use crate::pipeline::ending::Break;
+use crate::pipeline::flow::Until;
+use crate::pipeline::summary::HeldUp;
+use crate::record::{Offset, Partition, Position};
+use crate::source::{PollError, RecordReader, Topic};
+use crate::stop::Stop;
+use crate::telemetry::metrics::PartitionLabel;
+
+/// How long a run that only catches up waits for a topic that does not exist.
+const TOPIC: Duration = Duration::from_secs(30);
+
+impl Session<'_> {
+    /// Compares the topic's id with the one that was read so far, and stops a run that only catches up
+    /// where there is no topic.
+    pub(super) fn watch(&mut self) -> Result<(), Break> {
+        if self.no_topic_since.is_some_and(|since| since.elapsed() >= TOPIC)
+            && self.flow.until == Until::CaughtUp
+        {
+            let topic = self.source.topic().to_owned();
+            let hint = "create the topic, or check CONSUME_ENV and the address of the contract's \
+                        channel";
+            let what = format!("read topic {topic}");
+            return Err(Stop::new(what, hint, PollError::NoTopic(topic)).into());
+        }
+        let ledger = self.settlement.ledger();
+        self.source.watch(|| ledger.owned().collect());
+        self.compare_topic(self.source.topic_seen())
+    }
+
+    /// Stops with both ids if the topic is not the one that was read so far. Where one of the ids is
+    /// not known, nothing is compared.
+    pub(super) fn compare_topic(&self, found: Option<Topic>) -> Result<(), Break> {
+        let read = self.settlement.topic().id;
+        match (read, found.and_then(|topic| topic.id)) {
+            (Some(read), Some(found)) if read != found => {
+                Err(start::other_topic(self.source.topic(), read, found).into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Publishes each partition's lag, and commits past transaction markers and aborted records at the
+    /// end of a partition: after retention, a committed offset before them would look like a loss.
+    pub(super) fn observe_ends(&mut self) {
+        let owned: Vec<Partition> = self.settlement.ledger().owned().collect();
+        for partition in owned {
+            let Some(end) = self.source.end(partition) else { continue };
+            let ledger = self.settlement.ledger();
+            let Some(committed) = ledger.committed_offset(partition) else { continue };
+            if committed < end
+                && ledger.is_idle(partition)
+                && !self.assembler.holds(partition)
+                && let Some(position) = self.source.position(partition)
+            {
+                self.settlement.skip(partition, position);
+            }
+            let lag = end.0.saturating_sub(committed.0).max(0);
+            self.flow
+                .metrics
+                .lag
+                .get_or_create(&PartitionLabel { partition: partition.0 })
+                .set(lag);
+        }
+    }
+
+    /// Where records stand behind an open transaction, which nobody can read before it ends.
+    pub(super) fn held_up(&mut self) -> Vec<HeldUp> {
+        let owned: Vec<Partition> = self.settlement.ledger().owned().collect();
+        // The readable ends are asked for afterwards: without an open transaction they are not before
+        // the written ones, even while records are written.
+        let written = self.source.written_ends(&owned, REQUEST);
+        let readable = self.source.ends_of_log(&owned, StartFrom::Latest);
+        let (written, readable) = match written.and_then(|written| Ok((written, readable?))) {
+            Ok(ends) => ends,
+            Err(error) => {
+                tracing::warn!(error = %error, "open transactions cannot be looked for");
+                return Vec::new();
+            }
+        };
+        let subscription = &self.flow.subscription;
+        let reader = RecordReader::new(subscription.consumer.clone(), subscription.topic.clone());
+        let readable: BTreeMap<Partition, Offset> = readable.into_iter().collect();
+        let held_up = |(partition, written): (Partition, Offset)| {
+            let readable = *readable.get(&partition)?;
+            (written > readable).then(|| {
+                let at = Position { partition, offset: readable };
+                HeldUp { at, records: written.0 - readable.0, since_ms: reader.written_at(at) }
+            })
+        };
+        written.into_iter().filter_map(held_up).collect()
+    }
+}
