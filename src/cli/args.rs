@@ -122,6 +122,17 @@ pub struct RunFlags {
     pub layers: LayerArgs,
 }
 
+/// Which events to read.
+#[derive(Debug, Clone, clap::Args)]
+pub struct EventFileArgs {
+    /// File with one event per line; `-` for standard input
+    #[arg(value_name = "FILE|-")]
+    pub file: PathBuf,
+    /// Each line is {"key": …, "headers": {…}, "value": …} instead of the value alone
+    #[arg(long)]
+    pub envelope: bool,
+}
+
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "\
 Each event has a line on standard output: its line in the file, what becomes of it, its event type,
@@ -135,12 +146,8 @@ pub struct ValidateArgs {
     /// Domain by whose contract the events are checked
     #[arg(value_name = "DELIVERY", value_parser = keys::domain)]
     pub domain: String,
-    /// File with one event per line; `-` for standard input
-    #[arg(value_name = "FILE|-")]
-    pub file: PathBuf,
-    /// Each line is {"key": …, "headers": {…}, "value": …} instead of the value alone
-    #[arg(long)]
-    pub envelope: bool,
+    #[command(flatten)]
+    pub events: EventFileArgs,
     /// Print the rows that the events become
     #[arg(long)]
     pub rows: bool,
@@ -160,12 +167,8 @@ pub struct ProduceArgs {
     /// Domain whose topic the events are published to
     #[arg(value_name = "DELIVERY", value_parser = keys::domain)]
     pub domain: String,
-    /// File with one event per line; `-` for standard input
-    #[arg(value_name = "FILE|-")]
-    pub file: PathBuf,
-    /// Each line is {"key": …, "headers": {…}, "value": …} instead of the value alone
-    #[arg(long)]
-    pub envelope: bool,
+    #[command(flatten)]
+    pub events: EventFileArgs,
     /// Publish without checking the events by the contract
     #[arg(long)]
     pub no_validate: bool,

@@ -29,7 +29,7 @@ const SILENCE: Duration = Duration::from_secs(30);
 pub async fn produce(args: ProduceArgs, settings: Settings) -> Result<(), Failure> {
     let servers = target(&args, &settings)?;
     let domain = Domain::of(&settings)?;
-    let events = event_file::read(&args.file, args.envelope)?;
+    let events = event_file::read(&args.events.file, args.events.envelope)?;
     if !args.no_validate {
         check(&events, &domain)?;
     }

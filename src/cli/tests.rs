@@ -40,13 +40,13 @@ fn each_subcommand_has_its_arguments() {
     else {
         panic!("not produce")
     };
-    assert_eq!((produce.domain.as_str(), produce.file.to_str()), ("DELIVERY", Some("-")));
-    assert!(produce.envelope && produce.no_validate);
+    assert_eq!((produce.domain.as_str(), produce.events.file.to_str()), ("DELIVERY", Some("-")));
+    assert!(produce.events.envelope && produce.no_validate);
     assert_eq!(produce.to.as_deref(), Some("prod"));
 
     let line = "generic-consumer validate DELIVERY - --rows --columns a,b --format blocks";
     let Ok(Command::Validate(validate)) = parse(line) else { panic!("not validate") };
-    assert!(validate.rows && !validate.envelope);
+    assert!(validate.rows && !validate.events.envelope);
     assert_eq!(validate.page.columns, ["a", "b"]);
     assert_eq!(validate.page.format, Some(RowFormat::Blocks));
 

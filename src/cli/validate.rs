@@ -27,7 +27,7 @@ struct Outcome {
 /// Prints a line about each event, and with `--rows` the rows. Fails if an event is rejected.
 pub fn validate(args: &ValidateArgs, settings: &Settings) -> Result<(), Failure> {
     let domain = Domain::of(settings)?;
-    let events = event_file::read(&args.file, args.envelope)?;
+    let events = event_file::read(&args.events.file, args.events.envelope)?;
     let mut outcomes = Vec::with_capacity(events.len());
     let mut rows = Vec::new();
     event_file::judge(&events, &domain, &mut |event, verdict| {

@@ -7,7 +7,7 @@ use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 
 use crate::support::bigquery::EmbeddedBigQuery;
-use crate::support::domain::{Domain, PARTITIONS};
+use crate::support::domain::{Domain, Instance, PARTITIONS};
 use crate::support::events::{Publisher, Sent};
 use crate::support::kafka::{Kafka, shared};
 use crate::support::proof::{Guarantee, compare, prove};
@@ -42,6 +42,21 @@ fn recreate(kafka: &Kafka, domain: &Domain) {
     until_true("the offsets are back", WITHIN, || {
         group(kafka, domain).commit(&offsets, CommitMode::Sync).is_ok()
     });
+}
+
+/// An instance that has written all of four hundred events and goes on reading.
+fn running(
+    kafka: &Kafka,
+    name: &str,
+    guarantee: Guarantee,
+) -> (EmbeddedBigQuery, Domain, Instance) {
+    let bigquery = EmbeddedBigQuery::start(name, "", 1);
+    let domain = Domain::new(name, kafka, &bigquery.urls());
+    domain.set("DELIVERY_GUARANTEE", guarantee.key());
+    let sent = publish(kafka, &domain, 1, 400);
+    let instance = domain.start_ready();
+    prove(&bigquery, &sent, guarantee, WITHIN);
+    (bigquery, domain, instance)
 }
 
 /// The id that the message offers to accept.
@@ -90,12 +105,7 @@ fn a_topic_created_again_stops_a_running_instance() {
     let kafka = shared();
     for guarantee in BOTH {
         let name = format!("recreated-running-{}", guarantee.key());
-        let bigquery = EmbeddedBigQuery::start(&name, "", 1);
-        let domain = Domain::new(&name, kafka, &bigquery.urls());
-        domain.set("DELIVERY_GUARANTEE", guarantee.key());
-        let sent = publish(kafka, &domain, 1, 400);
-        let mut instance = domain.start_ready();
-        prove(&bigquery, &sent, guarantee, WITHIN);
+        let (_bigquery, domain, mut instance) = running(kafka, &name, guarantee);
         kafka.delete_topic(&domain.topic);
         kafka.create_topic(&domain.topic, PARTITIONS);
         publish(kafka, &domain, 2, 900);
@@ -110,12 +120,7 @@ fn a_topic_created_again_after_a_kill_stops_the_next_instance() {
     let kafka = shared();
     for guarantee in BOTH {
         let name = format!("recreated-killed-{}", guarantee.key());
-        let bigquery = EmbeddedBigQuery::start(&name, "", 1);
-        let domain = Domain::new(&name, kafka, &bigquery.urls());
-        domain.set("DELIVERY_GUARANTEE", guarantee.key());
-        let sent = publish(kafka, &domain, 1, 400);
-        let mut instance = domain.start_ready();
-        prove(&bigquery, &sent, guarantee, WITHIN);
+        let (_bigquery, domain, mut instance) = running(kafka, &name, guarantee);
         instance.process.kill();
         until_true("the group has missed the member", WITHIN, || {
             kafka.members(&domain.group).unwrap_or(0) == 0

@@ -2,12 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
-use super::support::{COLUMN_RULES, NOW};
+use super::support::{COLUMN_RULES, NOW, plain_plan};
 use crate::config::RowLayout;
 use crate::contract::{self, Contract, ContractError};
 use crate::record::{Event, NoHeaders, Position, Transcoded};
 use crate::row::{FieldValue, Fields, RowBuffer, TableSchema};
-use crate::transcode::{Ingestion, Plan, PlanOptions};
+use crate::transcode::{Ingestion, Plan};
 
 /// The document of a case, with the channel `C` and the message `e`.
 fn document(case: &Value) -> String {
@@ -45,14 +45,7 @@ fn load(case: &Value) -> Result<Contract, ContractError> {
 
 fn plan(contract: &Contract, layout: RowLayout) -> (Plan, TableSchema) {
     let table = contract.table_schema(layout, &[], &COLUMN_RULES).unwrap();
-    let options = PlanOptions {
-        topic: "t".to_owned(),
-        ignore: Vec::new(),
-        layout,
-        partition: None,
-        max_row_bytes: 1 << 20,
-    };
-    (Plan::compile(contract, &table, options).unwrap(), table)
+    (plain_plan(contract, &table, layout), table)
 }
 
 /// The JSON text or the number in a column; `None` if it has no value. The path's dots separate the

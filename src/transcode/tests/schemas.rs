@@ -10,12 +10,12 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use super::support::{COLUMN_RULES, NOW};
+use super::support::{COLUMN_RULES, NOW, plain_plan};
 use crate::config::RowLayout;
 use crate::contract;
 use crate::record::{Event, NoHeaders, Position, Reason, Rejection, Transcoded};
 use crate::row::{Column, ColumnType, Mode, RowBuffer, TableSchema};
-use crate::transcode::{Ingestion, Plan, PlanOptions};
+use crate::transcode::Ingestion;
 
 /// A document with the channel `C` and the message `e`, whose type stands in /type.
 pub(super) fn document(payload: &Value, schemas: &Value) -> Value {
@@ -448,14 +448,7 @@ fn compare(case: &Case, tally: &mut Tally) -> Result<(), TestCaseError> {
     let reference = reference(case);
     for layout in [RowLayout::Columns, RowLayout::Envelope] {
         let table = contract.table_schema(layout, &[], &COLUMN_RULES).unwrap();
-        let options = PlanOptions {
-            topic: "t".to_owned(),
-            ignore: Vec::new(),
-            layout,
-            partition: None,
-            max_row_bytes: 1 << 20,
-        };
-        let mut plan = Plan::compile(&contract, &table, options).unwrap();
+        let mut plan = plain_plan(&contract, &table, layout);
         for event in &case.events {
             let text = event.to_string();
             let record = Event {

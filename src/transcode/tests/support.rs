@@ -21,6 +21,18 @@ pub(super) const COLUMN_RULES: ColumnRules = ColumnRules {
     deepest_record: 15,
 };
 
+/// A plan for rows of any day that ignores no event type.
+pub(super) fn plain_plan(contract: &Contract, table: &TableSchema, layout: RowLayout) -> Plan {
+    let options = PlanOptions {
+        topic: "t".to_owned(),
+        ignore: Vec::new(),
+        layout,
+        partition: None,
+        max_row_bytes: 1 << 20,
+    };
+    Plan::compile(contract, table, options).unwrap()
+}
+
 pub(super) struct Setup {
     pub(super) events: Vec<(&'static str, Value)>,
     pub(super) discriminator: Discriminator,
