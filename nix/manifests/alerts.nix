@@ -3,6 +3,7 @@
 let
   instance = "app_kubernetes_io_instance";
   ours = ''namespace="${namespace}"'';
+  letters = "generic_consumer_dead_lettered_records_total{${ours}}";
   alert = name: wait: expr: summary: {
     alert = name;
     inherit expr;
@@ -25,8 +26,10 @@ in
         "max by (${instance}) (generic_consumer_oldest_unsettled_seconds{${ours}}) > 300"
         "a batch has been waiting for BigQuery for five minutes"
       )
+      # A reason's counter appears with its first dead letter, and `increase` leaves out what a series has
+      # when it appears. So a series that is younger than 15 minutes counts whole.
       (alert "GenericConsumerDeadLetters" "0m"
-        "sum by (${instance}) (increase(generic_consumer_dead_lettered_records_total{${ours}}[15m])) > 0"
+        "sum by (${instance}) ((${letters} unless ${letters} offset 15m) or increase(${letters}[15m])) > 0"
         "events are being dead-lettered; each dead letter has its reason"
       )
       # The consumer rejoins its group after a commit that was not acknowledged. This happens now and

@@ -198,6 +198,11 @@ impl Instance {
         assert!(took < Duration::from_secs(30), "SIGTERM took {took:?}");
     }
 
+    /// Where it publishes its metrics.
+    pub fn metrics_addr(&self) -> String {
+        format!("127.0.0.1:{}", self.metrics)
+    }
+
     pub fn get(&self, path: &str) -> Option<(u16, String)> {
         http::get(self.metrics, path)
     }

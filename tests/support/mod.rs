@@ -10,6 +10,7 @@ pub mod http;
 pub mod kafka;
 pub mod ports;
 pub mod process;
+pub mod prometheus;
 pub mod proof;
 pub mod records;
 pub mod until;
