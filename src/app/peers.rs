@@ -47,7 +47,7 @@ impl Peers {
             let emptied = if broker.is_some() { &tables[..] } else { &[] };
             let running = embedded_bigquery(emptied).await?;
             let (rest, storage) = running.urls();
-            write.endpoint = Endpoint::Custom { rest, storage };
+            write.endpoint = Endpoint::Custom { rest, storage, trusted: false };
             bigquery = Some(running);
         }
         Ok(Self { bootstrap, write, _broker: broker, bigquery })

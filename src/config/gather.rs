@@ -9,7 +9,7 @@ use super::document::{self, FileValue, KeyValue};
 use super::dotenv;
 use super::env_file::EnvFile;
 use super::environments;
-use super::keys::{self, Key, Meaning};
+use super::keys::{self, CLUSTER, Key, Meaning};
 use super::layer::{Layer, LayerKind, Place, RawSetting};
 use super::mistake::{Mistake, is_secret};
 
@@ -33,6 +33,8 @@ pub struct Gather<'a> {
     pub incomplete: bool,
     /// The `.env` file, once it was looked for.
     pub env_file: Option<EnvFile>,
+    /// Names in the `.env` that are no keys of this domain.
+    pub foreign: Vec<(String, Place)>,
 }
 
 impl<'a> Gather<'a> {
@@ -58,6 +60,7 @@ impl<'a> Gather<'a> {
             environments: BTreeSet::new(),
             incomplete: false,
             env_file: None,
+            foreign: Vec::new(),
         }
     }
 
@@ -188,7 +191,14 @@ impl<'a> Gather<'a> {
         }
         let written = name.to_owned();
         match keys::meaning(name, self.domain) {
+            Meaning::Foreign if layer.kind == LayerKind::EnvFile => {
+                self.foreign.push((written, place))
+            }
             Meaning::Foreign => {}
+            Meaning::Ours if name == CLUSTER.base && layer.kind != LayerKind::Environment => {
+                let accepted = "CLUSTER in the environment of the process alone";
+                self.mistake(written, layer.kind, place, "the name of a cluster", accepted);
+            }
             Meaning::Ours => {
                 let (secret, kind) = (false, layer.kind);
                 let setting = RawSetting { written, text, secret, layer: kind, place };

@@ -95,7 +95,8 @@ impl ConfigFile {
     fn text(&self, layer: LayerKind, gather: &mut Gather<'_>) -> Option<String> {
         let found = match std::fs::read(&self.path) {
             Ok(bytes) => match String::from_utf8(bytes) {
-                Ok(text) => return Some(text),
+                // Editors on Windows begin a text with a byte order mark.
+                Ok(text) => return Some(text.trim_start_matches('\u{feff}').to_owned()),
                 Err(_) => "bytes that are not UTF-8".to_owned(),
             },
             Err(error) if error.kind() == ErrorKind::NotFound && !self.required => return None,

@@ -36,6 +36,7 @@ keys! {
     START_FROM: true, Some("earliest"), "`earliest` or `latest`";
     ACCEPT_TOPIC_ID: true, None, "the id of a topic, as `kafka-topics --describe` prints it";
     WRITE_ENV: false, None, "an environment with a `[write.<env>]` section";
+    CLUSTER: false, None, "the name of a cluster: lower-case letters, digits and hyphens";
     GOOGLE_APPLICATION_CREDENTIALS: false, None, "the path of a credentials file, or empty for the metadata server";
     MANAGE_TABLE: true, Some("true"), "`true` or `false`";
     PARTITION_BY: true, Some("_ingested_at"), "a column name: up to 300 letters, digits and underscores";
@@ -98,6 +99,14 @@ pub fn meaning(name: &str, domain: &str) -> Meaning {
     }
     let misspelt = upper.strip_suffix(domain).is_some_and(|head| head.ends_with('_'));
     if misspelt { Meaning::Misspelt } else { Meaning::Foreign }
+}
+
+/// The key at a path of the layers: that of `BQ_TABLE_DELIVERY` or `BQ_TABLE`. `None` for the path
+/// of an environment's key.
+pub fn named(path: &str) -> Option<&'static Key> {
+    ALL.iter().copied().find(|key| {
+        path.strip_prefix(key.base).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+    })
 }
 
 /// The domain whose own value a name is: `ORDERS` for `BQ_TABLE_ORDERS`.

@@ -3,7 +3,7 @@
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider, Source};
 
-use super::layer::{Layer, RawSetting};
+use super::layer::{Layer, LayerKind, RawSetting};
 
 /// All layers, in ascending precedence.
 pub struct Layers {
@@ -62,6 +62,12 @@ impl Layers {
         let index: usize =
             self.figment.get_metadata(value.tag())?.source.as_ref()?.custom()?.parse().ok()?;
         self.layers.get(index)?.settings.get(path)
+    }
+
+    /// The settings of the layers of one kind, with their paths.
+    pub fn settings_of(&self, kind: LayerKind) -> impl Iterator<Item = (&str, &RawSetting)> {
+        let layers = self.layers.iter().filter(move |layer| layer.kind == kind);
+        layers.flat_map(|layer| &layer.settings).map(|(path, setting)| (path.as_str(), setting))
     }
 
     /// The names directly below a path: the properties below `consume.prod.properties`.

@@ -83,7 +83,7 @@ fn on_one_line(c: char) -> impl Iterator<Item = char> {
 }
 
 /// Whether a text looks like a pasted private key or a URL with a password.
-fn looks_secret(text: &str) -> bool {
+pub fn looks_secret(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     lower.contains("-----begin")
         || lower.contains("private_key")

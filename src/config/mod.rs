@@ -18,6 +18,7 @@ mod env_file;
 mod environments;
 mod gather;
 mod inputs;
+mod instance_file;
 pub mod keys;
 mod layer;
 mod layers;
@@ -38,6 +39,7 @@ pub use resolver::Resolved;
 pub use secret::Secret;
 pub use section::{Check, Complaint, RowSettings};
 pub use settings::*;
+pub use values::is_loopback;
 
 use gather::Gather;
 use layers::Layers;
@@ -80,8 +82,10 @@ pub fn is_topic_name(text: &str) -> bool {
 
 /// Validates the values of all layers. It does no I/O, except for what `check` does.
 fn resolve(gather: Gather<'_>, check: Check<'_>) -> Result<Loaded, Mistakes> {
-    let Gather { domain, layers, mistakes, environments, incomplete, env_file } = gather;
+    let Gather { domain, layers, mut mistakes, environments, incomplete, env_file, foreign } =
+        gather;
     let layers = Layers::new(layers);
+    mistakes.extend(instance_file::mistakes(&layers, &foreign));
     let mut resolver = Resolver {
         domain,
         layers: &layers,

@@ -116,7 +116,13 @@ pub enum Endpoint {
     /// The embedded BigQuery inside this process (feature `local`), with its rows in a SQLite file.
     Embedded,
     /// Two URLs. `http://` is accepted for loopback addresses only.
-    Custom { rest: String, storage: String },
+    Custom {
+        rest: String,
+        storage: String,
+        /// Whether the access tokens may go there: not to a host that only a `.env` names, unless
+        /// it is Google's.
+        trusted: bool,
+    },
 }
 
 /// How an event becomes a row.

@@ -182,7 +182,8 @@ pub fn url(text: &str) -> Result<String, Wrong> {
     Ok(text.trim_end_matches('/').to_owned())
 }
 
-fn is_loopback(host: &str) -> bool {
+/// Whether a URL's host is this machine.
+pub fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }

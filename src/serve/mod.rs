@@ -1,5 +1,6 @@
 //! The HTTP server of an instance: probes and metrics.
 
+mod connections;
 mod probes;
 
 use std::net::SocketAddr;
@@ -42,10 +43,6 @@ pub async fn start(
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     let router = probes::router(registry, health);
-    let task = tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, router).await {
-            tracing::error!(error = %error, "the health and metrics server ended");
-        }
-    });
+    let task = tokio::spawn(connections::serve(listener, router));
     Ok(Server { address: bound, task })
 }

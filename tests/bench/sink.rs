@@ -1,7 +1,6 @@
 //! Starts the counting server as a separate process, and reads its counts.
 
 use std::path::PathBuf;
-use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -9,7 +8,7 @@ use serde_json::Value;
 use crate::support::bigquery::Urls;
 use crate::support::process::{Process, Start};
 use crate::support::until::until_true;
-use crate::support::{folder, http, ports};
+use crate::support::{folder, http, ports, tls};
 
 pub struct Sink {
     folder: PathBuf,
@@ -29,7 +28,7 @@ pub struct Rows {
 impl Sink {
     pub fn start() -> Self {
         let folder = folder::fresh("sink");
-        certificate(&folder);
+        tls::certificate(&folder);
         let (rest, grpc, tls) = (ports::free(), ports::free(), ports::free());
         let mut arguments = vec!["serve".into()];
         for (name, port) in [("--rest", rest), ("--grpc", grpc), ("--tls", tls)] {
@@ -110,18 +109,4 @@ impl Sink {
         })
         .to_string()
     }
-}
-
-/// Writes a self-signed certificate for localhost, and its key.
-fn certificate(folder: &std::path::Path) {
-    let made = Command::new("openssl")
-        .current_dir(folder)
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"])
-        .args(["-keyout", "key.pem", "-out", "cert.pem", "-days", "2", "-subj", "/CN=localhost"])
-        // rustls rejects a server's certificate that is a CA's.
-        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
-        .args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"])
-        .output()
-        .expect("openssl is installed");
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
 }

@@ -18,4 +18,5 @@ mod outage;
 mod produce;
 mod rebalance;
 mod replaced_topic;
+mod tokens;
 mod transactions;

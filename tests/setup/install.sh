@@ -40,9 +40,9 @@ case ${1:-} in
     [ -e /usr/include/zlib.h ] || want "zlib's headers" zlib1g-dev
     [ -e /usr/include/zstd.h ] || want "zstd's headers" libzstd-dev
     [ -e /etc/ssl/certs/ca-certificates.crt ] || want "certificates" ca-certificates
-    has openssl || want "openssl" openssl
     ;;
 esac
+has openssl || want "openssl" openssl
 has setpriv || want "setpriv (util-linux)" util-linux
 if ! has python3 || ! python3 -c 'import venv, ensurepip' 2>/dev/null; then
   want "Python 3 with venv" python3 python3-venv ca-certificates

@@ -13,4 +13,5 @@ pub mod process;
 pub mod prometheus;
 pub mod proof;
 pub mod records;
+pub mod tls;
 pub mod until;

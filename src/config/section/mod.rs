@@ -47,6 +47,8 @@ pub fn read(resolver: &mut Resolver<'_>, check: Check<'_>) -> Option<Settings> {
     let limits = limits::read(resolver);
     let metrics_addr = process::metrics_addr(resolver);
     let disabled = process::disabled(resolver);
+    let cluster = process::cluster(resolver);
+    cluster?;
     Some(Settings {
         domain: resolver.domain.to_owned(),
         contract: contract?,

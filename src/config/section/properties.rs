@@ -49,9 +49,14 @@ const REFUSED: &[(&str, &str)] = &[
     ("acks", ACKS),
     ("request.required.acks", ACKS),
     ("enabled_events", "the program depends on the events that it enables itself"),
-    ("plugin.library.paths", "a configuration must not load code"),
+    ("plugin.library.paths", CODE),
+    ("ssl.engine.location", CODE),
+    ("ssl.engine.id", CODE),
+    ("ssl.providers", CODE),
+    ("sasl.kerberos.kinit.cmd", CODE),
     ("test.mock.num.brokers", "set `bootstrap_servers = \"embedded\"` instead"),
 ];
+const CODE: &str = "a configuration must not load or run code";
 const SERVERS: &str = "set `bootstrap_servers` of the environment instead";
 const AUTO_COMMIT: &str = "an offset is committed after its rows are durable, never on a timer";
 const OFFSET_STORE: &str =

@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 
 use super::consume::{embedded, environment};
+use crate::config::instance_file;
 use crate::config::keys::{
     BQ_TABLE, DEAD_LETTER, DELIVERY_GUARANTEE, GOOGLE_APPLICATION_CREDENTIALS, MANAGE_TABLE,
     PARTITION_BY, ROW_LAYOUT, WRITE_ENV,
 };
+use crate::config::layer::LayerKind;
 use crate::config::resolver::Resolver;
 use crate::config::settings::{
     DeadLetterTarget, Endpoint, Guarantee, RowLayout, TableId, WriteSettings,
@@ -120,6 +122,17 @@ fn table(resolver: &mut Resolver<'_>, at: &str, name: Option<TableName>) -> Opti
         resolver.missing(&dataset_path, &format!("{DATASET}, here or in BQ_TABLE"));
     }
     let name = name?;
+    if let (Some(named), Some(Some(default))) = (&name.project, &default_project)
+        && named != default
+        && let Some(cluster) = instance_file::cluster(resolver.layers)
+        && let Some(setting) = resolver.find(&BQ_TABLE)
+        && setting.layer == LayerKind::EnvFile
+    {
+        let found = format!("the project `{named}`, which is another than the cluster's");
+        let accepted = format!("a table of `{default}`, where the cluster `{cluster}` writes");
+        resolver.mistake(setting, found, accepted);
+        return None;
+    }
     Some(TableId {
         project: name.project.or(default_project?)?,
         dataset: name.dataset.or(default_dataset?)?,
@@ -166,7 +179,9 @@ fn endpoint(resolver: &mut Resolver<'_>, path: &str) -> Option<Endpoint> {
         (None, _) | (_, None) => None,
         (Some(Some(Address::Embedded)), Some(Some(Address::Embedded))) => Some(Endpoint::Embedded),
         (Some(Some(Address::Url(rest))), Some(Some(Address::Url(storage)))) => {
-            Some(Endpoint::Custom { rest, storage })
+            let trusted = is_google(&rest) && is_google(&storage)
+                || [&rest_path, &storage_path].iter().all(|path| !in_env_file(resolver, path));
+            Some(Endpoint::Custom { rest, storage, trusted })
         }
         (Some(Some(_)), Some(Some(_))) => {
             let accepted = "`embedded` for both `rest` and `storage`, or for neither";
@@ -176,6 +191,17 @@ fn endpoint(resolver: &mut Resolver<'_>, path: &str) -> Option<Endpoint> {
             None
         }
     }
+}
+
+/// Whether a URL is one of Google's, so that a token that is sent there reaches nobody else.
+fn is_google(url: &str) -> bool {
+    let host = url.parse::<http::Uri>().ok().and_then(|uri| uri.host().map(str::to_owned));
+    url.starts_with("https://") && host.is_some_and(|host| host.ends_with(".googleapis.com"))
+}
+
+/// Whether the value that counts at a path stands in the `.env`.
+fn in_env_file(resolver: &Resolver<'_>, path: &str) -> bool {
+    resolver.layers.find(path).is_some_and(|setting| setting.layer == LayerKind::EnvFile)
 }
 
 /// One address of BigQuery.

@@ -2,6 +2,7 @@
 //! files and no variables of its own process.
 
 mod documents;
+mod instance_file;
 mod layering;
 mod mistakes;
 mod reference;

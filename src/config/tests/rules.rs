@@ -37,6 +37,7 @@ const VALUES: &[(&str, &[&str], &[&str])] = &[
     ("START_FROM", &["earliest", "latest", "LATEST"], &["", "beginning", "0"]),
     ("ACCEPT_TOPIC_ID", &["kWmBhxhAQ7iHMOv-RtdvUg"], &["", "events", "kWmBhxhAQ7iHMOv-RtdvU"]),
     ("WRITE_ENV", &["prod"], &["", "uat"]),
+    ("CLUSTER", &["gke-uat"], &["", "gke uat"]),
     ("GOOGLE_APPLICATION_CREDENTIALS", &["", "/a/b.json"], &["{\"private_key\": \"x\"}"]),
     ("MANAGE_TABLE", &["true", "false", "1", "0", "False"], &["", "yes", "2"]),
     ("PARTITION_BY", &["_ingested_at", "occurredAt"], &["", "a-b", "1a", "a b"]),
@@ -80,18 +81,28 @@ fn without(base: &str) -> Sources {
     Sources { env_file, ..Sources::default() }
 }
 
+/// The valid configuration in the environment of the process.
+fn in_environment() -> Sources {
+    VALID.lines().fold(Sources::default(), |sources, line| {
+        let (name, value) = line.split_once('=').expect("an assignment");
+        sources.variable(name, value.trim_matches('\''))
+    })
+}
+
 #[test]
 fn every_key_accepts_and_rejects_the_listed_values() {
     let bases: Vec<&str> = VALUES.iter().map(|(base, ..)| *base).collect();
     assert_eq!(bases, keys::ALL.iter().map(|key| key.base).collect::<Vec<_>>());
     for ((base, right, wrong), key) in VALUES.iter().zip(keys::ALL) {
         let name = key.name_in("DELIVERY");
+        // Where the cluster is named, the .env must not hold what belongs to it.
+        let others = || if *base == "CLUSTER" { in_environment() } else { without(base) };
         for value in *right {
-            let sources = without(base).variable(&name, value);
+            let sources = others().variable(&name, value);
             assert!(sources.load().is_ok(), "{name}={value:?}: {:?}", sources.load().err());
         }
         for value in *wrong {
-            let mistake = without(base).variable(&name, value).mistake();
+            let mistake = others().variable(&name, value).mistake();
             assert_eq!(mistake.key, name, "{value:?}");
             let place = Place::Variable(name.clone());
             assert_eq!(mistake.at, Some((LayerKind::Environment, place)));
@@ -160,7 +171,7 @@ fn an_endpoint_without_tls_is_on_this_machine() {
         "http://[::1]:9050/",
     ] {
         let expected = url.trim_end_matches('/').to_owned();
-        let custom = Endpoint::Custom { rest: expected.clone(), storage: expected };
+        let custom = Endpoint::Custom { rest: expected.clone(), storage: expected, trusted: true };
         assert_eq!(endpoint(url, url).settings().write.endpoint, custom);
     }
     for url in [

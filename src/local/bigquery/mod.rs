@@ -20,8 +20,9 @@ mod store;
 mod wire;
 pub mod write_service;
 
-use std::fs::{File, TryLockError};
+use std::fs::{DirBuilder, File, TryLockError};
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -113,7 +114,10 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         }
     }
     if let Some(folder) = options.store.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder)
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
             .map_err(|source| StartError::Folder { folder: folder.to_owned(), source })?;
     }
     let lock = StoreLock::of(&options.store)?;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use yup_oauth2::authenticator::DefaultAuthenticator;
 
-use self::credentials::Credentials;
+use self::credentials::{Credentials, TokenUrl};
 pub use self::error::TokenError;
 use self::tokens::{BIGQUERY_SCOPE, TOKEN_TIMEOUT, TokenCache, TokenSource};
 use crate::stop::Stop;
@@ -31,11 +31,11 @@ pub enum Identity {
 impl Identity {
     /// Reads the credentials file; without one, tokens come from the metadata server. No token is
     /// requested yet.
-    pub async fn from_file(path: Option<&Path>) -> Result<Self, Stop> {
+    pub async fn from_file(path: Option<&Path>, http: reqwest::Client) -> Result<Self, Stop> {
         let Some(path) = path else {
-            return Ok(Self::token_service(metadata_server(&metadata_host())));
+            return Ok(Self::token_service(metadata_server(&metadata_host()), http));
         };
-        Self::read(path).await.map_err(|error| {
+        Self::read(path, http).await.map_err(|error| {
             Stop::new(
                 format!("read the credentials file {}", path.display()),
                 "GOOGLE_APPLICATION_CREDENTIALS names a service_account, authorized_user or \
@@ -45,24 +45,28 @@ impl Identity {
         })
     }
 
-    async fn read(path: &Path) -> Result<Self, Box<dyn Error + Send + Sync>> {
+    async fn read(
+        path: &Path,
+        http: reqwest::Client,
+    ) -> Result<Self, Box<dyn Error + Send + Sync>> {
         let text = tokio::fs::read_to_string(path).await?;
         Ok(match serde_json::from_str(&text)? {
             Credentials::ServiceAccount(key) => {
+                TokenUrl::try_from(key.token_uri.clone())?;
                 let builder = yup_oauth2::ServiceAccountAuthenticator::builder(key);
                 Self::ServiceAccountKey(builder.with_timeout(TOKEN_TIMEOUT).build().await?)
             }
             Credentials::AuthorizedUser(user) => {
-                Self::token_service(TokenSource::AuthorizedUser(user))
+                Self::token_service(TokenSource::AuthorizedUser(user), http)
             }
             Credentials::ExternalAccount(account) => {
-                Self::token_service(TokenSource::ExternalAccount(account))
+                Self::token_service(TokenSource::ExternalAccount(account), http)
             }
         })
     }
 
-    fn token_service(source: TokenSource) -> Self {
-        Self::TokenService(Arc::new(TokenCache::new(source)))
+    fn token_service(source: TokenSource, http: reqwest::Client) -> Self {
+        Self::TokenService(Arc::new(TokenCache::new(source, http)))
     }
 
     /// Returns an access token that stays valid long enough for a call; `None` if anonymous.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper_util::client::legacy::connect::HttpConnector;
+use reqwest::redirect::Policy;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint as TonicEndpoint};
 use tower::ServiceExt;
 
@@ -50,9 +51,11 @@ impl BigQuery {
         metrics: Metrics,
         clock: Clock,
     ) -> Result<Self, Stop> {
-        let (rest, storage) = match &write.endpoint {
-            Endpoint::Google => (GOOGLE_REST.to_owned(), GOOGLE_STORAGE.to_owned()),
-            Endpoint::Custom { rest, storage } => (rest.clone(), storage.clone()),
+        let (rest, storage, trusted) = match &write.endpoint {
+            Endpoint::Google => (GOOGLE_REST.to_owned(), GOOGLE_STORAGE.to_owned(), true),
+            Endpoint::Custom { rest, storage, trusted } => {
+                (rest.clone(), storage.clone(), *trusted)
+            }
             Endpoint::Embedded => {
                 return Err(Stop {
                     what: "connect to the embedded BigQuery".to_owned(),
@@ -63,15 +66,24 @@ impl BigQuery {
             }
         };
         let plaintext = storage.starts_with("http://");
-        let identity = if plaintext {
+        let http = http_client()?;
+        let identity = if plaintext || rest.starts_with("http://") {
+            Identity::Anonymous
+        } else if !trusted {
+            tracing::warn!(
+                rest,
+                storage,
+                "no access token is sent: the .env alone names these addresses; name them in a \
+                 configuration file or in the environment of the process"
+            );
             Identity::Anonymous
         } else {
-            Identity::from_file(write.credentials.as_deref()).await?
+            Identity::from_file(write.credentials.as_deref(), http.clone()).await?
         };
         Ok(Self {
             inner: Arc::new(Inner {
                 endpoint: endpoint(&storage, plaintext)?,
-                rest: Rest::new(rest, identity.clone()),
+                rest: Rest::new(rest, identity.clone(), http),
                 identity,
                 metrics,
                 clock,
@@ -120,6 +132,16 @@ impl BigQuery {
         connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
         self.inner.endpoint.connect_with_connector_lazy(connector.map_response(Coalesced::new))
     }
+}
+
+/// Returns the client of all HTTP/1 calls. It trusts the authorities that this machine trusts, or
+/// those in `SSL_CERT_FILE`, as the channels do, and follows no redirect: requests carry secrets.
+pub(super) fn http_client() -> Result<reqwest::Client, Stop> {
+    let builder = reqwest::Client::builder().redirect(Policy::none());
+    builder.tls_built_in_webpki_certs(false).build().map_err(|error| {
+        let hint = "SSL_CERT_FILE has to name a readable file of certificates, if it is set";
+        Stop::new("set up the client of BigQuery's REST API".to_owned(), hint, error)
+    })
 }
 
 /// Returns the settings that all channels to the Storage Write endpoint share.

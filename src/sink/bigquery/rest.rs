@@ -41,8 +41,8 @@ struct RestRequest<'a> {
 }
 
 impl Rest {
-    pub fn new(base: String, identity: Identity) -> Self {
-        Self { http: reqwest::Client::new(), base, identity }
+    pub fn new(base: String, identity: Identity, http: reqwest::Client) -> Self {
+        Self { http, base, identity }
     }
 
     /// Returns the table's resource; `None` if there is no such table.

@@ -1,6 +1,8 @@
 //! The SQLite file: opening it and its connections.
 
 use std::collections::HashMap;
+use std::fs::{File, Permissions};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -36,7 +38,11 @@ const TABLES: &str = "
 const LOCK_WAIT: Duration = Duration::from_secs(10);
 
 impl Store {
+    /// Opens the store, or creates it. Its file is readable by its owner alone, because rows may be
+    /// personal data; SQLite gives its other files the same permissions.
     pub fn open(path: &Path, expiry: StreamExpiry) -> Result<Self, StoreError> {
+        private(path)
+            .map_err(|source| StoreError::Permissions { path: path.to_owned(), source })?;
         let flags = OpenFlags::default() | OpenFlags::SQLITE_OPEN_CREATE;
         let writer = connect(path, flags)?;
         // With a write-ahead log that is not synced at each transaction, a killed process loses
@@ -72,6 +78,13 @@ impl Store {
     }
 }
 
+/// Creates a file that is not there, and takes the permissions of others away.
+fn private(path: &Path) -> std::io::Result<()> {
+    let mut options = File::options();
+    let file = options.create(true).truncate(false).write(true).mode(0o600).open(path)?;
+    file.set_permissions(Permissions::from_mode(0o600))
+}
+
 /// Adds the column `used` to the streams of a store that an earlier version created. Its streams
 /// count as used just now.
 fn add_used(connection: &Connection) -> Result<(), StoreError> {
@@ -95,4 +108,25 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
 /// An SQL identifier in quotes.
 pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_its_owner_can_read_a_store() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("rows.sqlite");
+        // One that an earlier version created for all to read.
+        std::fs::write(&path, "").expect("written");
+        std::fs::set_permissions(&path, Permissions::from_mode(0o644)).expect("changed");
+        let _store = Store::open(&path, StreamExpiry::default()).expect("opens");
+        let entries = std::fs::read_dir(folder.path()).expect("a folder");
+        for entry in entries {
+            let entry = entry.expect("an entry");
+            let mode = entry.metadata().expect("metadata").permissions().mode();
+            assert_eq!(mode & 0o077, 0, "{}", entry.path().display());
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! Errors of the store.
 
+use std::path::PathBuf;
+
 use tonic::Code;
 
 use crate::local::bigquery::refusal::Refusal;
@@ -8,6 +10,8 @@ use crate::local::bigquery::refusal::Refusal;
 pub enum StoreError {
     #[error("open the store {path}")]
     Open { path: String, source: rusqlite::Error },
+    #[error("create the store {}, or make it readable by its owner alone", path.display())]
+    Permissions { path: PathBuf, source: std::io::Error },
     #[error("there is no table {table}; the store has {known}")]
     NoTable { table: String, known: String },
     #[error("several tables are named {table}; say which: {known}")]

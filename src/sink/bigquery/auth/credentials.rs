@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use yup_oauth2::ServiceAccountKey;
 
+use crate::config::is_loopback;
+
 /// A credentials file, by its field `type`.
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -22,12 +24,44 @@ pub struct AuthorizedUser {
     pub client_id: String,
     pub client_secret: String,
     pub refresh_token: String,
-    #[serde(default = "google_token_uri")]
-    pub token_uri: String,
+    #[serde(default)]
+    pub token_uri: TokenUrl,
 }
 
-fn google_token_uri() -> String {
-    "https://oauth2.googleapis.com/token".to_owned()
+/// An address that gets a secret and answers with a token: `https://`, or `http://` on this machine,
+/// where test services listen.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+pub struct TokenUrl(String);
+
+#[derive(Debug, thiserror::Error)]
+#[error("the address of a token service must begin with https://, which {0:?} does not")]
+pub struct InsecureUrl(String);
+
+impl TokenUrl {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for TokenUrl {
+    fn default() -> Self {
+        Self("https://oauth2.googleapis.com/token".to_owned())
+    }
+}
+
+impl TryFrom<String> for TokenUrl {
+    type Error = InsecureUrl;
+
+    fn try_from(url: String) -> Result<Self, InsecureUrl> {
+        let here = |uri: http::Uri| uri.host().is_some_and(is_loopback);
+        let plain_but_here = url.starts_with("http://") && url.parse().is_ok_and(here);
+        if url.starts_with("https://") || plain_but_here {
+            Ok(Self(url))
+        } else {
+            Err(InsecureUrl(url))
+        }
+    }
 }
 
 /// `external_account`, workload identity federation (AIP-4117): a token of another identity
@@ -36,10 +70,10 @@ fn google_token_uri() -> String {
 pub struct ExternalAccount {
     pub audience: String,
     pub subject_token_type: String,
-    pub token_url: String,
+    pub token_url: TokenUrl,
     pub credential_source: SubjectTokenSource,
     /// If present, the Google token is exchanged once more, for one of this service account.
-    pub service_account_impersonation_url: Option<String>,
+    pub service_account_impersonation_url: Option<TokenUrl>,
     #[serde(default)]
     pub service_account_impersonation: Impersonation,
 }

@@ -59,8 +59,8 @@ struct TokenResponse {
 }
 
 impl TokenCache {
-    pub fn new(source: TokenSource) -> Self {
-        Self { source, http: reqwest::Client::new(), cached: Mutex::new(None) }
+    pub fn new(source: TokenSource, http: reqwest::Client) -> Self {
+        Self { source, http, cached: Mutex::new(None) }
     }
 
     /// Returns the cached token, or requests a new one if it expires soon.
@@ -87,7 +87,7 @@ impl TokenCache {
     }
 
     async fn refresh(&self, user: &AuthorizedUser) -> Result<TokenResponse, TokenError> {
-        let request = self.http.post(&user.token_uri).form(&[
+        let request = self.http.post(user.token_uri.as_str()).form(&[
             ("grant_type", "refresh_token"),
             ("client_id", &user.client_id),
             ("client_secret", &user.client_secret),
@@ -102,7 +102,7 @@ impl TokenCache {
         let impersonation_url = account.service_account_impersonation_url.as_ref();
         let scope = if impersonation_url.is_some() { CLOUD_PLATFORM_SCOPE } else { BIGQUERY_SCOPE };
         let subject_token = self.subject_token(&account.credential_source).await?;
-        let request = self.http.post(&account.token_url).form(&[
+        let request = self.http.post(account.token_url.as_str()).form(&[
             ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
             ("requested_token_type", "urn:ietf:params:oauth:token-type:access_token"),
             ("audience", &account.audience),
@@ -113,7 +113,7 @@ impl TokenCache {
         let federated: TokenResponse = fetch_json("exchange the subject token", request).await?;
         let Some(url) = impersonation_url else { return Ok(federated) };
         let lifetime = account.service_account_impersonation.token_lifetime_seconds;
-        self.impersonate(url, &federated.access_token, lifetime).await
+        self.impersonate(url.as_str(), &federated.access_token, lifetime).await
     }
 
     /// Gets a service account's token that is valid for `lifetime` seconds. Google either grants

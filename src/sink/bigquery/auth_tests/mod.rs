@@ -21,8 +21,12 @@ fn temporary_file(content: &Value) -> tempfile::NamedTempFile {
     file
 }
 
+fn http() -> reqwest::Client {
+    crate::sink::bigquery::client::http_client().expect("a client")
+}
+
 async fn identity(credentials: &Value) -> Identity {
-    Identity::from_file(Some(temporary_file(credentials).path())).await.expect("reads")
+    Identity::from_file(Some(temporary_file(credentials).path()), http()).await.expect("reads")
 }
 
 async fn token(identity: &Identity) -> String {
@@ -96,14 +100,14 @@ async fn without_a_metadata_server_the_error_says_what_to_set() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let base = format!("http://{}", free.local_addr().expect("bound"));
     drop(free);
-    let identity = Identity::token_service(metadata_server(&base));
+    let identity = Identity::token_service(metadata_server(&base), http());
     let error = identity.token().await.expect_err("no server");
     assert!(error.is_transient(), "a metadata server may start late");
     let hint = error.hint().expect("a hint");
     assert!(hint.contains("GOOGLE_APPLICATION_CREDENTIALS"), "{hint}");
 
     let service = TokenService::start(3600).await;
-    let identity = Identity::token_service(metadata_server(&service.url("")));
+    let identity = Identity::token_service(metadata_server(&service.url("")), http());
     service.respond(503, json!({}));
     assert_eq!(identity.token().await.expect_err("an outage").hint(), None);
 }
@@ -156,7 +160,7 @@ async fn a_refused_connection_is_transient() {
 async fn the_metadata_servers_token_is_cached() {
     for (expires_in, times) in [(3600, 1), (200, 2)] {
         let service = TokenService::start(expires_in).await;
-        let identity = Identity::token_service(metadata_server(&service.url("")));
+        let identity = Identity::token_service(metadata_server(&service.url("")), http());
         token(&identity).await;
         token(&identity).await;
         assert_eq!(service.requests().len(), times, "valid for {expires_in} s");
@@ -172,10 +176,59 @@ async fn an_unusable_credentials_file_is_refused_with_a_hint() {
     let contents = [json!({ "type": "gdch_service_account" }), json!({}), json!("text"), no_key];
     for content in contents {
         let credentials = temporary_file(&content);
-        let Err(error) = Identity::from_file(Some(credentials.path())).await else {
+        let Err(error) = Identity::from_file(Some(credentials.path()), http()).await else {
             panic!("accepted {content}");
         };
         assert!(error.hint.contains("external_account"), "{}", error.hint);
         assert!(error.what.contains(&credentials.path().display().to_string()));
     }
+}
+
+/// Whoever can read a token's way can use the token, so every kind refuses an open way, wherever in
+/// the file its address stands.
+#[tokio::test]
+async fn a_token_service_without_tls_is_refused_when_the_file_is_read() {
+    let service = TokenService::start(3600).await;
+    let account = json!({
+        "type": "external_account",
+        "audience": "//iam.googleapis.com/x",
+        "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+        "token_url": service.url("/token"),
+        "service_account_impersonation_url": service.url("/impersonate"),
+        "credential_source": { "file": "/token" },
+    });
+    let places = [
+        (service_account(&service), "token_uri"),
+        (authorized_user(&service), "token_uri"),
+        (account.clone(), "token_url"),
+        (account, "service_account_impersonation_url"),
+    ];
+    for (mut credentials, field) in places {
+        for url in
+            ["http://sts.googleapis.com/v1/token", "http://127.0.0.1.example.com/", "sts", ""]
+        {
+            credentials[field] = json!(url);
+            let file = temporary_file(&credentials);
+            let read = Identity::from_file(Some(file.path()), http()).await;
+            let Err(error) = read else { panic!("{field} {url:?} is accepted") };
+            let cause = error.source.expect("a cause").to_string();
+            assert!(cause.contains("https://"), "{field} {url:?}: {cause}");
+        }
+    }
+}
+
+/// A redirect would send the secrets on to whoever the answer names.
+#[tokio::test]
+async fn no_redirect_is_followed() {
+    let service = TokenService::start(3600).await;
+    let elsewhere = TokenService::start(3600).await;
+    for status in [301, 302, 303, 307, 308] {
+        service.respond(status, json!(elsewhere.url("/token")));
+        let error = identity(&authorized_user(&service)).await.token().await.expect_err("refused");
+        assert!(error.to_string().contains(&status.to_string()), "{error}");
+        let metadata = Identity::token_service(metadata_server(&service.url("")), http());
+        service.respond(status, json!(elsewhere.url("/token")));
+        metadata.token().await.expect_err("refused");
+    }
+    assert!(elsewhere.requests().is_empty());
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
+use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -52,7 +53,7 @@ impl TokenService {
     }
 
     /// Queues a response for the next request that has none yet. A string is sent as plain text,
-    /// other values as JSON.
+    /// or as the address of a redirect, other values as JSON.
     pub fn respond(&self, status: u16, body: Value) {
         self.shared.lock().expect("no panic elsewhere").queued.push_back((status, body));
     }
@@ -93,6 +94,9 @@ async fn respond(State(shared): State<Arc<Mutex<Shared>>>, request: Request) -> 
     });
     let status = StatusCode::from_u16(status).expect("a status");
     match body {
+        Value::String(url) if status.is_redirection() => {
+            (status, [(LOCATION, url)]).into_response()
+        }
         Value::String(text) => (status, text).into_response(),
         body => (status, Json(body)).into_response(),
     }

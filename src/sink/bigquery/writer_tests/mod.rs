@@ -111,7 +111,11 @@ impl Rig {
             environment: "test".to_owned(),
             table: table.clone(),
             location: None,
-            endpoint: Endpoint::Custom { rest: fake.rest.clone(), storage: fake.grpc.clone() },
+            endpoint: Endpoint::Custom {
+                rest: fake.rest.clone(),
+                storage: fake.grpc.clone(),
+                trusted: false,
+            },
             credentials: None,
             manage_table: false,
             partition_by: "_ingested_at".to_owned(),
