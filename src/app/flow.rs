@@ -43,6 +43,7 @@ pub async fn flow(of: Assembly<'_>) -> Result<Flow, AppError> {
     let target = (write.table.clone(), &table);
     let sink = BigQuerySink::new(bigquery, target, write.guarantee, letters, Arc::new(reread));
     Ok(Flow {
+        topic: None,
         subscription,
         plan,
         sink: Arc::new(sink),

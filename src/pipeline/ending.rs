@@ -40,8 +40,10 @@ pub enum Interruption {
     /// The commit may or may not have happened.
     #[error("commit offsets")]
     Commit(#[source] CommitError),
-    #[error("the lanes of newly assigned partitions did not become ready in time")]
+    #[error("newly assigned partitions could not be taken on in time")]
     NotReady,
+    #[error("partition {0} has no leader, so the group cannot begin there")]
+    NoLeader(Partition),
     #[error("another instance has taken over partition {0} in the sink")]
     TakenOver(Partition),
 }
@@ -60,6 +62,9 @@ impl From<KafkaError> for Break {
 
 impl From<CommitError> for Break {
     fn from(error: CommitError) -> Self {
+        if let Some(hint) = error.hint() {
+            return Self::Stop(Stop::new("commit offsets".to_owned(), hint, error));
+        }
         let is_fenced = error.is_fenced();
         let why = Interruption::Commit(error);
         if is_fenced { Self::Fenced(why) } else { Self::Rejoin(why) }

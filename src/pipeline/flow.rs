@@ -8,6 +8,7 @@ use crate::shutdown::Shutdown;
 use crate::sink::Sink;
 use crate::source::Subscription;
 use crate::telemetry::{Health, Metrics};
+use crate::topic_id::TopicId;
 use crate::transcode::Plan;
 
 /// When a run ends by itself.
@@ -30,4 +31,7 @@ pub struct Flow {
     pub health: Health,
     pub clock: Clock,
     pub shutdown: Shutdown,
+    /// The topic that this run has read from, once that is known. Another one under its name stops
+    /// the run, even if the group's offsets went with the old one.
+    pub topic: Option<TopicId>,
 }

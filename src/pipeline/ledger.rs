@@ -37,7 +37,10 @@ struct Account {
     visible: Option<Promise>,
     /// What the owner before promised is visible, so a commit may replace its metadata.
     ready: bool,
-    /// A promise whose series the last accepted commit stopped naming.
+    /// A promise that the last accepted commit no longer names, while an open batch may still have
+    /// rows of its series: they are acknowledged, and a later commit will name them.
+    unnamed: Option<Promise>,
+    /// A promise whose series no commit will name again.
     retired: Option<Promise>,
 }
 
@@ -75,6 +78,7 @@ impl Ledger {
             flush_due: None,
             visible: None,
             ready: false,
+            unnamed: None,
             retired: None,
         };
         self.partitions.insert(partition, account);
@@ -86,6 +90,8 @@ impl Ledger {
         let Some(account) = self.partitions.get_mut(&partition) else { return };
         account.ready = true;
         if let Some(next) = resume.filter(|next| *next != account.committed.reached.next) {
+            // Where the group would begin does not count where the sink resumes.
+            account.open.clear();
             account.open.push_front(Entry::nothing_to_write(Reached::at(next)));
         }
     }
@@ -181,10 +187,14 @@ impl Ledger {
         while account.open.front().is_some_and(|entry| entry.reached.next <= point.reached.next) {
             account.open.pop_front();
         }
-        if let Some(before) = account.committed.promise.take()
-            && !point.promise.as_ref().is_some_and(|after| after.is_of_series(&before))
-        {
-            account.retired = Some(before);
+        if let Some(before) = account.committed.promise.take().or(account.unnamed.take()) {
+            // Rows go to one series after the other. So where the commit names another one, or
+            // nothing is open, no batch has rows of the series before.
+            match &point.promise {
+                Some(after) if after.is_of_series(&before) => {}
+                None if !account.open.is_empty() => account.unnamed = Some(before),
+                Some(_) | None => account.retired = Some(before),
+            }
         }
         account.flush_due = point.promise.clone();
         account.committed = point;
@@ -200,7 +210,7 @@ impl Ledger {
         }
     }
 
-    /// Returns, once, a promise whose series the latest commit stopped naming.
+    /// Returns, once, a promise whose series no commit will name again.
     pub fn take_retired(&mut self, partition: Partition) -> Option<Promise> {
         self.partitions.get_mut(&partition)?.retired.take()
     }

@@ -72,7 +72,7 @@ proptest! {
 
     /// Any interleaving of opened, settled, committed, flushed and revoked: the commit point never
     /// passes an unsettled offset, never moves back, promises all rows before it that are not yet
-    /// visible, and at the end every row below the committed offset is visible exactly once.
+    /// visible, names no series that was retired, and at the end every row below the committed offset is visible exactly once.
     #[test]
     fn the_commit_point_never_passes_an_unsettled_offset(steps in prop::collection::vec(step(), 1..80)) {
         let mut ledger = Ledger::default();
@@ -81,6 +81,7 @@ proptest! {
         let mut pending: Vec<(BatchId, i64, i64, Option<Promise>)> = Vec::new();
         let mut committed = CommitPoint { reached: Reached::at(Offset(0)), promise: None };
         let mut due: Option<Promise> = None;
+        let mut retired: Vec<u8> = Vec::new();
         ledger.assign(P, Reached::at(Offset(0)), None);
         ledger.ready(P, None);
         for step in steps {
@@ -88,9 +89,10 @@ proptest! {
                 Step::Open { offsets, fresh } => {
                     if fresh { stream += 1; }
                     let entry = world.streams.entry(stream).or_default();
+                    let before = entry.0.len();
                     entry.0.extend((next..next + offsets).filter(|offset| is_row(*offset)));
-                    let total = entry.0.len() as u64;
-                    let at = (total > 0).then(|| promise(stream, total));
+                    let total = entry.0.len();
+                    let at = (total > before).then(|| promise(stream, total as u64));
                     ledger.open(BatchId(batch), span(next, next + offsets), Instant::now());
                     pending.push((BatchId(batch), next, next + offsets, at));
                     for offset in next..next + offsets { world.settled.insert(offset, false); }
@@ -120,8 +122,14 @@ proptest! {
                     for offset in &promised {
                         prop_assert!(*offset < point.reached.next.0, "{offset} is promised before its turn");
                     }
+                    if let Some(promise) = &point.promise {
+                        prop_assert!(!retired.contains(&number(promise)), "{promise:?} is retired");
+                    }
                     committed = point.clone();
                     due = ledger.committed(P, point);
+                    // A sink keeps the series open that its rows still go to.
+                    let closed = ledger.take_retired(P).as_ref().map(number);
+                    retired.extend(closed.filter(|series| *series != stream));
                 },
                 Step::Flush => if let Some(at) = due.take() {
                     let rows = &mut world.streams.get_mut(&number(&at)).expect("stream").1;
@@ -240,4 +248,49 @@ fn where_the_sink_resumes_is_committed_to_the_group_and_wins() {
     ledger.assign(P, Reached::at(Offset(5)), None);
     ledger.ready(P, Some(Offset(5)));
     assert_eq!((ledger.start(P), ledger.commit_point(P)), (Some(Reached::at(Offset(5))), None));
+}
+
+/// The series was finalized, and its acknowledged rows could never be made visible.
+#[test]
+fn a_series_is_not_retired_while_an_open_batch_may_have_rows_of_it() {
+    let mut ledger = Ledger::default();
+    ledger.assign(P, Reached::at(Offset(0)), None);
+    ledger.ready(P, None);
+    for batch in 1..=4 {
+        let next = i64::try_from(batch).expect("small");
+        ledger.open(BatchId(batch), span(next - 1, next), Instant::now());
+    }
+    ledger.settle(BatchId(1), P, Some(promise(1, 1)));
+    let point = ledger.commit_point(P).expect("settled");
+    let flush = ledger.committed(P, point).expect("a flush");
+    ledger.flushed(P, flush);
+    // Nothing but ignored records, while the third batch waits for its dead letter.
+    ledger.settle(BatchId(2), P, None);
+    let point = ledger.commit_point(P).expect("settled");
+    assert_eq!(ledger.committed(P, point), None);
+    assert_eq!(ledger.take_retired(P), None);
+    // The rows after it have moved to a fresh series meanwhile.
+    ledger.settle(BatchId(4), P, Some(promise(2, 1)));
+    ledger.settle(BatchId(3), P, Some(promise(1, 2)));
+    for expected in [promise(1, 2), promise(2, 1)] {
+        let point = ledger.commit_point(P).expect("settled");
+        assert_eq!(point.promise, Some(expected.clone()));
+        ledger.committed(P, point);
+        let retired = ledger.take_retired(P);
+        assert_eq!(retired, (expected == promise(2, 1)).then(|| promise(1, 2)));
+        ledger.flushed(P, expected);
+    }
+}
+
+#[test]
+fn where_the_sink_resumes_replaces_where_the_group_would_begin() {
+    let mut ledger = Ledger::default();
+    ledger.assign(P, Reached::at(Offset(0)), None);
+    ledger.begin(P);
+    ledger.ready(P, Some(Offset(30)));
+    assert_eq!(ledger.start(P), Some(Reached::at(Offset(30))));
+    let point = ledger.commit_point(P).expect("differs");
+    assert_eq!(point.reached, Reached::at(Offset(30)));
+    ledger.committed(P, point);
+    assert!(ledger.is_idle(P));
 }

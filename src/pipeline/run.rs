@@ -60,6 +60,8 @@ pub(super) fn run_with(
             },
         };
         flow.health.joined(false);
+        // Others have its partitions by now: their lags are no longer ours to tell.
+        flow.metrics.nothing_owned();
         // The session's work was dropped. If it counted as pending, the liveness probe would restart
         // the process during an outage of the broker.
         flow.health.work_pending(false);

@@ -51,6 +51,8 @@ pub struct Session<'a> {
     tally: Tally,
     /// When the age of the oldest batch was last measured.
     observed: Instant,
+    /// When a shutdown was first noticed.
+    stopping_since: Option<Instant>,
 }
 
 impl<'a> Session<'a> {
@@ -80,6 +82,7 @@ impl<'a> Session<'a> {
             chain: Chain::default(),
             tally: Tally::default(),
             observed: Instant::now(),
+            stopping_since: None,
             flow,
             summary,
         })
@@ -89,7 +92,8 @@ impl<'a> Session<'a> {
     pub fn run(&mut self) -> Result<Ending, Stop> {
         let (leaving, ending) = loop {
             self.summary.caught_up = self.is_caught_up();
-            if self.summary.caught_up || self.flow.shutdown.requested() {
+            let stopping = self.flow.shutdown.requested() && !self.is_joining();
+            if self.summary.caught_up || stopping {
                 break (true, self.finish());
             }
             if let Err(reason) = self.turn() {
@@ -111,6 +115,14 @@ impl<'a> Session<'a> {
             }
             Err(Break::Stop(stop)) => Err(stop),
         }
+    }
+
+    /// Whether a shutdown has to wait until the group has taken this member on. A request to leave is
+    /// sent after the answer to the request to join, and librdkafka gives it up after five seconds:
+    /// then the group gives partitions to a member that is gone, until its session times out.
+    fn is_joining(&mut self) -> bool {
+        let since = *self.stopping_since.get_or_insert_with(Instant::now);
+        !self.joined && since.elapsed() < self.flow.limits.drain && self.source.has_member_id()
     }
 
     /// The chain, once around: what came back settles, what is settled is committed, what was
@@ -177,10 +189,12 @@ impl<'a> Session<'a> {
                     // The refusal may come from a topic that was created again.
                     let now = self.source.topic_now(REQUEST).ok();
                     self.compare_topic(now)?;
+                    self.finish_flushes();
                     return Err(Stop::new(format!("read topic {topic}"), hint, source).into());
                 }
                 Err(error @ PollError::Changed(_)) => {
                     let what = format!("read topic {} on", self.source.topic());
+                    self.finish_flushes();
                     return Err(Stop::new(what, start::REWRITTEN, error).into());
                 }
                 Err(error @ (PollError::Client(_) | PollError::Misdirected(_))) => {
@@ -207,6 +221,23 @@ impl<'a> Session<'a> {
 
     fn send(&mut self, batches: Vec<Batch>) {
         batches.into_iter().for_each(|batch| self.settlement.send(batch));
+    }
+
+    /// Waits for what is committed to become visible, within the drain: whoever sets the group's
+    /// offsets anew, as a hint may say, takes away what the metadata promises.
+    fn finish_flushes(&mut self) {
+        let deadline = Instant::now() + self.flow.limits.drain;
+        let owned: Vec<Partition> = self.settlement.ledger().owned().collect();
+        let visible = |session: &Self| {
+            let ledger = session.settlement.ledger();
+            owned.iter().all(|partition| ledger.finished(*partition).is_some())
+        };
+        while !visible(self) && Instant::now() < deadline {
+            if let Err(error) = self.settlement.wait_for_report(IDLE) {
+                tracing::warn!(reason = chain(&error), "committed rows are not visible yet");
+                return;
+            }
+        }
     }
 
     // -------------------------------------------------------------------------- back-pressure

@@ -59,7 +59,9 @@ pub fn consumer_config(consume: &ConsumeSettings, bootstrap: &str) -> ClientConf
     config.set("fetch.max.bytes", "4194304");
     config.set("fetch.message.max.bytes", "1048576");
     config.set("fetch.wait.max.ms", "100");
-    config.set("session.timeout.ms", "45000");
+    // A member that dies keeps its partitions for this long, and nobody reads them. librdkafka's own
+    // default is 45 s. Heartbeats come from a thread that is never busy with records.
+    config.set("session.timeout.ms", "10000");
     apply(&mut config, consume, PRODUCER_ONLY);
     config
         .set("group.id", &consume.group_id)

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{CommitMode, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
-use super::consumer::Source;
+use super::consumer::{METADATA_TOO_LARGE, Source};
 use super::group::is_fenced;
 use super::offsets_producer::{OffsetsProducer, TransactionError};
 use crate::record::{Offset, Partition};
@@ -69,6 +69,16 @@ impl CommitError {
             Self::Transaction { source, .. } => is_fenced(source.code),
             Self::SentTwice | Self::Kafka { .. } => false,
         }
+    }
+
+    /// What only a person can change; `None` where a new session may succeed.
+    pub fn hint(&self) -> Option<&'static str> {
+        let code = match self {
+            Self::Transaction { source, .. } => Some(source.code),
+            Self::Kafka { source, .. } => source.rdkafka_error_code(),
+            Self::NotMember | Self::Lost | Self::SentTwice => None,
+        };
+        (code == Some(RDKafkaErrorCode::OffsetMetadataTooLarge)).then_some(METADATA_TOO_LARGE)
     }
 }
 

@@ -141,10 +141,10 @@ impl Source {
         match self.records.current() {
             None => Ok(Polled::Nothing),
             Some(Ok(record)) => Ok(Polled::Record(record)),
-            Some(Err(error)) => Err(match classify(&self.topic, error) {
+            Some(Err(error)) => Err(match classify(&self.topic, error.clone()) {
                 // Whatever the error is, librdkafka has moved the partition's position past it.
-                PollError::Passing(error) => PollError::Client(error),
-                error => error,
+                PollError::Passing(_) | PollError::NoTopic(_) => PollError::Client(error),
+                other => other,
             }),
         }
     }
@@ -166,6 +166,11 @@ impl Source {
     /// Returns whether [`Self::rebalances`] has changes.
     pub(super) fn serve(&mut self) -> Result<bool, PollError> {
         self.records.maintain();
+        if self.client().context().take_too_large() {
+            let error = KafkaError::ConsumerCommit(RDKafkaErrorCode::OffsetMetadataTooLarge);
+            let topic = self.topic.clone();
+            return Err(PollError::Refused { topic, hint: METADATA_TOO_LARGE, source: error });
+        }
         loop {
             match self.client().poll(Duration::ZERO) {
                 Some(Ok(message)) => {
@@ -264,7 +269,7 @@ impl Source {
         self.watch.turn(partitions);
     }
 
-    /// The topic as it was last seen.
+    /// The topic as the last answer had it; `None` where that was none.
     pub fn topic_seen(&self) -> Option<Topic> {
         self.watch.topic()
     }
@@ -291,6 +296,11 @@ impl Source {
     /// Keeps an end that was read at the assignment.
     pub fn note_end(&mut self, partition: Partition, end: Offset) {
         self.watch.note_end(partition, end);
+    }
+
+    /// Whether the group knows this client, as a member or as one that waits to become one.
+    pub fn has_member_id(&self) -> bool {
+        native::has_member_id(self.client().client())
     }
 
     /// Leaves the group once everything is released.
@@ -356,6 +366,10 @@ impl Drop for Source {
         }
     }
 }
+
+/// What to do about a broker that refuses the metadata of our commits.
+pub const METADATA_TOO_LARGE: &str = "each commit carries up to 4,096 bytes of metadata: set the \
+                                      brokers' offset.metadata.max.bytes to its default, 4096, or more";
 
 fn classify(topic: &str, source: KafkaError) -> PollError {
     use RDKafkaErrorCode as Code;

@@ -9,7 +9,8 @@ use std::ptr;
 
 use rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR as NO_ERROR;
 use rdkafka::bindings::{
-    rd_kafka_header_cnt, rd_kafka_header_get_all, rd_kafka_position, rd_kafka_resp_err_t,
+    rd_kafka_header_cnt, rd_kafka_header_get_all, rd_kafka_mem_free, rd_kafka_memberid,
+    rd_kafka_position, rd_kafka_resp_err_t,
 };
 use rdkafka::client::{Client, ClientContext};
 use rdkafka::message::BorrowedHeaders;
@@ -62,6 +63,21 @@ pub fn metadata(list: &TopicPartitionList, index: usize) -> Cow<'_, str> {
         let bytes =
             std::slice::from_raw_parts(element.metadata.cast::<u8>(), element.metadata_size);
         String::from_utf8_lossy(bytes)
+    }
+}
+
+/// Whether the group has given this client a member id.
+pub fn has_member_id(client: &Client<impl ClientContext>) -> bool {
+    let client = client.native_ptr();
+    // SAFETY: the client lives; the answer is null or a NUL-terminated text, ours to free.
+    unsafe {
+        let id = rd_kafka_memberid(client);
+        if id.is_null() {
+            return false;
+        }
+        let is_empty = *id == 0;
+        rd_kafka_mem_free(client, id.cast());
+        !is_empty
     }
 }
 

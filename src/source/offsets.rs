@@ -1,6 +1,8 @@
 //! Offsets that the broker keeps: those that the group has committed, and where each partition's log
 //! begins and ends.
 
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -82,23 +84,47 @@ impl Source {
         }
     }
 
-    /// The points that the stored offsets have not reached.
+    /// The points that are not what is stored.
     fn behind(
         &self,
         stored: &TopicPartitionList,
         points: &[Commit],
     ) -> Result<TopicPartitionList, KafkaError> {
         let mut behind = TopicPartitionList::new();
+        let found: BTreeMap<i32, (Option<i64>, Cow<'_, str>)> = stored
+            .elements()
+            .iter()
+            .enumerate()
+            .map(|(index, element)| {
+                let metadata = native::metadata(stored, index);
+                (element.partition(), (element.offset().to_raw(), metadata))
+            })
+            .collect();
         for Commit { partition, offset, metadata } in points {
-            let found = stored.find_partition(self.topic(), partition.0);
-            let found = found.and_then(|element| element.offset().to_raw());
-            if found.is_none_or(|found| found < offset.0) {
+            // The same offset may belong to a topic that was there before.
+            let arrived = found
+                .get(&partition.0)
+                .is_some_and(|(at, with)| *at == Some(offset.0) && with == metadata);
+            if !arrived {
                 let mut element = behind.add_partition(self.topic(), partition.0);
                 element.set_offset(KafkaOffset::Offset(offset.0))?;
                 element.set_metadata(metadata);
             }
         }
         Ok(behind)
+    }
+
+    /// The partitions that have a leader, which knows the ends of their logs.
+    pub fn led(&self, partitions: &[Partition]) -> Result<Vec<Partition>, KafkaError> {
+        let metadata = self.client().fetch_metadata(Some(self.topic()), REQUEST)?;
+        let topic = metadata.topics().iter().find(|topic| topic.name() == self.topic());
+        let led: BTreeSet<i32> = topic
+            .into_iter()
+            .flat_map(|topic| topic.partitions())
+            .filter(|partition| partition.leader() >= 0)
+            .map(|partition| partition.id())
+            .collect();
+        Ok(partitions.iter().filter(|partition| led.contains(&partition.0)).copied().collect())
     }
 
     /// The first offset of each partition's log, or the one after its last readable record. One

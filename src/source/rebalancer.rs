@@ -8,7 +8,7 @@ use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaRespErr;
 
@@ -21,6 +21,7 @@ pub struct Rebalancer {
     called_back: AtomicBool,
     closing: AtomicBool,
     fenced: AtomicBool,
+    too_large: AtomicBool,
 }
 
 impl Rebalancer {
@@ -30,6 +31,7 @@ impl Rebalancer {
             called_back: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             fenced: AtomicBool::new(false),
+            too_large: AtomicBool::new(false),
         }
     }
 
@@ -58,6 +60,11 @@ impl Rebalancer {
     /// moved on.
     pub(super) fn take_fenced(&self) -> bool {
         self.fenced.swap(false, Ordering::AcqRel)
+    }
+
+    /// Whether the broker has refused the metadata of a plain commit since the last call.
+    pub(super) fn take_too_large(&self) -> bool {
+        self.too_large.swap(false, Ordering::AcqRel)
     }
 
     fn note_call(&self) {
@@ -96,8 +103,12 @@ impl ConsumerContext for Rebalancer {
         self.note_call();
         if let Err(error) = result {
             tracing::warn!(error = %error, "a plain offset commit failed");
-            if error.rdkafka_error_code().is_some_and(is_fenced) {
-                self.fenced.store(true, Ordering::Release);
+            match error.rdkafka_error_code() {
+                Some(RDKafkaErrorCode::OffsetMetadataTooLarge) => {
+                    self.too_large.store(true, Ordering::Release);
+                }
+                Some(code) if is_fenced(code) => self.fenced.store(true, Ordering::Release),
+                _ => {}
             }
         }
     }

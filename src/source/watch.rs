@@ -57,6 +57,7 @@ impl Watch {
         }
         if self.asked == 0 && Instant::now() >= self.due {
             self.due = Instant::now() + INTERVAL;
+            self.broker = self.broker.or_else(|| self.any_broker());
             if let Some(broker) = self.broker {
                 self.admin.ask_for_topic(broker, TIMEOUT);
                 self.asked += 1;
@@ -74,9 +75,11 @@ impl Watch {
         let metadata = self.consumer.fetch_metadata(Some(&self.name), patience)?;
         let broker = metadata.orig_broker_id();
         self.broker = Some(broker);
+        let deadline = Instant::now() + patience + Duration::from_secs(1);
+        // An older answer must not be taken for this one.
+        self.take_all(deadline)?;
         self.admin.ask_for_topic(broker, patience);
         self.asked += 1;
-        let deadline = Instant::now() + patience + Duration::from_secs(1);
         while let Some(answer) =
             self.admin.answer(deadline.saturating_duration_since(Instant::now()))
         {
@@ -89,7 +92,7 @@ impl Watch {
                 Answer::Ends(_) => self.take(answer),
             }
         }
-        Err(KafkaError::AdminOp(RDKafkaErrorCode::OperationTimedOut))
+        Err(timed_out())
     }
 
     /// Where the partitions end, with what cannot be read yet, waiting for the brokers' answer.
@@ -98,15 +101,8 @@ impl Watch {
         partitions: &[Partition],
         patience: Duration,
     ) -> Result<Vec<(Partition, Offset)>, KafkaError> {
-        let timed_out = || KafkaError::AdminOp(RDKafkaErrorCode::OperationTimedOut);
         // An answer about readable ends that is still on its way must not be taken for this one.
-        let deadline = Instant::now() + patience;
-        while self.asked > 0 {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let answer = self.admin.answer(left).ok_or_else(timed_out)?;
-            self.asked -= 1;
-            self.take(answer);
-        }
+        self.take_all(Instant::now() + patience)?;
         self.admin.ask_for_ends(partitions, End::Written, patience);
         match self.admin.answer(patience + Duration::from_secs(1)) {
             Some(Answer::Ends(ends)) => ends,
@@ -114,7 +110,18 @@ impl Watch {
         }
     }
 
-    /// The topic as it was last seen.
+    /// Waits for the answers to all questions.
+    fn take_all(&mut self, deadline: Instant) -> Result<(), KafkaError> {
+        while self.asked > 0 {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let answer = self.admin.answer(left).ok_or_else(timed_out)?;
+            self.asked -= 1;
+            self.take(answer);
+        }
+        Ok(())
+    }
+
+    /// The topic as the last answer had it; `None` where that was none.
     pub fn topic(&self) -> Option<Topic> {
         self.topic
     }
@@ -132,6 +139,13 @@ impl Watch {
         self.ends.remove(&partition);
     }
 
+    /// A broker that answers now.
+    fn any_broker(&self) -> Option<i32> {
+        const QUICKLY: Duration = Duration::from_secs(1);
+        let metadata = self.consumer.fetch_metadata(Some(&self.name), QUICKLY).ok()?;
+        Some(metadata.orig_broker_id())
+    }
+
     fn take(&mut self, answer: Answer) {
         match answer {
             Answer::Topic(Ok(topic)) => self.topic = Some(topic),
@@ -142,10 +156,19 @@ impl Watch {
                     }
                 }
             }
-            // The broker is away: asked again at the next interval.
-            Answer::Topic(Err(error)) | Answer::Ends(Err(error)) => {
+            // Asked again at the next interval; about the topic, another broker, because the one that
+            // was asked may be gone for good.
+            Answer::Topic(Err(error)) => {
+                tracing::debug!(error = %error, "the broker does not say which topic it has");
+                (self.topic, self.broker) = (None, None);
+            }
+            Answer::Ends(Err(error)) => {
                 tracing::debug!(error = %error, "the brokers do not say where the topic stands");
             }
         }
     }
+}
+
+fn timed_out() -> KafkaError {
+    KafkaError::AdminOp(RDKafkaErrorCode::OperationTimedOut)
 }

@@ -80,6 +80,14 @@ impl Metrics {
             to_catch_up: Gauge::default(),
         }
     }
+
+    /// This instance owns no partition and has nothing under way.
+    pub fn nothing_owned(&self) {
+        self.lag.clear();
+        self.assigned_partitions.set(0);
+        self.in_flight_bytes.set(0);
+        self.oldest_unsettled_seconds.set(0.0);
+    }
 }
 
 /// Registers metrics and returns a handle to each. A unit is appended to the name (`read` in bytes

@@ -1,7 +1,7 @@
 //! A committed offset that no longer means the record it meant: a topic that was deleted and created
 //! again, a log that was cut off and written anew. The instance stops and says so; it never skips.
 
-use std::time::Duration;
+use std::time::{Duration, Instant as Clock};
 
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
@@ -112,6 +112,31 @@ fn a_topic_created_again_stops_a_running_instance() {
         assert_eq!(instance.process.wait(WITHIN).code(), Some(3), "{name}");
         let output = instance.process.output();
         assert_eq!(offered(&output).len(), 22, "{output}");
+    }
+}
+
+/// The group's offsets go with the topic, so nothing but the instance's memory of the old topic's id
+/// says that the new one is another. A second member makes the group rebalance meanwhile.
+#[test]
+fn a_topic_that_was_away_for_a_while_stops_a_running_instance() {
+    let kafka = shared();
+    for guarantee in BOTH {
+        let name = format!("recreated-later-{}", guarantee.key());
+        let (_bigquery, domain, mut instance) = running(kafka, &name, guarantee);
+        kafka.delete_topic(&domain.topic);
+        let away = Clock::now();
+        while away.elapsed() < Duration::from_secs(12) {
+            instance.assert_running();
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        kafka.create_topic(&domain.topic, PARTITIONS);
+        let mut second = domain.start();
+        publish(kafka, &domain, 2, 900);
+        assert_eq!(instance.process.wait(WITHIN).code(), Some(3), "{name}");
+        let output = instance.process.output();
+        assert_eq!(offered(&output).len(), 22, "{output}");
+        second.process.ask_to_stop();
+        second.process.wait(WITHIN);
     }
 }
 

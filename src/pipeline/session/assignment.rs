@@ -8,17 +8,19 @@ use rdkafka::error::KafkaError;
 use super::start::{Group, Log, Start};
 use super::{REQUEST, Session};
 use crate::config::StartFrom;
+use crate::error_chain::chain;
 use crate::pipeline::commit_metadata::{Noted, TopicNote};
 use crate::pipeline::ending::{Break, Interruption};
-use crate::record::{Offset, Partition};
+use crate::record::{Offset, Partition, Reached};
 use crate::retry::Backoff;
-use crate::sink::Durability;
+use crate::sink::{Durability, Promise};
 use crate::source::{Beginning, Rebalance, Source};
 use crate::stop::Stop;
 use crate::telemetry::metrics::PartitionLabel;
 
-/// How long the committed offsets may take, and then the lanes to become ready. The group waits for
-/// us meanwhile, well within `max.poll.interval.ms` (5 min).
+/// How long each step of taking partitions on may take: the topic, the offsets, the ends of the logs,
+/// the lanes. The group waits for us meanwhile; all together they would go past
+/// `max.poll.interval.ms` (5 min) only if each needed its whole time.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Session<'_> {
@@ -73,13 +75,15 @@ impl Session<'_> {
             return Ok(Vec::new());
         }
         let topic = self.retried("the topic", |source| source.topic_now(REQUEST))?;
+        // Before anything is taken from the new topic, or noted of it.
+        self.compare_topic(Some(topic))?;
+        self.flow.topic = topic.id.or(self.flow.topic);
         let committed =
             self.retried("the committed offsets", |source| source.committed(partitions))?;
-        let begins = self.retried("the log's first offsets", |source| {
-            source.ends_of_log(partitions, StartFrom::Earliest)
-        })?;
-        let ends = self.retried("the log's last offsets", |source| {
-            source.ends_of_log(partitions, StartFrom::Latest)
+        let (begins, ends) = self.retried("the ends of the logs", |source| {
+            let led = source.led(partitions)?;
+            let begins = source.ends_of_log(&led, StartFrom::Earliest)?;
+            Ok((begins, source.ends_of_log(&led, StartFrom::Latest)?))
         })?;
         let mut noted = Vec::with_capacity(committed.len());
         for one in &committed {
@@ -97,17 +101,32 @@ impl Session<'_> {
         let (begins, ends): (BTreeMap<_, _>, BTreeMap<_, _>) =
             (begins.into_iter().collect(), ends.into_iter().collect());
         let mut starts = Vec::with_capacity(noted.len());
+        let (mut promises, mut refused) = (Vec::new(), None);
         for (partition, noted) in noted {
             let (Some(begin), Some(end)) = (begins.get(&partition), ends.get(&partition)) else {
-                return Err(Break::Rejoin(Interruption::NotReady));
+                // The partitions that have a leader must not wait for those that have none.
+                tracing::warn!(partition = partition.0, "the partition has no leader");
+                let Some(start) = Start::without_log(noted, &group) else {
+                    return Err(Break::Rejoin(Interruption::NoLeader(partition)));
+                };
+                starts.push((partition, start));
+                continue;
             };
-            let start = Start::of(partition, noted, Log { begin: *begin, end: *end }, &group)
-                .map_err(|error| {
-                    let what = format!("read topic {} on", subscription.topic);
-                    Stop::new(what, error.hint(), error)
-                })?;
-            starts.push((partition, start));
+            let promise = noted.as_ref().and_then(|noted| noted.promise.clone());
+            promises.extend(promise.map(|promise| (partition, promise)));
+            match Start::of(partition, noted, Log { begin: *begin, end: *end }, &group) {
+                Ok(start) => starts.push((partition, start)),
+                Err(error) => refused = refused.or(Some(error)),
+            }
             self.source.note_end(partition, *end);
+        }
+        if let Some(error) = refused {
+            let what = format!("read topic {} on", subscription.topic);
+            let stop = Stop::new(what, error.hint(), error);
+            // Whoever follows the hint sets the group's offsets anew, and with them goes what the
+            // metadata promises.
+            self.keep(promises);
+            return Err(stop.into());
         }
         let mut unknown: BTreeMap<_, _> = ends;
         let wanted: BTreeSet<_> = self.catch_up.unknown(partitions).into_iter().collect();
@@ -119,6 +138,18 @@ impl Session<'_> {
         }
         self.catch_up.note_ends(unknown.into_iter().collect());
         Ok(starts)
+    }
+
+    /// Makes the rows visible that the owners before promised, where this instance will not go on.
+    fn keep(&mut self, promises: Vec<(Partition, Promise)>) {
+        let partitions: Vec<Partition> = promises.iter().map(|(partition, _)| *partition).collect();
+        for (partition, promise) in promises {
+            self.settlement.assign(partition, Reached::at(Offset(0)), Some(promise), false);
+        }
+        if let Err(error) = self.wait_until(Self::is_ready, &partitions) {
+            tracing::warn!(reason = chain(&error), "rows that were promised are not visible yet");
+        }
+        self.forget(&partitions);
     }
 
     /// The number of partitions that the topic had when the group began to read it, as any of its

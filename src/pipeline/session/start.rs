@@ -88,6 +88,15 @@ impl StartError {
 }
 
 impl Start {
+    /// Where a partition without a leader begins, whose log nobody knows: at the committed offset. The
+    /// record before it is compared, as everywhere, once there is a leader. `None` where the group
+    /// has no offset, or where its offset belongs to another topic.
+    pub fn without_log(noted: Option<Noted>, group: &Group) -> Option<Self> {
+        let Noted { topic, reached, promise } = noted?;
+        let same = topic.id.is_none() || group.topic.id.is_none() || topic.id == group.topic.id;
+        same.then_some(Self { reached, check: reached.last, promise, begins: false })
+    }
+
     /// `noted`: what the group has committed, if anything.
     pub fn of(
         partition: Partition,

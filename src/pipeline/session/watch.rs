@@ -32,15 +32,20 @@ impl Session<'_> {
         }
         let ledger = self.settlement.ledger();
         self.source.watch(|| ledger.owned().collect());
-        self.compare_topic(self.source.topic_seen())
+        let seen = self.source.topic_seen();
+        if seen.is_some() && self.no_topic_since.take().is_some() {
+            // A member without partitions reads nothing that would show it.
+            self.flow.health.missing_topic(None);
+        }
+        self.compare_topic(seen)
     }
 
     /// Stops with both ids if the topic is not the one that was read so far. Where one of the ids is
     /// not known, nothing is compared.
-    pub(super) fn compare_topic(&self, found: Option<Topic>) -> Result<(), Break> {
-        let read = self.settlement.topic().id;
-        match (read, found.and_then(|topic| topic.id)) {
+    pub(super) fn compare_topic(&mut self, found: Option<Topic>) -> Result<(), Break> {
+        match (self.flow.topic, found.and_then(|topic| topic.id)) {
             (Some(read), Some(found)) if read != found => {
+                self.finish_flushes();
                 Err(start::other_topic(self.source.topic(), read, found).into())
             }
             _ => Ok(()),

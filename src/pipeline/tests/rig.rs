@@ -147,6 +147,7 @@ impl Rig {
 
     pub fn flow(&self, sink: MemorySink, until: Until) -> Flow {
         Flow {
+            topic: None,
             subscription: self.subscription(),
             plan: self.domain.plan(&self.domain.columns).expect("compiles"),
             sink: Arc::new(sink),
