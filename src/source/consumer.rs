@@ -359,10 +359,13 @@ impl Checks {
 impl Drop for Source {
     fn drop(&mut self) {
         self.client().context().close();
+        // librdkafka leaves the group only after each change of the assignment is answered. Otherwise
+        // the group would wait for this member until its session times out.
         for rebalance in self.rebalances() {
-            if let Rebalance::Revoked { partitions, .. } = rebalance {
-                let _ = self.release(&partitions);
-            }
+            let _ = match rebalance {
+                Rebalance::Assigned(_) => self.assign(&[]),
+                Rebalance::Revoked { partitions, .. } => self.release(&partitions),
+            };
         }
     }
 }

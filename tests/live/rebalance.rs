@@ -109,6 +109,8 @@ fn rolling_replacement_does_not_stall_the_group() {
         assert_eq!(status.code(), Some(0), "{}", instance.process.output());
     }
     assert!(longest < Duration::from_secs(15), "{longest:?} without a row");
+    // The group waits for a member that does not say that it leaves.
+    assert_eq!(kafka.timed_out("rolling"), Vec::<String>::new(), "all were stopped properly");
     let sent = feed.stop();
     wait(&bigquery, &sent, WITHIN);
     instances.iter_mut().for_each(Instance::stop);

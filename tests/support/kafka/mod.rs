@@ -189,6 +189,14 @@ impl Kafka {
         (found.state() != "Dead").then(|| found.members().len())
     }
 
+    /// The members of a group that the broker removed because their sessions timed out.
+    pub fn timed_out(&self, group: &str) -> Vec<String> {
+        let end = format!(" in group {group} has failed, removing it from the group.");
+        let log = self.process.as_ref().map(Process::output).unwrap_or_default();
+        let members = log.lines().filter_map(|line| line.strip_suffix(&end));
+        members.filter_map(|line| Some(line.rsplit_once(' ')?.1.to_owned())).collect()
+    }
+
     /// A client's configuration, which makes it reconnect soon after the broker restarts.
     pub fn client(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
