@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -10,6 +11,7 @@ use super::dialect::Dialect;
 use super::files::{Files, Location};
 use super::json_types::JsonTypes;
 use super::node::{Node, NodeKind};
+use super::pointer;
 use super::problem::{ContractError, Problem};
 use super::schema::{Contract, Discriminator, EventSchema, Schema, Validation};
 use super::tree::{MOST_PLACES, TreeError, tree};
@@ -19,7 +21,15 @@ use crate::config;
 ///
 /// The dots of `contracts.delivery.delivery_events_v10` separate folders; a first segment
 /// `contracts` stands for `dir` itself. The file ends in `.yaml`, `.yml` or `.json`.
-pub fn load(dir: &Path, import_path: &str, import_object: &str) -> Result<Contract, ContractError> {
+///
+/// Of messages with an `ignored` name only the name is read: the contract does not have them, and
+/// mistakes in their schemas are none.
+pub fn load(
+    dir: &Path,
+    import_path: &str,
+    import_object: &str,
+    ignored: &[String],
+) -> Result<Contract, ContractError> {
     let mut files = Files::new(dir);
     let root = Location { file: find(dir, import_path)?, pointer: String::new() };
     let document = files.value(&root)?;
@@ -44,8 +54,10 @@ pub fn load(dir: &Path, import_path: &str, import_object: &str) -> Result<Contra
         problems.push(problem);
         Discriminator::Payload(Vec::new())
     });
-    let events = events(&mut files, &at.at("messages"), &channel["messages"], &mut problems);
-    if events.is_empty() && problems.is_empty() {
+    let messages = at.at("messages");
+    let events = events(&mut files, &messages, &channel["messages"], ignored, &mut problems);
+    let has_messages = channel["messages"].as_object().is_some_and(|all| !all.is_empty());
+    if !has_messages && problems.is_empty() {
         problems.push(Problem::new(&at, "the channel has no messages"));
     }
     if !problems.is_empty() {
@@ -115,8 +127,7 @@ fn discriminator(channel: &Value, at: &Location) -> Result<Discriminator, Proble
         Some(value) => value.as_str().unwrap_or_default(),
     };
     let (source, pointer) = expression.split_once("#/").unwrap_or((expression, ""));
-    let keys: Vec<String> =
-        pointer.split('/').map(|key| key.replace("~1", "/").replace("~0", "~")).collect();
+    let keys: Vec<String> = pointer.split('/').map(pointer::unescaped).collect();
     match (source, keys.as_slice()) {
         ("$message.payload", [first, ..]) if !first.is_empty() => Ok(Discriminator::Payload(keys)),
         ("$message.header", [name]) if !name.is_empty() => Ok(Discriminator::Header(name.clone())),
@@ -129,21 +140,34 @@ fn discriminator(channel: &Value, at: &Location) -> Result<Discriminator, Proble
     }
 }
 
-/// The event types of a channel's messages; what is wrong with them goes to `problems`.
+/// The event types of a channel's messages without the `ignored` ones; what is wrong with them goes
+/// to `problems`.
 fn events(
     files: &mut Files,
     at: &Location,
     messages: &Value,
+    ignored: &[String],
     problems: &mut Vec<Problem>,
 ) -> Vec<EventSchema> {
     let mut events: Vec<EventSchema> = Vec::new();
     let mut bundles = Bundles::default();
     let mut places = MOST_PLACES;
     for key in messages.as_object().into_iter().flat_map(|messages| messages.keys()) {
-        match event(files, &mut bundles, &mut places, &at.at(key), key) {
+        let at = at.at(key);
+        let message = match files.resolve(&at) {
+            Ok((at, value)) => Message { name: name(&value, key), at, value },
+            Err(problem) => {
+                problems.push(problem);
+                continue;
+            }
+        };
+        if ignored.contains(&message.name) {
+            continue;
+        }
+        match event(files, &mut bundles, &mut places, message) {
             Ok(event) if events.iter().any(|known| known.name == event.name) => {
                 let what = format!("a second message has the name {}", event.name);
-                problems.push(Problem::new(at.at(key), what));
+                problems.push(Problem::new(at, what));
             }
             Ok(event) => events.push(event),
             Err(error) => problems.extend(error.problems),
@@ -158,16 +182,25 @@ fn events(
     events
 }
 
+/// A message of the channel.
+struct Message {
+    at: Location,
+    name: String,
+    value: Value,
+}
+
+/// The event type of a message: its name, or its key in the channel if it has none.
+fn name(message: &Value, key: &str) -> String {
+    message["name"].as_str().unwrap_or(key).to_owned()
+}
+
 fn event(
     files: &mut Files,
     bundles: &mut Bundles,
     places: &mut usize,
-    at: &Location,
-    key: &str,
+    message: Message,
 ) -> Result<EventSchema, ContractError> {
-    let (at, message) = files.resolve(at)?;
-    let name = message["name"].as_str().unwrap_or(key).to_owned();
-    let (payload, dialect) = payload(files, &at, &message)?;
+    let (payload, dialect) = payload(files, &message.at, &message.value)?;
     let json_schema = bundles.bundle(files, &payload, dialect)?;
     let node = tree(&json_schema, places).map_err(|error| {
         if error == TreeError::TooLarge {
@@ -180,7 +213,8 @@ fn event(
         return Err(Problem::new(&payload, what).into());
     };
     let (schema, validation) = (Schema::of(&node), Validation::of(&node));
-    Ok(EventSchema { name, schema, json_schema, validation, node })
+    let json_schema = Arc::new(json_schema);
+    Ok(EventSchema { name: message.name, schema, json_schema, validation, node })
 }
 
 /// The payload's node, if it describes an object. The transcoder takes nothing but objects.

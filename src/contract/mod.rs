@@ -28,6 +28,7 @@ mod names;
 mod node;
 mod nullable;
 mod parse;
+pub mod pointer;
 mod problem;
 pub mod sample;
 mod schema;

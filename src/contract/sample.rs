@@ -76,7 +76,7 @@ impl<'a> Samples<'a> {
 
     /// An event of this type, valid by the rules that this module knows.
     pub fn event_of(&mut self, event: &EventSchema) -> Sample {
-        let root = &event.json_schema;
+        let root = &*event.json_schema;
         let mut value = self.value("", root, root, 0);
         let mut header = None;
         match &self.contract.discriminator {

@@ -1,5 +1,7 @@
 //! A contract in memory.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::bounds::Bounds;
@@ -35,7 +37,7 @@ pub struct EventSchema {
     pub schema: Schema,
     /// The whole JSON Schema of the payload, self-contained: what it refers to stands under
     /// `$defs`, and `$schema` names its dialect.
-    pub json_schema: Value,
+    pub json_schema: Arc<Value>,
     pub validation: Validation,
     /// What the columns are derived from.
     pub(super) node: Node,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::pointer;
 use super::problem::Problem;
 use super::schema::{Contract, Discriminator, EventSchema, Schema, SchemaKind};
 
@@ -78,7 +79,7 @@ fn declaration<'s>(schema: &'s Schema, keys: &[String]) -> Option<&'s Schema> {
 
 /// The keys as a JSON pointer.
 fn pointer(keys: &[String]) -> String {
-    keys.iter().map(|key| format!("/{}", key.replace('~', "~0").replace('/', "~1"))).collect()
+    keys.iter().map(|key| format!("/{}", pointer::escaped(key))).collect()
 }
 
 #[cfg(test)]
@@ -93,7 +94,7 @@ mod tests {
                 "messages":{{"M":{{"payload":{payload}}}}}}}}}}}"#
         );
         std::fs::write(dir.path().join("c.json"), document).expect("written");
-        let contract = load(dir.path(), "contracts.c", "C").expect("loads");
+        let contract = load(dir.path(), "contracts.c", "C", &[]).expect("loads");
         let ignored: Vec<String> = ignored.iter().map(|name| (*name).to_owned()).collect();
         contract.type_place_problems(&ignored).iter().map(ToString::to_string).collect()
     }

@@ -71,7 +71,7 @@ impl Plan {
             .unwrap_or_else(|fault| {
                 let (reason, detail) = fault.report();
                 let event_type = self.event_types.name(event, value);
-                Transcoded::Rejected(Box::new(Rejection { reason, detail, event_type }))
+                Transcoded::Rejected(Box::new(Rejection::new(reason, detail, event_type)))
             })
     }
 

@@ -40,7 +40,7 @@ fn document(case: &Value) -> String {
 fn load(case: &Value) -> Result<Contract, ContractError> {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("c.yaml"), document(case)).unwrap();
-    contract::load(folder.path(), "c", "C")
+    contract::load(folder.path(), "c", "C", &[])
 }
 
 fn plan(contract: &Contract, layout: RowLayout) -> (Plan, TableSchema) {

@@ -190,5 +190,5 @@ fn load(events: &[(&'static str, Value)], discriminator: &Discriminator) -> Cont
     });
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("test.json"), document.to_string()).unwrap();
-    contract::load(folder.path(), "test", "Topic").unwrap()
+    contract::load(folder.path(), "test", "Topic", &[]).unwrap()
 }
