@@ -157,10 +157,11 @@ impl Files {
         let mut at = at.clone();
         let mut value = self.value(&at)?;
         for _ in 0..LONGEST_CHAIN {
-            let Some(reference) = value.get("$ref").and_then(Value::as_str) else {
-                return Ok((at, value));
-            };
+            let Some(reference) = value.get("$ref") else { return Ok((at, value)) };
             let from = at.at("$ref");
+            let Some(reference) = reference.as_str() else {
+                return Err(Problem::new(from, "$ref is not a string"));
+            };
             at = self.target(&from, reference)?;
             value = self.value(&at).map_err(|problem| from.blame(problem))?;
         }

@@ -12,8 +12,8 @@ use crate::row::ColumnRules;
 /// Characters of a suffix: an underscore and eight digits.
 const SUFFIX: usize = 9;
 
-/// A column that is wrong, and why.
-type Mistake = (String, String);
+/// Index of a field whose column is wrong, and why.
+type Mistake = (usize, String);
 
 /// The names of the columns of these fields, in their order. A field comes with the name that the
 /// contract chooses for its column, if it does. `ours` are names that no field may have.
@@ -24,11 +24,11 @@ pub(super) fn distinct(
 ) -> (Vec<String>, Vec<Mistake>) {
     let mut mistakes = Vec::new();
     let mut names: Vec<String> = Vec::with_capacity(fields.len());
-    for (field, chosen) in fields {
+    for (index, (field, chosen)) in fields.iter().enumerate() {
         let name = (rules.name)(chosen.unwrap_or(field));
         if let Some(chosen) = chosen.filter(|chosen| *chosen != name) {
             let what = format!("x-bigquery-name {chosen:?} is not a name that the table accepts");
-            mistakes.push((name.clone(), what));
+            mistakes.push((index, what));
         }
         names.push(name);
     }
@@ -51,7 +51,7 @@ pub(super) fn distinct(
             && !is_ours(&name)
             && let ([exact, ..], [_, ..]) = (&called_so[..], &changed[..])
         {
-            mistakes.push(undecided(&group, &names[*exact], fields));
+            mistakes.push((*exact, undecided(&group, &names[*exact], fields)));
         }
         for index in group {
             if !is_chosen(&index) {
@@ -63,28 +63,27 @@ pub(super) fn distinct(
         .iter()
         .map(|name| (name.to_ascii_lowercase(), format!("the column {name} of every table")))
         .collect();
-    for ((field, _), name) in fields.iter().zip(&names) {
+    for (index, ((field, _), name)) in fields.iter().zip(&names).enumerate() {
         let before = taken.insert(name.to_ascii_lowercase(), format!("the field {field:?}"));
         if let Some(other) = before {
             let what = format!(
                 "the field {field:?} would be the same column as {other}: choose another name with \
                  x-bigquery-name"
             );
-            mistakes.push((name.clone(), what));
+            mistakes.push((index, what));
         }
     }
     (names, mistakes)
 }
 
 /// Fields that would all be the column `name`, of which one is called so.
-fn undecided(group: &[usize], name: &str, fields: &[(&str, Option<&str>)]) -> Mistake {
+fn undecided(group: &[usize], name: &str, fields: &[(&str, Option<&str>)]) -> String {
     let same: Vec<String> = group.iter().map(|index| format!("{:?}", fields[*index].0)).collect();
-    let what = format!(
+    format!(
         "the fields {} would be the same column: give the one whose values the table already has \
          `x-bigquery-name: {name}`",
         same.join(" and ")
-    );
-    (name.to_owned(), what)
+    )
 }
 
 /// The name with a suffix that is always the same for this field.

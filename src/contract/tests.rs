@@ -109,12 +109,22 @@ fn references_are_followed_within_and_across_files() {
 
 #[test]
 fn references_out_of_the_folder_are_refused() {
-    for reference in ["../../etc/passwd", "/etc/passwd#/x", "https://example.org/x.json"] {
+    for (reference, why) in [
+        ("../outside.json#/x", "is outside the contracts folder"),
+        ("inner/../../outside.json#/x", "is outside the contracts folder"),
+        ("/etc/hostname#/x", "is outside the contracts folder"),
+        ("https://example.org/x.json", "is not fetched"),
+    ] {
         let payload =
             format!(r#"{{"type":"object","properties":{{"x":{{"$ref":"{reference}"}}}}}}"#);
-        let dir = folder(&[("c.json", &document(&payload))]);
-        let error = load(dir.path(), "contracts.c", "C", &[]).expect_err("refused");
+        let dir = folder(&[
+            ("outside.json", r#"{"x":{"type":"string"}}"#),
+            ("contracts/c.json", &document(&payload)),
+        ]);
+        let contracts = dir.path().join("contracts");
+        let error = load(&contracts, "contracts.c", "C", &[]).expect_err("refused");
         assert_eq!(error.problems.len(), 1, "{error}");
+        assert!(error.to_string().contains(why), "{error}");
     }
 }
 
@@ -231,6 +241,44 @@ fn all_problems_are_reported_together_with_their_places() {
     for part in ["address", "x-event-type", "/nowhere", "no `payload`", "has to be an object"] {
         assert!(report.contains(part), "{part} in {report}");
     }
+}
+
+#[test]
+fn a_value_that_yaml_does_not_read_as_text_is_a_problem() {
+    let text = "asyncapi: 3.0.0\ninfo: {version: 1.0}\nchannels:\n  C:\n    address: 7\n    x-event-type: 5\n    messages:\n      M: {name: 1001, payload: {type: object}}\n      N: {payload: {schemaFormat: 3, schema: {type: object}}}\n      O: {$ref: 4}\n";
+    let dir = folder(&[
+        ("c.yaml", text),
+        ("d.yaml", "asyncapi: 3.0"),
+        ("e.yaml", "asyncapi: 3.0.0\nchannels: {C: {address: t, messages: [1]}}"),
+    ]);
+    let report = load(dir.path(), "contracts.c", "C", &[]).expect_err("refused").to_string();
+    for place in [
+        "c.yaml#/info/version: `version` is 1.0,",
+        "c.yaml#/channels/C/address: `address` is 7,",
+        "c.yaml#/channels/C/x-event-type: `x-event-type` is 5,",
+        "c.yaml#/channels/C/messages/M/name: `name` is 1001,",
+        "c.yaml#/channels/C/messages/N/payload/schemaFormat: `schemaFormat` is 3,",
+    ] {
+        assert!(
+            report.contains(&format!("{place} which is not a text: write it in quotes")),
+            "{report}"
+        );
+    }
+    assert!(
+        report.contains("c.yaml#/channels/C/messages/O/$ref: $ref is not a string"),
+        "{report}"
+    );
+    assert_eq!(report.lines().count(), 6, "{report}");
+    let report = load(dir.path(), "contracts.d", "C", &[]).expect_err("refused").to_string();
+    assert_eq!(
+        report,
+        "d.yaml#/asyncapi: `asyncapi` is 3.0, which is not a text: write it in quotes"
+    );
+    let report = load(dir.path(), "contracts.e", "C", &[]).expect_err("refused").to_string();
+    assert!(
+        report.contains("e.yaml#/channels/C/messages: `messages` has to be an object"),
+        "{report}"
+    );
 }
 
 #[test]
@@ -380,6 +428,47 @@ fn a_contract_beyond_the_limits_is_refused_at_once() {
         let error = load(dir.path(), name, "C", &[]).expect_err("refused");
         assert_eq!(error.problems.len(), 1, "{error}");
         assert!(error.to_string().contains(part), "{error}");
+    }
+    assert!(began.elapsed().as_secs() < 20, "took {:?}", began.elapsed());
+}
+
+#[test]
+fn references_that_lead_too_deep_are_refused() {
+    for (links, fits) in [(150, true), (500, false)] {
+        let mut schemas = String::new();
+        for link in 0..links {
+            let next = link + 1;
+            write!(
+                schemas,
+                r##""L{link}":{{"type":"object","properties":{{"n":{{"$ref":"#/s/L{next}"}}}}}},"##
+            )
+            .expect("text");
+        }
+        let text = format!(
+            r##"{{"asyncapi":"3.0.0","channels":{{"C":{{"address":"t","messages":{{"M":{{"payload":{{"$ref":"#/s/L0"}}}}}}}}}},"s":{{{schemas}"L{links}":{{"type":"object"}}}}}}"##
+        );
+        let dir = folder(&[("c.json", &text)]);
+        let loaded = load(dir.path(), "c", "C", &[]);
+        assert_eq!(loaded.is_ok(), fits, "{links}: {:?}", loaded.as_ref().err());
+        assert!(fits || loaded.is_err_and(|error| error.to_string().contains("nest deeper than")));
+    }
+}
+
+#[test]
+fn a_thousand_parts_of_a_thousand_fields_are_joined_at_once() {
+    let parts: Vec<String> = (0..1_000)
+        .map(|part| {
+            let fields: Vec<String> =
+                (0..90).map(|field| format!(r#""f{part}_{field}":{{"type":"string"}}"#)).collect();
+            format!(r#"{{"type":"object","properties":{{{}}}}}"#, fields.join(","))
+        })
+        .collect();
+    let began = Instant::now();
+    for keyword in ["allOf", "oneOf"] {
+        let contract = one(&format!(r#"{{"type":"object","{keyword}":[{}]}}"#, parts.join(",")));
+        let SchemaKind::Object(fields) = &contract.events[0].schema.kind else { panic!("object") };
+        assert_eq!(fields.len(), 90_000);
+        assert_eq!((fields[0].name.as_str(), fields[89_999].name.as_str()), ("f0_0", "f999_89"));
     }
     assert!(began.elapsed().as_secs() < 20, "took {:?}", began.elapsed());
 }

@@ -79,6 +79,6 @@ mod wire;
 #[cfg(any(test, fuzzing))]
 pub mod tests;
 
-pub use self::options::{Ingestion, PlanError, PlanOptions};
+pub use self::options::{Ingestion, PlanError, PlanMistake, PlanOptions};
 pub use self::partition::PartitionWindow;
 pub use self::plan::Plan;

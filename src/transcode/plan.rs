@@ -55,8 +55,8 @@ impl Plan {
         &self.ignored_labels
     }
 
-    /// Appends the record's row to `rows`, or returns why there is none. `ingestion` is
-    /// the current time, give or take a moment, in microseconds since 1970-01-01 UTC.
+    /// Appends the record's row to `rows`, or returns why there is none. `ingestion` says when the
+    /// record was read, and which row is before it in its partition.
     pub fn transcode(
         &mut self,
         event: &Event<'_>,
