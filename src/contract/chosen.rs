@@ -1,5 +1,9 @@
 //! What a contract chooses for a column: `x-bigquery-name` and `x-bigquery-type`.
 
+use serde_json::Value;
+
+use super::keywords::{COLUMN_NAME, COLUMN_TYPE, PLACE};
+
 /// The value of one of our keywords, as all schemas of a place that have it say it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Chosen {
@@ -56,5 +60,23 @@ impl Chosen {
         };
         one.at.extend(other.at);
         one
+    }
+}
+
+/// Calls `found` with the place of each of our keywords in a bundle, and its name.
+pub(super) fn each_in(schema: &Value, found: &mut impl FnMut(String, &str)) {
+    match schema {
+        Value::Object(keywords) => {
+            if let Some(place) = keywords.get(PLACE).and_then(Value::as_str) {
+                for keyword in [COLUMN_NAME, COLUMN_TYPE] {
+                    if keywords.contains_key(keyword) {
+                        found(format!("{place}/{keyword}"), keyword);
+                    }
+                }
+            }
+            keywords.values().for_each(|value| each_in(value, found));
+        }
+        Value::Array(list) => list.iter().for_each(|value| each_in(value, found)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }

@@ -3,11 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-use serde_json::Value;
-
-use super::chosen::Chosen;
+use super::chosen::{self, Chosen};
 use super::json_types::JsonTypes;
-use super::keywords::{COLUMN_NAME, COLUMN_TYPE, PLACE};
+use super::keywords::{COLUMN_NAME, COLUMN_TYPE};
 use super::names;
 use super::node::{Node, NodeField, NodeKind};
 use super::problem::{Problem, lines};
@@ -115,7 +113,7 @@ impl Contract {
         let mut reported = HashSet::new();
         let mut problems = Vec::new();
         for event in self.not_ignored(ignored) {
-            our_keywords(&event.json_schema, &mut |at, keyword| {
+            chosen::each_in(&event.json_schema, &mut |at, keyword| {
                 if !followed.contains(at.as_str()) && reported.insert(at.clone()) {
                     let what = format!(
                         "{keyword} has no effect here: it belongs to a field that has a column of its \
@@ -127,24 +125,6 @@ impl Contract {
             });
         }
         problems
-    }
-}
-
-/// Calls `found` with the place of each of our keywords in a bundle, and its name.
-fn our_keywords(schema: &Value, found: &mut impl FnMut(String, &str)) {
-    match schema {
-        Value::Object(keywords) => {
-            if let Some(place) = keywords.get(PLACE).and_then(Value::as_str) {
-                for keyword in [COLUMN_NAME, COLUMN_TYPE] {
-                    if keywords.contains_key(keyword) {
-                        found(format!("{place}/{keyword}"), keyword);
-                    }
-                }
-            }
-            keywords.values().for_each(|value| our_keywords(value, found));
-        }
-        Value::Array(list) => list.iter().for_each(|value| our_keywords(value, found)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 

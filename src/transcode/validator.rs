@@ -81,10 +81,10 @@ fn detail(error: &ValidationError<'_>) -> String {
             format!("the name of a property: {}", detail(error))
         }
         ValidationErrorKind::AdditionalProperties { unexpected } => {
-            format!("additional properties are not allowed ({} found)", unexpected.len())
+            not_allowed("additional properties", unexpected.len())
         }
         ValidationErrorKind::UnevaluatedProperties { unexpected } => {
-            format!("unevaluated properties are not allowed ({} found)", unexpected.len())
+            not_allowed("unevaluated properties", unexpected.len())
         }
         ValidationErrorKind::RegexEngineFailure { .. } => {
             "the pattern cannot be evaluated for value".to_owned()
@@ -92,6 +92,12 @@ fn detail(error: &ValidationError<'_>) -> String {
         // `masked` leaves the payload's value out of the message.
         _ => error.masked().to_string(),
     }
+}
+
+/// `found` is 1 where the validator stopped at the first one.
+fn not_allowed(what: &str, found: usize) -> String {
+    let count = if found > 1 { format!(" ({found} found)") } else { String::new() };
+    format!("{what} are not allowed{count}")
 }
 
 /// The reason is the same whether the walk or the validator finds a missing field or a wrong type.
