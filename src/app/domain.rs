@@ -90,9 +90,9 @@ impl Domain {
     /// The same where the rest of the settings is not known.
     pub fn load(at: &ContractSettings, options: RowOptions) -> Result<Self, DomainError> {
         let contract =
-            contract::load(&at.dir, &at.import_path, &at.import_object).map_err(|source| {
-                DomainError::Contract { import_path: at.import_path.clone(), source }
-            })?;
+            contract::load(&at.dir, &at.import_path, &at.import_object, &options.ignore).map_err(
+                |source| DomainError::Contract { import_path: at.import_path.clone(), source },
+            )?;
         Self::new(contract, options)
     }
 
@@ -153,7 +153,7 @@ mod tests {
         let document = r#"{"asyncapi":"3.0.0","channels":{"C":{"address":"t","messages":{"e":{"payload":
             {"type":"object","properties":{"event_type":{"type":"string"},"v":{"type":"string","format":"date-time"}}}}}}}}"#;
         std::fs::write(folder.path().join("c.json"), document).expect("written");
-        let contract = contract::load(folder.path(), "c", "C").expect("loads");
+        let contract = contract::load(folder.path(), "c", "C", &[]).expect("loads");
         let options = RowOptions { partition_by: "v".to_owned(), ..RowOptions::default() };
         let domain = Domain::new(contract, options).expect("columns");
         let event = Event {

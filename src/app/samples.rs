@@ -140,7 +140,7 @@ mod tests {
                 "amount": { "type": "string", "format": "decimal" },
                 "currency": { "type": "string", "minLength": 3, "maxLength": 3 } } } } });
         std::fs::write(dir.path().join("c.json"), document.to_string()).expect("written");
-        let contract = contract::load(dir.path(), "contracts.c", "C").expect("loads");
+        let contract = contract::load(dir.path(), "contracts.c", "C", &[]).expect("loads");
         Domain::new(contract, RowOptions::default()).expect("columns")
     }
 

@@ -89,7 +89,8 @@ fn complaints(error: DomainError) -> Vec<Complaint> {
         DomainError::Contract { source, .. } => (source.problems, None),
         DomainError::Columns { source, .. } => (source.problems, source.partition),
         DomainError::Plan { source, .. } => {
-            return vec![about_contract(source.to_string())];
+            let mistakes = source.mistakes.iter();
+            return mistakes.map(|mistake| about_contract(mistake.to_string())).collect();
         }
     };
     let partition = partition.map(|error| about_partition(error.to_string()));

@@ -167,7 +167,7 @@ mod tests {
     fn domain(layout: RowLayout, partition_by: &str, ignore: &[&str]) -> Domain {
         let contracts = Path::new(env!("CARGO_MANIFEST_DIR")).join("contracts");
         let document = "contracts.delivery.delivery_events_v10";
-        let contract = contract::load(&contracts, document, "DeliveryEventsV10Topic");
+        let contract = contract::load(&contracts, document, "DeliveryEventsV10Topic", &[]);
         let partition_by = partition_by.to_owned();
         let ignore = ignore.iter().map(|name| (*name).to_owned()).collect();
         let options = RowOptions { layout, partition_by, ignore, ..RowOptions::default() };

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -10,6 +11,7 @@ use super::dialect::Dialect;
 use super::files::{Files, Location};
 use super::json_types::JsonTypes;
 use super::node::{Node, NodeKind};
+use super::pointer;
 use super::problem::{ContractError, Problem};
 use super::schema::{Contract, Discriminator, EventSchema, Schema, Validation};
 use super::tree::{MOST_PLACES, TreeError, tree};
@@ -19,39 +21,42 @@ use crate::config;
 ///
 /// The dots of `contracts.delivery.delivery_events_v10` separate folders; a first segment
 /// `contracts` stands for `dir` itself. The file ends in `.yaml`, `.yml` or `.json`.
-pub fn load(dir: &Path, import_path: &str, import_object: &str) -> Result<Contract, ContractError> {
+///
+/// Of messages with an `ignored` name only the name is read: the contract does not have them, and
+/// mistakes in their schemas are none.
+pub fn load(
+    dir: &Path,
+    import_path: &str,
+    import_object: &str,
+    ignored: &[String],
+) -> Result<Contract, ContractError> {
     let mut files = Files::new(dir);
     let root = Location { file: find(dir, import_path)?, pointer: String::new() };
     let document = files.value(&root)?;
-    let version = document["asyncapi"].as_str().unwrap_or_default();
-    if !version.starts_with("3.") {
-        let what = format!("not an AsyncAPI 3 document: `asyncapi` is {}", document["asyncapi"]);
-        return Err(Problem::new(root, what).into());
+    let mut problems = Vec::new();
+    let version = text(&document, "asyncapi", &root, &mut problems);
+    if !version.is_some_and(|version| version.starts_with("3.")) {
+        if problems.is_empty() {
+            let found = &document["asyncapi"];
+            let what = format!("not an AsyncAPI 3 document: `asyncapi` is {found}");
+            problems.push(Problem::new(root, what));
+        }
+        return Err(ContractError { problems });
     }
     let (at, channel) = channel(&mut files, &root, &document, import_object)?;
-    let mut problems = Vec::new();
-    let topic = channel["address"].as_str().map(str::to_owned).unwrap_or_else(|| {
-        problems.push(Problem::new(&at, "the channel has no `address`, which names the topic"));
-        String::new()
-    });
-    if channel["address"].is_string() && !config::is_topic_name(&topic) {
-        let what = format!(
-            "{topic:?} is not the name of a topic: up to 249 letters, digits, `.`, `_` and `-`"
-        );
-        problems.push(Problem::new(at.at("address"), what));
-    }
-    let discriminator = discriminator(&channel, &at).unwrap_or_else(|problem| {
-        problems.push(problem);
-        Discriminator::Payload(Vec::new())
-    });
-    let events = events(&mut files, &at.at("messages"), &channel["messages"], &mut problems);
-    if events.is_empty() && problems.is_empty() {
+    let topic = topic(&channel, &at, &mut problems);
+    let discriminator = discriminator(&channel, &at, &mut problems);
+    let messages = at.at("messages");
+    let events = events(&mut files, &messages, &channel["messages"], ignored, &mut problems);
+    let has_messages = channel["messages"].as_object().is_some_and(|all| !all.is_empty());
+    if !has_messages && problems.is_empty() {
         problems.push(Problem::new(&at, "the channel has no messages"));
     }
+    let info = &document["info"];
+    let version = text(info, "version", &root.at("info"), &mut problems);
     if !problems.is_empty() {
         return Err(ContractError { problems });
     }
-    let version = document["info"]["version"].as_str();
     let version = version.map_or_else(String::new, |version| format!("@{version}"));
     Ok(Contract {
         id: format!("{import_path}#{import_object}{version}"),
@@ -108,47 +113,98 @@ fn channel(
     }
 }
 
+/// The text at a key of an object. A value of another type is a problem.
+fn text<'v>(
+    object: &'v Value,
+    key: &str,
+    at: &Location,
+    problems: &mut Vec<Problem>,
+) -> Option<&'v str> {
+    let value = object.get(key).filter(|value| !value.is_null())?;
+    if !value.is_string() {
+        let what = if value.is_object() || value.is_array() {
+            format!("`{key}` has to be a text")
+        } else {
+            format!("`{key}` is {value}, which is not a text: write it in quotes")
+        };
+        problems.push(Problem::new(at.at(key), what));
+    }
+    value.as_str()
+}
+
+/// The channel's address.
+fn topic(channel: &Value, at: &Location, problems: &mut Vec<Problem>) -> String {
+    if channel["address"].is_null() {
+        problems.push(Problem::new(at, "the channel has no `address`, which names the topic"));
+    }
+    let topic = text(channel, "address", at, problems);
+    if let Some(topic) = topic.filter(|topic| !config::is_topic_name(topic)) {
+        let what = format!(
+            "{topic:?} is not the name of a topic: up to 249 letters, digits, `.`, `_` and `-`"
+        );
+        problems.push(Problem::new(at.at("address"), what));
+    }
+    topic.unwrap_or_default().to_owned()
+}
+
 /// Reads `x-event-type`, an AsyncAPI runtime expression.
-fn discriminator(channel: &Value, at: &Location) -> Result<Discriminator, Problem> {
-    let expression = match channel.get("x-event-type") {
-        None => "$message.payload#/event_type",
-        Some(value) => value.as_str().unwrap_or_default(),
-    };
+fn discriminator(channel: &Value, at: &Location, problems: &mut Vec<Problem>) -> Discriminator {
+    let default = "$message.payload#/event_type";
+    let expression = text(channel, "x-event-type", at, problems).unwrap_or(default);
     let (source, pointer) = expression.split_once("#/").unwrap_or((expression, ""));
-    let keys: Vec<String> =
-        pointer.split('/').map(|key| key.replace("~1", "/").replace("~0", "~")).collect();
+    let keys: Vec<String> = pointer.split('/').map(pointer::unescaped).collect();
     match (source, keys.as_slice()) {
-        ("$message.payload", [first, ..]) if !first.is_empty() => Ok(Discriminator::Payload(keys)),
-        ("$message.header", [name]) if !name.is_empty() => Ok(Discriminator::Header(name.clone())),
+        ("$message.payload", [first, ..]) if !first.is_empty() => Discriminator::Payload(keys),
+        ("$message.header", [name]) if !name.is_empty() => Discriminator::Header(name.clone()),
         _ => {
             let what = format!(
                 "x-event-type is {expression:?}; write $message.payload#/field or $message.header#/name"
             );
-            Err(Problem::new(at, what))
+            problems.push(Problem::new(at.at("x-event-type"), what));
+            Discriminator::Payload(Vec::new())
         }
     }
 }
 
-/// The event types of a channel's messages; what is wrong with them goes to `problems`.
+/// The event types of a channel's messages without the `ignored` ones; what is wrong with them goes
+/// to `problems`.
 fn events(
     files: &mut Files,
     at: &Location,
     messages: &Value,
+    ignored: &[String],
     problems: &mut Vec<Problem>,
 ) -> Vec<EventSchema> {
+    if !messages.is_object() && !messages.is_null() {
+        problems.push(Problem::new(at, "`messages` has to be an object of messages"));
+    }
     let mut events: Vec<EventSchema> = Vec::new();
     let mut bundles = Bundles::default();
-    let mut places = MOST_PLACES;
+    let mut left = MOST_PLACES;
     for key in messages.as_object().into_iter().flat_map(|messages| messages.keys()) {
-        match event(files, &mut bundles, &mut places, &at.at(key), key) {
+        let at = at.at(key);
+        let message = match files.resolve(&at) {
+            Ok((at, value)) => {
+                let name = text(&value, "name", &at, problems).unwrap_or(key).to_owned();
+                Message { name, at, value }
+            }
+            Err(problem) => {
+                problems.push(problem);
+                continue;
+            }
+        };
+        if ignored.contains(&message.name) {
+            continue;
+        }
+        match event(files, &mut bundles, &mut left, message) {
             Ok(event) if events.iter().any(|known| known.name == event.name) => {
                 let what = format!("a second message has the name {}", event.name);
-                problems.push(Problem::new(at.at(key), what));
+                problems.push(Problem::new(at, what));
             }
             Ok(event) => events.push(event),
             Err(error) => problems.extend(error.problems),
         }
-        if places == 0 {
+        if left == 0 {
             break;
         }
     }
@@ -158,29 +214,36 @@ fn events(
     events
 }
 
+/// A message of the channel.
+struct Message {
+    at: Location,
+    /// The event type: the message's name, or its key in the channel if it has none.
+    name: String,
+    value: Value,
+}
+
 fn event(
     files: &mut Files,
     bundles: &mut Bundles,
-    places: &mut usize,
-    at: &Location,
-    key: &str,
+    left: &mut usize,
+    message: Message,
 ) -> Result<EventSchema, ContractError> {
-    let (at, message) = files.resolve(at)?;
-    let name = message["name"].as_str().unwrap_or(key).to_owned();
-    let (payload, dialect) = payload(files, &at, &message)?;
-    let json_schema = bundles.bundle(files, &payload, dialect)?;
-    let node = tree(&json_schema, places).map_err(|error| {
+    let (payload, dialect) = payload(files, &message.at, &message.value)?;
+    let (json_schema, places) = bundles.bundle(files, &payload, dialect)?;
+    let at = payload;
+    let node = tree(&json_schema, left).map_err(|error| {
         if error == TreeError::TooLarge {
-            *places = 0;
+            *left = 0;
         }
-        Problem::new(&payload, error.to_string())
+        Problem::new(&at, error.to_string())
     })?;
     let Some(node) = object(node) else {
         let what = "the payload has to be an object, because its fields become columns";
-        return Err(Problem::new(&payload, what).into());
+        return Err(Problem::new(&at, what).into());
     };
     let (schema, validation) = (Schema::of(&node), Validation::of(&node));
-    Ok(EventSchema { name, schema, json_schema, validation, node })
+    let json_schema = Arc::new(json_schema);
+    Ok(EventSchema { name: message.name, schema, json_schema, validation, node, places })
 }
 
 /// The payload's node, if it describes an object. The transcoder takes nothing but objects.
@@ -203,8 +266,15 @@ fn payload(
     let own = at.at("payload");
     // A circle of references is reported with the schema.
     let Ok((at, payload)) = files.resolve(&own) else { return Ok((own, None)) };
-    let Some(format) = payload.get("schemaFormat") else { return Ok((own, None)) };
-    match Dialect::of_format(format.as_str().unwrap_or_default()) {
+    if payload.get("schemaFormat").is_none() {
+        return Ok((own, None));
+    }
+    let mut problems = Vec::new();
+    let format = text(&payload, "schemaFormat", &at, &mut problems);
+    if let Some(problem) = problems.pop() {
+        return Err(problem);
+    }
+    match Dialect::of_format(format.unwrap_or_default()) {
         Ok(dialect) => Ok((at.at("schema"), dialect)),
         Err(what) => Err(Problem::new(at.at("schemaFormat"), what)),
     }

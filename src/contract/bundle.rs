@@ -5,16 +5,15 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde_json::{Map, Value, json};
 
 use super::circles::{Reference, References};
-use super::dialect::{Dialect, regex_mistake};
+use super::dialect::{Dialect, Life, regex_mistake};
 use super::files::{Files, Location};
 use super::keywords::{
-    DROPPED, NAMED_SCHEMAS, SAME_VALUE, SCHEMA, SCHEMAS, UNEVALUATED, is_annotation,
+    COLUMN_NAME, COLUMN_TYPE, DROPPED, INSERTED, NAMED_SCHEMAS, PLACE, SAME_VALUE, SCHEMA, SCHEMAS,
+    UNEVALUATED, is_annotation, unknown,
 };
 use super::nullable;
+use super::places::Places;
 use super::problem::{ContractError, Problem};
-
-/// How deep schemas may nest, not counting references.
-const DEEPEST: usize = 200;
 
 /// Makes bundles of the payloads of one contract. What they share is checked once.
 #[derive(Default)]
@@ -32,11 +31,12 @@ impl Bundles {
         files: &mut Files,
         at: &Location,
         dialect: Option<Dialect>,
-    ) -> Result<Value, ContractError> {
+    ) -> Result<(Value, Places), ContractError> {
         let raw = files.value(at)?;
         let mut bundler = Bundler::new(dialect);
         let mut root = bundler.rewrite(files, at, &raw, Place::TOP);
         let mut read = vec![(at.clone(), raw)];
+        let mut places = Places::of(at);
         let mut definitions = Map::new();
         while let Some(wanted) = bundler.waiting.pop() {
             match files.value(&wanted.target) {
@@ -44,6 +44,7 @@ impl Bundles {
                     let (target, raw) = bundler.in_schema_format(wanted.target, raw);
                     bundler.current.clone_from(&wanted.name);
                     let schema = bundler.rewrite(files, &target, &raw, Place::TOP);
+                    places.add(&wanted.name, &target);
                     definitions.insert(wanted.name, schema);
                     read.push((target, raw));
                 }
@@ -69,10 +70,10 @@ impl Bundles {
             if let Some(reference) = root.remove("$ref") {
                 all_of(root, json!({ "$ref": reference }));
             }
-            root.insert("$schema".to_owned(), json!(dialect.uri()));
+            root.insert("$schema".to_owned(), json!(dialect.of_bundle().uri()));
             root.insert("$defs".to_owned(), Value::Object(definitions));
         }
-        Ok(root)
+        Ok((root, places))
     }
 }
 
@@ -87,7 +88,8 @@ struct Wanted {
 /// Where a schema stands in the one that is being bundled.
 #[derive(Clone, Copy)]
 struct Place {
-    depth: usize,
+    /// It is the whole payload or a whole definition.
+    top: bool,
     /// It applies to the same value as the definition that it is part of.
     same_value: bool,
     /// It is part of `propertyNames`.
@@ -95,12 +97,12 @@ struct Place {
 }
 
 impl Place {
-    const TOP: Self = Self { depth: 0, same_value: true, in_names: false };
+    const TOP: Self = Self { top: true, same_value: true, in_names: false };
 
     fn under(self, keyword: &str) -> Self {
         let same_value = self.same_value && SAME_VALUE.contains(&keyword);
         let in_names = self.in_names || keyword == "propertyNames";
-        Self { depth: self.depth + 1, same_value, in_names }
+        Self { top: false, same_value, in_names }
     }
 }
 
@@ -113,8 +115,8 @@ struct Bundler {
     references: References,
     /// What `schemaFormat` or the outermost `$schema` says.
     declared: Option<Dialect>,
-    /// Keywords that not all dialects have, and lists of schemas in `items`.
-    particular: Vec<(Location, String)>,
+    /// Keywords that not all dialects have.
+    particular: Vec<(Location, &'static Life)>,
     /// Regular expressions.
     patterns: Vec<(Location, String)>,
     problems: Vec<Problem>,
@@ -170,15 +172,9 @@ impl Bundler {
             }
             return raw.clone();
         };
-        if place.depth > DEEPEST {
-            self.problems
-                .push(Problem::new(at, format!("schemas are nested deeper than {DEEPEST}")));
-            return Value::Bool(true);
-        }
         // The `jsonschema` crate would compile such a schema without end where it refers to the
         // schema around it. It compiles a definition once.
-        let is_definition = place.depth == 0;
-        if !is_definition && UNEVALUATED.iter().any(|keyword| raw.contains_key(*keyword)) {
+        if !place.top && UNEVALUATED.iter().any(|keyword| raw.contains_key(*keyword)) {
             return json!({ "$ref": self.definition(at.clone(), at, place) });
         }
         let mut schema = Map::new();
@@ -201,6 +197,10 @@ impl Bundler {
                 _ => {}
             }
         }
+        if [COLUMN_NAME, COLUMN_TYPE].iter().any(|keyword| raw.contains_key(*keyword)) {
+            schema.insert(PLACE.to_owned(), json!(at.to_string()));
+        }
+        exclusive_limits(&mut schema);
         let Some(reference) = reference else { return nullable::rewritten(schema) };
         let reference = json!({ "$ref": reference });
         if schema.keys().all(|keyword| is_annotation(keyword)) {
@@ -267,9 +267,6 @@ impl Bundler {
                     self.problems.push(Problem::new(here, what));
                 }
             },
-            ("items", Value::Array(_)) => {
-                self.particular.push((here.clone(), keyword.to_owned()));
-            }
             ("pattern", Value::String(pattern)) => {
                 self.patterns.push((here.clone(), pattern.clone()));
             }
@@ -277,14 +274,14 @@ impl Bundler {
                 let places = patterns.keys().map(|pattern| (here.at(pattern), pattern.clone()));
                 self.patterns.extend(places);
             }
-            ("x-bigquery-name" | "x-bigquery-type", value) if !value.is_string() => {
+            (COLUMN_NAME | COLUMN_TYPE, value) if !value.is_string() => {
                 self.problems.push(Problem::new(here, format!("{keyword} has to be a string")));
             }
-            (keyword, _) if Dialect::first_with(keyword).is_some() => {
-                self.particular.push((here.clone(), keyword.to_owned()));
+            (keyword, _) => {
+                self.problems.extend(unknown(keyword).map(|what| Problem::new(here, what)));
             }
-            _ => {}
         }
+        self.particular.extend(Life::of(keyword, value).map(|life| (here.clone(), life)));
     }
 
     /// The reference into the bundle that replaces a `$ref` of the document.
@@ -324,36 +321,20 @@ impl Bundler {
     /// The dialect that the payload is read in. AsyncAPI's own is draft 7; a payload that names no
     /// dialect and has newer keywords means 2020-12.
     fn dialect(&mut self) -> Dialect {
-        let newer = self
-            .particular
-            .iter()
-            .filter(|(_, keyword)| Dialect::first_with(keyword) > Some(Dialect::Draft7))
-            .min();
+        let newer = self.particular.iter().filter(|(_, life)| life.first > Dialect::Draft7).min();
         let dialect = match (self.declared, newer) {
             (Some(declared), _) => declared,
             (None, Some(_)) => Dialect::Draft202012,
             (None, None) => Dialect::Draft7,
         };
-        let why = match (self.declared, newer) {
-            (None, Some((at, keyword))) => format!(" (because of `{keyword}` at {at})"),
-            _ => String::new(),
-        };
-        for (at, keyword) in &self.particular {
-            let what = match Dialect::first_with(keyword) {
-                Some(first) if first > dialect => format!(
-                    "`{keyword}` is not a keyword of {}: name {} in schemaFormat",
-                    dialect.name(),
-                    first.name()
-                ),
-                // A list in `items`.
-                None if dialect == Dialect::Draft202012 => format!(
-                    "the payload is read as {}{why}, where a list of schemas is called prefixItems",
-                    dialect.name()
-                ),
-                _ => continue,
-            };
-            self.problems.push(Problem::new(at, what));
-        }
+        let why = self.declared.is_none().then(|| match newer {
+            Some((at, life)) => format!(" (because of {} at {at})", life.what),
+            None => String::new(),
+        });
+        let problems = self.particular.iter().filter_map(|(at, life)| {
+            life.problem(dialect, why.as_deref()).map(|what| Problem::new(at, what))
+        });
+        self.problems.extend(problems);
         dialect
     }
 
@@ -377,12 +358,24 @@ impl Bundler {
     }
 }
 
-/// Adds a schema to those that all have to hold.
+/// Draft-04 says with `true` that a limit is exclusive; the later dialects have the limit there.
+fn exclusive_limits(schema: &mut Map<String, Value>) {
+    for (limit, exclusive) in [("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")] {
+        let Some(is_exclusive) = schema.get(exclusive).and_then(Value::as_bool) else { continue };
+        schema.shift_remove(exclusive);
+        if let Some(number) = is_exclusive.then(|| schema.shift_remove(limit)).flatten() {
+            schema.insert(exclusive.to_owned(), number);
+        }
+    }
+}
+
 fn has_both_limits(schema: &Map<String, Value>) -> bool {
     ["minContains", "maxContains"].iter().all(|limit| schema.contains_key(*limit))
 }
 
-fn all_of(schema: &mut Map<String, Value>, one: Value) {
+/// Adds a schema to those that all have to hold.
+fn all_of(schema: &mut Map<String, Value>, mut one: Value) {
+    one[INSERTED] = Value::Bool(true);
     match schema.get_mut("allOf") {
         Some(Value::Array(all)) => all.insert(0, one),
         _ => drop(schema.insert("allOf".to_owned(), json!([one]))),

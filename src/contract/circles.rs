@@ -34,8 +34,8 @@ impl References {
         let back = same_value.filter(|reference| {
             cyclic.contains(reference.from.as_str()) && cyclic.contains(reference.to.as_str())
         });
-        let what =
-            "this $ref leads back to itself: the references form a circle without any schema";
+        let what = "this $ref is part of a circle: it leads back to its own schema without going \
+                    into a field or an item";
         let mut problems: BTreeMap<&Location, &str> =
             back.map(|reference| (&reference.at, what)).collect();
         // The `jsonschema` crate compiles `propertyNames` apart from the rest, and without end if it

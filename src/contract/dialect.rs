@@ -22,21 +22,109 @@ const NAMES: [(Dialect, &str, &str); 5] = [
     (Dialect::Draft202012, "draft-2020-12", "https://json-schema.org/draft/2020-12/schema"),
 ];
 
-/// Keywords that restrict values and that the oldest dialects lack, with the first that has them.
-const NEWER: [(&str, Dialect); 12] = [
-    ("const", Dialect::Draft6),
-    ("contains", Dialect::Draft6),
-    ("propertyNames", Dialect::Draft6),
-    ("if", Dialect::Draft7),
-    ("dependentRequired", Dialect::Draft201909),
-    ("dependentSchemas", Dialect::Draft201909),
-    ("minContains", Dialect::Draft201909),
-    ("maxContains", Dialect::Draft201909),
-    ("unevaluatedItems", Dialect::Draft201909),
-    ("unevaluatedProperties", Dialect::Draft201909),
-    ("prefixItems", Dialect::Draft202012),
-    ("$dynamicRef", Dialect::Draft202012),
+/// In which dialects a keyword, or a form of it, restricts values.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Life {
+    /// As problems name it.
+    pub(super) what: &'static str,
+    pub(super) first: Dialect,
+    pub(super) last: Dialect,
+    /// What the dialects after `last` have instead.
+    pub(super) instead: &'static str,
+}
+
+const fn newer(what: &'static str, first: Dialect) -> Life {
+    Life { what, first, last: Dialect::Draft202012, instead: "" }
+}
+
+/// Keywords that not all dialects have. A validator ignores the others' in silence.
+const LIVES: [(&str, Life); 17] = [
+    ("const", newer("`const`", Dialect::Draft6)),
+    ("contains", newer("`contains`", Dialect::Draft6)),
+    ("propertyNames", newer("`propertyNames`", Dialect::Draft6)),
+    ("if", newer("`if`", Dialect::Draft7)),
+    ("then", newer("`then`", Dialect::Draft7)),
+    ("else", newer("`else`", Dialect::Draft7)),
+    ("dependentRequired", newer("`dependentRequired`", Dialect::Draft201909)),
+    ("dependentSchemas", newer("`dependentSchemas`", Dialect::Draft201909)),
+    ("minContains", newer("`minContains`", Dialect::Draft201909)),
+    ("maxContains", newer("`maxContains`", Dialect::Draft201909)),
+    ("unevaluatedItems", newer("`unevaluatedItems`", Dialect::Draft201909)),
+    ("unevaluatedProperties", newer("`unevaluatedProperties`", Dialect::Draft201909)),
+    ("prefixItems", newer("`prefixItems`", Dialect::Draft202012)),
+    ("$dynamicRef", newer("`$dynamicRef`", Dialect::Draft202012)),
+    (
+        "additionalItems",
+        Life {
+            what: "`additionalItems`",
+            first: Dialect::Draft4,
+            last: Dialect::Draft201909,
+            instead: "`items` next to `prefixItems`",
+        },
+    ),
+    ("dependencies", DEPENDENCIES),
+    ("$recursiveRef", newer("`$recursiveRef`", Dialect::Draft201909)),
 ];
+
+const DEPENDENCIES: Life = Life {
+    what: "`dependencies`",
+    first: Dialect::Draft4,
+    last: Dialect::Draft7,
+    instead: "`dependentRequired` or `dependentSchemas`",
+};
+
+const LIST_IN_ITEMS: Life = Life {
+    what: "a list in `items`",
+    first: Dialect::Draft4,
+    last: Dialect::Draft201909,
+    instead: "`prefixItems`",
+};
+
+const EXCLUSIVE_FLAG: Life = Life {
+    what: "`true` or `false` for an exclusive limit",
+    first: Dialect::Draft4,
+    last: Dialect::Draft4,
+    instead: "the limit itself as `exclusiveMinimum` or `exclusiveMaximum`",
+};
+
+const EXCLUSIVE_LIMIT: Life = newer("a number for an exclusive limit", Dialect::Draft6);
+
+impl Life {
+    /// In which dialects this keyword with this value restricts values; `None`: in all, or in none.
+    pub(super) fn of(keyword: &str, value: &Value) -> Option<&'static Self> {
+        match (keyword, value) {
+            ("items", Value::Array(_)) => Some(&LIST_IN_ITEMS),
+            ("exclusiveMinimum" | "exclusiveMaximum", Value::Bool(_)) => Some(&EXCLUSIVE_FLAG),
+            ("exclusiveMinimum" | "exclusiveMaximum", Value::Number(_)) => Some(&EXCLUSIVE_LIMIT),
+            _ => LIVES.iter().find(|(known, _)| *known == keyword).map(|(_, life)| life),
+        }
+    }
+
+    /// What is wrong with the keyword in this dialect. `why` says why the dialect is meant, where the
+    /// payload does not name it.
+    pub(super) fn problem(&self, dialect: Dialect, why: Option<&str>) -> Option<String> {
+        if self.first > dialect {
+            return Some(format!(
+                "{} is not in {}: name {} in schemaFormat",
+                self.what,
+                dialect.name(),
+                self.first.name()
+            ));
+        }
+        // The validator knows `dependencies` in every dialect. Where the payload names none, nothing
+        // else can be meant.
+        if self.last >= dialect || (why.is_some() && *self == DEPENDENCIES) {
+            return None;
+        }
+        Some(format!(
+            "{} is not in {}{}, which has {}",
+            self.what,
+            dialect.name(),
+            why.unwrap_or_default(),
+            self.instead
+        ))
+    }
+}
 
 impl Dialect {
     /// The dialect that a `schemaFormat` names. `Ok(None)`: AsyncAPI's own, or JSON Schema without a
@@ -69,13 +157,14 @@ impl Dialect {
         NAMES.iter().find(|(_, _, known)| *known == uri).map(|(dialect, _, _)| *dialect)
     }
 
-    /// The first dialect in which this keyword restricts values, for keywords that not all have.
-    pub(super) fn first_with(keyword: &str) -> Option<Self> {
-        NEWER.iter().find(|(newer, _)| *newer == keyword).map(|(_, dialect)| *dialect)
-    }
-
     pub(super) fn name(self) -> &'static str {
         NAMES.iter().find(|(dialect, _, _)| *dialect == self).map_or("", |(_, name, _)| name)
+    }
+
+    /// The dialect that a bundle is read in. What draft-04 writes differently is rewritten, so that
+    /// one rule says which numbers are integers: `1.0` is one.
+    pub(super) fn of_bundle(self) -> Self {
+        self.max(Self::Draft6)
     }
 
     /// The value of `$schema`.

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use super::parse::{Syntax, parse};
+use super::pointer;
 use super::problem::Problem;
 
 /// A place in a document.
@@ -28,8 +29,8 @@ impl fmt::Display for Location {
 impl Location {
     /// The place of this place's member `key`, or of its item with that index.
     pub(super) fn at(&self, key: &str) -> Self {
-        let key = key.replace('~', "~0").replace('/', "~1");
-        Self { file: self.file.clone(), pointer: format!("{}/{key}", self.pointer) }
+        let pointer = format!("{}/{}", self.pointer, pointer::escaped(key));
+        Self { file: self.file.clone(), pointer }
     }
 }
 
@@ -156,10 +157,11 @@ impl Files {
         let mut at = at.clone();
         let mut value = self.value(&at)?;
         for _ in 0..LONGEST_CHAIN {
-            let Some(reference) = value.get("$ref").and_then(Value::as_str) else {
-                return Ok((at, value));
-            };
+            let Some(reference) = value.get("$ref") else { return Ok((at, value)) };
             let from = at.at("$ref");
+            let Some(reference) = reference.as_str() else {
+                return Err(Problem::new(from, "$ref is not a string"));
+            };
             at = self.target(&from, reference)?;
             value = self.value(&at).map_err(|problem| from.blame(problem))?;
         }

@@ -17,6 +17,7 @@
 mod asyncapi;
 mod bounds;
 mod bundle;
+mod chosen;
 mod circles;
 mod columns;
 mod cycles;
@@ -28,6 +29,8 @@ mod names;
 mod node;
 mod nullable;
 mod parse;
+mod places;
+pub mod pointer;
 mod problem;
 pub mod sample;
 mod schema;

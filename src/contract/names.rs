@@ -1,18 +1,19 @@
 //! Distinct names for the columns of one table or record.
 //!
-//! A column's name must not depend on the order of the fields: a field that is added must never get
-//! a name under which another field was stored. So where names collide, each of them gets a suffix
-//! that is made of the field's own name.
+//! A column's name must not depend on the order of the fields, and a field that is added must not get
+//! the column of another field. So where names collide, each of them gets a suffix that is made of the
+//! field's own name. Where one of the fields is called exactly so and another is not, the contract has
+//! to say which one owns the column.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::row::ColumnRules;
 
 /// Characters of a suffix: an underscore and eight digits.
 const SUFFIX: usize = 9;
 
-/// A column that is wrong, and why.
-type Mistake = (String, String);
+/// Index of a field whose column is wrong, and why.
+type Mistake = (usize, String);
 
 /// The names of the columns of these fields, in their order. A field comes with the name that the
 /// contract chooses for its column, if it does. `ours` are names that no field may have.
@@ -23,15 +24,15 @@ pub(super) fn distinct(
 ) -> (Vec<String>, Vec<Mistake>) {
     let mut mistakes = Vec::new();
     let mut names: Vec<String> = Vec::with_capacity(fields.len());
-    for (field, chosen) in fields {
+    for (index, (field, chosen)) in fields.iter().enumerate() {
         let name = (rules.name)(chosen.unwrap_or(field));
         if let Some(chosen) = chosen.filter(|chosen| *chosen != name) {
             let what = format!("x-bigquery-name {chosen:?} is not a name that the table accepts");
-            mistakes.push((name.clone(), what));
+            mistakes.push((index, what));
         }
         names.push(name);
     }
-    let mut groups: HashMap<String, Vec<usize>> = HashMap::new();
+    let mut groups: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (index, name) in names.iter().enumerate() {
         groups.entry(name.to_ascii_lowercase()).or_default().push(index);
     }
@@ -41,17 +42,19 @@ pub(super) fn distinct(
         if group.len() == 1 && (!is_ours(&name) || is_chosen(&group[0])) {
             continue;
         }
-        // One field may keep the name: the one that the contract gives it, else the only one that
-        // is called so.
-        let mut owners = group.iter().filter(|index| is_chosen(index));
-        let unchanged = |index: &&usize| fields[**index].0 == names[**index];
-        let owner = match owners.next() {
-            Some(owner) => Some(*owner),
-            None if is_ours(&name) || group.iter().filter(unchanged).count() != 1 => None,
-            None => group.iter().find(unchanged).copied(),
-        };
+        let owner = group.iter().find(|index| is_chosen(index)).copied();
+        // Nobody can tell whose values the column has: those of the field that is called so, or,
+        // from a time when it stood alone, those of one whose name had to be changed.
+        let (called_so, changed): (Vec<usize>, Vec<usize>) =
+            group.iter().partition(|index| fields[**index].0 == names[**index]);
+        if owner.is_none()
+            && !is_ours(&name)
+            && let ([exact, ..], [_, ..]) = (&called_so[..], &changed[..])
+        {
+            mistakes.push((*exact, undecided(&group, &names[*exact], fields)));
+        }
         for index in group {
-            if Some(index) != owner && !is_chosen(&index) {
+            if !is_chosen(&index) {
                 names[index] = suffixed(fields[index].0, &names[index], rules);
             }
         }
@@ -60,17 +63,27 @@ pub(super) fn distinct(
         .iter()
         .map(|name| (name.to_ascii_lowercase(), format!("the column {name} of every table")))
         .collect();
-    for ((field, _), name) in fields.iter().zip(&names) {
+    for (index, ((field, _), name)) in fields.iter().zip(&names).enumerate() {
         let before = taken.insert(name.to_ascii_lowercase(), format!("the field {field:?}"));
         if let Some(other) = before {
             let what = format!(
                 "the field {field:?} would be the same column as {other}: choose another name with \
                  x-bigquery-name"
             );
-            mistakes.push((name.clone(), what));
+            mistakes.push((index, what));
         }
     }
     (names, mistakes)
+}
+
+/// Fields that would all be the column `name`, of which one is called so.
+fn undecided(group: &[usize], name: &str, fields: &[(&str, Option<&str>)]) -> String {
+    let same: Vec<String> = group.iter().map(|index| format!("{:?}", fields[*index].0)).collect();
+    format!(
+        "the fields {} would be the same column: give the one whose values the table already has \
+         `x-bigquery-name: {name}`",
+        same.join(" and ")
+    )
 }
 
 /// The name with a suffix that is always the same for this field.
@@ -117,10 +130,23 @@ mod tests {
     }
 
     #[test]
-    fn the_field_that_is_called_so_keeps_its_name() {
-        let names = names(&[("a-b", None), ("a_b", None)]);
-        assert_eq!(names[1], "a_b");
-        assert!(names[0].starts_with("a_b_"));
+    fn the_contract_says_who_owns_a_column_that_two_fields_may_own() {
+        for fields in [&["a-b", "a_b"][..], &["A_B", "a-b"], &["a+b", "a_b", "a-b"]] {
+            let fields: Vec<(&str, Option<&str>)> = fields.iter().map(|one| (*one, None)).collect();
+            let (_, mistakes) = distinct(&fields, &[], &RULES);
+            assert_eq!(mistakes.len(), 1, "{mistakes:?}");
+            for (field, _) in &fields {
+                assert!(mistakes[0].1.contains(&format!("{field:?}")), "{mistakes:?}");
+            }
+            assert!(mistakes[0].1.to_lowercase().contains("`x-bigquery-name: a_b`"));
+        }
+        let owned = names(&[("a-b", Some("a_b")), ("a_b", None)]);
+        assert!(owned[0] == "a_b" && owned[1].starts_with("a_b_"), "{owned:?}");
+        let owned = names(&[("a-b", None), ("a_b", Some("a_b"))]);
+        assert!(owned[1] == "a_b" && owned[0].starts_with("a_b_"), "{owned:?}");
+        // A position column belongs to neither of the fields.
+        let (_, mistakes) = distinct(&[("-extra", None), ("_extra", None)], &["_extra"], &RULES);
+        assert!(mistakes.is_empty(), "{mistakes:?}");
     }
 
     #[test]
@@ -138,18 +164,46 @@ mod tests {
         }
     }
 
+    /// Field names of which many become the same column.
+    fn fields() -> impl Strategy<Value = std::collections::BTreeSet<String>> {
+        prop::collection::btree_set("[aAbB1_+-]{0,3}|[a-]{25,30}", 0..12)
+    }
+
     proptest! {
         #[test]
-        fn names_are_distinct_and_accepted(
-            fields in prop::collection::btree_set("[aAbB1_+-]{0,3}|[a-]{25,30}", 0..12),
-        ) {
+        fn names_are_distinct_and_accepted(fields in fields()) {
             let fields: Vec<(&str, Option<&str>)> =
                 fields.iter().map(|field| (field.as_str(), None)).collect();
             let (names, mistakes) = distinct(&fields, &["_b", "_extra"], &RULES);
-            prop_assert!(mistakes.is_empty(), "{:?}", mistakes);
+            prop_assume!(mistakes.is_empty());
             let mut seen = std::collections::HashSet::from(["_b".to_owned(), "_extra".to_owned()]);
             for name in names {
                 prop_assert!(name.len() <= 20 && seen.insert(name.to_ascii_lowercase()), "{}", name);
+            }
+        }
+
+        #[test]
+        fn a_field_that_is_added_gets_no_column_of_another(
+            fields in fields(), more in fields(), suffix in any::<bool>(),
+        ) {
+            let before: Vec<(&str, Option<&str>)> =
+                fields.iter().map(|field| (field.as_str(), None)).collect();
+            let (columns, mistakes) = distinct(&before, &["_b"], &RULES);
+            prop_assume!(mistakes.is_empty());
+            // A field may also be called as a column with a suffix is.
+            let more: Vec<&str> = more
+                .iter()
+                .map(String::as_str)
+                .chain(columns.first().filter(|_| suffix).map(String::as_str))
+                .filter(|field| !fields.contains(*field))
+                .collect();
+            let after: Vec<(&str, Option<&str>)> =
+                before.iter().copied().chain(more.iter().map(|field| (*field, None))).collect();
+            let (now, mistakes) = distinct(&after, &["_b"], &RULES);
+            prop_assume!(mistakes.is_empty());
+            for (field, column) in more.iter().zip(&now[before.len()..]) {
+                let taken = columns.iter().any(|one| one.eq_ignore_ascii_case(column));
+                prop_assert!(!taken, "{} of {:?}", column, field);
             }
         }
     }

@@ -6,6 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::bounds::Bounds;
+use super::chosen::Chosen;
 use super::json_types::JsonTypes;
 
 /// What a schema says about one place of a payload and about all that lies in it.
@@ -26,9 +27,9 @@ pub(super) struct Node {
     /// `format`, or `base64` for `contentEncoding: base64`.
     pub(super) format: Option<String>,
     /// `x-bigquery-type`.
-    pub(super) column_type: Option<String>,
+    pub(super) column_type: Option<Box<Chosen>>,
     /// `x-bigquery-name`.
-    pub(super) column_name: Option<String>,
+    pub(super) column_name: Option<Box<Chosen>>,
     pub(super) bounds: Option<Bounds>,
     /// The schema demands more than the other fields say.
     pub(super) more: bool,
@@ -128,8 +129,8 @@ impl Node {
             items,
             is_tuple: self.is_tuple || other.is_tuple,
             format: self.format.or(other.format),
-            column_type: self.column_type.or(other.column_type),
-            column_name: self.column_name.or(other.column_name),
+            column_type: Chosen::and(self.column_type, other.column_type),
+            column_name: Chosen::and(self.column_name, other.column_name),
             bounds: self.bounds.or(other.bounds),
             more: self.more || other.more || !one,
         }
@@ -153,7 +154,7 @@ impl Node {
         Self {
             types: mine.or(theirs),
             described: self.described.or(other.described),
-            fields: alternatives(
+            fields: fields_of_either(
                 if mine.meets(JsonTypes::OBJECT) { self.fields } else { Vec::new() },
                 if theirs.meets(JsonTypes::OBJECT) { other.fields } else { Vec::new() },
                 both(JsonTypes::OBJECT),
@@ -161,12 +162,8 @@ impl Node {
             items,
             is_tuple: self.is_tuple || other.is_tuple,
             format: if self.format == other.format { self.format } else { None },
-            column_type: if self.column_type == other.column_type {
-                self.column_type
-            } else {
-                None
-            },
-            column_name: self.column_name.or(other.column_name),
+            column_type: Chosen::or(self.column_type, other.column_type, true),
+            column_name: Chosen::or(self.column_name, other.column_name, false),
             bounds: None,
             more: true,
         }
@@ -215,9 +212,25 @@ fn join(
     mine
 }
 
+/// Joins nodes in pairs, and the results in pairs again: joining one after the other would copy the
+/// fields of the first ones as often as there are nodes. `None` if there are no nodes.
+pub(super) fn joined(mut nodes: Vec<Node>, both: fn(Node, Node) -> Node) -> Option<Node> {
+    while nodes.len() > 1 {
+        let mut left = nodes.into_iter();
+        nodes = Vec::with_capacity(left.len().div_ceil(2));
+        while let Some(one) = left.next() {
+            nodes.push(match left.next() {
+                Some(other) => both(one, other),
+                None => one,
+            });
+        }
+    }
+    nodes.pop()
+}
+
 /// The fields of two alternatives. `open`: both allow objects, so that a field which only one of
 /// them has may have any value.
-fn alternatives(mine: Vec<NodeField>, theirs: Vec<NodeField>, open: bool) -> Vec<NodeField> {
+fn fields_of_either(mine: Vec<NodeField>, theirs: Vec<NodeField>, open: bool) -> Vec<NodeField> {
     if !open {
         return join(mine, theirs, |mine, _| mine);
     }

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use super::keywords::INSERTED;
+
 /// Keywords next to which adding `null` to `type` and `enum` is enough, because the others say
 /// nothing about `null`.
 const COMBINING: &[&str] = &["$ref", "allOf", "anyOf", "oneOf", "not", "if", "const"];
@@ -12,7 +14,7 @@ pub(super) fn rewritten(mut schema: Map<String, Value>) -> Value {
         return Value::Object(schema);
     }
     if COMBINING.iter().any(|keyword| schema.contains_key(*keyword)) {
-        return json!({ "anyOf": [schema, { "type": "null" }] });
+        return json!({ INSERTED: true, "anyOf": [schema, { "type": "null" }] });
     }
     let null = json!("null");
     match schema.get_mut("type") {

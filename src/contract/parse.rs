@@ -10,6 +10,8 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
+use super::pointer;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Syntax {
     Json,
@@ -109,8 +111,7 @@ impl DocumentReader {
     /// Reads a value below the current one.
     fn inside<T>(&self, key: &str, read: impl FnOnce() -> T) -> T {
         let length = self.pointer.borrow().len();
-        let escaped = key.replace('~', "~0").replace('/', "~1");
-        self.pointer.borrow_mut().extend(["/", escaped.as_str()]);
+        self.pointer.borrow_mut().extend(["/", pointer::escaped(key).as_str()]);
         let result = read();
         self.pointer.borrow_mut().truncate(length);
         result

@@ -5,7 +5,7 @@ use std::fmt;
 /// One thing that is wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Problem {
-    /// A file with a JSON pointer, the import path, an event type's field or a column.
+    /// A file with a JSON pointer, the import path or the contract.
     pub place: String,
     pub what: String,
     /// The document has no channel of the name that was asked for.

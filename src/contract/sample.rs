@@ -14,8 +14,11 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use serde_json::{Map, Value, json};
 
+use super::columns::type_named;
+use super::keywords::COLUMN_TYPE;
 use super::schema::{Contract, Discriminator, EventSchema, SchemaKind};
 use crate::record::Reason;
+use crate::row::ColumnType;
 
 /// One random event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +33,10 @@ pub struct Sample {
 /// end here.
 const DEEPEST: usize = 12;
 
+/// How many values an event has, with those inside others. Where they are used up, optional fields
+/// are left out, arrays end and other values are null, so that the event may not be valid.
+const MOST_VALUES: usize = 5_000;
+
 /// Generates events of a contract, all event types equally often.
 pub struct Samples<'a> {
     contract: &'a Contract,
@@ -38,13 +45,17 @@ pub struct Samples<'a> {
     around_ms: i64,
     /// Share of the optional fields that an event has.
     optional: f64,
+    /// How many more values the event may have.
+    values_left: usize,
     /// Whether an event before this one was not valid, so that this one should be different.
     varied: bool,
 }
 
 impl<'a> Samples<'a> {
     pub fn new(contract: &'a Contract, seed: u64, around_ms: i64) -> Self {
-        Self { contract, rng: StdRng::seed_from_u64(seed), around_ms, optional: 0.7, varied: false }
+        let rng = StdRng::seed_from_u64(seed);
+        let (optional, values_left, varied) = (0.7, MOST_VALUES, false);
+        Self { contract, rng, around_ms, optional, values_left, varied }
     }
 
     /// Events have this share of the optional fields; without this call it is 0.7.
@@ -76,7 +87,8 @@ impl<'a> Samples<'a> {
 
     /// An event of this type, valid by the rules that this module knows.
     pub fn event_of(&mut self, event: &EventSchema) -> Sample {
-        let root = &event.json_schema;
+        let root = &*event.json_schema;
+        self.values_left = MOST_VALUES;
         let mut value = self.value("", root, root, 0);
         let mut header = None;
         match &self.contract.discriminator {
@@ -120,9 +132,10 @@ impl<'a> Samples<'a> {
 
     /// A value for the field `name`, valid by `schema`. References are resolved in `root`.
     fn value(&mut self, name: &str, schema: &Value, root: &Value, depth: usize) -> Value {
-        if schema.get("$ref").is_some() && depth >= DEEPEST {
+        if self.values_left == 0 || schema.get("$ref").is_some() && depth >= DEEPEST {
             return Value::Null;
         }
+        self.values_left -= 1;
         let schema = Value::Object(self.combined(schema, root, depth));
         // Examples may break a rule, and a varied one is not an example any more.
         let choices = if self.varied && self.rng.random_bool(0.5) {
@@ -177,7 +190,8 @@ impl<'a> Samples<'a> {
         let properties = schema["properties"].as_object();
         for (name, property) in properties.into_iter().flatten() {
             let wanted = required.contains(&name.as_str());
-            if wanted || (depth < DEEPEST && self.rng.random_bool(self.optional)) {
+            let may_grow = depth < DEEPEST && self.values_left > 0;
+            if wanted || (may_grow && self.rng.random_bool(self.optional)) {
                 object.insert(name.clone(), self.value(name, property, root, depth + 1));
             }
         }
@@ -213,6 +227,9 @@ impl<'a> Samples<'a> {
             if schema["items"].is_array() { &schema["additionalItems"] } else { &schema["items"] };
         let mut items = Vec::new();
         for index in 0..count.max(own.map_or(0, |own| own.len() as u64)).min(most) {
+            if self.values_left == 0 {
+                break;
+            }
             let schema = own.and_then(|own| own.get(index as usize)).unwrap_or(others);
             let mut item = self.value(name, schema, root, depth + 1);
             for _ in 0..TRIES {
@@ -240,12 +257,14 @@ impl<'a> Samples<'a> {
             return json!(base64::engine::general_purpose::STANDARD.encode(bytes));
         }
         // A column's type asks for texts of its form, as a format does.
-        let format = match schema["x-bigquery-type"].as_str() {
-            Some("TIMESTAMP") => Some("date-time"),
-            Some("DATE") => Some("date"),
-            Some("DATETIME") => return json!(zoned.datetime().to_string()),
-            Some("TIME") => return json!(format!("{:.3}", zoned.time())),
-            Some("NUMERIC" | "BIGNUMERIC" | "INT64" | "INTEGER" | "FLOAT64" | "FLOAT") => {
+        let format = match schema[COLUMN_TYPE].as_str().and_then(type_named) {
+            Some(ColumnType::Timestamp) => Some("date-time"),
+            Some(ColumnType::Date) => Some("date"),
+            Some(ColumnType::Datetime) => return json!(zoned.datetime().to_string()),
+            Some(ColumnType::Time) => return json!(format!("{:.3}", zoned.time())),
+            // The text of a decimal with a fraction is no INT64.
+            Some(ColumnType::Int64) => return json!(self.rng.random_range(1..1000).to_string()),
+            Some(ColumnType::Numeric | ColumnType::BigNumeric | ColumnType::Float64) => {
                 Some("decimal")
             }
             _ => schema["format"].as_str(),
@@ -364,4 +383,31 @@ fn implied_type(schema: &Value) -> &'static str {
 /// The texts of a list.
 fn texts(list: &Value) -> impl Iterator<Item = &str> {
     list.as_array().into_iter().flatten().filter_map(Value::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::super::asyncapi::load;
+    use super::*;
+
+    #[test]
+    fn an_event_has_a_limited_number_of_values() {
+        let document = r##"{"asyncapi":"3.0.0","channels":{"C":{"address":"t","messages":{
+            "Long":{"payload":{"type":"object","properties":{"v":{"type":"array","minItems":1000000000}},"required":["v"]}},
+            "Deep":{"payload":{"$ref":"#/s/Tree"}}}}},
+            "s":{"Tree":{"type":"object","required":["a","b","c","d"],"properties":{
+                "a":{"$ref":"#/s/Tree"},"b":{"$ref":"#/s/Tree"},"c":{"$ref":"#/s/Tree"},"d":{"$ref":"#/s/Tree"}}}}}"##;
+        let dir = tempfile::tempdir().expect("a folder");
+        std::fs::write(dir.path().join("c.json"), document).expect("written");
+        let contract = load(dir.path(), "c", "C", &[]).expect("loads");
+        let began = Instant::now();
+        let mut samples = Samples::new(&contract, 1, 0);
+        for event in &contract.events {
+            let sample = samples.event_of(event);
+            assert!(sample.value.len() < 1_000_000, "{} bytes", sample.value.len());
+        }
+        assert!(began.elapsed() < Duration::from_secs(20), "took {:?}", began.elapsed());
+    }
 }

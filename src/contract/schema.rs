@@ -1,10 +1,13 @@
 //! A contract in memory.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::bounds::Bounds;
 use super::json_types::JsonTypes;
 use super::node::{Node, NodeField, NodeKind};
+use super::places::Places;
 
 /// What one topic carries.
 #[derive(Debug, Clone)]
@@ -35,10 +38,20 @@ pub struct EventSchema {
     pub schema: Schema,
     /// The whole JSON Schema of the payload, self-contained: what it refers to stands under
     /// `$defs`, and `$schema` names its dialect.
-    pub json_schema: Value,
+    pub json_schema: Arc<Value>,
     pub validation: Validation,
     /// What the columns are derived from.
     pub(super) node: Node,
+    pub(super) places: Places,
+}
+
+impl EventSchema {
+    /// The place of a field in the documents, for problems; that of the payload, if it declares no
+    /// such field.
+    pub fn place(&self, path: &[&str]) -> String {
+        let field = self.places.field(&self.json_schema, path);
+        field.as_ref().unwrap_or(self.places.root()).to_string()
+    }
 }
 
 /// For which values a JSON Schema validator must run, because [`Schema`] does not say everything.

@@ -36,7 +36,7 @@ const COLUMN_RULES: ColumnRules = ColumnRules {
 
 fn one(payload: &str) -> Contract {
     let dir = folder(&[("c.json", &document(payload))]);
-    load(dir.path(), "contracts.c", "C").expect("loads")
+    load(dir.path(), "contracts.c", "C", &[]).expect("loads")
 }
 
 fn kind(contract: &Contract, name: &str) -> (ColumnType, Mode) {
@@ -102,19 +102,29 @@ fn references_are_followed_within_and_across_files() {
             r##"{"a/b":{"type":"object","properties":{"x":{"$ref":"#/x"}}},"x":{"type":"integer"}}"##,
         ),
     ]);
-    let contract = load(dir.path(), "contracts.a.main", "C").expect("loads");
+    let contract = load(dir.path(), "contracts.a.main", "C", &[]).expect("loads");
     assert_eq!(contract.events[0].name, "Named");
     assert_eq!(kind(&contract, "x").0, ColumnType::Int64);
 }
 
 #[test]
 fn references_out_of_the_folder_are_refused() {
-    for reference in ["../../etc/passwd", "/etc/passwd#/x", "https://example.org/x.json"] {
+    for (reference, why) in [
+        ("../outside.json#/x", "is outside the contracts folder"),
+        ("inner/../../outside.json#/x", "is outside the contracts folder"),
+        ("/etc/hostname#/x", "is outside the contracts folder"),
+        ("https://example.org/x.json", "is not fetched"),
+    ] {
         let payload =
             format!(r#"{{"type":"object","properties":{{"x":{{"$ref":"{reference}"}}}}}}"#);
-        let dir = folder(&[("c.json", &document(&payload))]);
-        let error = load(dir.path(), "contracts.c", "C").expect_err("refused");
+        let dir = folder(&[
+            ("outside.json", r#"{"x":{"type":"string"}}"#),
+            ("contracts/c.json", &document(&payload)),
+        ]);
+        let contracts = dir.path().join("contracts");
+        let error = load(&contracts, "contracts.c", "C", &[]).expect_err("refused");
         assert_eq!(error.problems.len(), 1, "{error}");
+        assert!(error.to_string().contains(why), "{error}");
     }
 }
 
@@ -149,7 +159,7 @@ fn a_field_with_two_types_becomes_json_and_records_are_joined() {
         "A":{"payload":{"type":"object","properties":{"x":{"type":"string"},"r":{"type":"object","properties":{"a":{"type":"string"}}}}}},
         "B":{"payload":{"type":"object","properties":{"x":{"type":"integer"},"r":{"type":"object","properties":{"b":{"type":"string"}}}}}}}}}}"#;
     let dir = folder(&[("c.json", text)]);
-    let contract = load(dir.path(), "contracts.c", "C").expect("loads");
+    let contract = load(dir.path(), "contracts.c", "C", &[]).expect("loads");
     assert_eq!(kind(&contract, "x"), (ColumnType::Json, Mode::Nullable));
     let (ColumnType::Record(fields), _) = kind(&contract, "r") else { panic!("a record") };
     assert_eq!(fields.len(), 2);
@@ -161,7 +171,7 @@ fn a_recursive_field_becomes_json() {
         "s":{"Tree":{"type":"object","properties":{"name":{"type":"string"},"children":{"type":"array","items":{"$ref":"#/s/Tree"}},"peer":{"$ref":"#/s/Peer"}}},
              "Peer":{"type":"object","properties":{"tree":{"$ref":"#/s/Tree"}}}}}"##;
     let dir = folder(&[("c.json", text)]);
-    let contract = load(dir.path(), "contracts.c", "C");
+    let contract = load(dir.path(), "contracts.c", "C", &[]);
     let contract = contract.expect("the payload itself may be recursive");
     assert_eq!(kind(&contract, "name").0, ColumnType::String);
     assert_eq!(kind(&contract, "children"), (ColumnType::Json, Mode::Nullable));
@@ -173,7 +183,7 @@ fn a_recursive_field_becomes_json() {
 fn a_payload_that_only_refers_to_itself_is_a_problem() {
     let text = r##"{"asyncapi":"3.0.0","channels":{"C":{"address":"t","messages":{"M":{"payload":{"$ref":"#/s/A"}}}}},"s":{"A":{"$ref":"#/s/A"}}}"##;
     let dir = folder(&[("c.json", text)]);
-    let error = load(dir.path(), "contracts.c", "C").expect_err("refused").to_string();
+    let error = load(dir.path(), "contracts.c", "C", &[]).expect_err("refused").to_string();
     assert!(error.contains("circle"), "{error}");
 }
 
@@ -199,7 +209,7 @@ fn large_contracts_load_fast_and_doubling_references_are_refused() {
     assert!(text.len() > 400_000, "{} bytes", text.len());
     let dir = folder(&[("big.json", &text)]);
     let began = Instant::now();
-    let contract = load(dir.path(), "contracts.big", "C").expect("loads");
+    let contract = load(dir.path(), "contracts.big", "C", &[]).expect("loads");
     assert_eq!(contract.events.len(), 60);
     contract.table_schema(RowLayout::Columns, &[], &COLUMN_RULES).expect("columns");
     assert!(began.elapsed().as_secs() < 20, "took {:?}", began.elapsed());
@@ -217,7 +227,7 @@ fn large_contracts_load_fast_and_doubling_references_are_refused() {
         r##"{{"asyncapi":"3.0.0","channels":{{"C":{{"address":"t","messages":{{"M":{{"payload":{{"$ref":"#/s/L0"}}}}}}}}}},"s":{{{doubling}"L40":{{"type":"object"}}}}}}"##
     );
     let dir = folder(&[("doubling.json", &text)]);
-    let error = load(dir.path(), "contracts.doubling", "C").expect_err("ends");
+    let error = load(dir.path(), "contracts.doubling", "C", &[]).expect_err("ends");
     assert!(error.to_string().contains("fields and items"), "{error}");
 }
 
@@ -226,11 +236,49 @@ fn all_problems_are_reported_together_with_their_places() {
     let text = r##"{"asyncapi":"3.0.0","channels":{"C":{"x-event-type":"$message.body","messages":{
         "A":{"payload":{"$ref":"#/nowhere"}},"B":{},"D":{"payload":{"type":"string"}}}}}}"##;
     let dir = folder(&[("c.json", text)]);
-    let error = load(dir.path(), "contracts.c", "C").expect_err("refused");
+    let error = load(dir.path(), "contracts.c", "C", &[]).expect_err("refused");
     let report = error.to_string();
     for part in ["address", "x-event-type", "/nowhere", "no `payload`", "has to be an object"] {
         assert!(report.contains(part), "{part} in {report}");
     }
+}
+
+#[test]
+fn a_value_that_yaml_does_not_read_as_text_is_a_problem() {
+    let text = "asyncapi: 3.0.0\ninfo: {version: 1.0}\nchannels:\n  C:\n    address: 7\n    x-event-type: 5\n    messages:\n      M: {name: 1001, payload: {type: object}}\n      N: {payload: {schemaFormat: 3, schema: {type: object}}}\n      O: {$ref: 4}\n";
+    let dir = folder(&[
+        ("c.yaml", text),
+        ("d.yaml", "asyncapi: 3.0"),
+        ("e.yaml", "asyncapi: 3.0.0\nchannels: {C: {address: t, messages: [1]}}"),
+    ]);
+    let report = load(dir.path(), "contracts.c", "C", &[]).expect_err("refused").to_string();
+    for place in [
+        "c.yaml#/info/version: `version` is 1.0,",
+        "c.yaml#/channels/C/address: `address` is 7,",
+        "c.yaml#/channels/C/x-event-type: `x-event-type` is 5,",
+        "c.yaml#/channels/C/messages/M/name: `name` is 1001,",
+        "c.yaml#/channels/C/messages/N/payload/schemaFormat: `schemaFormat` is 3,",
+    ] {
+        assert!(
+            report.contains(&format!("{place} which is not a text: write it in quotes")),
+            "{report}"
+        );
+    }
+    assert!(
+        report.contains("c.yaml#/channels/C/messages/O/$ref: $ref is not a string"),
+        "{report}"
+    );
+    assert_eq!(report.lines().count(), 6, "{report}");
+    let report = load(dir.path(), "contracts.d", "C", &[]).expect_err("refused").to_string();
+    assert_eq!(
+        report,
+        "d.yaml#/asyncapi: `asyncapi` is 3.0, which is not a text: write it in quotes"
+    );
+    let report = load(dir.path(), "contracts.e", "C", &[]).expect_err("refused").to_string();
+    assert!(
+        report.contains("e.yaml#/channels/C/messages: `messages` has to be an object"),
+        "{report}"
+    );
 }
 
 #[test]
@@ -270,7 +318,7 @@ fn an_ignored_event_type_does_not_shape_columns() {
         "A":{"payload":{"type":"object","required":["x"],"properties":{"x":{"type":"string"}}}},
         "B":{"payload":{"type":"object","properties":{"x":{"type":"integer"},"y":{"type":"string"}}}}}}}}"#;
     let dir = folder(&[("c.json", text)]);
-    let contract = load(dir.path(), "contracts.c", "C").expect("loads");
+    let contract = load(dir.path(), "contracts.c", "C", &[]).expect("loads");
     let ignored = ["B".to_owned()];
     let rules = &COLUMN_RULES;
     let schema = contract.table_schema(RowLayout::Columns, &ignored, rules).expect("columns");
@@ -280,6 +328,57 @@ fn an_ignored_event_type_does_not_shape_columns() {
     let schema = contract.table_schema(RowLayout::Columns, &[], rules).expect("columns");
     let column = schema.column("x").expect("a column");
     assert_eq!((&column.kind, column.required), (&ColumnType::Json, false));
+}
+
+#[test]
+fn the_mistakes_of_an_ignored_event_type_are_none() {
+    let messages = r##"
+        "A":{"payload":{"type":"object","properties":{"event_type":{"type":"string"}}}},
+        "Wrong":{"payload":{"type":"string","pattern":"("}},
+        "Empty":{},
+        "key":{"name":"Named","payload":{"$ref":"#/nowhere"}},
+        "again":{"name":"Named"}"##;
+    let text = format!(
+        r#"{{"asyncapi":"3.0.0","channels":{{"C":{{"address":"t","messages":{{{messages}}}}}}}}}"#
+    );
+    let dir = folder(&[("c.json", &text)]);
+    let ignored = ["Wrong", "Empty", "Named", "NotInTheContract"].map(str::to_owned);
+    let contract = load(dir.path(), "contracts.c", "C", &ignored).expect("loads");
+    let names: Vec<&str> = contract.events.iter().map(|event| event.name.as_str()).collect();
+    assert_eq!(names, ["A"]);
+    let error = load(dir.path(), "contracts.c", "C", &ignored[1..]).expect_err("refused");
+    assert!(error.to_string().contains("messages/Wrong/payload"), "{error}");
+    let all = [&ignored[..], &["A".to_owned()]].concat();
+    let contract = load(dir.path(), "contracts.c", "C", &all).expect("nothing but ignored events");
+    assert!(contract.events.is_empty());
+
+    // A message that leads nowhere has no name by which it could be ignored.
+    let nameless = text.replace(r#""Empty":{}"#, r##""Empty":{"$ref":"#/nowhere"}"##);
+    let dir = folder(&[("c.json", &nameless)]);
+    let error = load(dir.path(), "contracts.c", "C", &ignored).expect_err("refused");
+    assert!(error.to_string().contains("messages/Empty"), "{error}");
+}
+
+#[test]
+fn ignored_event_types_do_not_count_in_the_limits() {
+    let mut messages = String::new();
+    for event in 0..300 {
+        write!(messages, r##""E{event}":{{"payload":{{"$ref":"#/s/S"}}}},"##).expect("text");
+    }
+    let mut fields = String::new();
+    for field in 0..2_000 {
+        write!(fields, r#""f{field}":{{"type":"string"}},"#).expect("text");
+    }
+    let text = format!(
+        r#"{{"asyncapi":"3.0.0","channels":{{"C":{{"address":"t","messages":{{{}}}}}}},"s":{{"S":{{"type":"object","properties":{{{}}}}}}}}}"#,
+        messages.trim_end_matches(','),
+        fields.trim_end_matches(',')
+    );
+    let dir = folder(&[("c.json", &text)]);
+    let ignored: Vec<String> = (0..250).map(|event| format!("E{event}")).collect();
+    let contract = load(dir.path(), "c", "C", &ignored).expect("within the limits");
+    assert_eq!(contract.events.len(), 50);
+    assert!(load(dir.path(), "c", "C", &[]).is_err());
 }
 
 #[test]
@@ -326,9 +425,50 @@ fn a_contract_beyond_the_limits_is_refused_at_once() {
     for (name, part) in
         [("large", "a document may have"), ("deep", "127 levels"), ("many", "200000 fields")]
     {
-        let error = load(dir.path(), name, "C").expect_err("refused");
+        let error = load(dir.path(), name, "C", &[]).expect_err("refused");
         assert_eq!(error.problems.len(), 1, "{error}");
         assert!(error.to_string().contains(part), "{error}");
+    }
+    assert!(began.elapsed().as_secs() < 20, "took {:?}", began.elapsed());
+}
+
+#[test]
+fn references_that_lead_too_deep_are_refused() {
+    for (links, fits) in [(150, true), (500, false)] {
+        let mut schemas = String::new();
+        for link in 0..links {
+            let next = link + 1;
+            write!(
+                schemas,
+                r##""L{link}":{{"type":"object","properties":{{"n":{{"$ref":"#/s/L{next}"}}}}}},"##
+            )
+            .expect("text");
+        }
+        let text = format!(
+            r##"{{"asyncapi":"3.0.0","channels":{{"C":{{"address":"t","messages":{{"M":{{"payload":{{"$ref":"#/s/L0"}}}}}}}}}},"s":{{{schemas}"L{links}":{{"type":"object"}}}}}}"##
+        );
+        let dir = folder(&[("c.json", &text)]);
+        let loaded = load(dir.path(), "c", "C", &[]);
+        assert_eq!(loaded.is_ok(), fits, "{links}: {:?}", loaded.as_ref().err());
+        assert!(fits || loaded.is_err_and(|error| error.to_string().contains("nest deeper than")));
+    }
+}
+
+#[test]
+fn a_thousand_parts_of_a_thousand_fields_are_joined_at_once() {
+    let parts: Vec<String> = (0..1_000)
+        .map(|part| {
+            let fields: Vec<String> =
+                (0..90).map(|field| format!(r#""f{part}_{field}":{{"type":"string"}}"#)).collect();
+            format!(r#"{{"type":"object","properties":{{{}}}}}"#, fields.join(","))
+        })
+        .collect();
+    let began = Instant::now();
+    for keyword in ["allOf", "oneOf"] {
+        let contract = one(&format!(r#"{{"type":"object","{keyword}":[{}]}}"#, parts.join(",")));
+        let SchemaKind::Object(fields) = &contract.events[0].schema.kind else { panic!("object") };
+        assert_eq!(fields.len(), 90_000);
+        assert_eq!((fields[0].name.as_str(), fields[89_999].name.as_str()), ("f0_0", "f999_89"));
     }
     assert!(began.elapsed().as_secs() < 20, "took {:?}", began.elapsed());
 }
@@ -358,8 +498,8 @@ fn a_sink_s_rules_decide_about_names_depth_and_number_of_columns() {
 #[test]
 fn a_wrong_path_or_channel_is_reported_with_the_choices() {
     let dir = folder(&[("c.json", &document(r#"{"type":"object"}"#))]);
-    let error = load(dir.path(), "contracts.missing", "C").expect_err("refused").to_string();
+    let error = load(dir.path(), "contracts.missing", "C", &[]).expect_err("refused").to_string();
     assert!(error.contains("missing.yaml") && error.contains("missing.json"), "{error}");
-    let error = load(dir.path(), "contracts.c", "X").expect_err("refused").to_string();
+    let error = load(dir.path(), "contracts.c", "X", &[]).expect_err("refused").to_string();
     assert!(error.contains("it has C"), "{error}");
 }

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::bounds::Bounds;
+use super::chosen::Chosen;
 use super::cycles::{Edges, on_cycles};
 use super::json_types::JsonTypes;
-use super::keywords::is_annotation;
-use super::node::{Node, NodeField};
+use super::keywords::{COLUMN_NAME, COLUMN_TYPE, PLACE, is_annotation};
+use super::node::{Node, NodeField, joined};
 
 /// Keywords that a [`Node`] expresses, besides annotations. A schema with any other keyword needs
 /// the JSON Schema validator.
@@ -90,8 +91,11 @@ impl<'a> TreeBuilder<'a, '_> {
         if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
             node = node.and(self.referred(reference, root)?);
         }
-        for part in list(schema, "allOf") {
-            node = node.and(self.node(part, root)?);
+        let parts = list(schema, "allOf")
+            .map(|part| self.node(part, root))
+            .collect::<Result<Vec<_>, _>>()?;
+        if let Some(all) = joined(parts, Node::and) {
+            node = node.and(all);
         }
         for keyword in ["anyOf", "oneOf"] {
             let parts = list(schema, keyword)
@@ -146,6 +150,10 @@ impl<'a> TreeBuilder<'a, '_> {
             !known && !is_annotation(keyword)
         });
         let text = |keyword: &str| schema.get(keyword).and_then(Value::as_str).map(str::to_owned);
+        let chosen = |keyword: &str| {
+            let place = text(PLACE).unwrap_or_default();
+            text(keyword).map(|value| Chosen::new(&value, format!("{place}/{keyword}")))
+        };
         Ok(Node {
             types,
             described,
@@ -158,8 +166,8 @@ impl<'a> TreeBuilder<'a, '_> {
             format: text("contentEncoding")
                 .filter(|encoding| encoding == "base64")
                 .or_else(|| text("format")),
-            column_type: text("x-bigquery-type"),
-            column_name: text("x-bigquery-name"),
+            column_type: chosen(COLUMN_TYPE),
+            column_name: chosen(COLUMN_NAME),
             bounds,
             more,
         })
@@ -191,15 +199,13 @@ impl<'a> TreeBuilder<'a, '_> {
 /// What `anyOf`, or `oneOf` if `exactly_one`, allows. The alternative `null` makes the others
 /// nullable and does not change their type.
 fn alternatives(parts: Vec<Node>, exactly_one: bool) -> Node {
-    let (null, mut others): (Vec<Node>, Vec<Node>) =
-        parts.into_iter().partition(Node::is_only_null);
+    let (null, others): (Vec<Node>, Vec<Node>) = parts.into_iter().partition(Node::is_only_null);
     let only = others.len() == 1;
     let overlap = exactly_one
         && (null.len() > 1 || others.iter().any(|part| part.types.meets(JsonTypes::NULL)));
-    let Some(first) = (!others.is_empty()).then(|| others.remove(0)) else {
+    let Some(mut chosen) = joined(others, Node::or) else {
         return Node { more: null.len() > 1, ..Node::of_types(JsonTypes::NULL) };
     };
-    let mut chosen = others.into_iter().fold(first, Node::or);
     if !null.is_empty() {
         chosen.types = chosen.types.or(JsonTypes::NULL);
         chosen.described = chosen.described.or(JsonTypes::NULL);

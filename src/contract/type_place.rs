@@ -1,7 +1,12 @@
 //! Where a record's event type is read, and whether the messages of a contract declare that place.
 
+use std::collections::HashSet;
 use std::fmt;
 
+use serde_json::{Value, json};
+
+use super::keywords::is_annotation;
+use super::pointer;
 use super::problem::Problem;
 use super::schema::{Contract, Discriminator, EventSchema, Schema, SchemaKind};
 
@@ -32,40 +37,77 @@ fn problem(event: &EventSchema, keys: &[String]) -> Option<Problem> {
             "the payload declares no field {pointer}, where the event type is read; declare it, or \
              say with `x-event-type` of the channel where the type is"
         ),
-        Some(field) => {
-            let allowed = field.bounds.as_ref().and_then(|bounds| bounds.texts.as_ref());
-            match (&field.kind, allowed) {
-                (SchemaKind::String | SchemaKind::Any, None) => return None,
-                (SchemaKind::String | SchemaKind::Any, Some(texts)) => {
-                    let name = serde_json::Value::from(event.name.as_str()).to_string();
-                    if texts.contains(&name) {
-                        return None;
-                    }
-                    format!(
-                        "the field {pointer} is the event type and allows only {}, so no event of \
-                         this type is accepted; `name` of the message says what its type is",
-                        texts.join(", ")
-                    )
-                }
-                (
-                    SchemaKind::Boolean
-                    | SchemaKind::Integer
-                    | SchemaKind::Number
-                    | SchemaKind::Object(_)
-                    | SchemaKind::Array(_),
-                    _,
-                ) => format!("the field {pointer} is the event type and has to be a string"),
-            }
+        Some(SchemaKind::String | SchemaKind::Any) => {
+            let why = refusal(event, keys)?;
+            format!(
+                "the field {pointer} is the event type and does not accept the message's name ({why}), \
+                 so no event of this type is accepted; `name` of the message says what its type is"
+            )
         }
+        Some(
+            SchemaKind::Boolean
+            | SchemaKind::Integer
+            | SchemaKind::Number
+            | SchemaKind::Object(_)
+            | SchemaKind::Array(_),
+        ) => format!("the field {pointer} is the event type and has to be a string"),
     };
-    Some(Problem::new(format!("event type {}", event.name), what))
+    let path: Vec<&str> = keys.iter().map(String::as_str).collect();
+    Some(Problem::new(event.place(&path), format!("event type {}: {what}", event.name)))
+}
+
+/// Why the schemas of the field at the end of the keys refuse the message's name.
+fn refusal(event: &EventSchema, keys: &[String]) -> Option<String> {
+    let bundle = &*event.json_schema;
+    let field = keys.iter().fold(vec![bundle], |around, key| {
+        let mut seen = HashSet::new();
+        let mut found = Vec::new();
+        around
+            .into_iter()
+            .for_each(|schema| properties(bundle, schema, key, &mut seen, &mut found));
+        found
+    });
+    let says_more = |schema: &&Value| {
+        let is_silent = |keyword: &str, value: &Value| {
+            is_annotation(keyword) || (keyword == "type" && *value == "string")
+        };
+        let mut keywords = schema.as_object().into_iter().flatten();
+        !keywords.all(|(keyword, value)| is_silent(keyword, value))
+    };
+    // Nearly always the field is a string and nothing else.
+    if !field.iter().any(says_more) {
+        return None;
+    }
+    let schema = json!({"$schema": bundle["$schema"], "$defs": bundle["$defs"], "allOf": field});
+    // A schema that does not compile is reported with the plan.
+    let validator = jsonschema::options().should_validate_formats(false).build(&schema).ok()?;
+    validator.validate(&json!(event.name)).err().map(|error| error.to_string())
+}
+
+/// Collects the schemas of a property that hold for every value of the schema.
+fn properties<'s>(
+    bundle: &'s Value,
+    schema: &'s Value,
+    name: &str,
+    seen: &mut HashSet<*const Value>,
+    found: &mut Vec<&'s Value>,
+) {
+    if !seen.insert(std::ptr::from_ref(schema)) {
+        return;
+    }
+    found.extend(schema["properties"].get(name));
+    let reference = schema["$ref"].as_str().map(|reference| reference.trim_start_matches('#'));
+    let referred = reference.and_then(|pointer| bundle.pointer(pointer));
+    for part in schema["allOf"].as_array().into_iter().flatten().chain(referred) {
+        properties(bundle, part, name, seen, found);
+    }
 }
 
 /// What the schema declares at the end of the keys.
-fn declaration<'s>(schema: &'s Schema, keys: &[String]) -> Option<&'s Schema> {
-    keys.iter().try_fold(schema, |schema, key| match &schema.kind {
+fn declaration<'s>(schema: &'s Schema, keys: &[String]) -> Option<&'s SchemaKind> {
+    keys.iter().try_fold(&schema.kind, |kind, key| match kind {
         SchemaKind::Object(fields) => {
-            fields.iter().find(|field| field.name == *key).map(|field| &field.schema)
+            fields.iter().find(|field| field.name == *key).map(|field| &field.schema.kind)
         }
         SchemaKind::Any
         | SchemaKind::Boolean
@@ -78,7 +120,7 @@ fn declaration<'s>(schema: &'s Schema, keys: &[String]) -> Option<&'s Schema> {
 
 /// The keys as a JSON pointer.
 fn pointer(keys: &[String]) -> String {
-    keys.iter().map(|key| format!("/{}", key.replace('~', "~0").replace('/', "~1"))).collect()
+    keys.iter().map(|key| format!("/{}", pointer::escaped(key))).collect()
 }
 
 #[cfg(test)]
@@ -93,7 +135,7 @@ mod tests {
                 "messages":{{"M":{{"payload":{payload}}}}}}}}}}}"#
         );
         std::fs::write(dir.path().join("c.json"), document).expect("written");
-        let contract = load(dir.path(), "contracts.c", "C").expect("loads");
+        let contract = load(dir.path(), "contracts.c", "C", &[]).expect("loads");
         let ignored: Vec<String> = ignored.iter().map(|name| (*name).to_owned()).collect();
         contract.type_place_problems(&ignored).iter().map(ToString::to_string).collect()
     }
@@ -103,6 +145,8 @@ mod tests {
         for payload in [
             r#"{"type":"object","properties":{"event_type":{"type":"string"}}}"#,
             r#"{"type":"object","properties":{"event_type":{}}}"#,
+            r#"{"type":"object","properties":{"event_type":{"enum":["M",1]}}}"#,
+            r#"{"type":"object","properties":{"event_type":{"anyOf":[{"const":"M"},{"const":"N"}]}}}"#,
             r#"{"type":"object","properties":{"event_type":{"type":"string","enum":["M","N"]}}}"#,
             r#"{"allOf":[{"type":"object","properties":{"event_type":{"type":"string","const":"M"}}},{"type":"object"}]}"#,
         ] {
@@ -126,12 +170,29 @@ mod tests {
             ),
             (
                 r#"{"type":"object","properties":{"event_type":{"type":"string","const":"order.paid"}}}"#,
-                "allows only \"order.paid\"",
+                "\"order.paid\" was expected",
+            ),
+            (
+                r#"{"type":"object","properties":{"event_type":{"const":"order.paid"}}}"#,
+                "\"order.paid\" was expected",
+            ),
+            (
+                r#"{"type":"object","properties":{"event_type":{"type":"string","maxLength":0}}}"#,
+                "longer than 0",
+            ),
+            (
+                r#"{"allOf":[{"properties":{"event_type":{"type":"string"}}},{"properties":{"event_type":{"not":{"pattern":"^M"}}}}],"type":"object"}"#,
+                "is not allowed",
+            ),
+            (
+                r#"{"type":"object","properties":{"event_type":{"type":["integer","boolean"]}}}"#,
+                "is not of types",
             ),
         ] {
             let found = problems("", payload, &[]);
             assert_eq!(found.len(), 1, "{payload}: {found:?}");
-            assert!(found[0].starts_with("event type M: "), "{found:?}");
+            assert!(found[0].starts_with("c.json#/channels/C/messages/M/payload"), "{found:?}");
+            assert!(found[0].contains(": event type M: "), "{found:?}");
             assert!(found[0].contains(expected), "{found:?}");
             assert_eq!(problems("", payload, &["M"]), [""; 0], "an ignored type is not checked");
         }

@@ -75,7 +75,11 @@ impl EmbeddedBroker {
     ) -> Result<(), BrokerError> {
         let failed = |source| BrokerError::Publish { topic: topic.to_owned(), source };
         let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", self.bootstrap_servers()).set("linger.ms", "1");
+        config
+            .set("bootstrap.servers", self.bootstrap_servers())
+            .set("linger.ms", "1")
+            // By default librdkafka refuses records above 1,000,000 bytes.
+            .set("message.max.bytes", "1000000000");
         let producer: FutureProducer = config.create().map_err(failed)?;
         let mut under_way = FuturesUnordered::new();
         for (index, record) in records.iter().enumerate() {

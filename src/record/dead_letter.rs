@@ -55,6 +55,9 @@ impl DeadLetter {
         size_of::<Self>()
             + self.key.as_ref().map_or(0, Vec::len)
             + self.value.as_ref().map_or(0, Vec::len)
+            + self.value_sha256.len()
+            + self.rejection.detail.len()
+            + self.rejection.event_type.as_ref().map_or(0, String::len)
             + headers.sum::<usize>()
     }
 }

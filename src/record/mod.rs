@@ -12,7 +12,7 @@ mod unsent;
 
 pub use dead_letter::DeadLetter;
 pub use event::{Event, HeaderList, NoHeaders};
-pub use outcome::{Rejection, Transcoded};
+pub use outcome::{Rejection, Transcoded, shortened};
 pub use position::{Offset, Partition, Position};
 pub use reached::{Bookmark, Reached};
 pub use reason::Reason;

@@ -97,6 +97,9 @@ pub fn transactional_config(consume: &ConsumeSettings, bootstrap: &str) -> Clien
 pub fn producer_config(consume: &ConsumeSettings, bootstrap: &str) -> ClientConfig {
     let mut config = base(consume, bootstrap);
     config.set("linger.ms", "5");
+    // librdkafka refuses larger records itself, by default those above 1,000,000 bytes. This is the
+    // most that it takes, so that the topic's limit decides.
+    config.set("message.max.bytes", "1000000000");
     apply(&mut config, consume, CONSUMER_ONLY);
     config.set("enable.idempotence", "true").set("acks", "all");
     config

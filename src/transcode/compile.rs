@@ -4,7 +4,7 @@ mod fields;
 
 use self::fields::EventCompiler;
 use super::event_type::{Action, EventTypes, PayloadPath, TypeLocation};
-use super::options::{PlanError, PlanOptions};
+use super::options::{PlanError, PlanMistake, PlanOptions};
 use super::partition::PartitionWindow;
 use super::plan::{EventPlan, Plan};
 use super::position::PositionColumns;
@@ -26,17 +26,26 @@ impl Plan {
         let position = PositionColumns::of(table);
         let mut events = Vec::new();
         let mut objects = Vec::new();
+        let mut mistakes = Vec::new();
         let is_ignored = |event: &&EventSchema| options.ignore.contains(&event.name);
         let declared: Vec<&EventSchema> =
             contract.events.iter().filter(|event| !is_ignored(event)).collect();
         for event in &declared {
-            let mut compiler = EventCompiler::new(event, options.partition.as_ref(), &mut objects);
+            let partition = options.partition.as_ref();
+            let mut compiler = EventCompiler::new(event, partition, &mut objects, &mut mistakes);
             let root = match options.layout {
-                RowLayout::Columns => compiler.columns(table)?,
-                RowLayout::Envelope => compiler.envelope(table)?,
+                RowLayout::Columns => compiler.columns(table),
+                RowLayout::Envelope => compiler.envelope(table),
             };
             let constants = position.event_type_constant(&event.name);
-            events.push(EventPlan { root, constants, validator: validator(event)? });
+            let validator = validator(event).unwrap_or_else(|mistake| {
+                mistakes.push(mistake);
+                None
+            });
+            events.push(EventPlan { root, constants, validator });
+        }
+        if !mistakes.is_empty() {
+            return Err(PlanError { mistakes });
         }
         let (event_types, ignored_labels) =
             event_types(&contract.discriminator, &declared, &options.ignore);
@@ -89,7 +98,7 @@ fn event_types(
 }
 
 /// The validator of an event type, if it has rules that the walk does not check.
-fn validator(event: &EventSchema) -> Result<Option<Box<SchemaValidator>>, PlanError> {
+fn validator(event: &EventSchema) -> Result<Option<Box<SchemaValidator>>, PlanMistake> {
     let only_if_unsure = match event.validation {
         Validation::Never => return Ok(None),
         Validation::OutsideBounds => true,
@@ -97,5 +106,9 @@ fn validator(event: &EventSchema) -> Result<Option<Box<SchemaValidator>>, PlanEr
     };
     SchemaValidator::compile(event, only_if_unsure)
         .map(|validator| Some(Box::new(validator)))
-        .map_err(|problem| PlanError::Schema { event: event.name.clone(), problem })
+        .map_err(|problem| PlanMistake::Schema {
+            place: event.place(&[]),
+            event: event.name.clone(),
+            problem,
+        })
 }

@@ -7,11 +7,11 @@
 //! the plan is larger than the processor's nearest cache, and each field should be loaded from
 //! memory with one access.
 
+use super::bounds::QuickBounds;
 use super::key::Key;
 use super::names::Names;
 use super::seen::Required;
 use super::wire::Tag;
-use crate::contract::Bounds;
 
 /// An object that the contract declares.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ pub(super) struct ValuePlan {
     pub(super) tag: Option<Tag>,
     pub(super) expected: Expected,
     /// Rules of the JSON Schema that `bounds` can check quickly.
-    pub(super) bounds: Option<Box<Bounds>>,
+    pub(super) bounds: Option<Box<QuickBounds>>,
 }
 
 /// The expected JSON type, and how such a value is written.
@@ -66,6 +66,8 @@ pub(super) struct ValuePlan {
 pub(super) enum Expected {
     /// Any JSON, written as its text.
     Any,
+    /// Any JSON for a column of text: a string is written as it is, another value as its JSON text.
+    AnyAsText,
     Boolean,
     Number {
         to: NumberAs,
@@ -114,7 +116,7 @@ impl Expected {
     /// The expected JSON type, as a rejection names it.
     pub(super) fn json_type(&self) -> &'static str {
         match self {
-            Self::Any => "any value",
+            Self::Any | Self::AnyAsText => "any value",
             Self::Boolean => "boolean",
             Self::Number { whole: true, .. } => "integer",
             Self::Number { whole: false, .. } => "number",

@@ -2,11 +2,15 @@
 
 use std::fmt::Write;
 
-use crate::record::Reason;
+use crate::contract::pointer;
+use crate::record::{Reason, shortened};
 
 /// The result of reading a value or a part of it. The fault is boxed because it is rare: it keeps
 /// the result small, which makes the usual case faster.
 pub(super) type Result<T> = std::result::Result<T, Box<Fault>>;
+
+/// Characters of a JSON pointer that a dead letter's detail has; the rest is room for what is wrong.
+pub(super) const LONGEST_POINTER: usize = 500;
 
 /// Why reading a value stopped, and at which place.
 #[derive(Debug)]
@@ -80,11 +84,12 @@ impl Fault {
                     // Writing to a string cannot fail.
                     let _ = match segment {
                         Segment::Key(key) => {
-                            write!(text, "/{}", key.replace('~', "~0").replace('/', "~1"))
+                            write!(text, "/{}", pointer::escaped(key))
                         }
                         Segment::Index(index) => write!(text, "/{index}"),
                     };
                 }
+                text = shortened(text, LONGEST_POINTER);
                 if !text.is_empty() {
                     text.push_str(": ");
                 }

@@ -1,5 +1,7 @@
 //! Writes a record's headers as the JSON object of the column `_kafka_headers`.
 
+use std::collections::HashMap;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
@@ -9,6 +11,9 @@ use crate::record::HeaderList;
 /// if it is UTF-8, else `{"base64": "…"}`, and `null` if the header has no value. A name that
 /// occurs several times has an array of all its values, in order.
 pub(super) fn write(headers: &dyn HeaderList, text: &mut Vec<u8>) {
+    if headers.len() > FEW {
+        return write_many(headers, text);
+    }
     text.push(b'{');
     let mut first_name = true;
     for index in 0..headers.len() {
@@ -35,6 +40,39 @@ pub(super) fn write(headers: &dyn HeaderList, text: &mut Vec<u8>) {
                 text.push(b',');
                 value(header, text);
             }
+        }
+        text.push(b']');
+    }
+    text.push(b'}');
+}
+
+/// Up to this many headers are compared with each other, without a map of their names.
+const FEW: usize = 16;
+
+/// The same for any number of headers.
+#[cold]
+fn write_many(headers: &dyn HeaderList, text: &mut Vec<u8>) {
+    let mut indices: HashMap<&str, usize> = HashMap::new();
+    let mut names: Vec<(&str, Vec<Option<&[u8]>>)> = Vec::new();
+    for index in 0..headers.len() {
+        let (name, header) = headers.get(index);
+        let place = *indices.entry(name).or_insert(names.len());
+        match names.get_mut(place) {
+            Some((_, values)) => values.push(header),
+            None => names.push((name, vec![header])),
+        }
+    }
+    for (index, (name, values)) in names.iter().enumerate() {
+        text.push(if index == 0 { b'{' } else { b',' });
+        string(name, text);
+        text.push(b':');
+        if let [one] = values[..] {
+            value(one, text);
+            continue;
+        }
+        for (index, header) in values.iter().enumerate() {
+            text.push(if index == 0 { b'[' } else { b',' });
+            value(*header, text);
         }
         text.push(b']');
     }
@@ -76,4 +114,38 @@ pub(super) fn string(plain: &str, text: &mut Vec<u8>) {
         }
     }
     text.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    type Headers = Vec<(String, Option<Vec<u8>>)>;
+
+    fn written(headers: &Headers, write: fn(&dyn HeaderList, &mut Vec<u8>)) -> Vec<u8> {
+        let mut text = Vec::new();
+        write(headers, &mut text);
+        text
+    }
+
+    proptest! {
+        #[test]
+        fn many_headers_are_written_as_few_are(
+            headers in prop::collection::vec(("[a-c]{1,2}", any::<Option<Vec<u8>>>()), 1..FEW),
+        ) {
+            prop_assert_eq!(written(&headers, write), written(&headers, write_many));
+        }
+    }
+
+    #[test]
+    fn three_hundred_thousand_headers_are_written_at_once() {
+        let headers: Headers = (0..300_000).map(|index| (format!("{index}"), None)).collect();
+        let began = Instant::now();
+        assert!(written(&headers, write).ends_with(b",\"299999\":null}"));
+        assert!(began.elapsed() < Duration::from_secs(20), "took {:?}", began.elapsed());
+    }
 }

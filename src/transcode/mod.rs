@@ -41,6 +41,7 @@
 //! | `extra` | the column `_extra`: what the contract does not declare |
 //! | `partition` | the days that the table's partitions accept |
 //! | `bounds`, `validator` | rules beyond types: checked quickly, or by a JSON Schema validator |
+//! | `json_tree`, `declared` | for the validator: the value as a tree; which members are declared |
 //! | `fault` | why a value is rejected, and where |
 //!
 //! `tests` has the same transcoder written the obvious way (parse to a tree, validate, encode). The
@@ -50,6 +51,7 @@ mod block;
 mod bounds;
 mod compile;
 mod convert;
+mod declared;
 mod duplicates;
 mod event_type;
 mod expected;
@@ -58,6 +60,7 @@ mod fault;
 mod guess;
 mod headers;
 mod json_string;
+mod json_tree;
 mod key;
 mod key_digests;
 mod names;
@@ -76,6 +79,6 @@ mod wire;
 #[cfg(any(test, fuzzing))]
 pub mod tests;
 
-pub use self::options::{Ingestion, PlanError, PlanOptions};
+pub use self::options::{Ingestion, PlanError, PlanMistake, PlanOptions};
 pub use self::partition::PartitionWindow;
 pub use self::plan::Plan;

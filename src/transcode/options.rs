@@ -1,5 +1,7 @@
 //! What a plan is compiled with besides the contract and the table, and why compiling can fail.
 
+use std::fmt;
+
 use super::partition::PartitionWindow;
 use crate::config::RowLayout;
 use crate::record::Offset;
@@ -35,11 +37,32 @@ impl Ingestion {
     }
 }
 
-/// Why a contract cannot be compiled for a table.
+/// Why a contract cannot be compiled for a table: everything that is wrong.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum PlanError {
-    #[error("event type {event}, field {field}: {found} cannot be written to a {column} column")]
-    Column { event: String, field: String, found: &'static str, column: &'static str },
-    #[error("event type {event}: its JSON Schema does not compile: {problem}")]
-    Schema { event: String, problem: String },
+pub struct PlanError {
+    pub mistakes: Vec<PlanMistake>,
+}
+
+impl fmt::Display for PlanError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<String> = self.mistakes.iter().map(PlanMistake::to_string).collect();
+        f.write_str(&lines.join("\n"))
+    }
+}
+
+/// One thing that is wrong; `place` is a file with a JSON pointer.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum PlanMistake {
+    #[error(
+        "{place}: event type {event}, field {field}: {found} cannot be written to a {column} column"
+    )]
+    Column {
+        place: String,
+        event: String,
+        field: String,
+        found: &'static str,
+        column: &'static str,
+    },
+    #[error("{place}: event type {event}: its JSON Schema does not compile: {problem}")]
+    Schema { place: String, event: String, problem: String },
 }

@@ -55,8 +55,8 @@ impl Plan {
         &self.ignored_labels
     }
 
-    /// Appends the record's row to `rows`, or returns why there is none. `ingestion` is
-    /// the current time, give or take a moment, in microseconds since 1970-01-01 UTC.
+    /// Appends the record's row to `rows`, or returns why there is none. `ingestion` says when the
+    /// record was read, and which row is before it in its partition.
     pub fn transcode(
         &mut self,
         event: &Event<'_>,
@@ -71,7 +71,7 @@ impl Plan {
             .unwrap_or_else(|fault| {
                 let (reason, detail) = fault.report();
                 let event_type = self.event_types.name(event, value);
-                Transcoded::Rejected(Box::new(Rejection { reason, detail, event_type }))
+                Transcoded::Rejected(Box::new(Rejection::new(reason, detail, event_type)))
             })
     }
 

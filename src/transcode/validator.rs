@@ -9,15 +9,16 @@ use jsonschema::error::ValidationErrorKind;
 use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
 
-use super::fault::{Fault, Result};
-use crate::contract::{EventSchema, Schema, SchemaKind};
-use crate::record::Reason;
+use super::declared::Declarations;
+use super::fault::{Fault, LONGEST_POINTER, Result};
+use super::json_tree;
+use crate::contract::EventSchema;
+use crate::record::{Reason, shortened};
 
 #[derive(Debug)]
 pub(super) struct SchemaValidator {
     validator: Validator,
-    /// Which fields are optional, so that they may be null.
-    schema: Schema,
+    declarations: Declarations,
     /// The schema has rules that compare objects: `const`, `enum` or `uniqueItems`.
     compares_objects: bool,
     /// The quick check of `bounds` covers all rules, so a value that passes it needs no validation.
@@ -44,7 +45,7 @@ impl SchemaValidator {
         let validator = options.build(&event.json_schema).map_err(|error| error.to_string())?;
         Ok(Self {
             validator,
-            schema: event.schema.clone(),
+            declarations: Declarations::of(event.json_schema.clone()),
             compares_objects: compares_objects(&event.json_schema),
             only_if_unsure,
         })
@@ -52,8 +53,7 @@ impl SchemaValidator {
 
     /// Validates a text that has been read without a fault.
     pub(super) fn check(&self, text: &[u8]) -> Result<()> {
-        let mut value: Value = serde_json::from_slice(text)
-            .map_err(|error| Fault::new(Reason::InvalidJson, error.to_string()))?;
+        let mut value = json_tree::read(text)?;
         if self.compares_objects {
             // The validator compares objects key by key, in order.
             value.sort_all_objects();
@@ -61,14 +61,43 @@ impl SchemaValidator {
         if self.validator.is_valid(&value) {
             return Ok(());
         }
-        remove_nulls(&mut value, &self.schema);
+        self.declarations.remove_nulls(&mut value, &self.declarations.root());
         self.validator.validate(&value).map_err(|error| {
-            let place = error.instance_path().to_string();
-            let place = if place.is_empty() { "the value".to_owned() } else { place };
-            // `masked` leaves the payload's value out of the message.
-            Fault::new(reason(&error), format!("{place}: {}", error.masked()))
+            let place = self.declarations.masked(error.instance_path().as_str(), &value);
+            let place = if place.is_empty() {
+                "the value".to_owned()
+            } else {
+                shortened(place, LONGEST_POINTER)
+            };
+            Fault::new(reason(&error), format!("{place}: {}", detail(&error)))
         })
     }
+}
+
+/// What is wrong, without keys and values of the payload.
+fn detail(error: &ValidationError<'_>) -> String {
+    match error.kind() {
+        ValidationErrorKind::PropertyNames { error } => {
+            format!("the name of a property: {}", detail(error))
+        }
+        ValidationErrorKind::AdditionalProperties { unexpected } => {
+            not_allowed("additional properties", unexpected.len())
+        }
+        ValidationErrorKind::UnevaluatedProperties { unexpected } => {
+            not_allowed("unevaluated properties", unexpected.len())
+        }
+        ValidationErrorKind::RegexEngineFailure { .. } => {
+            "the pattern cannot be evaluated for value".to_owned()
+        }
+        // `masked` leaves the payload's value out of the message.
+        _ => error.masked().to_string(),
+    }
+}
+
+/// `found` is 1 where the validator stopped at the first one.
+fn not_allowed(what: &str, found: usize) -> String {
+    let count = if found > 1 { format!(" ({found} found)") } else { String::new() };
+    format!("{what} are not allowed{count}")
 }
 
 /// The reason is the same whether the walk or the validator finds a missing field or a wrong type.
@@ -98,37 +127,5 @@ fn has_object(value: &Value) -> bool {
         Value::Object(_) => true,
         Value::Array(list) => list.iter().any(has_object),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
-    }
-}
-
-/// Removes optional fields that are null: null means absent, but a rule such as `enum` may not
-/// allow it.
-fn remove_nulls(value: &mut Value, schema: &Schema) {
-    match (&schema.kind, value) {
-        (SchemaKind::Object(properties), Value::Object(members)) => {
-            for property in properties {
-                match members.get_mut(&property.name) {
-                    // `shift_remove` keeps the other members in their order.
-                    Some(Value::Null) if !property.required => {
-                        drop(members.shift_remove(&property.name));
-                    }
-                    Some(member) => remove_nulls(member, &property.schema),
-                    None => {}
-                }
-            }
-        }
-        (SchemaKind::Array(items), Value::Array(values)) => {
-            values.iter_mut().for_each(|value| remove_nulls(value, items));
-        }
-        (
-            SchemaKind::Any
-            | SchemaKind::Boolean
-            | SchemaKind::Integer
-            | SchemaKind::Number
-            | SchemaKind::String
-            | SchemaKind::Object(_)
-            | SchemaKind::Array(_),
-            _,
-        ) => {}
     }
 }

@@ -4,7 +4,7 @@
 //! appends it to the row in protobuf's wire format, and copies members that the contract does not
 //! declare to `_extra`. Columns are written in the payload's order; protobuf allows any order.
 
-use super::bounds;
+use super::bounds::{self, QuickBounds};
 use super::convert;
 use super::expected::{Expected, ObjectPlan, Undeclared, ValuePlan};
 use super::extra::{Extra, ReachedBy};
@@ -16,7 +16,6 @@ use super::partition::PartitionCheck;
 use super::scan::Scanner;
 use super::seen::SeenStack;
 use super::wire::Tag;
-use crate::contract::Bounds;
 use crate::record::Reason;
 
 /// Memory that a walk needs, kept between events so that it is not allocated for each.
@@ -137,7 +136,7 @@ impl<'p, 'a> Walk<'p, 'a> {
                 }
                 Ok(())
             }
-            _ => self.null_or_wrong_type(plan, first),
+            _ => self.rare_value(plan, first, row),
         }
     }
 
@@ -146,21 +145,35 @@ impl<'p, 'a> Walk<'p, 'a> {
         self.value(plan, row)
     }
 
-    /// Reads a null, or fails because the value has another type than expected.
-    fn null_or_wrong_type(&mut self, plan: &ValuePlan, first: u8) -> Result<()> {
+    /// Reads a null or a value for a column that takes any value as text, or fails because the value
+    /// has another type than expected.
+    fn rare_value(&mut self, plan: &ValuePlan, first: u8, row: &mut Vec<u8>) -> Result<()> {
         if first == b'n' {
             self.scanner.literal("null")?;
             if plan.nullable {
                 return Ok(());
             }
+        } else if matches!(plan.expected, Expected::AnyAsText) {
+            return self.any_as_text(plan.tag, first, row);
         }
         Err(Fault::wrong_type(first, plan.expected.json_type()))
+    }
+
+    fn any_as_text(&mut self, tag: Option<Tag>, first: u8, row: &mut Vec<u8>) -> Result<()> {
+        let text = match first {
+            b'"' => self.scanner.string()?.resolve(&mut self.scratch.string),
+            _ => self.scanner.json(&mut self.scratch.keys)?,
+        };
+        if let Some(tag) = tag {
+            tag.bytes(text, row);
+        }
+        Ok(())
     }
 
     fn array(
         &mut self,
         items: &ValuePlan,
-        bounds: Option<&Bounds>,
+        bounds: Option<&QuickBounds>,
         row: &mut Vec<u8>,
     ) -> Result<()> {
         self.scanner.open()?;
@@ -176,7 +189,7 @@ impl<'p, 'a> Walk<'p, 'a> {
             self.scratch.extra.leave();
             index += 1;
         }
-        self.unsure |= bounds.is_some_and(|bounds| !bounds.items.holds(index as i64));
+        self.unsure |= bounds.is_some_and(|quick| !quick.bounds.items.holds(index as i64));
         Ok(())
     }
 

@@ -270,6 +270,6 @@ fn generated(domain: &Domain, name: &str, types: usize) -> Contract {
         .set("IGNORE_EVENTS_DELIVERY", "Ignored")
         .set("DELIVERY_GUARANTEE", "at-least-once");
     let contracts = file.parent().expect("the file has a folder");
-    contract::load(contracts, &format!("contracts.{name}"), "Curve")
+    contract::load(contracts, &format!("contracts.{name}"), "Curve", &[])
         .unwrap_or_else(|error| panic!("{error:?}"))
 }

@@ -44,7 +44,7 @@ impl Transcoding {
     pub fn new(columns: Columns, ignored: f64) -> Self {
         let contracts = Path::new(env!("CARGO_MANIFEST_DIR")).join("contracts");
         let document = "contracts.delivery.delivery_events_v10";
-        let contract = contract::load(&contracts, document, "DeliveryEventsV10Topic")
+        let contract = contract::load(&contracts, document, "DeliveryEventsV10Topic", &[])
             .unwrap_or_else(|error| panic!("{error:?}"));
         let (partition_by, ignore) = ("occurred_at".to_owned(), vec![IGNORED.to_owned()]);
         let options = RowOptions { partition_by, ignore, ..RowOptions::default() };

@@ -82,7 +82,7 @@ fn plan() -> Plan {
     });
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("test.json"), document.to_string()).unwrap();
-    let contract = contract::load(folder.path(), "test", "Topic").unwrap();
+    let contract = contract::load(folder.path(), "test", "Topic", &[]).unwrap();
     let (partition_by, ignore) = ("at".to_owned(), vec!["Ignored".to_owned()]);
     let options = RowOptions { partition_by, ignore, ..RowOptions::default() };
     let domain = Domain::new(contract, options).unwrap();

@@ -70,7 +70,7 @@ fn contracts() -> Vec<(Contract, PathBuf)> {
             let import: Vec<&str> = inside.iter().filter_map(|part| part.to_str()).collect();
             let import = format!("contracts.{}", import.join("."));
             for channel in parsed["channels"].as_object().expect("channels").keys() {
-                let contract = contract::load(&root, &import, channel)
+                let contract = contract::load(&root, &import, channel, &[])
                     .unwrap_or_else(|error| panic!("{import}: {error}"));
                 found.push((contract, samples.clone()));
             }

@@ -117,6 +117,40 @@ fn ones_own_events_become_the_rows_that_validate_shows() {
     assert_eq!(shown(&validated), shown(&stored));
 }
 
+/// An append request takes 20 MB. A dead letter has to fit one, whatever its record is.
+#[test]
+fn an_event_of_a_million_unknown_keys_becomes_one_dead_letter() {
+    let folder = folder();
+    let contract = r#"{"asyncapi": "3.0.0", "channels": {"C": {"address": "closed", "messages": {"Closed": {
+        "payload": {"type": "object", "unevaluatedProperties": false,
+            "properties": {"event_type": {"type": "string"}}}}}}}}"#;
+    std::fs::create_dir(folder.path().join("contracts")).expect("a folder");
+    std::fs::write(folder.path().join("contracts/closed.json"), contract).expect("written");
+    let env = ENV.replace("_DELIVERY", "_CLOSED").replace("'deliveries'", "'closed'");
+    let env = env
+        .replace("contracts.delivery.delivery_events_v10", "contracts.closed")
+        .replace("DeliveryEventsV10Topic", "C");
+    std::fs::write(folder.path().join(".env"), env).expect("written");
+    let mut event = r#"{"event_type":"Closed""#.to_owned();
+    for key in 0..1_000_000 {
+        event += &format!(r#","unknown{key:06}":0"#);
+    }
+    event += "}\n";
+    assert!((17_000_000..19_000_000).contains(&event.len()), "{} bytes", event.len());
+    std::fs::write(folder.path().join("events.ndjson"), event).expect("written");
+    let arguments = ["CLOSED", "--until-caught-up", "--events", "events.ndjson"];
+    let ended = command(folder.path(), &arguments)
+        .env("CONTRACTS_DIR", folder.path().join("contracts"))
+        .output()
+        .expect("the binary starts");
+    let log = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(0), "{log}");
+    let letters = rows(folder.path(), "closed_dead_letters");
+    assert_eq!(letters.len(), 1, "{log}");
+    let expected = "the value: unevaluated properties are not allowed (1000000 found)";
+    assert_eq!(letters[0]["detail"], expected);
+}
+
 /// Nothing listens at the broker's address, so the run never catches up.
 #[test]
 fn a_signal_before_the_run_has_caught_up_exits_with_130() {

@@ -102,7 +102,7 @@ storage = "{storage}"
 
     pub fn contract(&self) -> Contract {
         let path = format!("contracts.delivery.{DOCUMENT}");
-        contract::load(&self.folder.join("contracts"), &path, CHANNEL)
+        contract::load(&self.folder.join("contracts"), &path, CHANNEL, &[])
             .unwrap_or_else(|error| panic!("the contract loads: {error:?}"))
     }
 

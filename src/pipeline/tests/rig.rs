@@ -352,7 +352,7 @@ fn domain() -> Domain {
     });
     let folder = tempfile::tempdir().expect("a folder");
     write(&folder.path().join("test.json"), &document.to_string());
-    let contract = contract::load(folder.path(), "test", "Topic").expect("a contract");
+    let contract = contract::load(folder.path(), "test", "Topic", &[]).expect("a contract");
     let options = RowOptions { ignore: vec!["Ignored".to_owned()], ..RowOptions::default() };
     Domain::new(contract, options).expect("columns")
 }

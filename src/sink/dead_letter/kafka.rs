@@ -1,4 +1,8 @@
 //! Dead letters in a Kafka topic: key and value as they were, everything else as headers.
+//!
+//! A letter that is larger than the topic allows loses parts of its record until it fits: its value
+//! is halved down to nothing, then the record's own headers and its key are left out. What remains
+//! names the record, with the size and hash of its whole value.
 
 use std::time::Duration;
 
@@ -36,9 +40,14 @@ impl LetterTopic {
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(30));
         let mut left: Vec<&DeadLetter> = letters.iter().collect();
         loop {
-            let answers = join_all(left.iter().map(|letter| self.deliver(letter))).await;
+            let whole = left.iter().map(|letter| self.deliver(letter, Kept::whole(letter)));
+            let answers = join_all(whole).await;
             let mut failed = Vec::new();
             for (letter, answer) in left.into_iter().zip(answers) {
+                let answer = match answer {
+                    Err(error) if is_too_large(&error) => self.deliver_cut(letter).await,
+                    answer => answer,
+                };
                 match answer {
                     Ok(()) => {}
                     Err(error) if needs_a_person(&error) => return Err(self.stop(error)),
@@ -57,22 +66,47 @@ impl LetterTopic {
         }
     }
 
-    async fn deliver(&self, letter: &DeadLetter) -> Result<(), KafkaError> {
-        let mut record = FutureRecord::to(&self.topic).headers(self.headers(letter));
-        if let Some(key) = &letter.key {
+    /// Delivers as much of a letter as the topic takes. The broker may have refused a batch of
+    /// letters that it takes one by one, so the first attempt is the whole letter again.
+    async fn deliver_cut(&self, letter: &DeadLetter) -> Result<(), KafkaError> {
+        let mut parts = Kept::parts(letter);
+        let mut kept = Kept::whole(letter);
+        loop {
+            let answer = self.deliver(letter, kept).await;
+            match parts.next() {
+                Some(less) if answer.as_ref().is_err_and(is_too_large) => kept = less,
+                _ => {
+                    if answer.is_ok() && kept != Kept::whole(letter) {
+                        tracing::warn!(
+                            position = %letter.at,
+                            value_bytes = kept.value,
+                            headers = kept.headers,
+                            key = kept.key,
+                            "a dead letter is larger than its topic allows and was cut"
+                        );
+                    }
+                    return answer;
+                }
+            }
+        }
+    }
+
+    async fn deliver(&self, letter: &DeadLetter, kept: Kept) -> Result<(), KafkaError> {
+        let mut record = FutureRecord::to(&self.topic).headers(self.headers(letter, kept));
+        if let Some(key) = letter.key.as_ref().filter(|_| kept.key) {
             record = record.key(key);
         }
         if let Some(value) = &letter.value {
-            record = record.payload(value);
+            record = record.payload(&value[..kept.value]);
         }
         let sent = self.producer.send(record, Duration::from_secs(60)).await;
         sent.map(drop).map_err(|(error, _)| error)
     }
 
     /// The record's own headers first, then ours, all beginning with `dead_letter.`.
-    fn headers(&self, letter: &DeadLetter) -> OwnedHeaders {
+    fn headers(&self, letter: &DeadLetter, kept: Kept) -> OwnedHeaders {
         let mut headers = OwnedHeaders::new();
-        for (key, value) in &letter.headers {
+        for (key, value) in letter.headers.iter().filter(|_| kept.headers) {
             headers = headers.insert(Header { key, value: value.as_deref() });
         }
         let optional = |number: Option<i64>| number.map(|number| number.to_string());
@@ -98,10 +132,45 @@ impl LetterTopic {
     fn stop(&self, error: KafkaError) -> Stop {
         Stop::new(
             format!("send dead letters to topic {}", self.topic),
-            "create the topic, grant WRITE on it, and let it take messages of at least 2 MiB",
+            "create the topic, grant WRITE on it, and let it take messages of at least 16 KiB",
             error,
         )
     }
+}
+
+/// What is kept of a letter's record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Kept {
+    /// Bytes at the beginning of the value.
+    value: usize,
+    headers: bool,
+    key: bool,
+}
+
+impl Kept {
+    fn whole(letter: &DeadLetter) -> Self {
+        Self { value: letter.value.as_ref().map_or(0, Vec::len), headers: true, key: true }
+    }
+
+    /// Ever smaller parts of a letter.
+    fn parts(letter: &DeadLetter) -> impl Iterator<Item = Self> + use<> {
+        let whole = Self::whole(letter);
+        let values =
+            std::iter::successors(Some(whole.value / 2), |value| (*value > 0).then_some(value / 2));
+        // Kafka's default limit is twelve bytes more than the largest value of a letter. So the first
+        // cut is a small one, which leaves room for the headers.
+        let values = std::iter::once(whole.value - whole.value / 16).chain(values);
+        let empty = Self { value: 0, ..whole };
+        let headless = Self { headers: false, ..empty };
+        values
+            .map(move |value| Self { value, ..whole })
+            .chain([headless, Self { key: false, ..headless }])
+    }
+}
+
+/// A record is larger than its topic allows, or a batch of them is.
+fn is_too_large(error: &KafkaError) -> bool {
+    error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge)
 }
 
 fn needs_a_person(error: &KafkaError) -> bool {
@@ -124,6 +193,18 @@ mod tests {
     use super::*;
     use crate::record::{Event, Position, Reason, Rejection};
 
+    #[test]
+    fn the_value_is_cut_before_headers_and_key() {
+        let rejection = Rejection::new(Reason::InvalidJson, String::new(), None);
+        let value = vec![b'x'; 64];
+        let event = Event { value: Some(&value), ..Event::unknown(Position::new(0, 1)) };
+        let letter = DeadLetter::of(&event, rejection);
+        let parts: Vec<_> =
+            Kept::parts(&letter).map(|kept| (kept.value, kept.headers, kept.key)).collect();
+        let values = [60, 32, 16, 8, 4, 2, 1, 0].map(|value| (value, true, true));
+        assert_eq!(parts, [&values[..], &[(0, false, true), (0, false, false)]].concat());
+    }
+
     #[tokio::test]
     async fn each_retry_is_reported_while_the_broker_is_away() {
         let mut config = ClientConfig::new();
@@ -132,7 +213,7 @@ mod tests {
         let about = About { topic, group, contract };
         let letters = LetterTopic::open(&config, "letters", about).expect("a producer");
         let detail = String::new();
-        let rejection = Rejection { reason: Reason::InvalidJson, detail, event_type: None };
+        let rejection = Rejection::new(Reason::InvalidJson, detail, None);
         let letter = DeadLetter::of(&Event::unknown(Position::new(0, 1)), rejection);
         let (reported, mut retried) = tokio::sync::watch::channel(0);
         let on_retry = move || reported.send_modify(|count| *count += 1);

@@ -2,14 +2,15 @@
 
 use std::collections::HashMap;
 
-use crate::contract::{Bounds, EventSchema, Property, Schema, SchemaKind};
+use crate::contract::{EventSchema, Property, Schema, SchemaKind};
 use crate::row::{Column, ColumnType, Mode, TableSchema};
+use crate::transcode::bounds::QuickBounds;
 use crate::transcode::expected::{
     Expected, FieldPlan, NumberAs, ObjectPlan, StringAs, Undeclared, ValuePlan,
 };
 use crate::transcode::key::Key;
 use crate::transcode::names::Names;
-use crate::transcode::options::PlanError;
+use crate::transcode::options::PlanMistake;
 use crate::transcode::partition::PartitionWindow;
 use crate::transcode::seen::Required;
 use crate::transcode::wire::Tag;
@@ -19,6 +20,8 @@ pub(super) struct EventCompiler<'c> {
     partition: Option<&'c PartitionWindow>,
     /// The objects of all event types; those of this one are added.
     objects: &'c mut Vec<ObjectPlan>,
+    /// What does not fit the table.
+    mistakes: &'c mut Vec<PlanMistake>,
     /// Path of the field that is being compiled, itself included: for errors, and a length of 1 means
     /// that it is at the top level.
     path: Vec<&'c str>,
@@ -29,29 +32,30 @@ impl<'c> EventCompiler<'c> {
         event: &'c EventSchema,
         partition: Option<&'c PartitionWindow>,
         objects: &'c mut Vec<ObjectPlan>,
+        mistakes: &'c mut Vec<PlanMistake>,
     ) -> Self {
-        Self { event, partition, objects, path: Vec::new() }
+        Self { event, partition, objects, mistakes, path: Vec::new() }
     }
 
     /// The plan of the whole value, with a column for each field.
-    pub(super) fn columns(&mut self, table: &TableSchema) -> Result<ValuePlan, PlanError> {
+    pub(super) fn columns(&mut self, table: &TableSchema) -> ValuePlan {
         let columns: Vec<(usize, &Column)> = table.payload_columns().collect();
         let properties: &[Property] = match &self.event.schema.kind {
             SchemaKind::Object(properties) => properties,
             // No field is declared: all of them go to `_extra`.
             _ => &[],
         };
-        let object = self.object(properties, Undeclared::Extra, &columns)?;
+        let object = self.object(properties, Undeclared::Extra, &columns);
         let expected = Expected::Object(object);
-        Ok(ValuePlan { nullable: false, tag: None, expected, bounds: None })
+        ValuePlan { nullable: false, tag: None, expected, bounds: None }
     }
 
     /// The plan of the whole value, which is written to the column `payload`.
-    pub(super) fn envelope(&mut self, table: &TableSchema) -> Result<ValuePlan, PlanError> {
-        let checked = self.checked(&self.event.schema, true)?;
+    pub(super) fn envelope(&mut self, table: &TableSchema) -> ValuePlan {
+        let checked = self.checked(&self.event.schema, true);
         let tag = Tag::find(table, "payload", &ColumnType::Json);
         let expected = Expected::JsonText(Box::new(checked));
-        Ok(ValuePlan { nullable: false, tag, expected, bounds: None })
+        ValuePlan { nullable: false, tag, expected, bounds: None }
     }
 
     /// Adds the plan of an object and returns its index. `columns` are those its fields can be
@@ -61,7 +65,7 @@ impl<'c> EventCompiler<'c> {
         properties: &'c [Property],
         undeclared: Undeclared,
         columns: &[(usize, &Column)],
-    ) -> Result<usize, PlanError> {
+    ) -> usize {
         let by_field: HashMap<&str, (usize, &Column)> = columns
             .iter()
             .map(|(index, column)| (column.source.as_str(), (*index, *column)))
@@ -71,11 +75,11 @@ impl<'c> EventCompiler<'c> {
             let value = match by_field.get(property.name.as_str()) {
                 Some((index, column)) => {
                     self.path.push(&property.name);
-                    let value = self.column(&property.schema, property.required, *index, column)?;
+                    let value = self.column(&property.schema, property.required, *index, column);
                     self.path.pop();
                     value
                 }
-                None => self.checked(&property.schema, property.required)?,
+                None => self.checked(&property.schema, property.required),
             };
             fields.push(FieldPlan { key: Key::new(&property.name), value });
         }
@@ -85,7 +89,7 @@ impl<'c> EventCompiler<'c> {
             self.objects.last().map_or(0, |last| last.first_guess + last.fields.len() + 1);
         let fields = fields.into_boxed_slice();
         self.objects.push(ObjectPlan { names, fields, required, undeclared, first_guess });
-        Ok(self.objects.len() - 1)
+        self.objects.len() - 1
     }
 
     /// The plan of a value that is written to a column.
@@ -95,7 +99,7 @@ impl<'c> EventCompiler<'c> {
         required: bool,
         index: usize,
         column: &Column,
-    ) -> Result<ValuePlan, PlanError> {
+    ) -> ValuePlan {
         let nullable = schema.nullable || !required;
         let mut tag = Some(Tag::of(index, &column.kind));
         let repeated = column.mode == Mode::Repeated;
@@ -103,33 +107,38 @@ impl<'c> EventCompiler<'c> {
             (SchemaKind::Array(items), _) if repeated => {
                 let single = Column { mode: Mode::Nullable, ..column.clone() };
                 tag = None;
-                let items = self.column(items, true, index, &single)?;
+                let items = self.column(items, true, index, &single);
                 // A repeated column cannot contain NULL, whatever the contract allows.
                 Expected::Array(Box::new(ValuePlan { nullable: false, ..items }))
             }
-            _ if repeated => return Err(self.does_not_fit(schema, column)),
+            _ if repeated => self.does_not_fit(schema, column),
             (SchemaKind::Any, ColumnType::Json) => Expected::Any,
             (SchemaKind::String, ColumnType::String) => Expected::String,
-            (_, ColumnType::Json | ColumnType::String) => match self.checked(schema, true)? {
-                ValuePlan { expected: Expected::Any, .. } => Expected::Any,
-                checked => Expected::JsonText(Box::new(checked)),
-            },
+            (_, kind @ (ColumnType::Json | ColumnType::String)) => {
+                match self.checked(schema, true) {
+                    ValuePlan { expected: Expected::Any, .. } if *kind == ColumnType::String => {
+                        Expected::AnyAsText
+                    }
+                    ValuePlan { expected: Expected::Any, .. } => Expected::Any,
+                    checked => Expected::JsonText(Box::new(checked)),
+                }
+            }
             (SchemaKind::Object(properties), ColumnType::Record(fields)) => {
                 let fields: Vec<(usize, &Column)> = fields.iter().enumerate().collect();
-                Expected::Object(self.object(properties, Undeclared::Extra, &fields)?)
+                Expected::Object(self.object(properties, Undeclared::Extra, &fields))
             }
             (SchemaKind::Boolean, ColumnType::Bool) => Expected::Boolean,
             (SchemaKind::Integer, kind) => match number_as(kind) {
                 Some(to) => Expected::Number { to, whole: true },
-                None => return Err(self.does_not_fit(schema, column)),
+                None => self.does_not_fit(schema, column),
             },
             (SchemaKind::Number, kind) => match number_as(kind) {
                 Some(to) => Expected::Number { to, whole: to == NumberAs::Int64 },
-                None => return Err(self.does_not_fit(schema, column)),
+                None => self.does_not_fit(schema, column),
             },
             (SchemaKind::String, kind) => match self.string_as(kind, column) {
                 Some(to) => Expected::ConvertedString(to),
-                None => return Err(self.does_not_fit(schema, column)),
+                None => self.does_not_fit(schema, column),
             },
             (
                 SchemaKind::Any
@@ -137,9 +146,9 @@ impl<'c> EventCompiler<'c> {
                 | SchemaKind::Object(_)
                 | SchemaKind::Array(_),
                 _,
-            ) => return Err(self.does_not_fit(schema, column)),
+            ) => self.does_not_fit(schema, column),
         };
-        Ok(ValuePlan { nullable, tag, expected, bounds: bounds(schema) })
+        ValuePlan { nullable, tag, expected, bounds: QuickBounds::of(schema, required) }
     }
 
     /// What a string is converted to for a column that is not a string.
@@ -162,7 +171,7 @@ impl<'c> EventCompiler<'c> {
     /// The plan of a value that is only checked, because it has no column or is part of JSON text.
     /// The formats of strings are not checked, because no string is converted. Where several JSON
     /// types are allowed, nothing is checked: the validator does it.
-    fn checked(&mut self, schema: &'c Schema, required: bool) -> Result<ValuePlan, PlanError> {
+    fn checked(&mut self, schema: &'c Schema, required: bool) -> ValuePlan {
         let expected = match &schema.kind {
             SchemaKind::Any => Expected::Any,
             _ if schema.open => Expected::Any,
@@ -170,16 +179,17 @@ impl<'c> EventCompiler<'c> {
             SchemaKind::Integer => Expected::Number { to: NumberAs::Float64, whole: true },
             SchemaKind::Number => Expected::Number { to: NumberAs::Float64, whole: false },
             SchemaKind::String => Expected::String,
-            SchemaKind::Array(items) => Expected::Array(Box::new(self.checked(items, true)?)),
+            SchemaKind::Array(items) => Expected::Array(Box::new(self.checked(items, true))),
             SchemaKind::Object(properties) => {
-                Expected::Object(self.object(properties, Undeclared::Skip, &[])?)
+                Expected::Object(self.object(properties, Undeclared::Skip, &[]))
             }
         };
         let nullable = schema.nullable || !required;
-        Ok(ValuePlan { nullable, tag: None, expected, bounds: bounds(schema) })
+        ValuePlan { nullable, tag: None, expected, bounds: QuickBounds::of(schema, required) }
     }
 
-    fn does_not_fit(&self, schema: &Schema, column: &Column) -> PlanError {
+    /// Notes that the table's column cannot hold the field. Any plan will do in its place.
+    fn does_not_fit(&mut self, schema: &Schema, column: &Column) -> Expected {
         let found = match &schema.kind {
             SchemaKind::Any => "any value",
             SchemaKind::Boolean => "a boolean",
@@ -189,17 +199,15 @@ impl<'c> EventCompiler<'c> {
             SchemaKind::Object(_) => "an object",
             SchemaKind::Array(_) => "an array",
         };
-        PlanError::Column {
+        self.mistakes.push(PlanMistake::Column {
+            place: self.event.place(&self.path),
             event: self.event.name.clone(),
             field: self.path.join("."),
             found,
             column: column.kind.name(),
-        }
+        });
+        Expected::Any
     }
-}
-
-fn bounds(schema: &Schema) -> Option<Box<Bounds>> {
-    schema.bounds.clone().map(Box::new)
 }
 
 /// The number type of a column; `None` if it does not hold numbers.

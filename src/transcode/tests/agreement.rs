@@ -27,6 +27,7 @@ fn schema() -> impl Strategy<Value = Value> {
         json!({"type": "integer", "x-bigquery-type": "FLOAT64"}),
         json!({"type": "string", "x-bigquery-type": "INT64"}),
         json!({"type": "integer", "x-bigquery-type": "STRING"}),
+        json!({"type": ["string", "integer"], "x-bigquery-type": "STRING"}),
         json!({"type": "string", "x-bigquery-type": "JSON"}),
         json!({"type": "string", "x-bigquery-type": "DATETIME"}),
         json!({"type": "string", "x-bigquery-type": "TIME"}),

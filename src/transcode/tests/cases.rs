@@ -22,8 +22,11 @@ fn document(case: &Value) -> String {
                 ("v".to_owned(), case["v"].clone()),
             ]);
             properties.extend(case["also"].as_object().cloned().unwrap_or_default());
-            let required = case["required"].as_array().cloned().unwrap_or_default();
-            json!({"type": "object", "properties": properties, "required": required})
+            let mut payload = json!({"type": "object", "properties": properties});
+            if let Some(required) = case.get("required") {
+                payload["required"] = required.clone();
+            }
+            payload
         }
     };
     let payload = match case["dialect"].as_str() {
@@ -40,7 +43,12 @@ fn document(case: &Value) -> String {
 fn load(case: &Value) -> Result<Contract, ContractError> {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("c.yaml"), document(case)).unwrap();
-    contract::load(folder.path(), "c", "C")
+    let contract = contract::load(folder.path(), "c", "C", &[])?;
+    let mut problems = contract.type_place_problems(&[]);
+    if let Err(error) = contract.table_schema(RowLayout::Columns, &[], &COLUMN_RULES) {
+        problems.extend(error.problems);
+    }
+    if problems.is_empty() { Ok(contract) } else { Err(ContractError { problems }) }
 }
 
 fn plan(contract: &Contract, layout: RowLayout) -> (Plan, TableSchema) {

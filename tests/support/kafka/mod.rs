@@ -71,8 +71,14 @@ impl Kafka {
 
     /// Creates a topic and waits until its partitions have leaders.
     pub fn create_topic(&self, topic: &str, partitions: i32) {
+        self.create_topic_with(topic, partitions, &[]);
+    }
+
+    /// The same with properties of the topic.
+    pub fn create_topic_with(&self, topic: &str, partitions: i32, properties: &[(&str, &str)]) {
         let admin: AdminClient<DefaultClientContext> = self.client().create().expect("a client");
         let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+        let new = properties.iter().fold(new, |new, (name, value)| new.set(name, value));
         let answers = runtime()
             .block_on(admin.create_topics([&new], &AdminOptions::new()))
             .expect("the broker answers");

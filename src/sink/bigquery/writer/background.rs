@@ -44,7 +44,7 @@ impl Task {
         self.background.spawn(async move {
             let mut letters = Vec::with_capacity(refused.len());
             for (at, detail) in refused {
-                let rejection = Rejection { reason: Reason::RowError, detail, event_type: None };
+                let rejection = Rejection::new(Reason::RowError, detail, None);
                 let letter = reread.reread(at, rejection.clone()).await;
                 letters
                     .push(letter.unwrap_or_else(|| DeadLetter::of(&Event::unknown(at), rejection)));

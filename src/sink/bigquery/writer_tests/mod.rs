@@ -174,7 +174,7 @@ impl Rig {
     fn reject(&self, id: u64, offset: i64) {
         let at = Position::new(P.0, offset);
         let detail = "not JSON".to_owned();
-        let rejection = Rejection { reason: Reason::InvalidJson, detail, event_type: None };
+        let rejection = Rejection::new(Reason::InvalidJson, detail, None);
         let letter = DeadLetter::of(&Event::unknown(at), rejection);
         let span =
             Span { partition: P, first: at.offset, reached: Reached::at(Offset(offset + 1)) };

@@ -379,3 +379,132 @@ fn a_detail_never_contains_a_payload_value() {
         assert!(!detail.contains("s3cret"), "{detail}");
     }
 }
+
+/// One case for each kind of the validator's errors that an event can cause.
+#[test]
+fn a_detail_of_the_validator_has_no_key_and_no_value_of_the_payload() {
+    let (text, number) = (schema!("s3cret"), schema!(731_731));
+    let member = schema!({"s3cret": 1});
+    for (v, value) in [
+        (schema!({"additionalProperties": false}), &member),
+        (schema!({"additionalProperties": {"type": "boolean"}}), &member),
+        (
+            schema!({"additionalProperties": {"additionalProperties": {"type": "boolean"}}}),
+            &schema!({"s3cret": {"s3cret": "s3cret"}}),
+        ),
+        (schema!({"patternProperties": {"^s": {"type": "boolean"}}}), &member),
+        (schema!({"unevaluatedProperties": false}), &member),
+        (schema!({"unevaluatedItems": false}), &schema!(["s3cret"])),
+        (schema!({"items": [{}], "additionalItems": false}), &schema!([1, "s3cret"])),
+        (schema!({"items": [{"type": "integer"}]}), &schema!(["s3cret"])),
+        (schema!({"prefixItems": [{"type": "integer"}]}), &schema!(["s3cret"])),
+        (schema!({"propertyNames": {"maxLength": 3}}), &member),
+        (schema!({"propertyNames": {"minLength": 30}}), &member),
+        (schema!({"propertyNames": {"pattern": "^a"}}), &member),
+        (schema!({"propertyNames": {"enum": ["a", "b"]}}), &member),
+        (schema!({"propertyNames": {"const": "a"}}), &member),
+        (schema!({"propertyNames": {"not": {"type": "string"}}}), &member),
+        (schema!({"propertyNames": {"anyOf": [{"const": "a"}, {"maxLength": 1}]}}), &member),
+        (schema!({"propertyNames": {"oneOf": [{"const": "a"}, {"maxLength": 1}]}}), &member),
+        (schema!({"propertyNames": {"oneOf": [{"minLength": 1}, {"minLength": 2}]}}), &member),
+        (schema!({"propertyNames": {"type": "integer"}}), &member),
+        (schema!({"propertyNames": false}), &member),
+        (schema!({"required": ["a"], "minProperties": 1}), &member),
+        (schema!({"maxProperties": 0}), &member),
+        (schema!({"minProperties": 3}), &member),
+        (schema!({"dependentRequired": {"a": ["b"]}}), &schema!({"a": "s3cret"})),
+        (
+            schema!({"dependentSchemas": {"a": {"maxProperties": 1}}}),
+            &schema!({"a": "s3cret", "s3cret": 1}),
+        ),
+        (schema!({"dependencies": {"a": ["b"]}}), &schema!({"a": "s3cret"})),
+        (schema!({"enum": ["a", 1]}), &text),
+        (schema!({"const": 1}), &text),
+        (schema!({"type": ["integer", "boolean"]}), &text),
+        (schema!({"anyOf": [{"type": "integer"}, {"maxLength": 1}]}), &text),
+        (schema!({"oneOf": [{"type": "integer"}, {"maxLength": 1}]}), &text),
+        (schema!({"oneOf": [{"minLength": 1}, {"minLength": 2}]}), &text),
+        (schema!({"not": {"type": "string"}}), &text),
+        (schema!({"if": {"type": "string"}, "then": {"maxLength": 1}}), &text),
+        (schema!(false), &text),
+        (schema!({"type": "string", "pattern": "^a"}), &text),
+        (schema!({"type": "string", "minLength": 30}), &text),
+        (schema!({"type": "string", "maxLength": 3}), &text),
+        (schema!({"minimum": 1_000_000}), &number),
+        (schema!({"maximum": 5}), &number),
+        (schema!({"exclusiveMinimum": 1_000_000}), &number),
+        (schema!({"exclusiveMaximum": 5}), &number),
+        (schema!({"multipleOf": 2}), &number),
+        (schema!({"contains": {"type": "integer"}}), &schema!(["s3cret"])),
+        (
+            schema!({"contains": {"type": "string"}, "minContains": 2, "maxContains": 3}),
+            &schema!(["s3cret"]),
+        ),
+        (schema!({"uniqueItems": true}), &schema!(["s3cret", "s3cret"])),
+        (schema!({"type": "array", "minItems": 3}), &schema!(["s3cret"])),
+        (schema!({"type": "array", "maxItems": 0}), &schema!(["s3cret"])),
+    ] {
+        let event = schema!({"type": "object", "properties": {
+            "event_type": {"type": "string"}, "v": v,
+        }});
+        let mut fixture = Setup::of(vec![("E", event)]).build();
+        let value = schema!({"event_type": "E", "v": value}).to_string();
+        let Transcoded::Rejected(rejection) = fixture.alone(&value) else {
+            panic!("a row of {value} by {v}")
+        };
+        let detail = rejection.detail;
+        assert!(!detail.contains("s3cret") && !detail.contains("731"), "{v}: {detail}");
+        assert!(detail.starts_with("/v"), "{v}: {detail}");
+    }
+}
+
+#[test]
+fn a_detail_names_the_keys_that_the_contract_declares() {
+    let event = schema!({"type": "object", "properties": {
+        "event_type": {"type": "string"},
+        "map/of": {"additionalProperties": {"properties": {"a~b": {"items": [{"multipleOf": 2}]}}}},
+    }});
+    let mut fixture = Setup::of(vec![("E", event)]).build();
+    let Transcoded::Rejected(rejection) =
+        fixture.alone(r#"{"event_type":"E","map/of":{"0":{"a~b":[1]}}}"#)
+    else {
+        panic!("a row")
+    };
+    assert_eq!(rejection.detail, "/map~1of/*/a~0b/0: value is not a multiple of 2");
+}
+
+#[test]
+fn a_detail_and_its_pointer_are_cut() {
+    let long = "k".repeat(2_000);
+    let event = schema!({"type": "object", "properties": {
+        "event_type": {"type": "string"},
+        long.clone(): {"type": "integer"},
+        "enum": {"enum": [1, "long ".repeat(2_000)]},
+        "x": {"type": "object", "properties": {long.clone(): {"type": "string", "pattern": "^a"}}},
+    }});
+    let mut fixture = Setup::of(vec![("E", event)]).build();
+    for (members, end) in [
+        (format!(r#""{long}":"x""#), "found string, expected integer"),
+        (r#""enum":2"#.to_owned(), "…"),
+        (format!(r#""x":{{"{long}":"b"}}"#), r#"value does not match "^a""#),
+    ] {
+        let value = format!(r#"{{"event_type":"E",{members}}}"#);
+        let Transcoded::Rejected(rejection) = fixture.alone(&value) else { panic!("a row") };
+        let detail = rejection.detail;
+        assert!(detail.chars().count() <= 1_000 && detail.contains('…'), "{detail}");
+        assert!(detail.ends_with(end), "{detail}");
+    }
+}
+
+#[test]
+fn a_private_key_of_the_json_library_is_a_key_like_any_other() {
+    let event = schema!({"type": "object", "properties": {
+        "event_type": {"type": "string"}, "v": {"not": {"type": "string"}},
+    }});
+    let mut fixture = Setup::of(vec![("E", event)]).build();
+    for text in [r#"\"ok\""#, r#"s3cret"#] {
+        let value =
+            format!(r#"{{"event_type":"E","v":{{"$serde_json::private::RawValue":"{text}"}}}}"#);
+        assert_eq!(fixture.alone(&value), Transcoded::Row, "{value}");
+    }
+}

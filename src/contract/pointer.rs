@@ -1,0 +1,11 @@
+//! JSON pointers (RFC 6901).
+
+/// A key as a segment of a JSON pointer writes it.
+pub fn escaped(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
+/// The key that a segment of a JSON pointer stands for.
+pub fn unescaped(segment: &str) -> String {
+    segment.replace("~1", "/").replace("~0", "~")
+}
