@@ -21,7 +21,7 @@ help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
 .PHONY: test
-test: setup fmt lint doc fast instructions live manifests delivery ## Install what is missing (Debian), then run every check and test except `make nix`
+test: setup fmt lint doc fast instructions live manifests delivery infra ## Install what is missing (Debian), then run every check and test except `make nix`
 
 .PHONY: setup
 setup: ## Install what the tests need and this machine lacks (Debian), or list it
@@ -64,6 +64,11 @@ delivery: ## Test the deployment tools; run and lint the Jenkinsfiles
 	$(CARGO) build --locked
 	cd tests/delivery && python3 -B -m unittest
 	@tests/delivery/lint.sh
+
+.PHONY: infra
+infra: ## Check what is under infra/: the CloudFormation templates and the scripts, without a cloud account
+	@tests/setup/install.sh infra
+	@tests/infra/run.sh
 
 .PHONY: deploy-demo
 deploy-demo: ## Run the whole chain on this machine, from a commit to a container that runs by digest

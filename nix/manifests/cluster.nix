@@ -154,13 +154,14 @@ let
     }
   ];
 
+  # The cloud's own identity of the pods: on GKE the Google account, on EKS a role in AWS.
+  annotations =
+    (if kind == "workloadIdentity" then { "iam.gke.io/gcp-service-account" = credentials; } else { })
+    // (if spec ? awsRole then { "eks.amazonaws.com/role-arn" = spec.awsRole; } else { });
   serviceAccount = {
     apiVersion = "v1";
     kind = "ServiceAccount";
-    metadata = {
-      inherit name;
-      annotations."iam.gke.io/gcp-service-account" = credentials;
-    };
+    metadata = { inherit name annotations; };
   };
 
   externalSecrets =
@@ -233,12 +234,7 @@ in
     ++ map (secret: "externalsecret-${secret}.yaml") (attrNames externalSecrets);
     components = [ "../../../components/monitoring/${cloud}" ];
   }
-  // (
-    if kind == "workloadIdentity" then
-      { patches = [ (patch "ServiceAccount" serviceAccount) ]; }
-    else
-      { }
-  );
+  // (if annotations != { } then { patches = [ (patch "ServiceAccount" serviceAccount) ]; } else { });
 
   # The whole cluster, for `kubectl kustomize`. ArgoCD builds `shared` and each instance separately.
   "${at}/kustomization.yaml" = {

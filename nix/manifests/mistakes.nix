@@ -39,6 +39,7 @@ let
     "env"
     "secretEnv"
     "externalSecrets"
+    "awsRole"
     "pauseAutoscaling"
   ];
   needed = [
@@ -80,6 +81,13 @@ let
 
   isDigest = text: isString text && match "sha256:[0-9a-f]{64}" text != null;
   isAddress = text: isString text && match "[0-9]{1,3}([.][0-9]{1,3}){3}" text != null;
+  isAudience =
+    text:
+    isString text
+    &&
+      match "//iam[.]googleapis[.]com/projects/[0-9]+/locations/global/workloadIdentityPools/[a-z0-9-]{4,32}/providers/[a-z0-9-]{4,32}" text
+      != null;
+  isRole = text: isString text && match "arn:aws[a-z-]*:iam::[0-9]{12}:role/.+" text != null;
   isRepository = text: isString text && match "[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)+" text != null;
 
   cluster =
@@ -140,6 +148,17 @@ let
     ++ concatMap (
       kind: lacking "${at}/cluster.nix: credentials.${kind}" (fields.${kind} or [ ]) s.credentials.${kind}
     ) credentials
+    ++
+      when
+        (
+          credentials == [ "externalAccount" ]
+          && s.credentials.externalAccount ? audience
+          && !(isAudience s.credentials.externalAccount.audience)
+        )
+        "${at}/cluster.nix: credentials.externalAccount.audience is not a provider of a workload identity pool: write what infra/gcp/setup prints; Google's names of pools and providers have 4 to 32 characters."
+    ++
+      when (s ? awsRole && !(c.cloud == "eks" && isRole s.awsRole))
+        "${at}/cluster.nix: awsRole = \"${toString s.awsRole}\": on eks write the role's ARN, the output InstanceRoleArn of infra/aws/eks.yaml; other clouds have none."
     ++ concatMap (
       secret:
       lacking "${at}/cluster.nix: externalSecrets.${secret}" fields.key s.externalSecrets.${secret}

@@ -143,6 +143,28 @@ class Refusals(unittest.TestCase):
         ):
             self.refused(lambda copy, old=old: copy.replace(f"{EKS}/cluster.nix", old, "    # " + old.strip()), lack)
 
+    def test_an_audience_that_google_would_not_know(self):
+        for old, new in (
+            ("workloadIdentityPools/aws-eks/", "workloadIdentityPools/eks/"),
+            ('"//iam.', '"https://iam.'),
+            ("projects/100000000001/", "projects/acme-data-prod/"),
+        ):
+            self.refused(
+                lambda copy, old=old, new=new: copy.replace(f"{EKS}/cluster.nix", old, new),
+                "audience is not a provider of a workload identity pool",
+            )
+
+    def test_a_role_in_aws(self):
+        self.refused(
+            lambda copy: copy.replace(f"{EKS}/cluster.nix", "arn:aws:iam::444455556666:role/", ""),
+            'awsRole = "generic-consumer-prod-eks-InstanceRole-EXAMPLE"',
+            "write the role's ARN",
+        )
+        self.refused(
+            lambda copy: copy.replace(f"{GKE}/cluster.nix", "  prometheus =", '  awsRole = "arn:aws:iam::444455556666:role/a-role";\n  prometheus ='),
+            "other clouds have none",
+        )
+
     def test_keys_of_the_cluster(self):
         self.refused(
             lambda copy: copy.replace(f"{GKE}/cluster.nix", "prometheus =", "promehteus ="),

@@ -232,6 +232,7 @@ class EveryCluster(unittest.TestCase):
                 annotations = account["metadata"].get("annotations", {})
                 given = tree.spec(cluster)["credentials"].get("workloadIdentity")
                 self.assertEqual(annotations.get("iam.gke.io/gcp-service-account"), given)
+                self.assertEqual(annotations.get("eks.amazonaws.com/role-arn"), tree.spec(cluster).get("awsRole"))
 
     def test_what_is_shared(self):
         for cluster in tree.clusters():

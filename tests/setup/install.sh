@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what `make test` needs and this machine lacks, on Debian; on other systems lists it.
 # `install.sh nix` also installs Nix, for the manifests; `install.sh delivery` also installs the tools that
-# the jobs call; `install.sh image` also installs the tools that build and run the image.
+# the jobs call; `install.sh infra` also installs the tools that check infra/; `install.sh image` also
+# installs the tools that build and run the image.
 set -euo pipefail
 
 rust_needed=90      # 1.90, rust-version in Cargo.toml
@@ -27,6 +28,12 @@ case ${1:-} in
     has nix-instantiate || want "Nix 2.8 or later" nix-bin
     has skopeo || want "skopeo" skopeo
     has jq || want "jq" jq
+    ;;
+  infra)
+    has nix-instantiate || want "Nix 2.8 or later" nix-bin
+    has shellcheck || want "shellcheck" shellcheck
+    has jq || want "jq" jq
+    has busybox || want "BusyBox" busybox
     ;;
   image)
     has nix || want "Nix 2.8 or later" nix-bin

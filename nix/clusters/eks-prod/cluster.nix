@@ -11,9 +11,11 @@
   };
   # Workload identity federation: Google exchanges the pod's token for one of this service account.
   credentials.externalAccount = {
-    audience = "//iam.googleapis.com/projects/100000000001/locations/global/workloadIdentityPools/eks/providers/eks-prod";
+    audience = "//iam.googleapis.com/projects/100000000001/locations/global/workloadIdentityPools/aws-eks/providers/eks-prod";
     serviceAccount = "generic-consumer@acme-data-prod.iam.gserviceaccount.com";
   };
+  # What the pods are in AWS: they may read the bucket of infra/aws.
+  awsRole = "arn:aws:iam::444455556666:role/generic-consumer-prod-eks-InstanceRole-EXAMPLE";
   prometheus = "http://prometheus-operated.monitoring.svc:9090";
   # From AWS the production brokers require authentication.
   env = {
