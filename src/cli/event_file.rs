@@ -190,7 +190,7 @@ mod tests {
         judge(events, domain, &mut |_, verdict| {
             found = Some(match verdict {
                 Verdict::Row(fields) => {
-                    Ok(row_json::object(fields).expect("a row").len().to_string())
+                    Ok(row_json::cells(fields).expect("a row").len().to_string())
                 }
                 Verdict::Ignored(event_type) => Ok(event_type.to_owned()),
                 Verdict::Rejected(why) => Err((why.reason, why.detail)),

@@ -69,6 +69,6 @@ mod embedded {
                 .source(error)
                 .hint("a run on the embedded BigQuery writes .local/bigquery.sqlite: `generic-consumer DELIVERY --until-caught-up`")
         })?;
-        row_page::print(&rows, &args.page)
+        row_page::print(rows, &args.page)
     }
 }

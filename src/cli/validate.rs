@@ -3,17 +3,15 @@
 
 use std::io::{ErrorKind, Write};
 
-use serde_json::Value;
-
 use super::args::ValidateArgs;
 use super::event_file::{self, FileEvent, Verdict};
 use super::failure::{Exit, Failure};
 use super::page::on_one_line;
 use super::row_json;
-use super::row_page::{self, Row};
+use super::row_page;
 use crate::app::Domain;
 use crate::config::Settings;
-use crate::row::FieldError;
+use crate::row::{Cell, FieldError, NamedRows};
 
 /// What the command says about one event.
 struct Outcome {
@@ -42,7 +40,8 @@ pub fn validate(args: &ValidateArgs, settings: &Settings) -> Result<(), Failure>
     let text = lines(&outcomes);
     if args.rows {
         eprint!("{text}");
-        row_page::print(&rows, &args.page)?;
+        let columns = domain.columns.columns.iter().map(|column| column.name.clone());
+        row_page::print(NamedRows { columns: columns.collect(), rows }, &args.page)?;
     } else {
         // `validate DELIVERY FILE | head` closes the pipe early.
         match std::io::stdout().lock().write_all(text.as_bytes()) {
@@ -61,12 +60,18 @@ pub fn validate(args: &ValidateArgs, settings: &Settings) -> Result<(), Failure>
     Err(Failure::new(Exit::Configuration, what).hint(hint))
 }
 
-fn outcome(event: &FileEvent, verdict: Verdict<'_>) -> Result<(Outcome, Option<Row>), FieldError> {
+fn outcome(
+    event: &FileEvent,
+    verdict: Verdict<'_>,
+) -> Result<(Outcome, Option<Vec<Cell>>), FieldError> {
     let line = event.line;
     let (what, event_type, why, row) = match verdict {
         Verdict::Row(fields) => {
-            let row = row_json::object(fields)?;
-            let event_type = row.get("_event_type").and_then(Value::as_str).unwrap_or_default();
+            let row = row_json::cells(fields)?;
+            let named = fields.columns().iter().zip(&row);
+            let mut event_types = named.filter(|(column, _)| column.name == "_event_type");
+            let event_type = event_types.next().and_then(|(_, cell)| cell.as_str());
+            let event_type = event_type.unwrap_or_default();
             ("row", event_type.to_owned(), String::new(), Some(row))
         }
         Verdict::Ignored(event_type) => ("ignored", event_type.to_owned(), String::new(), None),

@@ -130,7 +130,7 @@ async fn acknowledged_rows_survive_sigkill() {
         acknowledged.push(id);
         process.kill();
         let seen = rows(&store, "t", None).expect("rows");
-        let seen: Vec<&str> = seen.iter().map(|row| row["id"].as_str().expect("text")).collect();
+        let seen: Vec<&str> = seen.rows.iter().map(|row| row[0].as_str().expect("text")).collect();
         assert_eq!(seen, acknowledged);
     }
 }

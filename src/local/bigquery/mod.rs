@@ -33,8 +33,10 @@ use tokio_stream::wrappers::TcpListenerStream;
 
 pub use faults::{Faults, FaultsError};
 use new_tables::NewTables;
-pub use store::{Row, StoreError};
+pub use store::StoreError;
 use store::{Store, StreamExpiry};
+
+use crate::row::NamedRows;
 
 /// How [`start`] starts the servers.
 #[derive(Debug, Clone)]
@@ -196,7 +198,7 @@ fn with_suffix(store: &Path, suffix: &str) -> PathBuf {
 
 /// At most `limit` visible rows of a table, in the order in which they were written. The table may be
 /// named `table`, `dataset.table` or `project.dataset.table`.
-pub fn rows(store: &Path, table: &str, limit: Option<usize>) -> Result<Vec<Row>, StoreError> {
+pub fn rows(store: &Path, table: &str, limit: Option<usize>) -> Result<NamedRows, StoreError> {
     Store::open_existing(store)?.rows(table, limit)
 }
 

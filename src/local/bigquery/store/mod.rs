@@ -15,6 +15,5 @@ mod streams;
 
 pub use database::Store;
 pub use error::StoreError;
-pub use rows::Row;
 pub use stream_expiry::StreamExpiry;
 pub use streams::no_table;
