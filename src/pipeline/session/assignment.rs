@@ -8,6 +8,7 @@ use rdkafka::error::KafkaError;
 use super::start::{Group, Log, Start};
 use super::{REQUEST, Session};
 use crate::config::StartFrom;
+use crate::pipeline::catch_up::Span;
 use crate::pipeline::commit_metadata::{Noted, TopicNote};
 use crate::pipeline::ending::{Break, Interruption};
 use crate::record::{Offset, Partition};
@@ -109,15 +110,12 @@ impl Session<'_> {
             starts.push((partition, start));
             self.source.note_end(partition, *end);
         }
-        let mut unknown: BTreeMap<_, _> = ends;
-        let wanted: BTreeSet<_> = self.catch_up.unknown(partitions).into_iter().collect();
-        unknown.retain(|partition, _| wanted.contains(partition));
-        for (partition, start) in &starts {
-            if let Some(end) = unknown.get(partition) {
-                self.flow.metrics.to_catch_up.inc_by((end.0 - start.reached.next.0).max(0));
+        let unknown: BTreeSet<_> = self.catch_up.unknown(partitions).into_iter().collect();
+        for (partition, start) in starts.iter().filter(|(one, _)| unknown.contains(one)) {
+            if let Some(end) = ends.get(partition) {
+                self.catch_up.note(*partition, Span { start: start.reached.next, end: *end });
             }
         }
-        self.catch_up.note_ends(unknown.into_iter().collect());
         Ok(starts)
     }
 
