@@ -8,6 +8,8 @@
 //!
 //! A module uses only modules that stand below it; `tests/fast/structure` holds that.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+// They panic where the reader of a pipe has closed it: `cli/output.rs` does not.
+#![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
 // With neither, rdkafka-sys would build a librdkafka without TLS and zstd, and say nothing.
 #[cfg(not(any(feature = "bundled-librdkafka", feature = "system-librdkafka")))]

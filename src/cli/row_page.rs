@@ -1,10 +1,9 @@
 //! Rows on standard output: a table of the columns that fit the terminal, a block for each row, or
 //! a JSON object on each line.
 
-use std::io::{ErrorKind, Write};
-
 use super::args::{RowFormat, RowPageArgs};
 use super::failure::{Exit, Failure};
+use super::output;
 use super::page::{line, on_one_line, terminal_width, width, wrapped};
 use crate::row::{Cell, NamedRows};
 
@@ -22,13 +21,7 @@ pub fn print(rows: NamedRows, how: &RowPageArgs) -> Result<(), Failure> {
         RowFormat::Blocks => blocks(&chosen),
         RowFormat::Table => table(&chosen, !how.columns.is_empty(), terminal),
     };
-    // `local rows TABLE | head` closes the pipe early.
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Failure::new(Exit::Stopped, "print rows").source(error))
-        }
-        _ => Ok(()),
-    }
+    output::print(&text)
 }
 
 /// The rows with only these columns, in this order; with all of them if there are no names.
@@ -97,16 +90,19 @@ fn table(rows: &NamedRows, chosen: bool, terminal: Option<usize>) -> String {
     }
     let (columns, left_out) = match terminal {
         None => (columns, Vec::new()),
-        Some(terminal) if chosen => (narrowed(columns, terminal), Vec::new()),
+        Some(terminal) if chosen => narrowed(columns, terminal),
         Some(terminal) => fitting(columns, terminal),
     };
-    let mut text = line(columns.iter().map(|column| (column.name, column.width)));
-    text.push('\n');
-    text.push_str(&"─".repeat(total(&columns)));
-    text.push('\n');
-    for row in 0..rows.rows.len() {
-        text.push_str(&line(columns.iter().map(|it| (it.texts[row].as_str(), it.width))));
+    let mut text = String::new();
+    if !columns.is_empty() {
+        text.push_str(&line(columns.iter().map(|column| (column.name, column.width))));
         text.push('\n');
+        text.push_str(&"─".repeat(total(&columns)));
+        text.push('\n');
+        for row in 0..rows.rows.len() {
+            text.push_str(&line(columns.iter().map(|it| (it.texts[row].as_str(), it.width))));
+            text.push('\n');
+        }
     }
     if let Some(terminal) = terminal {
         text.push_str(&footer(rows.rows.len(), &left_out, &empty, terminal));
@@ -115,7 +111,8 @@ fn table(rows: &NamedRows, chosen: bool, terminal: Option<usize>) -> String {
 }
 
 /// As many of the columns as fit, and the names of the others. The payload's columns come before
-/// those that begin with an underscore.
+/// those that begin with an underscore. A cut name could not be given to `--columns`, so no column is
+/// narrower than its name.
 fn fitting(
     mut columns: Vec<TableColumn<'_>>,
     terminal: usize,
@@ -124,9 +121,9 @@ fn fitting(
     let widest = (terminal / 4).clamp(CELL.0, CELL.1);
     let (mut fit, mut left_out) = (Vec::new(), Vec::new());
     for mut column in columns {
-        column.width = column.width.min(widest);
+        column.width = column.width.min(widest.max(width(column.name)));
         let gap = if fit.is_empty() { 0 } else { 2 };
-        if fit.is_empty() || total(&fit) + gap + column.width <= terminal {
+        if total(&fit) + gap + column.width <= terminal {
             fit.push(column);
         } else {
             left_out.push(column.name);
@@ -135,17 +132,25 @@ fn fitting(
     (fit, left_out)
 }
 
-/// The columns, the widest of them narrowed until all fit.
-fn narrowed(mut columns: Vec<TableColumn<'_>>, terminal: usize) -> Vec<TableColumn<'_>> {
-    /// Narrower cells say nothing; the terminal breaks the lines instead.
+/// The columns, the widest of them narrowed until all fit, but none below its name: then the last
+/// ones are left out, and named.
+fn narrowed(
+    mut columns: Vec<TableColumn<'_>>,
+    terminal: usize,
+) -> (Vec<TableColumn<'_>>, Vec<&str>) {
+    /// Narrower cells say nothing.
     const NARROWEST: usize = 4;
+    let mut left_out = Vec::new();
     while total(&columns) > terminal {
-        match columns.iter_mut().max_by_key(|column| column.width) {
-            Some(widest) if widest.width > NARROWEST => widest.width -= 1,
-            _ => break,
+        let narrowable =
+            columns.iter_mut().filter(|column| column.width > NARROWEST.max(width(column.name)));
+        match narrowable.max_by_key(|column| column.width) {
+            Some(widest) => widest.width -= 1,
+            None => left_out.extend(columns.pop().map(|column| column.name)),
         }
     }
-    columns
+    left_out.reverse();
+    (columns, left_out)
 }
 
 /// The width of a line of these columns.
@@ -159,7 +164,8 @@ fn footer(rows: usize, left_out: &[&str], empty: &[&str], terminal: usize) -> St
     let noun = if rows == 1 { "row" } else { "rows" };
     let mut text = format!("\n{rows} {noun}\n");
     if !left_out.is_empty() {
-        let note = format!("{} more columns: {}", left_out.len(), left_out.join(", "));
+        let noun = if left_out.len() == 1 { "column" } else { "columns" };
+        let note = format!("{} more {noun}: {}", left_out.len(), left_out.join(", "));
         text.push_str(&format!("{}\n", wrapped(&note, terminal)));
     }
     if !empty.is_empty() {
@@ -241,6 +247,33 @@ mod tests {
         assert!(lines(&text)[2].contains("x…") && lines(&text)[2].contains("order-0"), "{text}");
         let text = table(&chosen, true, None);
         assert!(lines(&text)[2].contains(&"x".repeat(200)), "nothing is cut without a terminal");
+    }
+
+    /// Whoever reads a cut name cannot type it after `--columns`.
+    #[test]
+    fn no_column_is_narrower_than_its_name() {
+        let names: Vec<String> = (0..40).map(|n| format!("a_name_of_25_letters_{n:04}")).collect();
+        let row = names.iter().map(|_| Cell::from("x".repeat(60))).collect();
+        let rows = NamedRows { columns: names.clone(), rows: vec![row] };
+        for terminal in [20, 40, 80, 200] {
+            for chosen in [false, true] {
+                let text = table(&rows, chosen, Some(terminal));
+                assert!(
+                    text.lines().all(|line| width(line) <= terminal.max(26)),
+                    "{terminal}:\n{text}"
+                );
+                let words: Vec<&str> = text.split([' ', '\n', ',']).collect();
+                let whole = |name: &&String| words.contains(&name.as_str());
+                assert_eq!(names.iter().filter(whole).count(), 40, "{terminal}:\n{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn columns_of_an_empty_table_are_checked_too() {
+        let rows = NamedRows { columns: vec!["id".to_owned()], rows: Vec::new() };
+        assert!(select(rows.clone(), &["nope".to_owned()]).is_err());
+        assert!(select(rows, &["id".to_owned()]).is_ok());
     }
 
     #[test]

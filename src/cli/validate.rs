@@ -1,11 +1,10 @@
 //! `validate DELIVERY FILE|-`: what becomes of each event by the domain's contract. It uses neither
 //! Kafka nor BigQuery.
 
-use std::io::{ErrorKind, Write};
-
 use super::args::ValidateArgs;
 use super::event_file::{self, FileEvent, Verdict};
 use super::failure::{Exit, Failure};
+use super::output;
 use super::page::on_one_line;
 use super::row_json;
 use super::row_page;
@@ -24,6 +23,10 @@ struct Outcome {
 
 /// Prints a line about each event, and with `--rows` the rows. Fails if an event is rejected.
 pub fn validate(args: &ValidateArgs, settings: &Settings) -> Result<(), Failure> {
+    if !args.rows && (!args.page.columns.is_empty() || args.page.format.is_some()) {
+        let what = "--columns and --format are about rows, which are not printed";
+        return Err(Failure::new(Exit::Usage, what).hint("add --rows"));
+    }
     let domain = Domain::of(settings)?;
     let events = event_file::read(&args.events.file, args.events.envelope)?;
     let mut outcomes = Vec::with_capacity(events.len());
@@ -39,17 +42,11 @@ pub fn validate(args: &ValidateArgs, settings: &Settings) -> Result<(), Failure>
     })?;
     let text = lines(&outcomes);
     if args.rows {
-        eprint!("{text}");
+        output::say(&text);
         let columns = domain.columns.columns.iter().map(|column| column.name.clone());
         row_page::print(NamedRows { columns: columns.collect(), rows }, &args.page)?;
     } else {
-        // `validate DELIVERY FILE | head` closes the pipe early.
-        match std::io::stdout().lock().write_all(text.as_bytes()) {
-            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-                return Err(Failure::new(Exit::Stopped, "print the outcomes").source(error));
-            }
-            _ => {}
-        }
+        output::print(&text)?;
     }
     let rejected = outcomes.iter().filter(|outcome| !outcome.why.is_empty()).count();
     if rejected == 0 {

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::document::{self, FileValue, KeyValue};
 use super::dotenv;
@@ -33,6 +33,8 @@ pub struct Gather<'a> {
     pub incomplete: bool,
     /// The `.env` file, once it was looked for.
     pub env_file: Option<EnvFile>,
+    /// Where `config/environments.toml` was looked for, if it is not there.
+    pub no_environments_at: Option<PathBuf>,
 }
 
 impl<'a> Gather<'a> {
@@ -58,6 +60,7 @@ impl<'a> Gather<'a> {
             environments: BTreeSet::new(),
             incomplete: false,
             env_file: None,
+            no_environments_at: None,
         }
     }
 

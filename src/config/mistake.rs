@@ -61,18 +61,23 @@ pub fn is_secret(name: &str) -> bool {
         .any(|word| name.contains(word))
 }
 
-/// A value as it may be shown: on one line and shortened, or `[redacted]` if it is secret.
+/// A value as it may be shown: on one line, or `[redacted]` if it is secret.
 pub fn printable(secret: bool, text: &str) -> String {
-    // In characters: enough for any table, server list or topic, but not for a pasted document.
-    const LONGEST: usize = 160;
     if secret || looks_secret(text) {
         return "[redacted]".to_owned();
     }
-    let mut shown: String = text.chars().take(LONGEST).flat_map(on_one_line).collect();
-    if text.chars().nth(LONGEST).is_some() {
-        shown.push('…');
+    text.chars().flat_map(on_one_line).collect()
+}
+
+/// [`printable`], shortened: a mistake may be a pasted document.
+pub fn printable_beginning(secret: bool, text: &str) -> String {
+    // In characters: enough for any table, server list or topic.
+    const LONGEST: usize = 160;
+    let shown = printable(secret, text);
+    match shown.char_indices().nth(LONGEST) {
+        Some((cut, _)) => format!("{}…", &shown[..cut]),
+        None => shown,
     }
-    shown
 }
 
 /// Escapes control characters, so that a value cannot forge lines of a report.

@@ -80,7 +80,8 @@ pub fn is_topic_name(text: &str) -> bool {
 
 /// Validates the values of all layers. It does no I/O, except for what `check` does.
 fn resolve(gather: Gather<'_>, check: Check<'_>) -> Result<Loaded, Mistakes> {
-    let Gather { domain, layers, mistakes, environments, incomplete, env_file } = gather;
+    let Gather { domain, layers, mistakes, environments, incomplete, env_file, no_environments_at } =
+        gather;
     let layers = Layers::new(layers);
     let mut resolver = Resolver {
         domain,
@@ -89,6 +90,7 @@ fn resolve(gather: Gather<'_>, check: Check<'_>) -> Result<Loaded, Mistakes> {
         mistakes,
         resolved: Vec::new(),
         incomplete,
+        no_environments_at,
     };
     let settings = section::read(&mut resolver, check);
     let Resolver { mistakes, resolved, .. } = resolver;

@@ -91,6 +91,18 @@ impl Store {
         Ok(Some(columns))
     }
 
+    /// The shortest name by which [`Self::rows`] finds the table: without its project and dataset
+    /// unless another table has the same name.
+    pub fn short_name<'a>(&self, id: &'a str) -> Result<&'a str, StoreError> {
+        let ids = self.table_ids()?;
+        let dots = id.rmatch_indices('.').map(|(at, _)| &id[at + 1..]);
+        let is_only = |name: &&str| {
+            let suffix = format!(".{name}");
+            ids.iter().filter(|other| other.ends_with(&suffix)).count() <= 1
+        };
+        Ok(dots.into_iter().find(is_only).unwrap_or(id))
+    }
+
     /// The ids of all tables.
     pub(super) fn table_ids(&self) -> Result<Vec<String>, StoreError> {
         let connection = self.reader();
