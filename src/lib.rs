@@ -35,7 +35,6 @@ pub mod pipeline;
 pub mod sink;
 
 // A contract compiled for a table: JSON bytes become a row, are ignored, or are rejected.
-pub mod topic_id;
 pub mod transcode;
 
 // Kafka: the group member, its records, offsets and their commit.
@@ -61,3 +60,4 @@ mod error_chain;
 pub mod retry;
 pub mod shutdown;
 pub mod stop;
+pub mod topic_id;

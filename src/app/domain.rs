@@ -103,6 +103,11 @@ impl Domain {
         Self::new(contract, options)
     }
 
+    /// Whether events of this type are left out.
+    pub fn ignores(&self, event_type: &str) -> bool {
+        self.options.ignore.iter().any(|ignored| ignored == event_type)
+    }
+
     pub fn new(contract: Contract, options: RowOptions) -> Result<Self, DomainError> {
         let mut problems = contract.type_place_problems(&options.ignore);
         let (columns, of_columns) =

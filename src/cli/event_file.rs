@@ -10,11 +10,9 @@ use serde_json::value::RawValue;
 
 use super::envelope;
 use super::failure::{Exit, Failure};
-use crate::app::Domain;
+use crate::app::{Domain, Judge, Verdict};
 use crate::clock::Clock;
-use crate::record::{Position, Rejection, Transcoded, UnsentRecord};
-use crate::row::{Fields, RowBuffer};
-use crate::transcode::Ingestion;
+use crate::record::UnsentRecord;
 
 /// Bad lines that a message has; it counts the rest.
 const SHOWN: usize = 20;
@@ -25,15 +23,6 @@ pub struct FileEvent {
     /// Counted from 1.
     pub line: usize,
     pub record: UnsentRecord,
-}
-
-/// What becomes of an event.
-#[derive(Debug)]
-pub enum Verdict<'a> {
-    Row(Fields<'a>),
-    /// Holds the event type, or `tombstone`.
-    Ignored(&'a str),
-    Rejected(Rejection),
 }
 
 /// The events of a file, or of standard input if it is called `-`. Each line is an event's value,
@@ -141,32 +130,14 @@ fn is_list_of_objects(text: &[u8]) -> bool {
     !items.is_empty() && items.iter().all(|item| item.get().starts_with('{'))
 }
 
-/// Runs each event through the transcoder, as the domain's consumer would, with the columns that
-/// the contract asks for, and hands over what becomes of it. The line number stands for the offset.
+/// Hands over what becomes of each event. The line number stands for the offset.
 pub fn judge(
     events: &[FileEvent],
     domain: &Domain,
     each: &mut dyn FnMut(&FileEvent, Verdict<'_>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let mut plan = domain.plan(&domain.columns)?;
-    let now = Clock::System.now_micros();
-    let mut rows = RowBuffer::default();
-    for event in events {
-        let record = event.record.at(Position::new(0, event.line as i64), now / 1_000);
-        rows.clear();
-        let verdict = match plan.transcode(&record, Ingestion::at(now), &mut rows) {
-            Transcoded::Rejected(rejection) => Verdict::Rejected(*rejection),
-            Transcoded::Ignored(label) => {
-                Verdict::Ignored(plan.ignored_labels().get(label).map_or("", String::as_str))
-            }
-            Transcoded::Row => {
-                let row = rows.rows().next().map(|(_, bytes)| bytes).unwrap_or_default();
-                Verdict::Row(Fields::new(&domain.columns.columns, row))
-            }
-        };
-        each(event, verdict)?;
-    }
-    Ok(())
+    let mut judge = Judge::new(domain, Clock::System.now_micros())?;
+    events.iter().try_for_each(|event| each(event, judge.verdict(&event.record, event.line as i64)))
 }
 
 /// The first lines of a list of bad ones, each on a line of its own.

@@ -22,6 +22,7 @@ mod embedded {
 
     use super::super::args::{LocalArgs, LocalBigquery, LocalCommand, LocalRows};
     use super::super::{Exit, Failure, output, row_page};
+    use crate::app::LOCAL_STORE;
     use crate::local::bigquery::{self, Faults, Options, StoreError};
     use crate::shutdown::Shutdown;
 
@@ -62,20 +63,23 @@ mod embedded {
         Ok(())
     }
 
-    const NO_STORE: &str = "`generic-consumer DELIVERY --until-caught-up` on the embedded BigQuery \
-        writes its rows to .local/bigquery.sqlite, in the folder that it is started in; --store \
-        FILE names another store";
-
     fn rows(args: &LocalRows) -> Result<(), Failure> {
         let limit = args.limit.map(|limit| limit as usize);
         let rows = bigquery::rows(&args.store, &args.table, limit).map_err(|error| {
             let (exit, hint) = match &error {
                 StoreError::NoTable { .. } => {
-                    (Exit::Usage, "name one of them, or another store with --store FILE")
+                    (Exit::Usage, "name one of them, or another store with --store FILE".to_owned())
                 }
-                StoreError::Ambiguous { .. } => (Exit::Usage, "name the table with its dataset"),
+                StoreError::Ambiguous { .. } => {
+                    (Exit::Usage, "name the table with its dataset".to_owned())
+                }
                 StoreError::Open { .. } | StoreError::Sqlite(_) | StoreError::Json(_) => {
-                    (Exit::Stopped, NO_STORE)
+                    let hint = format!(
+                        "`generic-consumer DELIVERY --until-caught-up` on the embedded BigQuery \
+                         writes its rows to {LOCAL_STORE}, in the folder that it is started in; \
+                         --store FILE names another store"
+                    );
+                    (Exit::Stopped, hint)
                 }
             };
             let what = format!("read rows from {}", args.store.display());

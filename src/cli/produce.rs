@@ -13,10 +13,10 @@ use rdkafka::error::KafkaError;
 use rdkafka::producer::FutureProducer;
 
 use super::args::ProduceArgs;
-use super::event_file::{self, FileEvent, Verdict, listed};
+use super::event_file::{self, FileEvent, listed};
 use super::failure::{Exit, Failure};
 use super::output;
-use crate::app::Domain;
+use crate::app::{Domain, Verdict};
 use crate::config::{Broker, Settings};
 use crate::source::{client, message};
 
@@ -77,7 +77,7 @@ fn check(events: &[FileEvent], domain: &Domain) -> Result<(), Failure> {
     let mut wrong = Vec::new();
     event_file::judge(events, domain, &mut |event, verdict| {
         if let Verdict::Rejected(why) = verdict {
-            wrong.push(format!("line {}: {}: {}", event.line, why.reason.code(), why.detail));
+            wrong.push(format!("line {}: {why}", event.line));
         }
         Ok(())
     })?;

@@ -4,7 +4,8 @@
 use super::args::{RowFormat, RowPageArgs};
 use super::failure::{Exit, Failure};
 use super::output;
-use super::page::{line, on_one_line, terminal_width, width, wrapped};
+use super::page::{line, terminal_width, width, wrapped};
+use crate::config::on_one_line;
 use crate::row::{Cell, NamedRows};
 
 /// The narrowest and the widest cell of a table whose columns nobody chose.

@@ -2,14 +2,13 @@
 //! Kafka nor BigQuery.
 
 use super::args::ValidateArgs;
-use super::event_file::{self, FileEvent, Verdict};
+use super::event_file::{self, FileEvent};
 use super::failure::{Exit, Failure};
 use super::output;
-use super::page::on_one_line;
 use super::row_json;
 use super::row_page;
-use crate::app::Domain;
-use crate::config::Settings;
+use crate::app::{Domain, Verdict};
+use crate::config::{Settings, on_one_line};
 use crate::row::{Cell, FieldError, NamedRows};
 
 /// What the command says about one event.
@@ -73,17 +72,20 @@ fn outcome(
         }
         Verdict::Ignored(event_type) => ("ignored", event_type.to_owned(), String::new(), None),
         Verdict::Rejected(rejection) => {
+            let why = rejection.to_string();
             let event_type = rejection.event_type.unwrap_or("-".to_owned());
-            let why = format!("{}: {}", rejection.reason.code(), rejection.detail);
             ("rejected", event_type, why, None)
         }
     };
     Ok((Outcome { line, what, event_type: on_one_line(&event_type), why: on_one_line(&why) }, row))
 }
 
+/// The widest column of event types; a longer one moves only its own line.
+const WIDEST: usize = 40;
+
 fn lines(outcomes: &[Outcome]) -> String {
     let types = outcomes.iter().map(|outcome| outcome.event_type.chars().count());
-    let longest = types.max().unwrap_or(0);
+    let longest = types.filter(|width| *width <= WIDEST).max().unwrap_or(0);
     let mut text = String::new();
     for Outcome { line, what, event_type, why } in outcomes {
         let about = format!("line {line}: {what:8}  {event_type:longest$}  {why}");
@@ -91,4 +93,24 @@ fn lines(outcomes: &[Outcome]) -> String {
         text.push('\n');
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_long_event_type_does_not_widen_the_other_lines() {
+        let outcome = |line, event_type: &str| {
+            let (event_type, why) = (event_type.to_owned(), "wrong_type: /a".to_owned());
+            Outcome { line, what: "rejected", event_type, why }
+        };
+        let long = "x".repeat(300);
+        let text = lines(&[outcome(1, "Paid"), outcome(2, &long), outcome(3, "Refunded")]);
+        let expected = format!(
+            "line 1: rejected  Paid      wrong_type: /a\nline 2: rejected  {long}  wrong_type: /a\n\
+             line 3: rejected  Refunded  wrong_type: /a\n"
+        );
+        assert_eq!(text, expected);
+    }
 }

@@ -66,7 +66,7 @@ pub fn printable(secret: bool, text: &str) -> String {
     if secret || looks_secret(text) {
         return "[redacted]".to_owned();
     }
-    text.chars().flat_map(on_one_line).collect()
+    on_one_line(text)
 }
 
 /// [`printable`], shortened: a mistake may be a pasted document.
@@ -80,11 +80,12 @@ pub fn printable_beginning(secret: bool, text: &str) -> String {
     }
 }
 
-/// Escapes control characters, so that a value cannot forge lines of a report.
-fn on_one_line(c: char) -> impl Iterator<Item = char> {
-    let escaped = c.is_control().then(|| c.escape_default());
-    let plain = (!c.is_control()).then_some(c);
-    escaped.into_iter().flatten().chain(plain)
+/// The text on one line: control characters are escaped, so that a value can neither forge lines of
+/// a report nor command the terminal.
+pub fn on_one_line(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() })
+        .collect()
 }
 
 /// Whether a text looks like a pasted private key or a URL with a password.

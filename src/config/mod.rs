@@ -33,7 +33,7 @@ mod tests;
 
 pub use inputs::Inputs;
 pub use layer::{LayerKind, Place};
-pub use mistake::{Mistake, Mistakes};
+pub use mistake::{Mistake, Mistakes, on_one_line};
 pub use resolver::Resolved;
 pub use secret::Secret;
 pub use section::{Check, Complaint, RowSettings};

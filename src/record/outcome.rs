@@ -1,5 +1,7 @@
 //! What becomes of a record: a row, ignored, or rejected with a reason.
 
+use std::fmt;
+
 use super::reason::Reason;
 
 /// The transcoder's answer for one record.
@@ -22,4 +24,11 @@ pub struct Rejection {
     pub detail: String,
     /// Event type, where it was found.
     pub event_type: Option<String>,
+}
+
+/// The reason's code and the detail.
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.reason.code(), self.detail)
+    }
 }

@@ -132,7 +132,6 @@ fn values_are_parsed() {
     assert_eq!(settings.consume.start_from, StartFrom::Latest);
     assert_eq!(settings.write.layout, RowLayout::Envelope);
     assert_eq!(settings.write.guarantee, Guarantee::AtLeastOnce);
-    assert_eq!(settings.write.location.as_deref(), Some("europe-west1"));
     assert!(settings.consume.protected && !settings.write.manage_table);
 }
 

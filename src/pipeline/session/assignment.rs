@@ -64,6 +64,7 @@ impl Session<'_> {
             self.flow.health.missing_topic(None);
         }
         self.flow.health.joined(true);
+        self.observe_progress();
         tracing::info!(partitions = ?ids(partitions), "partitions assigned");
         Ok(())
     }
