@@ -8,6 +8,8 @@
 //!
 //! A module uses only modules that stand below it; `tests/fast/structure` holds that.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+// They panic where the reader of a pipe has closed it: `cli/output.rs` does not.
+#![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
 // With neither, rdkafka-sys would build a librdkafka without TLS and zstd, and say nothing.
 #[cfg(not(any(feature = "bundled-librdkafka", feature = "system-librdkafka")))]
@@ -33,7 +35,6 @@ pub mod pipeline;
 pub mod sink;
 
 // A contract compiled for a table: JSON bytes become a row, are ignored, or are rejected.
-pub mod topic_id;
 pub mod transcode;
 
 // Kafka: the group member, its records, offsets and their commit.
@@ -59,3 +60,4 @@ mod error_chain;
 pub mod retry;
 pub mod shutdown;
 pub mod stop;
+pub mod topic_id;

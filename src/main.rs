@@ -1,4 +1,5 @@
 //! Parses the arguments, runs the command, returns its exit code.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -35,7 +36,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("{failure}");
+            cli::say(&format!("{failure}\n"));
             failure.code()
         }
     }

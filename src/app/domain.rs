@@ -1,6 +1,7 @@
 //! A domain: its contract, and what follows from it.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use crate::config::{ContractSettings, RowLayout, Settings};
 use crate::contract::{self, Contract, ContractError, Problem};
@@ -32,6 +33,8 @@ pub struct Domain {
 /// Why a contract cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DomainError {
+    #[error("there is no folder {}", .0.display())]
+    NoFolder(PathBuf),
     #[error("load the contract {import_path}")]
     Contract { import_path: String, source: ContractError },
     #[error("use the contract {contract}")]
@@ -89,11 +92,20 @@ impl Domain {
 
     /// The same where the rest of the settings is not known.
     pub fn load(at: &ContractSettings, options: RowOptions) -> Result<Self, DomainError> {
+        if !at.dir.is_dir() {
+            let folder = std::path::absolute(&at.dir).unwrap_or_else(|_| at.dir.clone());
+            return Err(DomainError::NoFolder(folder));
+        }
         let contract =
             contract::load(&at.dir, &at.import_path, &at.import_object, &options.ignore).map_err(
                 |source| DomainError::Contract { import_path: at.import_path.clone(), source },
             )?;
         Self::new(contract, options)
+    }
+
+    /// Whether events of this type are left out.
+    pub fn ignores(&self, event_type: &str) -> bool {
+        self.options.ignore.iter().any(|ignored| ignored == event_type)
     }
 
     pub fn new(contract: Contract, options: RowOptions) -> Result<Self, DomainError> {

@@ -28,11 +28,16 @@ impl From<DomainError> for AppError {
             {
                 Some("IMPORT_OBJECT names a channel of the document".to_owned())
             }
+            DomainError::NoFolder(_) => Some(
+                "CONTRACTS_DIR names the contracts' folder, relative to the working directory"
+                    .to_owned(),
+            ),
             DomainError::Contract { .. }
             | DomainError::Columns { .. }
             | DomainError::Plan { .. } => None,
         };
         let source: Option<Box<dyn Error + Send + Sync>> = match error {
+            DomainError::NoFolder(_) => None,
             DomainError::Contract { source, .. } => Some(source.into()),
             DomainError::Columns { source, .. } => Some(source.into()),
             DomainError::Plan { source, .. } => Some(source.into()),

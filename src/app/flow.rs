@@ -1,6 +1,7 @@
 //! Settings, contract and peers, made ready to flow.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::domain::Domain;
 use super::error::AppError;
@@ -32,10 +33,21 @@ pub async fn flow(of: Assembly<'_>) -> Result<Flow, AppError> {
     let (settings, write) = (of.settings, &of.peers.write);
     let subscription =
         Subscription::new(&settings.consume, &of.peers.bootstrap, &of.domain.contract.topic);
+    let began = Instant::now();
     let bigquery = BigQuery::connect(write, of.metrics.clone(), Clock::System).await?;
     let columns = &of.domain.columns;
     let table =
         bigquery.prepare(&write.table, columns, write.manage_table, &write.partition_by).await?;
+    // BigQuery gives the time of creation in milliseconds.
+    let is_new = table.created.is_some_and(|at| at + Duration::from_millis(2) >= began);
+    if of.peers.rows_are_doubled() && !is_new {
+        tracing::warn!(
+            table = %write.table,
+            "the embedded broker begins anew, but the table keeps the rows of earlier runs: events \
+             that were read before are in it again. Delete the table first, or choose another \
+             BQ_TABLE"
+        );
+    }
     let letters = letters(&of, &bigquery).await?;
     of.health.sink_reachable(true);
     let plan = of.domain.plan_for(&table.columns, table.partition_by.as_deref())?;

@@ -8,6 +8,7 @@
 mod domain;
 mod error;
 mod flow;
+mod judge;
 mod peers;
 #[cfg(feature = "local")]
 mod samples;
@@ -16,5 +17,6 @@ mod thread;
 pub use domain::{ColumnsError, Domain, DomainError, RowOptions};
 pub use error::AppError;
 pub use flow::{Assembly, flow};
+pub use judge::{Judge, Verdict};
 pub use peers::{LOCAL_STORE, Peers};
 pub use thread::run;

@@ -15,7 +15,7 @@ pub struct Peers {
     /// With an endpoint that can be reached.
     pub write: WriteSettings,
     #[cfg(feature = "local")]
-    _broker: Option<crate::local::broker::EmbeddedBroker>,
+    broker: Option<crate::local::broker::EmbeddedBroker>,
     #[cfg(feature = "local")]
     bigquery: Option<crate::local::bigquery::Running>,
 }
@@ -50,15 +50,21 @@ impl Peers {
             write.endpoint = Endpoint::Custom { rest, storage, trusted: false };
             bigquery = Some(running);
         }
-        Ok(Self { bootstrap, write, _broker: broker, bigquery })
+        Ok(Self { bootstrap, write, broker, bigquery })
+    }
+
+    /// Whether every run reads all events again, into a BigQuery that keeps the rows of earlier
+    /// runs: the broker is embedded and the BigQuery is not.
+    pub fn rows_are_doubled(&self) -> bool {
+        self.broker.is_some() && self.bigquery.is_none()
     }
 
     /// How to see the rows, where they are on this machine.
     pub fn how_to_see_rows(&self, table: &TableId) -> String {
-        if self.bigquery.is_none() {
-            return String::new();
-        }
-        format!(" ({LOCAL_STORE})\nlook at them   generic-consumer local rows {}", table.table)
+        let Some(bigquery) = &self.bigquery else { return "\n".to_owned() };
+        let table = table.to_string();
+        let name = bigquery.short_name(&table);
+        format!(" ({LOCAL_STORE})\nlook at them   generic-consumer local rows {name}\n")
     }
 }
 
@@ -160,7 +166,11 @@ impl Peers {
         }
     }
 
+    pub fn rows_are_doubled(&self) -> bool {
+        false
+    }
+
     pub fn how_to_see_rows(&self, _: &TableId) -> String {
-        String::new()
+        "\n".to_owned()
     }
 }

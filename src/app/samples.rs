@@ -4,11 +4,10 @@
 use std::collections::BTreeMap;
 
 use super::domain::{Domain, DomainError};
+use super::judge::{Judge, Verdict};
 use crate::contract::EventSchema;
 use crate::contract::sample::{Sample, Samples};
-use crate::record::{Position, Transcoded, UnsentRecord};
-use crate::row::RowBuffer;
-use crate::transcode::{Ingestion, Plan};
+use crate::record::UnsentRecord;
 
 /// Number of sample events of a first run.
 pub const SAMPLES: usize = 400;
@@ -30,10 +29,12 @@ pub struct SampleEvents {
 /// Generates events of all types of the contract. The same seed gives the same events. Times lie
 /// in the day before `now_ms`.
 pub fn sample_events(domain: &Domain, seed: u64, now_ms: i64) -> Result<SampleEvents, DomainError> {
-    let mut judge = Judge { plan: domain.plan(&domain.columns)?, now_ms };
+    let mut judge = SampleJudge { judge: Judge::new(domain, now_ms * 1_000)? };
     let mut source = Samples::new(&domain.contract, seed, now_ms);
-    let bad: Vec<Sample> = source
-        .bad_events()
+    // Of an ignored type nothing is checked.
+    let written = domain.contract.events.iter().rev().find(|event| !domain.ignores(&event.name));
+    let bad: Vec<Sample> = written
+        .map_or_else(Vec::new, |event| source.bad_events(event))
         .into_iter()
         .map(|(_, sample)| sample)
         .filter(|sample| judge.rejection(sample).is_some())
@@ -64,13 +65,12 @@ pub fn sample_events(domain: &Domain, seed: u64, now_ms: i64) -> Result<SampleEv
     Ok(events)
 }
 
-/// Decides about samples as the domain's consumer does.
-struct Judge {
-    plan: Plan,
-    now_ms: i64,
+/// Decides about samples.
+struct SampleJudge<'a> {
+    judge: Judge<'a>,
 }
 
-impl Judge {
+impl SampleJudge<'_> {
     /// An event of this type that is not rejected; without one, why the last was rejected.
     fn accepted(
         &mut self,
@@ -91,15 +91,9 @@ impl Judge {
 
     /// Why the sample is rejected; `None` if it is not.
     fn rejection(&mut self, sample: &Sample) -> Option<String> {
-        let record = record(sample.clone(), 0);
-        let event = record.at(Position::new(0, 0), self.now_ms);
-        match self.plan.transcode(
-            &event,
-            Ingestion::at(self.now_ms * 1_000),
-            &mut RowBuffer::default(),
-        ) {
-            Transcoded::Row | Transcoded::Ignored(_) => None,
-            Transcoded::Rejected(why) => Some(format!("{}: {}", why.reason.code(), why.detail)),
+        match self.judge.verdict(&record(sample.clone(), 0), 0) {
+            Verdict::Row(_) | Verdict::Ignored(_) => None,
+            Verdict::Rejected(why) => Some(why.to_string()),
         }
     }
 }
@@ -120,6 +114,9 @@ mod tests {
     use super::*;
     use crate::app::RowOptions;
     use crate::contract;
+    use crate::record::{Position, Transcoded};
+    use crate::row::RowBuffer;
+    use crate::transcode::Ingestion;
 
     const NOW_MS: i64 = 1_795_219_200_000;
 
@@ -189,6 +186,25 @@ mod tests {
             assert_eq!(records, SAMPLES, "{properties}");
             assert_eq!(rejected, 7, "{properties}");
         }
+    }
+
+    /// Bad events of an ignored type would not be rejected.
+    #[test]
+    fn bad_samples_are_of_a_type_that_is_written() {
+        let contracts = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("contracts");
+        let document = "contracts.delivery.delivery_events_v10";
+        let contract =
+            contract::load(&contracts, document, "DeliveryEventsV10Topic", &[]).expect("loads");
+        let last = contract.events.last().expect("an event type").name.clone();
+        let options = RowOptions { ignore: vec![last.clone()], ..RowOptions::default() };
+        let domain = Domain::new(contract, options).expect("columns");
+        let samples = sample_events(&domain, 1, NOW_MS).expect("a plan").records;
+        let mut judge = Judge::new(&domain, NOW_MS * 1_000).expect("a plan");
+        let rejected = samples
+            .iter()
+            .filter(|record| matches!(judge.verdict(record, 0), Verdict::Rejected(_)))
+            .count();
+        assert_eq!(rejected, 7, "without {last}");
     }
 
     #[test]

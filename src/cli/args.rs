@@ -112,10 +112,11 @@ pub struct RunFlags {
     #[arg(short = 'x', long)]
     pub disable: bool,
     /// Fill the embedded broker with the events of this file (`-`: standard input) instead of
-    /// samples, one event per line
+    /// samples: one event per line, or JSON over several lines
     #[arg(long, value_name = "FILE")]
     pub events: Option<PathBuf>,
     /// Each line of --events is {"key": …, "headers": {…}, "value": …} instead of the value alone
+    /// (docs/reference/outcomes.md)
     #[arg(long, requires = "events")]
     pub envelope: bool,
     #[command(flatten)]
@@ -125,10 +126,11 @@ pub struct RunFlags {
 /// Which events to read.
 #[derive(Debug, Clone, clap::Args)]
 pub struct EventFileArgs {
-    /// File with one event per line; `-` for standard input
+    /// File with one event per line, or JSON over several lines; `-` for standard input
     #[arg(value_name = "FILE|-")]
     pub file: PathBuf,
-    /// Each line is {"key": …, "headers": {…}, "value": …} instead of the value alone
+    /// Each line is {"key": …, "headers": {…}, "value": …} instead of the value alone: a header is
+    /// text, {"base64": …}, null, or an array of those; key_base64 and value_base64 are bytes
     #[arg(long)]
     pub envelope: bool,
 }

@@ -1,13 +1,12 @@
 //! `config DELIVERY`: the resolved settings, each with the layer and place it came from.
 
-use std::io::Write;
-
 use super::args::ConfigArgs;
-use super::failure::{Exit, Failure};
+use super::failure::Failure;
+use super::output;
 use super::page::{terminal_width, wrapped};
 use super::settings_page;
 use crate::app::{Domain, DomainError, RowOptions};
-use crate::config::keys::{IMPORT_OBJECT, IMPORT_PATH, PARTITION_BY};
+use crate::config::keys::{CONTRACTS_DIR, IMPORT_OBJECT, IMPORT_PATH, PARTITION_BY};
 use crate::config::{Complaint, ContractSettings, Resolved, RowSettings, Settings, load_and_check};
 
 const HEAD: [&str; 4] = ["key", "value", "layer", "place"];
@@ -39,15 +38,7 @@ pub fn config(args: &ConfigArgs) -> Result<(), Failure> {
         }
         None => format!("{}\n\n{}\n", text(&loaded.resolved), sentences.join("\n")),
     };
-    std::io::stdout()
-        .lock()
-        .write_all(page.as_bytes())
-        .or_else(|error| match error.kind() {
-            // `config DELIVERY | head` closes the pipe early.
-            std::io::ErrorKind::BrokenPipe => Ok(()),
-            _ => Err(error),
-        })
-        .map_err(|error| Failure::new(Exit::Stopped, "print the settings").source(error))
+    output::print(&page)
 }
 
 /// Where the event type is read.
@@ -86,6 +77,14 @@ fn check(settings: &ContractSettings, rows: &RowSettings) -> Result<Domain, Vec<
 
 fn complaints(error: DomainError) -> Vec<Complaint> {
     let (problems, partition) = match error {
+        DomainError::NoFolder(_) => {
+            let accepted = "the folder of the contracts, relative to the working directory";
+            return vec![Complaint {
+                key: &CONTRACTS_DIR,
+                found: error.to_string(),
+                accepted: accepted.to_owned(),
+            }];
+        }
         DomainError::Contract { source, .. } => (source.problems, None),
         DomainError::Columns { source, .. } => (source.problems, source.partition),
         DomainError::Plan { source, .. } => {

@@ -1,26 +1,23 @@
-//! Events from a file, one a line, and what becomes of each by the domain's contract: shared by
+//! Events from a file, and what becomes of each by the domain's contract: shared by
 //! `validate`, `produce` and `run --events`.
 
+use std::ffi::OsStr;
 use std::io::Read;
 use std::path::Path;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
-use serde_json::Value;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
+use super::envelope;
 use super::failure::{Exit, Failure};
-use crate::app::Domain;
+use crate::app::{Domain, Judge, Verdict};
 use crate::clock::Clock;
-use crate::record::{Position, Rejection, Transcoded, UnsentRecord};
-use crate::row::{Fields, RowBuffer};
-use crate::transcode::Ingestion;
+use crate::record::UnsentRecord;
 
 /// Bad lines that a message has; it counts the rest.
 const SHOWN: usize = 20;
 
-/// An event and the line of the file that it stands on.
+/// An event and the line of the file that it begins on.
 #[derive(Debug, PartialEq, Eq)]
 pub struct FileEvent {
     /// Counted from 1.
@@ -28,31 +25,11 @@ pub struct FileEvent {
     pub record: UnsentRecord,
 }
 
-/// What becomes of an event.
-#[derive(Debug)]
-pub enum Verdict<'a> {
-    Row(Fields<'a>),
-    /// Holds the event type, or `tombstone`.
-    Ignored(&'a str),
-    Rejected(Rejection),
-}
-
-/// A line of `--envelope`. `value` is any JSON, or `null` for a tombstone; `value_base64` is bytes.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Envelope<'a> {
-    #[serde(default)]
-    key: Option<String>,
-    #[serde(default)]
-    headers: serde_json::Map<String, Value>,
-    #[serde(borrow, default)]
-    value: Option<&'a RawValue>,
-    #[serde(default)]
-    value_base64: Option<String>,
-}
-
-/// The events of a file, or of standard input if it is called `-`. Each line is an event's value;
-/// with `envelope` it is `{"key": …, "headers": {…}, "value": …}`. Empty lines are left out.
+/// The events of a file, or of standard input if it is called `-`. Each line is an event's value,
+/// or an envelope if `envelope` is set; a JSON value may also extend over several lines. Empty lines
+/// are left out.
+///
+/// A file in `accept/` or `reject/` is a sample of a contract and may have a sample's form.
 pub fn read(file: &Path, envelope: bool) -> Result<Vec<FileEvent>, Failure> {
     let mut bytes = Vec::new();
     let read = if file == Path::new("-") {
@@ -63,24 +40,40 @@ pub fn read(file: &Path, envelope: bool) -> Result<Vec<FileEvent>, Failure> {
     read.map_err(|error| {
         Failure::new(Exit::Usage, format!("read {}", file.display())).source(error)
     })?;
-    parse(&bytes, envelope)
+    let form = match file.parent().and_then(Path::file_name).and_then(OsStr::to_str) {
+        _ if envelope => Form::Envelope,
+        Some("accept" | "reject") => Form::Sample,
+        _ => Form::Value,
+    };
+    parse(&bytes, form)
 }
 
-fn parse(text: &[u8], envelope: bool) -> Result<Vec<FileEvent>, Failure> {
+/// What the text of an event is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// The record's value.
+    Value,
+    /// A line of `--envelope`.
+    Envelope,
+    /// The value, or what [`envelope::sample`] reads.
+    Sample,
+}
+
+fn parse(text: &[u8], form: Form) -> Result<Vec<FileEvent>, Failure> {
+    if form != Form::Envelope && is_list_of_objects(text) {
+        let hint = "write one event per line: `jq -c '.[]' FILE`";
+        return Err(Failure::new(Exit::Usage, "the file is one JSON array").hint(hint));
+    }
     let mut events = Vec::new();
     let mut wrong = Vec::new();
-    for (index, text) in text.split(|byte| *byte == b'\n').enumerate() {
-        let text = text.strip_suffix(b"\r").unwrap_or(text);
-        if text.is_empty() {
-            continue;
-        }
-        let line = index + 1;
-        if !envelope {
-            let record = UnsentRecord { value: Some(text.to_vec()), ..UnsentRecord::default() };
-            events.push(FileEvent { line, record });
-            continue;
-        }
-        match unwrap(text) {
+    for (line, text) in split(text) {
+        let value = || UnsentRecord { value: Some(text.to_vec()), ..UnsentRecord::default() };
+        let record = match form {
+            Form::Value => Ok(value()),
+            Form::Sample => Ok(envelope::sample(text).unwrap_or_else(value)),
+            Form::Envelope => envelope::record(text),
+        };
+        match record {
             Ok(record) => events.push(FileEvent { line, record }),
             Err(what) => wrong.push(format!("line {line}: {what}")),
         }
@@ -90,56 +83,61 @@ fn parse(text: &[u8], envelope: bool) -> Result<Vec<FileEvent>, Failure> {
     }
     let total = events.len() + wrong.len();
     let what = format!("{} of {total} lines are not envelopes{}", wrong.len(), listed(&wrong));
-    let hint = "a line is {\"key\": …, \"headers\": {…}, \"value\": …}";
-    Err(Failure::new(Exit::Usage, what).hint(hint))
+    Err(Failure::new(Exit::Usage, what).hint(format!("a line is {}", envelope::FORM)))
 }
 
-fn unwrap(line: &[u8]) -> Result<UnsentRecord, String> {
-    let envelope: Envelope = serde_json::from_slice(line).map_err(|error| error.to_string())?;
-    let value = match (envelope.value, envelope.value_base64) {
-        (Some(_), Some(_)) => return Err("value and value_base64 exclude each other".to_owned()),
-        (Some(value), None) => Some(value.get().as_bytes().to_vec()),
-        (None, Some(text)) => Some(STANDARD.decode(text).map_err(|error| error.to_string())?),
-        (None, None) => None,
-    };
-    let headers = envelope.headers.into_iter().map(|(name, value)| match value {
-        Value::Null => (name, None),
-        Value::String(text) => (name, Some(text.into_bytes())),
-        other => (name, Some(other.to_string().into_bytes())),
-    });
-    Ok(UnsentRecord {
-        key: envelope.key.map(String::into_bytes),
-        headers: headers.collect(),
-        value,
-    })
+/// The texts of the events, each with the line that it begins on: the lines, or, where the text
+/// consists of JSON values of which some extend over several lines, those values.
+fn split(text: &[u8]) -> Vec<(usize, &[u8])> {
+    let lines = text.split(|byte| *byte == b'\n').zip(1..);
+    let lines = lines.map(|(text, line)| (line, text.strip_suffix(b"\r").unwrap_or(text)));
+    let lines: Vec<(usize, &[u8])> = lines.filter(|(_, text)| !text.is_empty()).collect();
+    let is_json = |text: &[u8]| serde_json::from_slice::<IgnoredAny>(text).is_ok();
+    if lines.iter().all(|(_, text)| is_json(text)) {
+        return lines;
+    }
+    values_on_lines_of_their_own(text).unwrap_or(lines)
 }
 
-/// Runs each event through the transcoder, as the domain's consumer would, with the columns that
-/// the contract asks for, and hands over what becomes of it. The line number stands for the offset.
+/// The JSON values that the text consists of; `None` if it has anything else, or two values on one
+/// line.
+fn values_on_lines_of_their_own(text: &[u8]) -> Option<Vec<(usize, &[u8])>> {
+    let mut values = Vec::new();
+    let mut stream = serde_json::Deserializer::from_slice(text).into_iter::<&RawValue>();
+    let (mut line, mut before) = (1, 0);
+    while let Some(value) = stream.next() {
+        let value = value.ok()?.get().as_bytes();
+        let end = stream.byte_offset();
+        let begin = end.checked_sub(value.len())?;
+        let breaks = text[before..begin].iter().filter(|byte| **byte == b'\n').count();
+        if breaks == 0 && before > 0 {
+            return None;
+        }
+        line += breaks;
+        values.push((line, value));
+        line += value.iter().filter(|byte| **byte == b'\n').count();
+        before = end;
+    }
+    Some(values)
+}
+
+/// Whether the text is a JSON array of objects, as a program writes that exports events.
+fn is_list_of_objects(text: &[u8]) -> bool {
+    if text.trim_ascii_start().first() != Some(&b'[') {
+        return false;
+    }
+    let items = serde_json::from_slice::<Vec<&RawValue>>(text).unwrap_or_default();
+    !items.is_empty() && items.iter().all(|item| item.get().starts_with('{'))
+}
+
+/// Hands over what becomes of each event. The line number stands for the offset.
 pub fn judge(
     events: &[FileEvent],
     domain: &Domain,
     each: &mut dyn FnMut(&FileEvent, Verdict<'_>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let mut plan = domain.plan(&domain.columns)?;
-    let now = Clock::System.now_micros();
-    let mut rows = RowBuffer::default();
-    for event in events {
-        let record = event.record.at(Position::new(0, event.line as i64), now / 1_000);
-        rows.clear();
-        let verdict = match plan.transcode(&record, Ingestion::at(now), &mut rows) {
-            Transcoded::Rejected(rejection) => Verdict::Rejected(*rejection),
-            Transcoded::Ignored(label) => {
-                Verdict::Ignored(plan.ignored_labels().get(label).map_or("", String::as_str))
-            }
-            Transcoded::Row => {
-                let row = rows.rows().next().map(|(_, bytes)| bytes).unwrap_or_default();
-                Verdict::Row(Fields::new(&domain.columns.columns, row))
-            }
-        };
-        each(event, verdict)?;
-    }
-    Ok(())
+    let mut judge = Judge::new(domain, Clock::System.now_micros())?;
+    events.iter().try_for_each(|event| each(event, judge.verdict(&event.record, event.line as i64)))
 }
 
 /// The first lines of a list of bad ones, each on a line of its own.
@@ -157,6 +155,8 @@ pub fn listed(lines: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
     use crate::app::RowOptions;
     use crate::cli::row_json;
@@ -190,7 +190,7 @@ mod tests {
         judge(events, domain, &mut |_, verdict| {
             found = Some(match verdict {
                 Verdict::Row(fields) => {
-                    Ok(row_json::object(fields).expect("a row").len().to_string())
+                    Ok(row_json::cells(fields).expect("a row").len().to_string())
                 }
                 Verdict::Ignored(event_type) => Ok(event_type.to_owned()),
                 Verdict::Rejected(why) => Err((why.reason, why.detail)),
@@ -228,14 +228,24 @@ mod tests {
         assert_eq!(found.as_deref(), Ok("DeliveryAssignedEvent"));
     }
 
+    fn values(text: &str, form: Form) -> Vec<(usize, String)> {
+        let events = parse(text.as_bytes(), form).expect("reads").into_iter();
+        let value = |event: FileEvent| event.record.value.expect("a value");
+        let text = |value: Vec<u8>| String::from_utf8(value).expect("UTF-8");
+        events.map(|event| (event.line, text(value(event)))).collect()
+    }
+
     #[test]
     fn envelopes_carry_key_headers_and_any_value() {
         let text = br#"{"key":"k","headers":{"h":"x","n":null},"value":{"a": 1}}
 {"value":null}
 {"value_base64":"AAE="}
 "#;
-        let read: Vec<UnsentRecord> =
-            parse(text, true).expect("reads").into_iter().map(|event| event.record).collect();
+        let read: Vec<UnsentRecord> = parse(text, Form::Envelope)
+            .expect("reads")
+            .into_iter()
+            .map(|event| event.record)
+            .collect();
         assert_eq!(read[0].key.as_deref(), Some(&b"k"[..]));
         assert_eq!(
             read[0].headers,
@@ -248,18 +258,51 @@ mod tests {
 
     #[test]
     fn every_bad_envelope_is_named_by_its_line() {
-        let error = parse(b"{}\n{\"val\":1}\nnope\n", true).expect_err("refused").to_string();
-        assert!(
-            error.contains("2 of 3 lines") && error.contains("line 2") && error.contains("line 3"),
-            "{error}"
-        );
+        let text = b"{}\n{\"val\":1}\nnope\n{\"headers\":{\"h\":7}}\n";
+        let error = parse(text, Form::Envelope).expect_err("refused").to_string();
+        for part in ["3 of 4 lines", "line 2", "line 3", "line 4: header h is neither"] {
+            assert!(error.contains(part), "{error}");
+        }
     }
 
     #[test]
     fn plain_lines_are_values_and_blank_lines_nothing() {
-        let read = parse(b"{\"a\":1}\r\n\n{}\n", false).expect("reads");
-        assert_eq!(read.len(), 2);
-        assert_eq!((read[0].line, read[1].line), (1, 3));
-        assert_eq!(read[0].record.value.as_deref(), Some(&b"{\"a\":1}"[..]));
+        let expected = [(1, "{\"a\":1}".to_owned()), (3, "{}".to_owned())];
+        assert_eq!(values("{\"a\":1}\r\n\n{}\n", Form::Value), expected);
+    }
+
+    #[test]
+    fn a_value_may_extend_over_several_lines() {
+        let pretty = "{\n  \"n\": 1.10\n}";
+        let two = format!("{pretty}\n\n{pretty}\n{{}}\n");
+        let expected = [(1, pretty.to_owned()), (5, pretty.to_owned()), (8, "{}".to_owned())];
+        assert_eq!(values(&two, Form::Value), expected);
+        let envelope = "{\n\"value\": {\"a\":\n1}\n}\n";
+        assert_eq!(values(envelope, Form::Envelope), [(1, "{\"a\":\n1}".to_owned())]);
+    }
+
+    /// A bad line must not make events of its neighbours.
+    #[test]
+    fn lines_stay_events_where_the_text_is_not_json() {
+        for text in ["{}\n{\n{}", "{\"a\":\nnope\n{}", "{} {}\n{}\n7"] {
+            assert_eq!(values(text, Form::Value).len(), 3, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_array_of_events_is_refused_with_a_hint() {
+        for text in ["[{\"a\":1},{}]", "[\n  {}\n]\n"] {
+            let error = parse(text.as_bytes(), Form::Value).expect_err("refused").to_string();
+            assert!(error.contains("one JSON array") && error.contains("jq -c"), "{error}");
+        }
+        assert_eq!(values("[1]\n", Form::Value), [(1, "[1]".to_owned())], "a bad event");
+    }
+
+    #[test]
+    fn a_sample_is_what_the_tests_of_contracts_take_it_for() {
+        assert_eq!(values("{\n  \"text\": \"{\"\n}\n", Form::Sample), [(1, "{".to_owned())]);
+        assert_eq!(values("{\"a\":1}", Form::Sample), [(1, "{\"a\":1}".to_owned())]);
+        let text = "{\"text\": \"{\"}";
+        assert_eq!(values(text, Form::Value), [(1, text.to_owned())], "elsewhere an event");
     }
 }

@@ -21,8 +21,9 @@ mod embedded {
     use rand::Rng;
 
     use super::super::args::{LocalArgs, LocalBigquery, LocalCommand, LocalRows};
-    use super::super::{Exit, Failure, row_page};
-    use crate::local::bigquery::{self, Faults, Options};
+    use super::super::{Exit, Failure, output, row_page};
+    use crate::app::LOCAL_STORE;
+    use crate::local::bigquery::{self, Faults, Options, StoreError};
     use crate::shutdown::Shutdown;
 
     pub async fn local(args: LocalArgs) -> Result<(), Failure> {
@@ -56,7 +57,7 @@ mod embedded {
         .await
         .map_err(failed)?;
         // The parent process reads the addresses from this line. The seed repeats the same faults.
-        println!("rest {} grpc {} seed {seed}", running.rest, running.grpc);
+        output::print(&format!("rest {} grpc {} seed {seed}\n", running.rest, running.grpc))?;
         shutdown.wait().await;
         running.shutdown().await;
         Ok(())
@@ -65,10 +66,28 @@ mod embedded {
     fn rows(args: &LocalRows) -> Result<(), Failure> {
         let limit = args.limit.map(|limit| limit as usize);
         let rows = bigquery::rows(&args.store, &args.table, limit).map_err(|error| {
-            Failure::new(Exit::Stopped, format!("read rows from {}", args.store.display()))
-                .source(error)
-                .hint("a run on the embedded BigQuery writes .local/bigquery.sqlite: `generic-consumer DELIVERY --until-caught-up`")
+            let (exit, hint) = match &error {
+                StoreError::NoTable { .. } => {
+                    (Exit::Usage, "name one of them, or another store with --store FILE".to_owned())
+                }
+                StoreError::Ambiguous { .. } => {
+                    (Exit::Usage, "name the table with its dataset".to_owned())
+                }
+                StoreError::Open { .. }
+                | StoreError::Permissions { .. }
+                | StoreError::Sqlite(_)
+                | StoreError::Json(_) => {
+                    let hint = format!(
+                        "`generic-consumer DELIVERY --until-caught-up` on the embedded BigQuery \
+                         writes its rows to {LOCAL_STORE}, in the folder that it is started in; \
+                         --store FILE names another store"
+                    );
+                    (Exit::Stopped, hint)
+                }
+            };
+            let what = format!("read rows from {}", args.store.display());
+            Failure::new(exit, what).source(error).hint(hint)
         })?;
-        row_page::print(&rows, &args.page)
+        row_page::print(rows, &args.page)
     }
 }

@@ -2,9 +2,11 @@
 
 pub mod args;
 mod config;
+mod envelope;
 mod event_file;
 mod failure;
 mod local;
+mod output;
 mod page;
 mod produce;
 mod progress;
@@ -19,6 +21,7 @@ pub mod version;
 
 pub use args::Args;
 pub use failure::{Exit, Failure};
+pub use output::say;
 
 use args::Command;
 

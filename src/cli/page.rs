@@ -16,14 +16,6 @@ pub fn width(text: &str) -> usize {
     measure_text_width(text)
 }
 
-/// The text on one line: control characters are escaped, so that a value can neither break a line
-/// nor command the terminal.
-pub fn on_one_line(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() })
-        .collect()
-}
-
 /// The text in exactly this many columns: padded with spaces, or cut with `…` at its end.
 pub fn cell(text: &str, columns: usize) -> String {
     let cut = truncate_str(text, columns, "…");
@@ -73,6 +65,7 @@ pub fn pieces(text: &str, columns: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::on_one_line;
 
     #[test]
     fn a_cell_has_its_width_whatever_is_in_it() {

@@ -13,14 +13,18 @@ use rdkafka::error::KafkaError;
 use rdkafka::producer::FutureProducer;
 
 use super::args::ProduceArgs;
-use super::event_file::{self, FileEvent, Verdict, listed};
+use super::event_file::{self, FileEvent, listed};
 use super::failure::{Exit, Failure};
-use crate::app::Domain;
+use super::output;
+use crate::app::{Domain, Verdict};
 use crate::config::{Broker, Settings};
 use crate::source::{client, message};
 
 /// Deliveries under way at once: enough to fill librdkafka's batches, few enough to bound memory.
 const UNDER_WAY: usize = 10_000;
+
+/// Ranges of lines that a message names.
+const RANGES: usize = 100;
 
 /// How long the broker may acknowledge nothing before `produce` gives up.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -36,8 +40,7 @@ pub async fn produce(args: ProduceArgs, settings: Settings) -> Result<(), Failur
     let topic = &domain.contract.topic;
     publish(&events, &settings, &servers, topic).await?;
     let environment = &settings.consume.environment;
-    println!("published {} events to {topic} ({environment})", events.len());
-    Ok(())
+    output::print(&format!("published {} events to {topic} ({environment})\n", events.len()))
 }
 
 /// The broker to write to, unless it is protected or not there.
@@ -74,7 +77,7 @@ fn check(events: &[FileEvent], domain: &Domain) -> Result<(), Failure> {
     let mut wrong = Vec::new();
     event_file::judge(events, domain, &mut |event, verdict| {
         if let Verdict::Rejected(why) = verdict {
-            wrong.push(format!("line {}: {}: {}", event.line, why.reason.code(), why.detail));
+            wrong.push(format!("line {}: {why}", event.line));
         }
         Ok(())
     })?;
@@ -105,7 +108,7 @@ async fn publish(
         client::producer_config(&settings.consume, servers).create().map_err(failed)?;
     let progress = progress(events.len() as u64);
     let mut under_way = FuturesUnordered::new();
-    let mut lost: Vec<String> = Vec::new();
+    let mut lost: Vec<(usize, KafkaError)> = Vec::new();
     let mut waiting = events.iter();
     let mut published = 0;
     loop {
@@ -117,7 +120,7 @@ async fn publish(
                 progress.inc(1);
                 published += 1;
             }
-            Ok(Some(Err(what))) => lost.push(what),
+            Ok(Some(Err(one))) => lost.push(one),
             Err(_) => {
                 progress.finish_and_clear();
                 return Err(silent(servers, topic, published, events.len()));
@@ -128,11 +131,44 @@ async fn publish(
     if lost.is_empty() {
         return Ok(());
     }
-    let first = lost.first().cloned().unwrap_or_default();
+    Err(not_published(lost, events.len()))
+}
+
+/// Some of the events were not published: their lines, and what the first of them met.
+fn not_published(mut lost: Vec<(usize, KafkaError)>, total: usize) -> Failure {
+    lost.sort_by_key(|(line, _)| *line);
+    let lines: Vec<usize> = lost.iter().map(|(line, _)| *line).collect();
     let what =
-        format!("{} of {} events were not published; first: {first}", lost.len(), events.len());
-    let hint = format!("{published} are on the broker: publish only the others again");
-    Err(Failure::new(Exit::Stopped, what).hint(hint))
+        format!("{} of {total} events were not published: {}", lost.len(), line_numbers(&lines));
+    let hint = format!("{} are on the broker: publish only these lines again", total - lost.len());
+    let failure = Failure::new(Exit::Stopped, what).hint(hint);
+    match lost.into_iter().next() {
+        Some((_, error)) => failure.source(error),
+        None => failure,
+    }
+}
+
+/// `lines 1, 3-5, 9`, with at most [`RANGES`] of them and then the number of the others.
+fn line_numbers(sorted: &[usize]) -> String {
+    let mut ranges: Vec<(usize, usize)> = Vec::new();
+    for line in sorted {
+        match ranges.last_mut() {
+            Some((_, last)) if *last + 1 == *line => *last = *line,
+            _ => ranges.push((*line, *line)),
+        }
+    }
+    let shown: Vec<String> = ranges
+        .iter()
+        .take(RANGES)
+        .map(|(first, last)| match first == last {
+            true => first.to_string(),
+            false => format!("{first}-{last}"),
+        })
+        .collect();
+    let others: usize = ranges.iter().skip(RANGES).map(|(first, last)| last - first + 1).sum();
+    let noun = if sorted.len() == 1 { "line" } else { "lines" };
+    let rest = if others == 0 { String::new() } else { format!(" and {others} more") };
+    format!("{noun} {}{rest}", shown.join(", "))
 }
 
 /// The broker has acknowledged nothing for [`SILENCE`].
@@ -148,9 +184,14 @@ fn silent(servers: &str, topic: &str, published: usize, total: usize) -> Failure
     )
 }
 
-async fn deliver(producer: &FutureProducer, topic: &str, event: &FileEvent) -> Result<(), String> {
+/// An error has the event's line.
+async fn deliver(
+    producer: &FutureProducer,
+    topic: &str,
+    event: &FileEvent,
+) -> Result<(), (usize, KafkaError)> {
     let sent = producer.send(message(topic, &event.record), SILENCE).await;
-    sent.map(drop).map_err(|(error, _)| format!("line {}: {error}", event.line))
+    sent.map(drop).map_err(|(error, _)| (event.line, error))
 }
 
 fn progress(total: u64) -> ProgressBar {
@@ -162,5 +203,27 @@ fn progress(total: u64) -> ProgressBar {
     match style {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::types::RDKafkaErrorCode;
+
+    use super::*;
+
+    #[test]
+    fn every_line_that_was_not_published_is_named() {
+        let error = KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge);
+        let lost = [7, 3, 4, 5].map(|line| (line, error.clone())).to_vec();
+        let said = not_published(lost, 10).to_string();
+        for part in ["4 of 10 events were not published: lines 3-5, 7", "6 are on the broker"] {
+            assert!(said.contains(part), "{said}");
+        }
+        assert!(said.contains("because: "), "{said}");
+        assert_eq!(line_numbers(&[2]), "line 2");
+        let odd: Vec<usize> = (0..120).map(|n| 2 * n + 1).collect();
+        let said = line_numbers(&odd);
+        assert!(said.ends_with(", 197, 199 and 20 more"), "{said}");
     }
 }

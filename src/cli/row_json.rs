@@ -4,51 +4,58 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use jiff::civil::Date;
-use serde_json::{Map, Value, json};
 
-use crate::row::{FieldError, FieldValue, Fields};
+use crate::row::{Cell, FieldError, FieldValue, Fields};
 
-/// The columns of a row by name, those without a value too.
-pub fn object(fields: Fields<'_>) -> Result<Map<String, Value>, FieldError> {
+/// The values of a row's columns, in their order.
+pub fn cells(fields: Fields<'_>) -> Result<Vec<Cell>, FieldError> {
     let mut values = Vec::new();
     fields.read(&mut values)?;
-    let named = fields.columns().iter().zip(values);
-    named.map(|(column, value)| Ok((column.name.clone(), json_value(value)?))).collect()
+    values.into_iter().map(cell).collect()
 }
 
-fn json_value(value: FieldValue<'_>) -> Result<Value, FieldError> {
+fn cell(value: FieldValue<'_>) -> Result<Cell, FieldError> {
     Ok(match value {
-        FieldValue::Null => Value::Null,
+        FieldValue::Null => Cell::NULL,
         FieldValue::String(text)
         | FieldValue::Time(text)
         | FieldValue::Numeric(text)
-        | FieldValue::BigNumeric(text) => json!(text),
-        FieldValue::Datetime(text) => json!(text.replacen(' ', "T", 1)),
-        FieldValue::Bytes(bytes) => json!(STANDARD.encode(bytes)),
-        FieldValue::Int64(number) => json!(number),
-        FieldValue::Float64(number) => json!(number),
-        FieldValue::Bool(value) => json!(value),
+        | FieldValue::BigNumeric(text) => Cell::from(text),
+        FieldValue::Datetime(text) => Cell::from(text.replacen(' ', "T", 1)),
+        FieldValue::Bytes(bytes) => Cell::from(STANDARD.encode(bytes)),
+        FieldValue::Int64(number) => Cell::from(number),
+        FieldValue::Float64(number) => Cell::from(number),
+        FieldValue::Bool(value) => Cell::from(value),
         FieldValue::Timestamp(micros) => match Timestamp::from_microsecond(micros) {
-            Ok(at) => json!(format!("{at:.6}")),
-            Err(_) => json!(micros),
+            Ok(at) => Cell::from(format!("{at:.6}")),
+            Err(_) => Cell::from(micros),
         },
         FieldValue::Date(days) => match day(days) {
-            Some(day) => json!(day.to_string()),
-            None => json!(days),
+            Some(day) => Cell::from(day.to_string()),
+            None => Cell::from(days),
         },
         // A JSON column holds the text of a JSON value.
-        FieldValue::Json(text) => serde_json::from_str(text).unwrap_or_else(|_| json!(text)),
+        FieldValue::Json(text) => Cell::json(text).unwrap_or_else(|_| Cell::from(text)),
         // As in the store, a record has only the fields with a value.
         FieldValue::Record(fields) => {
-            let mut fields = object(fields)?;
-            fields.retain(|_, value| !value.is_null() && *value != json!([]));
-            Value::Object(fields)
+            let names = fields.columns().iter().map(|column| column.name.clone());
+            let named = names.zip(cells(fields)?).filter(|(_, cell)| !is_absent(cell));
+            Cell::Record(named.collect())
         }
         FieldValue::Array(items) => {
-            let items = items.into_iter().map(|item| json_value(item?));
-            Value::Array(items.collect::<Result<_, FieldError>>()?)
+            let items = items.into_iter().map(|item| cell(item?));
+            Cell::Array(items.collect::<Result<_, FieldError>>()?)
         }
     })
+}
+
+/// Whether the row has nothing for this column; the JSON value `null` is something.
+fn is_absent(cell: &Cell) -> bool {
+    match cell {
+        Cell::Scalar(value) => value.is_null(),
+        Cell::Array(items) => items.is_empty(),
+        Cell::Json(_) | Cell::Record(_) => false,
+    }
 }
 
 /// The day so many days after 1970-01-01.
@@ -72,8 +79,8 @@ mod tests {
         prost::encoding::encode_varint(20_778, &mut row);
         row.push(0x10);
         prost::encoding::encode_varint(1_795_219_200_000_001, &mut row);
-        let object = object(Fields::new(&columns, &row)).expect("a row");
-        assert_eq!(object["d"], "2026-11-21");
-        assert_eq!(object["t"], "2026-11-21T00:00:00.000001Z");
+        let cells = cells(Fields::new(&columns, &row)).expect("a row");
+        assert_eq!(cells[0].as_str(), Some("2026-11-21"));
+        assert_eq!(cells[1].as_str(), Some("2026-11-21T00:00:00.000001Z"));
     }
 }

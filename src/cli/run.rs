@@ -5,6 +5,7 @@ use prometheus_client::registry::Registry;
 use super::args::RunArgs;
 use super::event_file;
 use super::failure::{Exit, Failure};
+use super::output;
 use super::progress::ProgressLine;
 use crate::app::{self, Assembly, Domain, Peers};
 use crate::config::Settings;
@@ -32,7 +33,18 @@ pub async fn run(args: RunArgs, settings: Settings) -> Result<(), Failure> {
     }
     let until = if args.flags.until_caught_up { Until::CaughtUp } else { Until::Stopped };
     let domain = Domain::of(&settings)?;
-    let peers = Peers::start(&settings, &domain, events(&args)?).await?;
+    let stopped = || match until {
+        Until::CaughtUp => Err(not_caught_up()),
+        Until::Stopped => Ok(()),
+    };
+    let started = async {
+        let events = events(&args).await?;
+        Ok::<_, Failure>(Peers::start(&settings, &domain, events).await?)
+    };
+    let peers = tokio::select! {
+        started = started => started?,
+        () = shutdown.wait() => return stopped(),
+    };
     let assembly = Assembly {
         settings: &settings,
         domain: &domain,
@@ -44,10 +56,7 @@ pub async fn run(args: RunArgs, settings: Settings) -> Result<(), Failure> {
     };
     let flow = tokio::select! {
         flow = app::flow(assembly) => flow?,
-        () = shutdown.wait() => return match until {
-            Until::CaughtUp => Err(not_caught_up()),
-            Until::Stopped => Ok(()),
-        },
+        () = shutdown.wait() => return stopped(),
     };
     tracing::info!(
         domain = settings.domain,
@@ -66,7 +75,10 @@ pub async fn run(args: RunArgs, settings: Settings) -> Result<(), Failure> {
     drop(progress);
     let (summary, drained) = ended?;
     match until {
-        Until::CaughtUp => println!("{summary}{}", peers.how_to_see_rows(&settings.write.table)),
+        Until::CaughtUp => {
+            let how = peers.how_to_see_rows(&settings.write.table);
+            output::print(&format!("{summary}{how}"))?;
+        }
         Until::Stopped => tracing::info!(
             read = summary.read,
             written = summary.written,
@@ -89,10 +101,13 @@ pub async fn run(args: RunArgs, settings: Settings) -> Result<(), Failure> {
 const NOTHING_IS_LOST: &str =
     "nothing is lost: what was not committed is read again at the next start";
 
-/// The events of `--events`.
-fn events(args: &RunArgs) -> Result<Option<Vec<UnsentRecord>>, Failure> {
-    let Some(file) = &args.flags.events else { return Ok(None) };
-    let events = event_file::read(file, args.flags.envelope)?;
+/// The events of `--events`. A thread of its own reads them, because standard input may never end.
+async fn events(args: &RunArgs) -> Result<Option<Vec<UnsentRecord>>, Failure> {
+    let Some(file) = args.flags.events.clone() else { return Ok(None) };
+    let envelope = args.flags.envelope;
+    let read = tokio::task::spawn_blocking(move || event_file::read(&file, envelope)).await;
+    let events =
+        read.map_err(|error| Failure::new(Exit::Stopped, "read --events").source(error))??;
     Ok(Some(events.into_iter().map(|event| event.record).collect()))
 }
 

@@ -9,12 +9,18 @@ use crate::config::{LayerKind, Place, Resolved};
 /// A source of settings: a layer, and the file where the layer has several.
 type Source = (LayerKind, Option<PathBuf>);
 
+/// The narrowest column of values next to their keys.
+const NARROWEST: usize = 20;
+
 /// The page for a terminal with this many columns.
 pub fn page(settings: &[Resolved], columns: usize) -> String {
     let keys = settings.iter().map(|setting| width(&setting.key)).max().unwrap_or(0);
     let lines = settings.iter().map(|setting| width(&line_number(setting))).max().unwrap_or(0);
     // Two spaces before the line number, the key and the value each.
-    let indent = 2 + lines + 2 + keys.min(columns / 2) + 2;
+    let beside = 2 + lines + 2 + keys.min(columns / 2) + 2;
+    // Where little is left of the line, all values begin on the next one.
+    let is_narrow = columns.saturating_sub(beside) < NARROWEST;
+    let indent = if is_narrow { 4 } else { beside };
     let mut text = String::new();
     for source in sources(settings) {
         text.push_str(&format!("{}\n", heading(&source)));
@@ -28,7 +34,7 @@ pub fn page(settings: &[Resolved], columns: usize) -> String {
         for setting in of_source {
             let line = line_number(setting);
             let begin = format!("  {line:lines$}  {}", setting.key);
-            let gap = indent.checked_sub(width(&begin)).filter(|gap| *gap >= 2);
+            let gap = indent.checked_sub(width(&begin)).filter(|gap| *gap >= 2 && !is_narrow);
             let values = pieces(&setting.value, columns.saturating_sub(indent));
             let mut values = values.iter();
             match gap {
@@ -125,6 +131,18 @@ mod tests {
         assert!(env[2].starts_with("line 3") && env[2].ends_with(" t"), "{text}");
         let joined: String = text.split_whitespace().collect();
         assert!(joined.contains(servers), "the whole value is there:\n{text}");
+    }
+
+    #[test]
+    fn on_a_narrow_terminal_a_value_has_lines_of_its_own() {
+        let key = "CONSUME__PROD__BOOTSTRAP_SERVERS";
+        let servers = "prod1.example.com:9092,prod2.example.com:9092";
+        let settings = [setting(key, servers, LayerKind::EnvFile, in_file(".env", 12))];
+        let text = page(&settings, 40);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[1].trim(), format!("line 12  {key}"));
+        assert_eq!(lines[2], "    prod1.example.com:9092,prod2.example");
+        assert_eq!(lines[3], "    .com:9092");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::document::{self, FileValue, KeyValue};
 use super::dotenv;
@@ -35,6 +35,8 @@ pub struct Gather<'a> {
     pub env_file: Option<EnvFile>,
     /// Names in the `.env` that are no keys of this domain.
     pub foreign: Vec<(String, Place)>,
+    /// Where `config/environments.toml` was looked for, if it is not there.
+    pub no_environments_at: Option<PathBuf>,
 }
 
 impl<'a> Gather<'a> {
@@ -61,6 +63,7 @@ impl<'a> Gather<'a> {
             incomplete: false,
             env_file: None,
             foreign: Vec::new(),
+            no_environments_at: None,
         }
     }
 

@@ -81,8 +81,10 @@ impl Inputs {
             None => gather.env_file = Some(EnvFile::Missing(self.env_file.path.clone())),
         }
         for file in &self.files {
-            if let Some(text) = file.text(LayerKind::File, gather) {
-                gather.file(&file.path, &text);
+            match file.text(LayerKind::File, gather) {
+                Some(text) => gather.file(&file.path, &text),
+                None if file.required => {}
+                None => gather.no_environments_at = std::path::absolute(&file.path).ok(),
             }
         }
         gather.environment(&self.variables);

@@ -61,25 +61,31 @@ pub fn is_secret(name: &str) -> bool {
         .any(|word| name.contains(word))
 }
 
-/// A value as it may be shown: on one line and shortened, or `[redacted]` if it is secret.
+/// A value as it may be shown: on one line, or `[redacted]` if it is secret.
 pub fn printable(secret: bool, text: &str) -> String {
-    // In characters: enough for any table, server list or topic, but not for a pasted document.
-    const LONGEST: usize = 160;
     if secret || looks_secret(text) {
         return "[redacted]".to_owned();
     }
-    let mut shown: String = text.chars().take(LONGEST).flat_map(on_one_line).collect();
-    if text.chars().nth(LONGEST).is_some() {
-        shown.push('…');
-    }
-    shown
+    on_one_line(text)
 }
 
-/// Escapes control characters, so that a value cannot forge lines of a report.
-fn on_one_line(c: char) -> impl Iterator<Item = char> {
-    let escaped = c.is_control().then(|| c.escape_default());
-    let plain = (!c.is_control()).then_some(c);
-    escaped.into_iter().flatten().chain(plain)
+/// [`printable`], shortened: a mistake may be a pasted document.
+pub fn printable_beginning(secret: bool, text: &str) -> String {
+    // In characters: enough for any table, server list or topic.
+    const LONGEST: usize = 160;
+    let shown = printable(secret, text);
+    match shown.char_indices().nth(LONGEST) {
+        Some((cut, _)) => format!("{}…", &shown[..cut]),
+        None => shown,
+    }
+}
+
+/// The text on one line: control characters are escaped, so that a value can neither forge lines of
+/// a report nor command the terminal.
+pub fn on_one_line(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() })
+        .collect()
 }
 
 /// Whether a text looks like a pasted private key or a URL with a password.

@@ -34,7 +34,7 @@ mod tests;
 
 pub use inputs::Inputs;
 pub use layer::{LayerKind, Place};
-pub use mistake::{Mistake, Mistakes};
+pub use mistake::{Mistake, Mistakes, on_one_line};
 pub use resolver::Resolved;
 pub use secret::Secret;
 pub use section::{Check, Complaint, RowSettings};
@@ -82,8 +82,16 @@ pub fn is_topic_name(text: &str) -> bool {
 
 /// Validates the values of all layers. It does no I/O, except for what `check` does.
 fn resolve(gather: Gather<'_>, check: Check<'_>) -> Result<Loaded, Mistakes> {
-    let Gather { domain, layers, mut mistakes, environments, incomplete, env_file, foreign } =
-        gather;
+    let Gather {
+        domain,
+        layers,
+        mut mistakes,
+        environments,
+        incomplete,
+        env_file,
+        foreign,
+        no_environments_at,
+    } = gather;
     let layers = Layers::new(layers);
     mistakes.extend(instance_file::mistakes(&layers, &foreign));
     let mut resolver = Resolver {
@@ -93,6 +101,7 @@ fn resolve(gather: Gather<'_>, check: Check<'_>) -> Result<Loaded, Mistakes> {
         mistakes,
         resolved: Vec::new(),
         incomplete,
+        no_environments_at,
     };
     let settings = section::read(&mut resolver, check);
     let Resolver { mistakes, resolved, .. } = resolver;

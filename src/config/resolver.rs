@@ -2,11 +2,12 @@
 //! it came from.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use super::keys::Key;
 use super::layer::{LayerKind, Place, RawSetting};
 use super::layers::Layers;
-use super::mistake::{Mistake, printable};
+use super::mistake::{Mistake, printable, printable_beginning};
 use super::values::Wrong;
 
 /// A value that counts, ready to be printed.
@@ -30,6 +31,8 @@ pub struct Resolver<'a> {
     pub resolved: Vec<Resolved>,
     /// Whether a source could not be read. Then no key is reported as missing.
     pub incomplete: bool,
+    /// Where `config/environments.toml` was looked for, if it is not there.
+    pub no_environments_at: Option<PathBuf>,
 }
 
 impl<'a> Resolver<'a> {
@@ -113,7 +116,7 @@ impl<'a> Resolver<'a> {
     pub fn wrong(&mut self, setting: &RawSetting, accepted: String) {
         let found = match setting.text.trim() {
             "" => "an empty value".to_owned(),
-            text => format!("`{}`", printable(setting.secret, text)),
+            text => format!("`{}`", printable_beginning(setting.secret, text)),
         };
         self.mistake(setting, found, accepted);
     }

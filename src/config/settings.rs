@@ -27,8 +27,8 @@ pub struct Settings {
 #[derive(Debug, Clone)]
 pub struct ContractSettings {
     pub dir: PathBuf,
-    /// The document's path below the parent of `dir`, with dots for slashes and without its ending:
-    /// `contracts.delivery.delivery_events_v10`.
+    /// The document's path in `dir`, with dots for slashes and without its ending. It may begin with
+    /// `contracts` or the folder's own name: `contracts.delivery.delivery_events_v10`.
     pub import_path: String,
     /// The channel in that document.
     pub import_object: String,
@@ -71,8 +71,6 @@ pub enum StartFrom {
 pub struct WriteSettings {
     pub environment: String,
     pub table: TableId,
-    /// The dataset's location, to be named in the message that the dataset has to be created.
-    pub location: Option<String>,
     pub endpoint: Endpoint,
     /// The credentials file. `None`: the metadata server issues the tokens.
     pub credentials: Option<PathBuf>,

@@ -125,11 +125,19 @@ pub fn topic(text: &str) -> Result<String, Wrong> {
     })
 }
 
-/// Servers separated by commas, each `host:port`, with an optional `protocol://` before.
-pub fn servers(text: &str) -> Result<String, Wrong> {
+/// Servers separated by commas, each `host:port`, with an optional `protocol://` before, which has
+/// to be `security_protocol`: librdkafka leaves out servers of another protocol. `None`: the
+/// protocol is not known.
+pub fn servers(text: &str, security_protocol: Option<&str>) -> Result<String, Wrong> {
     let servers: Vec<&str> = text.split(',').map(str::trim).collect();
     for server in &servers {
-        let place = server.split_once("://").map_or(*server, |(_, place)| place);
+        let place = match server.split_once("://") {
+            Some((protocol, place)) => {
+                check_protocol(protocol, security_protocol)?;
+                place
+            }
+            None => server,
+        };
         let Some((host, port)) = place.rsplit_once(':') else {
             return Err(Wrong::because("a server has no port: write host:port"));
         };
@@ -142,6 +150,24 @@ pub fn servers(text: &str) -> Result<String, Wrong> {
         }
     }
     Ok(servers.join(","))
+}
+
+fn check_protocol(protocol: &str, security_protocol: Option<&str>) -> Result<(), Wrong> {
+    const KNOWN: [&str; 4] = ["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"];
+    if !KNOWN.iter().any(|known| known.eq_ignore_ascii_case(protocol)) {
+        return Err(Wrong::because(
+            "a protocol before a server is PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL; it may be left out",
+        ));
+    }
+    match security_protocol {
+        Some(configured) if !configured.eq_ignore_ascii_case(protocol) => {
+            Err(Wrong::because(format!(
+                "the environment's `security.protocol` is {}, and librdkafka leaves out servers of another protocol: leave out `protocol://`, or set the property",
+                configured.to_lowercase()
+            )))
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Whether a text is a host's name, which may have underscores, or its address.

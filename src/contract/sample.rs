@@ -98,10 +98,9 @@ impl<'a> Samples<'a> {
         Sample { event_type: event.name.clone(), value: value.to_string().into_bytes(), header }
     }
 
-    /// Events that are rejected, and the reason of each.
-    pub fn bad_events(&mut self) -> Vec<(Reason, Sample)> {
-        let Some(event) = self.contract.events.last().cloned() else { return Vec::new() };
-        let good = self.event_of(&event);
+    /// Events made of this type that are rejected, and the reason of each.
+    pub fn bad_events(&mut self, event: &EventSchema) -> Vec<(Reason, Sample)> {
+        let good = self.event_of(event);
         let with = |value: Vec<u8>| Sample { value, ..good.clone() };
         let text = String::from_utf8_lossy(&good.value).into_owned();
         let mut bad = vec![
@@ -117,7 +116,7 @@ impl<'a> Samples<'a> {
             let mut unknown = value.clone();
             put(&mut unknown, keys, json!("NobodyKnowsThisEvent"));
             bad.push((Reason::UnknownEventType, with(unknown.to_string().into_bytes())));
-            let required = required_fields(&event);
+            let required = required_fields(event);
             let own = required.iter().find(|name| !keys.contains(name));
             if let (Some(name), Value::Object(mut object)) = (own, value) {
                 object.remove(name);

@@ -20,9 +20,9 @@ impl fmt::Display for Discriminator {
 }
 
 impl Contract {
-    /// Finds messages whose payload does not declare the field with the event type, or declares it
-    /// so that it cannot hold the message's name: all their events would be rejected. Messages of
-    /// ignored types are not checked.
+    /// Finds messages whose payload does not declare the field with the event type, which is taken for
+    /// a mistake of the contract, or declares it so that it cannot hold the message's name. Messages
+    /// of ignored types are not checked.
     pub fn type_place_problems(&self, ignored: &[String]) -> Vec<Problem> {
         let Discriminator::Payload(keys) = &self.discriminator else { return Vec::new() };
         let events = self.events.iter().filter(|event| !ignored.contains(&event.name));

@@ -36,6 +36,10 @@ pub enum BrokerError {
     Topic { topic: String, source: KafkaError },
     #[error("publish events to {topic} on the embedded broker")]
     Publish { topic: String, source: KafkaError },
+    #[error(
+        "event {number} has {bytes} bytes with its key and headers, and the embedded broker keeps 5 MiB of a partition"
+    )]
+    TooLarge { number: usize, bytes: usize },
     #[error("read how many events {topic} has on the embedded broker")]
     Count { topic: String, source: KafkaError },
     #[error(
@@ -53,6 +57,11 @@ pub struct EmbeddedBroker {
 impl EmbeddedBroker {
     /// Starts a broker with one topic, which has these records. Events of one key stay in order.
     pub async fn start(topic: &str, records: &[UnsentRecord]) -> Result<Self, BrokerError> {
+        for (record, number) in records.iter().zip(1..) {
+            if size(record) > KEPT.0 {
+                return Err(BrokerError::TooLarge { number, bytes: size(record) });
+            }
+        }
         let cluster = MockCluster::new(1).map_err(BrokerError::Start)?;
         let partitions = partitions(records);
         cluster
@@ -75,11 +84,9 @@ impl EmbeddedBroker {
     ) -> Result<(), BrokerError> {
         let failed = |source| BrokerError::Publish { topic: topic.to_owned(), source };
         let mut config = ClientConfig::new();
-        config
-            .set("bootstrap.servers", self.bootstrap_servers())
-            .set("linger.ms", "1")
-            // By default librdkafka refuses records above 1,000,000 bytes.
-            .set("message.max.bytes", "1000000000");
+        config.set("bootstrap.servers", self.bootstrap_servers()).set("linger.ms", "1");
+        // By default librdkafka takes records of 1 MB only.
+        config.set("message.max.bytes", (2 * KEPT.0).to_string());
         let producer: FutureProducer = config.create().map_err(failed)?;
         let mut under_way = FuturesUnordered::new();
         for (index, record) in records.iter().enumerate() {
@@ -115,15 +122,17 @@ impl EmbeddedBroker {
 
 /// As many partitions as hold the records several times, because keys distribute them unevenly.
 fn partitions(records: &[UnsentRecord]) -> usize {
-    let bytes = |part: &Option<Vec<u8>>| part.as_ref().map_or(0, Vec::len);
-    let size = |record: &UnsentRecord| {
-        let headers = record.headers.iter().map(|(name, value)| name.len() + bytes(value));
-        RECORD_OVERHEAD + bytes(&record.key) + bytes(&record.value) + headers.sum::<usize>()
-    };
     let total: usize = records.iter().map(size).sum();
     let (kept_bytes, kept_records) = KEPT;
     let needed = (total / kept_bytes).max(records.len() / kept_records) + 1;
     (needed * 4).clamp(PARTITIONS.0, PARTITIONS.1)
+}
+
+/// The most bytes that a record takes.
+fn size(record: &UnsentRecord) -> usize {
+    let bytes = |part: &Option<Vec<u8>>| part.as_ref().map_or(0, Vec::len);
+    let headers = record.headers.iter().map(|(name, value)| name.len() + bytes(value));
+    RECORD_OVERHEAD + bytes(&record.key) + bytes(&record.value) + headers.sum::<usize>()
 }
 
 #[cfg(test)]
@@ -149,6 +158,19 @@ mod tests {
         match EmbeddedBroker::start("t", &one_key).await.map(drop) {
             Err(BrokerError::Full { dropped, published: 20, .. }) => assert!(dropped > 5),
             other => panic!("10 MiB in one partition: {other:?}"),
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_event_may_be_as_large_as_what_the_broker_keeps() {
+        let large = records(1, 5_000_000, None);
+        EmbeddedBroker::start("t", &large).await.expect("5 MB fit");
+        let too_large = [records(2, 10, None), records(1, 5 << 20, None)].concat();
+        match EmbeddedBroker::start("t", &too_large).await.map(drop) {
+            Err(error @ BrokerError::TooLarge { number: 3, .. }) => {
+                assert!(error.to_string().contains("event 3 has 5242980 bytes"), "{error}");
+            }
+            other => panic!("more than 5 MiB: {other:?}"),
         }
     }
 

@@ -10,15 +10,22 @@ use crate::record::{Offset, Partition};
 #[derive(Debug)]
 pub struct CatchUp {
     until: Until,
-    /// End of each partition when it was first assigned.
-    ends: BTreeMap<Partition, Offset>,
+    /// Where this session begins to read each partition, and its end when it was first assigned.
+    spans: BTreeMap<Partition, Span>,
     /// The partition that was still behind at the last check.
     behind: Option<Partition>,
 }
 
+/// The offsets of a partition that are to be read.
+#[derive(Debug, Clone, Copy)]
+pub struct Span {
+    pub start: Offset,
+    pub end: Offset,
+}
+
 impl CatchUp {
     pub fn new(until: Until) -> Self {
-        Self { until, ends: BTreeMap::new(), behind: None }
+        Self { until, spans: BTreeMap::new(), behind: None }
     }
 
     /// The partitions whose ends are needed and not known yet.
@@ -26,13 +33,30 @@ impl CatchUp {
         match self.until {
             Until::Stopped => Vec::new(),
             Until::CaughtUp => {
-                partitions.iter().filter(|one| !self.ends.contains_key(one)).copied().collect()
+                partitions.iter().filter(|one| !self.spans.contains_key(one)).copied().collect()
             }
         }
     }
 
-    pub fn note_ends(&mut self, ends: Vec<(Partition, Offset)>) {
-        self.ends.extend(ends);
+    pub fn note(&mut self, partition: Partition, span: Span) {
+        self.spans.insert(partition, span);
+    }
+
+    /// How many offsets of the owned partitions are read and how many there are, up to the noted
+    /// ends; `position` is where a partition stands. Offsets, because compaction, transaction markers
+    /// and aborted records leave some without a record, and a live topic goes on beyond its end.
+    pub fn progress(
+        &self,
+        ledger: &Ledger,
+        position: impl Fn(Partition, Offset) -> Option<Offset>,
+    ) -> (u64, u64) {
+        let owned = self.spans.iter().filter(|(partition, _)| ledger.owns(**partition));
+        let of_one = |(partition, span): (&Partition, &Span)| {
+            let read = position(*partition, span.end).unwrap_or(span.start).min(span.end);
+            let offsets = |to: Offset| u64::try_from(to.0 - span.start.0).unwrap_or(0);
+            (offsets(read), offsets(span.end))
+        };
+        owned.map(of_one).fold((0, 0), |(read, all), (more, of)| (read + more, all + of))
     }
 
     /// Whether every partition that the ledger owns has reached its end; `reached` tells it of one.
@@ -45,9 +69,9 @@ impl CatchUp {
         if self.until == Until::Stopped {
             return false;
         }
-        let ends = &self.ends;
+        let spans = &self.spans;
         let is_behind = |partition: &Partition| {
-            ends.get(partition).is_none_or(|end| !reached(*partition, *end))
+            spans.get(partition).is_none_or(|span| !reached(*partition, span.end))
         };
         // One partition that is still behind decides. Checking a thousand of them every turn would
         // cost as much as reading does.
@@ -83,7 +107,9 @@ mod tests {
         let ledger = owning(&partitions);
         assert_eq!(catch_up.unknown(&partitions), partitions);
         assert!(!catch_up.is_done(&ledger, |_, _| true), "no end is known");
-        catch_up.note_ends(partitions.iter().map(|one| (*one, Offset(10))).collect());
+        for partition in partitions {
+            catch_up.note(partition, Span { start: Offset(0), end: Offset(10) });
+        }
         assert!(catch_up.unknown(&partitions).is_empty());
         assert!(!catch_up.is_done(&ledger, |one, _| one != Partition(1)));
         let asked = Cell::new(0);
@@ -95,6 +121,25 @@ mod tests {
         assert_eq!(asked.get(), 1, "one that is behind decides for all");
         let without_it = owning(&[Partition(0), Partition(2)]);
         assert!(catch_up.is_done(&without_it, |_, end| end == Offset(10)));
+    }
+
+    /// A live topic goes on beyond the noted end, and a partition may be given up.
+    #[test]
+    fn progress_counts_offsets_up_to_the_noted_ends_of_owned_partitions() {
+        let mut catch_up = CatchUp::new(Until::CaughtUp);
+        let ledger = owning(&[0, 1, 2].map(Partition));
+        assert_eq!(catch_up.progress(&ledger, |_, _| None), (0, 0));
+        for partition in [0, 1, 2, 3] {
+            let start = Offset(100 * i64::from(partition));
+            catch_up.note(Partition(partition), Span { start, end: Offset(start.0 + 10) });
+        }
+        let position = |partition: Partition, _| match partition.0 {
+            0 => Some(Offset(4)),
+            1 => Some(Offset(5_000)),
+            _ => None,
+        };
+        assert_eq!(catch_up.progress(&ledger, position), (4 + 10, 30));
+        assert_eq!(catch_up.progress(&owning(&[Partition(0)]), position), (4, 10));
     }
 
     #[test]

@@ -354,6 +354,7 @@ impl<'a> Session<'a> {
             let age = oldest.map_or(0.0, |since| since.elapsed().as_secs_f64());
             self.flow.metrics.oldest_unsettled_seconds.set(age);
             self.observe_ends();
+            self.observe_progress();
         }
     }
 

@@ -1,5 +1,7 @@
 //! What becomes of a record: a row, ignored, or rejected with a reason.
 
+use std::fmt;
+
 use super::reason::Reason;
 
 /// The transcoder's answer for one record.
@@ -33,6 +35,13 @@ impl Rejection {
     /// its record is.
     pub fn new(reason: Reason, detail: String, event_type: Option<String>) -> Self {
         Self { reason, detail: shortened(detail, Self::LONGEST_DETAIL), event_type }
+    }
+}
+
+/// The reason's code and the detail.
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.reason.code(), self.detail)
     }
 }
 

@@ -4,6 +4,7 @@
 //! a sink either sends it as it is or reads its fields with [`Fields`].
 
 mod buffer;
+mod cell;
 mod fields;
 mod schema;
 #[cfg(test)]
@@ -11,6 +12,7 @@ pub(crate) mod tests;
 mod wire;
 
 pub use buffer::RowBuffer;
+pub use cell::{Cell, NamedRows};
 pub use fields::{FieldError, FieldValue, Fields, Items, ItemsIter};
 pub use schema::{Column, ColumnRules, ColumnType, Mode, TableSchema};
 pub use wire::WireError;

@@ -249,6 +249,11 @@ impl Source {
             || self.position(partition).is_some_and(|at| at >= end)
     }
 
+    /// The offset up to which an assigned partition has been read; `end` if that is reached.
+    pub fn read_up_to(&self, partition: Partition, end: Offset) -> Option<Offset> {
+        if self.has_read_to(partition, end) { Some(end) } else { self.progress.next(partition) }
+    }
+
     /// Whether the partition's first record is still to be compared with what was read before.
     pub fn is_checking(&self, partition: Partition) -> bool {
         self.checks.is_waited_for(partition)

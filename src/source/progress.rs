@@ -45,10 +45,15 @@ impl Progress {
         }
     }
 
+    /// The offset of an assigned partition's next record.
+    pub(super) fn next(&self, partition: Partition) -> Option<Offset> {
+        let next = self.next.get(partition.0 as usize)?;
+        (*next != NOT_ASSIGNED).then_some(Offset(*next))
+    }
+
     /// Whether the record before `end` has been returned.
     pub(super) fn reaches(&self, partition: Partition, end: Offset) -> bool {
-        let next = self.next.get(partition.0 as usize);
-        next.is_some_and(|next| *next != NOT_ASSIGNED && *next >= end.0)
+        self.next(partition).is_some_and(|next| next >= end)
     }
 }
 

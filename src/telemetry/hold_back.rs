@@ -21,7 +21,8 @@ const SUMMARY: &str = "generic_consumer::repeated";
 
 /// The filter. Clones share what they have seen.
 ///
-/// Lines of the levels INFO and above are held back; whoever asks for DEBUG wants every line.
+/// Of the levels INFO and above, a line that was logged shortly before is held back; whoever asks for
+/// DEBUG wants every line of that level.
 #[derive(Clone)]
 pub struct HoldBack {
     shared: Arc<Shared>,

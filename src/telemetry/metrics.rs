@@ -51,9 +51,10 @@ pub struct Metrics {
     pub assigned_partitions: Gauge,
     /// Times the Kafka client was replaced by a new one.
     pub rejoins: Counter,
-    /// Records that a run which only catches up had before it. It is for the progress line on a
-    /// terminal and is not exposed.
+    /// Offsets that a run which only catches up had before it in its partitions, and how many of them
+    /// it has read. They are for the progress line on a terminal and are not exposed.
     pub to_catch_up: Gauge,
+    pub caught_up: Gauge,
 }
 
 impl Metrics {
@@ -78,6 +79,7 @@ impl Metrics {
             assigned_partitions: names.add("assigned_partitions", "Partitions this instance owns"),
             rejoins: names.add("rejoins", "Times the Kafka client was made anew"),
             to_catch_up: Gauge::default(),
+            caught_up: Gauge::default(),
         }
     }
 

@@ -130,7 +130,7 @@ async fn acknowledged_rows_survive_sigkill() {
         acknowledged.push(id);
         process.kill();
         let seen = rows(&store, "t", None).expect("rows");
-        let seen: Vec<&str> = seen.iter().map(|row| row["id"].as_str().expect("text")).collect();
+        let seen: Vec<&str> = seen.rows.iter().map(|row| row[0].as_str().expect("text")).collect();
         assert_eq!(seen, acknowledged);
     }
 }
@@ -161,7 +161,7 @@ async fn local_rows_prints_one_json_object_per_line() {
 async fn local_rows_lists_the_tables_when_it_cannot_find_one() {
     let peer = Peer::start().await;
     let output = local_rows(&peer.store(), &["u"]);
-    assert_eq!(output.status.code(), Some(3));
+    assert_eq!(output.status.code(), Some(2));
     let message = String::from_utf8(output.stderr).expect("text");
     assert!(message.contains("there is no table u; the store has p.d.t"), "{message}");
     peer.rest("POST", "datasets", Some(json!({ "datasetReference": { "datasetId": "e" } }))).await;

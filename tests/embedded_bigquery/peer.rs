@@ -16,7 +16,7 @@ use gcp_bigquery_client::google::cloud::bigquery::storage::v1::{
     ProtoSchema, StorageError, WriteStream,
 };
 use gcp_bigquery_client::google::rpc;
-use generic_consumer::local::bigquery::{Options, Row, Running, StartError, rows, start};
+use generic_consumer::local::bigquery::{Options, Running, StartError, rows, start};
 use prost::Message;
 use prost_types::field_descriptor_proto::{Label, Type as Kind};
 use prost_types::{DescriptorProto, FieldDescriptorProto};
@@ -103,13 +103,20 @@ impl Peer {
     }
 
     /// The visible rows of a table.
-    pub fn rows(&self, table: &str) -> Vec<Row> {
-        rows(&self.store(), table, None).expect("the table's rows")
+    /// The visible rows as parsed JSON objects.
+    pub fn rows(&self, table: &str) -> Vec<Value> {
+        let parsed = |line: String| serde_json::from_str(&line).expect("JSON");
+        self.lines(table).into_iter().map(parsed).collect()
+    }
+
+    /// The visible rows as JSON text, digit by digit.
+    pub fn lines(&self, table: &str) -> Vec<String> {
+        rows(&self.store(), table, None).expect("the table's rows").json_lines().collect()
     }
 
     /// The `id`s of the visible rows of `t`, in their order.
     pub fn ids(&self) -> Vec<String> {
-        let id = |row: Row| row["id"].as_str().expect("an id").to_owned();
+        let id = |row: Value| row["id"].as_str().expect("an id").to_owned();
         self.rows("t").into_iter().map(id).collect()
     }
 

@@ -296,3 +296,71 @@ async fn insert_all_names_the_refused_rows() {
     assert_eq!(peer.ids(), ["a", "b", "c"], "the same insertId is the same row");
     assert_eq!(peer.rest("POST", &path, Some(insert(json!([])))).await.0, 400);
 }
+
+/// Of changes under the same etag, and of creations of the same table, one succeeds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_several_clients_that_change_the_same_thing_one_succeeds() {
+    const CLIENTS: usize = 8;
+    let peer = Peer::start().await;
+    for round in 0..50 {
+        let name = format!("t{round}");
+        let table = json!({ "tableReference": { "tableId": name } });
+        let created = (0..CLIENTS)
+            .map(|_| peer.rest("POST", "datasets/d/tables", Some(table.clone())))
+            .collect::<Vec<_>>();
+        assert_eq!(statuses(created).await, [vec![200], vec![409; CLIENTS - 1]].concat());
+        let path = format!("datasets/d/tables/{name}");
+        let (_, live) = peer.rest("GET", &path, None).await;
+        let etag = live["etag"].as_str().expect("an etag");
+        let changed = (0..CLIENTS)
+            .map(|n| {
+                peer.rest_if(
+                    "PATCH",
+                    &path,
+                    Some(json!({ "description": n.to_string() })),
+                    Some(etag),
+                )
+            })
+            .collect::<Vec<_>>();
+        assert_eq!(statuses(changed).await, [vec![200], vec![412; CLIENTS - 1]].concat());
+    }
+}
+
+async fn statuses(calls: Vec<impl Future<Output = (u16, Value)>>) -> Vec<u16> {
+    let answers = futures_util::future::join_all(calls).await;
+    let mut statuses: Vec<u16> = answers.into_iter().map(|(status, _)| status).collect();
+    statuses.sort_unstable();
+    statuses
+}
+
+/// A short name must not show one of several tables as if it were the only one.
+#[tokio::test]
+async fn views_have_the_short_name_of_their_table_unless_several_tables_have_it() {
+    let peer = Peer::start().await;
+    let views = || {
+        let store = rusqlite::Connection::open(peer.store()).expect("the store");
+        let sql = "SELECT name FROM sqlite_master WHERE type = 'view' ORDER BY name";
+        let mut statement = store.prepare(sql).expect("SQL");
+        let names = statement.query_map([], |row| row.get(0)).expect("rows");
+        let names: Vec<String> = names.collect::<Result<_, _>>().expect("names");
+        for name in &names {
+            store.prepare(&format!("SELECT * FROM \"{name}\"")).expect("a view that works");
+        }
+        names
+    };
+    let namesake = json!({
+        "tableReference": { "tableId": "T" },
+        "schema": { "fields": [{ "name": "other", "type": "STRING" }] },
+    });
+    assert_eq!(views(), ["t"]);
+    peer.rest("POST", "datasets", Some(json!({ "datasetReference": { "datasetId": "e" } }))).await;
+    assert_eq!(peer.rest("POST", "datasets/e/tables", Some(namesake)).await.0, 200);
+    assert_eq!(views(), ["d.t", "e.T"]);
+    let change = Some(json!({ "description": "x" }));
+    assert_eq!(peer.rest("PATCH", T, change).await.0, 200);
+    assert_eq!(views(), ["d.t", "e.T"]);
+    assert_eq!(peer.rest("DELETE", T, None).await.0, 200);
+    assert_eq!(views(), ["T"]);
+    assert_eq!(peer.rest("DELETE", "datasets/e/tables/T", None).await.0, 200);
+    assert_eq!(views(), [""; 0]);
+}

@@ -3,8 +3,8 @@
 use gcp_bigquery_client::google::cloud::bigquery::storage::v1::row_error::RowErrorCode;
 use gcp_bigquery_client::google::cloud::bigquery::storage::v1::write_stream::Type;
 use gcp_bigquery_client::google::cloud::bigquery::storage::v1::{AppendRowsResponse, RowError};
-use prost_types::DescriptorProto;
-use prost_types::field_descriptor_proto::Type as Kind;
+use prost_types::field_descriptor_proto::{Label, Type as Kind};
+use prost_types::{DescriptorProto, FieldDescriptorProto};
 use serde_json::json;
 use tonic::Code;
 
@@ -137,4 +137,67 @@ async fn a_column_may_have_the_name_of_a_column_of_the_store() {
         peer.connect().await.ask(first_request(stream, descriptor, &[text(1, "mine")])).await;
     Appended::of(answer.expect("an answer")).rows();
     assert_eq!(peer.rows("own")[0]["__stream"], "mine");
+}
+
+/// Neither the store nor a printout parses numbers: 64 bits do not hold every number, and parsing a
+/// float can change its last digit.
+#[tokio::test]
+async fn json_and_floats_keep_every_digit() {
+    let peer = Peer::start().await;
+    let schema = json!([
+        { "name": "payload", "type": "JSON" },
+        { "name": "lines", "type": "RECORD", "mode": "REPEATED", "fields": [
+            { "name": "price", "type": "FLOAT" },
+            { "name": "raw", "type": "JSON" },
+        ]},
+        { "name": "ratios", "type": "FLOAT", "mode": "REPEATED" },
+    ]);
+    peer.make_table("digits", schema).await;
+    let stream = "projects/p/datasets/d/tables/digits/streams/_default";
+    let mut line = message(vec![field("price", 1, Kind::Double), field("raw", 2, Kind::String)]);
+    line.name = Some("Line".to_owned());
+    let lines = FieldDescriptorProto {
+        type_name: Some("Line".to_owned()),
+        ..repeated("lines", 2, Kind::Message)
+    };
+    let ratios = repeated("ratios", 3, Kind::Double);
+    let mut descriptor = message(vec![field("payload", 1, Kind::String), lines, ratios]);
+    descriptor.nested_type.push(line);
+
+    // serde_json reads these floats back one bit off.
+    let floats = [0.8999999999999999_f64, 2.638344616030823e-256, 1.0715660391663065e-203];
+    let payload = r#"{"id": 12345678901234567890123, "price": 1.10, "e": 1E2}"#;
+    let mut row = text(1, payload);
+    let mut line = double(1, floats[0]);
+    line.extend(text(2, "1.10"));
+    prost::encoding::bytes::encode(2, &line, &mut row);
+    floats.iter().for_each(|float| row.extend(double(3, *float)));
+    let answer = peer.connect().await.ask(first_request(stream, descriptor, &[row])).await;
+    Appended::of(answer.expect("an answer")).rows();
+
+    let [a, b, c] = floats;
+    let expected = format!(
+        r#"{{"payload":{},"lines":[{{"price":{a:?},"raw":1.10}}],"ratios":[{a:?},{b:?},{c:?}]}}"#,
+        payload.replace(' ', "")
+    );
+    assert_eq!(peer.lines("digits"), [expected]);
+    let store = rusqlite::Connection::open(peer.store()).expect("the store");
+    let stored: String =
+        store.query_row("SELECT payload FROM digits", [], |row| row.get(0)).expect("a row");
+    assert_eq!(stored, payload);
+    let (_, listed) = peer.rest("GET", "datasets/d/tables/digits/data", None).await;
+    let cells = &listed["rows"][0]["f"];
+    assert_eq!(cells[0]["v"], payload);
+    assert_eq!(cells[1]["v"][0]["v"]["f"][0]["v"], format!("{a:?}"));
+    assert_eq!(cells[2]["v"][1]["v"], format!("{b:?}"));
+}
+
+fn repeated(name: &str, number: i32, kind: Kind) -> FieldDescriptorProto {
+    FieldDescriptorProto { label: Some(Label::Repeated as i32), ..field(name, number, kind) }
+}
+
+fn double(number: u32, value: f64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    prost::encoding::double::encode(number, &value, &mut bytes);
+    bytes
 }

@@ -135,3 +135,35 @@ async fn the_full_view_of_a_stream_contains_the_schema_of_its_table() {
     let missing = got(format!("{}x", default_stream()), WriteStreamView::Basic).await;
     assert_eq!(missing.expect_err("none").code(), Code::NotFound);
 }
+
+/// The connection knows the columns of a table that is gone. BigQuery never answers with an error of
+/// its own storage.
+#[tokio::test]
+async fn a_connection_meets_its_table_dropped_and_created_again_with_other_columns() {
+    let peer = Peer::start().await;
+    let mut open = [
+        peer.writer(&default_stream()).await,
+        peer.writer(&default_stream()).await,
+        peer.writer(&peer.create(Type::Buffered).await).await,
+    ];
+    for writer in &mut open {
+        writer.append(None, &["a"]).await.rows();
+    }
+    let [to_none, to_default, to_stream] = &mut open;
+    assert_eq!(peer.rest("DELETE", "datasets/d/tables/t", None).await.0, 200);
+    let (code, _, detail) = to_none.append(None, &["b"]).await.refused_at_all();
+    assert_eq!((code, detail), (Code::NotFound, Some(StorageErrorCode::TableNotFound)));
+
+    peer.make_table("t", json!([{ "name": "n", "type": "INTEGER" }])).await;
+    let (code, message, detail) = to_default.append(None, &["b"]).await.refused_at_all();
+    let expected = (Code::InvalidArgument, Some(StorageErrorCode::SchemaMismatchExtraFields));
+    assert_eq!((code, detail), expected, "{message}");
+    assert!(message.contains("extra fields: 'id'"), "{message}");
+    let (code, message, detail) = to_stream.append(None, &["b"]).await.refused_at_all();
+    assert_eq!(
+        (code, detail),
+        (Code::NotFound, Some(StorageErrorCode::StreamNotFound)),
+        "{message}"
+    );
+    assert_eq!(peer.rows("t"), [Value::Null; 0]);
+}

@@ -309,3 +309,64 @@ fn help_and_version_exit_with_0() {
         assert!(text(&help.stdout).contains("Example"), "{arguments:?}");
     }
 }
+
+#[test]
+fn a_missing_folder_of_contracts_is_named_by_its_key_and_its_whole_path() {
+    let folder = folder(VALID);
+    let wanted = folder.path().canonicalize().expect("a path").join("nowhere");
+    for (arguments, about) in [
+        (&["config", "DELIVERY"][..], "  CONTRACTS_DIR\n    where     variable CONTRACTS_DIR"),
+        (&["validate", "DELIVERY", "-"], "hint: CONTRACTS_DIR names"),
+    ] {
+        let output = generic_consumer(folder.path(), arguments, &[("CONTRACTS_DIR", "nowhere")]);
+        let errors = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{errors}");
+        assert!(errors.contains(&format!("there is no folder {}", wanted.display())), "{errors}");
+        assert!(errors.contains(about) && !errors.contains("IMPORT_PATH"), "{errors}");
+    }
+}
+
+#[test]
+fn an_environment_that_nothing_configures_names_the_file_that_is_not_there() {
+    let folder =
+        folder(&VALID.replace("CONSUME_ENV_DELIVERY='prod'", "CONSUME_ENV_DELIVERY='uat'"));
+    let wanted = folder.path().canonicalize().expect("a path").join("config/environments.toml");
+    let said = |folder: &Path| text(&generic_consumer(folder, &["config", "DELIVERY"], &[]).stderr);
+    let errors = said(folder.path());
+    let note = format!("configured environments: prod; there is no {}", wanted.display());
+    assert!(errors.contains(&note), "{errors}");
+    std::fs::create_dir(folder.path().join("config")).expect("a folder");
+    std::fs::write(wanted, "").expect("written");
+    let errors = said(folder.path());
+    assert!(errors.contains("configured environments: prod\n"), "{errors}");
+}
+
+#[test]
+fn flags_about_rows_need_rows() {
+    let folder = folder(VALID);
+    for flag in ["--columns=id", "--format=blocks"] {
+        let output = generic_consumer(folder.path(), &["validate", "DELIVERY", "-", flag], &[]);
+        let errors = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{errors}");
+        assert!(errors.contains("hint: add --rows"), "{errors}");
+    }
+}
+
+/// As `validate` reads the samples next to this repository's contracts.
+#[test]
+fn samples_are_read_as_the_tests_of_contracts_read_them() {
+    let folder = folder(VALID);
+    let samples = Path::new(CONTRACTS).join("delivery/delivery_events_v10");
+    for (sample, said) in [
+        ("accept/assigned.json", "line 1: row       DeliveryAssignedEvent\n"),
+        ("reject/empty.value.json", "line 1: rejected  -  empty"),
+        ("reject/wrong_type.attempt.json", "  wrong_type: /attempt"),
+        ("reject/invalid_json.nan.json", "invalid_json: "),
+    ] {
+        let path = samples.join(sample);
+        let path = path.to_str().expect("UTF-8");
+        let output = generic_consumer(folder.path(), &["validate", "DELIVERY", path], &[]);
+        let lines = text(&output.stdout);
+        assert!(lines.contains(said) && lines.lines().count() == 1, "{sample}: {lines}");
+    }
+}

@@ -1,10 +1,13 @@
 //! Runs with the broker and the BigQuery inside the process, as a newcomer starts them.
 
+use std::collections::BTreeMap;
+use std::io::BufRead;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 /// How long one run may take.
 const RUN_WITHIN: Duration = Duration::from_secs(60);
@@ -46,13 +49,18 @@ fn command(folder: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs the program to its end, which has to be good. Returns what it printed.
-fn run(folder: &Path, arguments: &[&str]) -> (String, String) {
+/// Runs the program to its end. Returns its exit code, and what it printed.
+fn outcome(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
     let Output { status, stdout, stderr } =
         command(folder, arguments).output().expect("the binary starts");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
-    let (stdout, stderr) = (text(stdout), text(stderr));
-    assert_eq!(status.code(), Some(0), "{arguments:?}: {stdout}\n{stderr}");
+    (status.code(), text(stdout), text(stderr))
+}
+
+/// Runs the program to its end, which has to be good. Returns what it printed.
+fn run(folder: &Path, arguments: &[&str]) -> (String, String) {
+    let (code, stdout, stderr) = outcome(folder, arguments);
+    assert_eq!(code, Some(0), "{arguments:?}: {stdout}\n{stderr}");
     (stdout, stderr)
 }
 
@@ -86,6 +94,10 @@ fn domains_live_side_by_side_and_a_run_empties_its_own_tables() {
     assert_eq!(rows(folder.path(), "deliveries_dead_letters").len(), 7);
 }
 
+/// What no field of the contract takes, so it is in `_extra`.
+const SURPLUS: &str =
+    r#""surplus":{"n":12345678901234567890123,"price":1.10,"r":0.8999999999999999}"#;
+
 /// `validate --rows` shows the rows as the table gets them, except for what only Kafka knows.
 #[test]
 fn ones_own_events_become_the_rows_that_validate_shows() {
@@ -96,15 +108,21 @@ fn ones_own_events_become_the_rows_that_validate_shows() {
     for entry in std::fs::read_dir(samples).expect("samples") {
         let text = std::fs::read_to_string(entry.expect("a file").path()).expect("readable");
         let event: Value = serde_json::from_str(&text).expect("JSON");
-        events.push_str(&format!("{event}\n"));
+        let event = event.to_string();
+        let begin = event.strip_suffix('}').expect("an object");
+        // Parsed and written again, these numbers would change.
+        events.push_str(&format!("{begin},{SURPLUS}}}\n"));
     }
     std::fs::write(folder.path().join("events.ndjson"), &events).expect("written");
+    // Compared as text, because parsing it would lose the same digits on both sides.
     let shown = |text: &str| -> Vec<String> {
         let rows = text.lines().map(|line| {
-            let row: Value = serde_json::from_str(line).expect("JSON");
-            let mut row = row.as_object().expect("a row").clone();
-            row.retain(|name, _| !name.starts_with("_kafka_") && name != "_ingested_at");
-            Value::Object(row).to_string()
+            let row: BTreeMap<&str, &RawValue> = serde_json::from_str(line).expect("JSON");
+            let of_the_event = row
+                .iter()
+                .filter(|(name, _)| !name.starts_with("_kafka_") && **name != "_ingested_at");
+            let cells = of_the_event.map(|(name, value)| format!("{name}={value}"));
+            cells.collect::<Vec<_>>().join(" ")
         });
         let mut rows: Vec<String> = rows.collect();
         rows.sort();
@@ -115,6 +133,167 @@ fn ones_own_events_become_the_rows_that_validate_shows() {
     let (stored, _) = run(folder.path(), &["local", "rows", "deliveries"]);
     assert_eq!(shown(&validated).len(), events.lines().count());
     assert_eq!(shown(&validated), shown(&stored));
+    assert!(stored.lines().all(|row| row.contains(SURPLUS)), "{stored}");
+}
+
+/// Dead letters, sent again as envelopes, are the same records.
+#[test]
+fn dead_letters_become_envelopes_and_the_same_records_again() {
+    let folder = folder();
+    let events = r#"{"key_base64":"/w==","headers":{"trace":["a","b",null,{"base64":"/wA="}],"one":"x"},"value":{"n": 1.10}}
+{"key":"k","value_base64":"AP8="}
+"#;
+    let letters = |events: &str| -> Vec<String> {
+        std::fs::write(folder.path().join("events.ndjson"), events).expect("written");
+        let arguments =
+            ["DELIVERY", "--until-caught-up", "--events", "events.ndjson", "--envelope"];
+        run(folder.path(), &arguments);
+        let rows = rows(folder.path(), "deliveries_dead_letters").into_iter().map(|row| {
+            let [key, headers, value] =
+                ["_kafka_key", "_kafka_headers", "value"].map(|at| &row[at]);
+            json!({ "key_base64": key, "headers": headers, "value_base64": value }).to_string()
+        });
+        let mut letters: Vec<String> = rows.collect();
+        letters.sort();
+        letters
+    };
+    let once = letters(events);
+    let expected = [
+        r#"{"key_base64":"/w==","headers":{"trace":["a","b",null,{"base64":"/wA="}],"one":["x"]},"value_base64":"eyJuIjogMS4xMH0="}"#,
+        r#"{"key_base64":"aw==","headers":null,"value_base64":"AP8="}"#,
+    ];
+    assert_eq!(once, expected);
+    assert_eq!(letters(&format!("{}\n", once.join("\n"))), once);
+}
+
+/// One event that becomes a row.
+fn write_event(folder: &Path) {
+    let sample = "contracts/delivery/delivery_events_v10/accept/assigned.json";
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join(sample);
+    std::fs::copy(sample, folder.join("event.json")).expect("copied");
+}
+
+/// `generic-consumer … | head -n 1`
+#[test]
+fn a_closed_pipe_is_no_failure_of_any_command() {
+    let folder = folder();
+    write_event(folder.path());
+    let bigquery =
+        ["local", "bigquery", "--rest=127.0.0.1:0", "--grpc=127.0.0.1:0", "--store=other.sqlite"];
+    let commands: [(&[&str], i32); 10] = [
+        (&["DELIVERY", "--until-caught-up", "--events", "event.json"], 0),
+        (&["local", "rows", "deliveries"], 0),
+        (&["local", "rows", "nowhere"], 2),
+        (&["config", "DELIVERY"], 0),
+        (&["validate", "DELIVERY", "event.json"], 0),
+        (&["validate", "DELIVERY", "event.json", "--rows"], 0),
+        (&["produce", "DELIVERY", "event.json"], 1),
+        (&["--help"], 0),
+        (&["--version"], 0),
+        (&bigquery, 0),
+    ];
+    for (arguments, code) in commands {
+        let closed = || {
+            let (reader, writer) = std::io::pipe().expect("a pipe");
+            drop(reader);
+            writer
+        };
+        let child = command(folder.path(), arguments).stdout(closed()).stderr(closed()).spawn();
+        let mut child = Running(child.expect("the binary starts"));
+        if arguments == bigquery {
+            // It serves on, until somebody stops it.
+            let until = Instant::now() + RUN_WITHIN;
+            while !folder.path().join("other.sqlite").exists() {
+                assert!(Instant::now() < until, "no store");
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            std::thread::sleep(Duration::from_millis(500));
+            child.interrupt();
+        }
+        let status = child.0.wait().expect("it ends");
+        assert_eq!(status.code(), Some(code), "{arguments:?}: {status}");
+    }
+}
+
+#[test]
+fn the_name_of_a_table_that_a_run_prints_finds_its_rows() {
+    let folder = folder();
+    write_event(folder.path());
+    let arguments = ["DELIVERY", "--until-caught-up", "--events", "event.json"];
+    let summary = |dataset: &str| {
+        let output = command(folder.path(), &arguments)
+            .env("WRITE__LOCAL__DATASET", dataset)
+            .output()
+            .expect("the binary starts");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    let said = summary("one");
+    assert!(said.ends_with("generic-consumer local rows deliveries\n"), "{said}");
+    let said = summary("two");
+    assert!(said.ends_with("generic-consumer local rows two.deliveries\n"), "{said}");
+    assert_eq!(rows(folder.path(), "two.deliveries").len(), 1);
+    for (arguments, code, parts) in [
+        (&["deliveries"][..], 2, ["several tables", "name the table with its dataset"]),
+        (&["nowhere"], 2, ["there is no table nowhere", "--store FILE"]),
+        (&["two.deliveries", "--columns", "nope"], 2, ["no column nope", "delivery_id"]),
+        (&["two.deliveries", "--limit=0", "--columns=nope"], 2, ["no column nope", "delivery_id"]),
+        (&["deliveries", "--store", "none.sqlite"], 3, ["open the store none.sqlite", "--store"]),
+    ] {
+        let (found, _, said) = outcome(folder.path(), &[&["local", "rows"], arguments].concat());
+        assert_eq!(found, Some(code), "{arguments:?}: {said}");
+        for part in parts {
+            assert!(said.contains(part), "{arguments:?}: no {part:?} in\n{said}");
+        }
+    }
+}
+
+/// The embedded broker begins anew with each run, and a BigQuery outside of the run does not.
+#[test]
+fn a_second_run_into_a_bigquery_that_keeps_its_rows_warns_of_doubled_ones() {
+    let folder = folder();
+    write_event(folder.path());
+    let arguments =
+        ["local", "bigquery", "--rest=127.0.0.1:0", "--grpc=127.0.0.1:0", "--store=shared.sqlite"];
+    let child = command(folder.path(), &arguments).stdout(Stdio::piped()).spawn();
+    let mut bigquery = Running(child.expect("the binary starts"));
+    let mut addresses = String::new();
+    let stdout = bigquery.0.stdout.take().expect("a pipe");
+    std::io::BufReader::new(stdout).read_line(&mut addresses).expect("the addresses");
+    let words: Vec<&str> = addresses.split(' ').collect();
+    let said = || {
+        let output =
+            command(folder.path(), &["DELIVERY", "--until-caught-up", "--events", "event.json"])
+                .env("WRITE__LOCAL__ENDPOINT__REST", format!("http://{}", words[1]))
+                .env("WRITE__LOCAL__ENDPOINT__STORAGE", format!("http://{}", words[3]))
+                .output()
+                .expect("the binary starts");
+        let said = String::from_utf8(output.stderr).expect("UTF-8");
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        said
+    };
+    let warning = "the table keeps the rows of earlier runs";
+    let first = said();
+    assert!(!first.contains(warning), "{first}");
+    let second = said();
+    assert!(second.contains(warning), "{second}");
+}
+
+/// The first signal ends a run in whatever it does: here it waits for standard input.
+#[test]
+fn a_signal_before_the_events_are_read_exits_with_130() {
+    let folder = folder();
+    let child = command(folder.path(), &["DELIVERY", "--until-caught-up", "--events", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    let mut child = Running(child.expect("the binary starts"));
+    std::thread::sleep(Duration::from_secs(2));
+    child.interrupt();
+    let began = Instant::now();
+    let status = child.0.wait().expect("it ends");
+    assert_eq!(status.code(), Some(130));
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
 }
 
 /// An append request takes 20 MB. A dead letter has to fit one, whatever its record is.
@@ -171,8 +350,7 @@ fn a_signal_before_the_run_has_caught_up_exits_with_130() {
         assert!(Instant::now() < until, "not consuming: {}", said());
         std::thread::sleep(Duration::from_millis(20));
     }
-    let interrupt = format!("kill -INT {}", child.0.id());
-    assert!(Command::new("bash").args(["-c", &interrupt]).status().is_ok_and(|it| it.success()));
+    child.interrupt();
     let status = child.0.wait().expect("it ends");
     assert_eq!(status.code(), Some(130), "{}", said());
     assert!(said().contains("error: stopped before it had caught up"), "{}", said());
@@ -180,6 +358,15 @@ fn a_signal_before_the_run_has_caught_up_exits_with_130() {
 
 /// A process that does not outlive its test.
 struct Running(Child);
+
+impl Running {
+    fn interrupt(&self) {
+        let interrupt = format!("kill -INT {}", self.0.id());
+        assert!(
+            Command::new("bash").args(["-c", &interrupt]).status().is_ok_and(|it| it.success())
+        );
+    }
+}
 
 impl Drop for Running {
     fn drop(&mut self) {

@@ -5,4 +5,6 @@ mod command_line;
 mod contracts;
 mod first_run;
 mod structure;
+#[cfg(target_os = "linux")]
+mod terminal;
 mod tutorial;

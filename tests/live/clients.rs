@@ -34,7 +34,8 @@ fn rows_of_java_writers_arrive_on_streams_of_every_type() {
     let bigquery = EmbeddedBigQuery::start("java", "", 1);
     run("tests/java/run.sh", &bigquery);
     let rows = bigquery::rows(&bigquery.store(), "java", None).expect("the rows");
-    let rows: Vec<Value> = rows.into_iter().map(Value::Object).collect();
+    let parsed = |line: String| serde_json::from_str(&line).expect("JSON");
+    let rows: Vec<Value> = rows.json_lines().map(parsed).collect();
     let mut ids: Vec<i64> = rows.iter().map(|row| row["id"].as_i64().expect("an id")).collect();
     ids.sort_unstable();
     // One row of the buffered stream was never flushed.

@@ -110,7 +110,7 @@ impl Publisher {
     pub fn publish(&mut self, count: usize) {
         let (contract, seed) = (self.contract.clone(), self.dice.random());
         let mut samples = Samples::new(&contract, seed, AROUND_MS);
-        let bad = samples.bad_events();
+        let bad = samples.bad_events(contract.events.last().expect("an event type"));
         for _ in 0..count {
             let key = format!("key-{}", self.dice.random_range(0..1_000));
             let draw = self.dice.random_range(0..150);

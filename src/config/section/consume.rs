@@ -23,10 +23,14 @@ pub fn read(resolver: &mut Resolver<'_>) -> Option<ConsumeSettings> {
     };
     let environment = environment(resolver, &CONSUME_ENV, "consume")?;
     let at = format!("consume.{environment}");
-    let broker = resolver.required_at(&format!("{at}.bootstrap_servers"), SERVERS, broker);
+    let properties = properties::read(resolver, &format!("{at}.properties"));
+    let protocol = properties.as_ref().map(|properties| {
+        properties.get("security.protocol").map_or("plaintext", |protocol| protocol.expose())
+    });
+    let broker = resolver
+        .required_at(&format!("{at}.bootstrap_servers"), SERVERS, |text| broker(text, protocol));
     let protected =
         resolver.optional_at(&format!("{at}.protected"), "`true` or `false`", values::flag);
-    let properties = properties::read(resolver, &format!("{at}.properties"));
     Some(ConsumeSettings {
         environment,
         broker: broker?,
@@ -44,6 +48,8 @@ pub fn environment(resolver: &mut Resolver<'_>, key: &Key, section: &str) -> Opt
     let known: Vec<String> =
         names.filter_map(|name| name.strip_prefix('.')).map(str::to_owned).collect();
     let incomplete = resolver.incomplete;
+    let no_file = resolver.no_environments_at.as_ref();
+    let no_file = no_file.map_or(String::new(), |at| format!("; there is no {}", at.display()));
     resolver.required(key, |text| {
         let name = text.to_ascii_lowercase();
         // A file that could not be read may configure the environment.
@@ -52,7 +58,7 @@ pub fn environment(resolver: &mut Resolver<'_>, key: &Key, section: &str) -> Opt
         }
         let configured = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         let hint = did_you_mean(closest(&name, known.iter().map(String::as_str)));
-        Err(Wrong::because(format!("configured environments: {configured}{hint}")))
+        Err(Wrong::because(format!("configured environments: {configured}{hint}{no_file}")))
     })
 }
 
@@ -66,11 +72,11 @@ pub fn embedded() -> Result<(), Wrong> {
     ))
 }
 
-fn broker(text: &str) -> Result<Broker, Wrong> {
+fn broker(text: &str, security_protocol: Option<&str>) -> Result<Broker, Wrong> {
     if text == "embedded" {
         return embedded().map(|()| Broker::Embedded);
     }
-    values::servers(text).map(Broker::Servers)
+    values::servers(text, security_protocol).map(Broker::Servers)
 }
 
 fn group(text: &str) -> Result<String, Wrong> {

@@ -52,13 +52,14 @@ pub fn read(resolver: &mut Resolver<'_>, rows: Option<RowSettings>) -> Option<Wr
     let environment = environment(resolver, &WRITE_ENV, "write")?;
     let at = format!("write.{environment}");
     let table = table(resolver, &at, name);
+    // For readers of the configuration; nothing uses it.
     let location = resolver.optional_at(&format!("{at}.location"), LOCATION, location);
     let endpoint = endpoint(resolver, &format!("{at}.endpoint"));
     let RowSettings { layout, partition_by } = rows?;
+    location?;
     Some(WriteSettings {
         environment,
         table: table?,
-        location: location?,
         endpoint: endpoint?,
         credentials: credentials?,
         manage_table: manage_table?,

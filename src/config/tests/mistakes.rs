@@ -133,6 +133,12 @@ fn a_value_cannot_forge_lines_of_a_report() {
     assert_eq!(mistake.found, "`a\\n\\n  FORGED\\u{1b}[31m`");
     let long = Sources::valid().variable("ROW_LAYOUT", &"ä".repeat(1_000)).mistake();
     assert!(long.found.chars().count() < 200, "{long}");
+    // `config` shows values whole.
+    let servers: Vec<String> = (0..40).map(|n| format!("kafka-{n}.example.com:9092")).collect();
+    let servers = servers.join(",");
+    let loaded = Sources::valid().variable("CONSUME__PROD__BOOTSTRAP_SERVERS", &servers).load();
+    let loaded = loaded.expect("valid");
+    assert_eq!(loaded.shown("CONSUME__PROD__BOOTSTRAP_SERVERS").0, servers);
 }
 
 #[test]

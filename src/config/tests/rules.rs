@@ -143,7 +143,6 @@ fn values_are_parsed() {
     assert_eq!(settings.consume.start_from, StartFrom::Latest);
     assert_eq!(settings.write.layout, RowLayout::Envelope);
     assert_eq!(settings.write.guarantee, Guarantee::AtLeastOnce);
-    assert_eq!(settings.write.location.as_deref(), Some("europe-west1"));
     assert!(settings.consume.protected && !settings.write.manage_table);
 }
 
@@ -207,7 +206,7 @@ fn servers_are_hosts_with_ports() {
         ("uat:9092", "uat:9092"),
         ("a:1, b:2", "a:1,b:2"),
         ("kafka_1.internal.example.com.:1", "kafka_1.internal.example.com.:1"),
-        ("SASL_SSL://a:1", "SASL_SSL://a:1"),
+        ("PLAINTEXT://a:1,b:2", "PLAINTEXT://a:1,b:2"),
         ("[::1]:9092", "[::1]:9092"),
     ] {
         let broker = servers(text).settings().consume.broker;
@@ -229,6 +228,23 @@ fn servers_are_hosts_with_ports() {
         let mistake = servers(text).mistake();
         assert!(mistake.accepted.contains(why), "{text}: {mistake}");
     }
+    // librdkafka leaves such servers out, with a line in the log.
+    for (text, protocol, why) in [
+        ("http://kafka:9092", "plaintext", "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"),
+        ("kafka://a:1", "plaintext", "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"),
+        ("b:1,SASL_SSL://a:1", "plaintext", "`security.protocol` is plaintext"),
+        ("PLAINTEXT://a:1", "SASL_SSL", "`security.protocol` is sasl_ssl"),
+    ] {
+        let mistake = servers(text)
+            .variable("CONSUME__PROD__PROPERTIES__SECURITY_PROTOCOL", protocol)
+            .mistake();
+        assert_eq!(mistake.key, key, "{text}");
+        assert!(mistake.accepted.contains(why), "{text}: {mistake}");
+    }
+    assert_eq!(servers("SASL_SSL://a:1").mistake().key, key, "the default is plaintext");
+    let same = servers("sasl_ssl://a:1")
+        .variable("CONSUME__PROD__PROPERTIES__SECURITY_PROTOCOL", "SASL_SSL");
+    assert_eq!(same.settings().consume.broker, Broker::Servers("sasl_ssl://a:1".to_owned()));
     let file =
         without(key).file("x.toml", "[consume.Prod]\nbootstrap_servers = [\"a:1\", \"b:2\"]");
     assert_eq!(file.settings().consume.broker, Broker::Servers("a:1,b:2".to_owned()));

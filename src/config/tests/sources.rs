@@ -74,7 +74,7 @@ fn defaults_are_as_in_the_reference() {
     assert_eq!(settings.write.partition_by, "_ingested_at");
     assert_eq!(settings.contract.dir, Path::new("contracts"));
     assert!(settings.write.manage_table && !settings.disabled && !settings.consume.protected);
-    assert_eq!((settings.write.credentials, settings.write.location), (None, None));
+    assert_eq!(settings.write.credentials, None);
 }
 
 #[test]

@@ -4,14 +4,14 @@ use std::collections::HashMap;
 
 use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{DescriptorProto, EnumDescriptorProto, FieldDescriptorProto};
-use serde_json::{Map, Value, json};
 
 use super::cell::{Scalar, convert};
 use super::field_schema::{self, FieldMode, FieldSchema, FieldType};
 use super::wire::{WireFields, WireValue, is_packable, scalar, unpack};
+use crate::row::Cell;
 
 /// A row's values in the order of the table's columns; `None` is NULL.
-pub type Cells = Vec<Option<Value>>;
+pub type Cells = Vec<Option<Cell>>;
 
 /// Decodes messages of one descriptor into the columns of a table or the fields of a RECORD.
 #[derive(Debug, Clone)]
@@ -162,24 +162,22 @@ impl RowDecoder {
         }
     }
 
-    fn record(&self, bytes: &[u8]) -> Result<Value, String> {
+    fn record(&self, bytes: &[u8]) -> Result<Cell, String> {
         let cells = self.decode(bytes)?;
         let named = self.names.iter().zip(cells);
-        let object: Map<String, Value> =
-            named.filter_map(|(name, value)| Some((name.clone(), value?))).collect();
-        Ok(Value::Object(object))
+        Ok(Cell::Record(named.filter_map(|(name, cell)| Some((name.clone(), cell?))).collect()))
     }
 }
 
 impl ProtoField {
-    fn decode_into(&self, value: WireValue<'_>, cell: &mut Option<Value>) -> Result<(), String> {
+    fn decode_into(&self, value: WireValue<'_>, cell: &mut Option<Cell>) -> Result<(), String> {
         if !self.repeated {
             // If a field occurs twice, the last one counts, as protobuf specifies.
             *cell = Some(self.value(value)?);
             return Ok(());
         }
-        let list = cell.get_or_insert_with(|| Value::Array(Vec::new()));
-        let Value::Array(list) = list else { return Ok(()) };
+        let list = cell.get_or_insert_with(|| Cell::Array(Vec::new()));
+        let Cell::Array(list) = list else { return Ok(()) };
         match value {
             WireValue::Bytes(bytes) if is_packable(self.wire) => {
                 for item in unpack(bytes, self.wire)? {
@@ -191,7 +189,7 @@ impl ProtoField {
         Ok(())
     }
 
-    fn value(&self, value: WireValue<'_>) -> Result<Value, String> {
+    fn value(&self, value: WireValue<'_>) -> Result<Cell, String> {
         use FieldEncoding as E;
         match (&self.encoding, value) {
             (E::Scalar, value) => convert(scalar(value, self.wire)?, self.kind),
@@ -201,7 +199,7 @@ impl ProtoField {
             }
             (E::Timestamp, WireValue::Bytes(bytes)) => convert(timestamp(bytes)?, self.kind),
             (E::EnumNames(names), WireValue::Varint(number)) => match names.get(&(number as i32)) {
-                Some(name) => Ok(json!(name)),
+                Some(name) => Ok(Cell::from(name.as_str())),
                 None => Err(format!("{} is not a value of the enum", number as i32)),
             },
             (E::Record(_) | E::Wrapper(_) | E::Timestamp | E::EnumNames(_), _) => {

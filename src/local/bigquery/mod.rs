@@ -34,8 +34,10 @@ use tokio_stream::wrappers::TcpListenerStream;
 
 pub use faults::{Faults, FaultsError};
 use new_tables::NewTables;
-pub use store::{Row, StoreError};
+pub use store::StoreError;
 use store::{Store, StreamExpiry};
+
+use crate::row::NamedRows;
 
 /// How [`start`] starts the servers.
 #[derive(Debug, Clone)]
@@ -56,8 +58,8 @@ pub struct Options {
 }
 
 /// The running servers. Dropping the handle stops them.
-#[derive(Debug)]
 pub struct Running {
+    store: Arc<Store>,
     /// The address on which the REST API listens.
     pub rest: SocketAddr,
     /// The address on which the Storage Write API listens.
@@ -73,6 +75,11 @@ impl Running {
     /// The `http://…` URLs of the REST API and of the Storage Write API.
     pub fn urls(&self) -> (String, String) {
         (format!("http://{}", self.rest), format!("http://{}", self.grpc))
+    }
+
+    /// The shortest name by which `local rows` finds the table `project.dataset.table`.
+    pub fn short_name<'a>(&self, table: &'a str) -> &'a str {
+        self.store.short_name(table).unwrap_or(table)
     }
 
     /// Stops both servers and waits until they have stopped.
@@ -139,7 +146,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
             tracing::error!(error = %error, "the embedded bigquery's rest server failed");
         }
     });
-    let service = storage::write_service(store, faults, new_tables, stopped.clone());
+    let service = storage::write_service(store.clone(), faults, new_tables, stopped.clone());
     let ended = end(stopped);
     let grpc_server = tokio::spawn(async move {
         let incoming = TcpListenerStream::new(grpc_listener);
@@ -154,7 +161,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
             tracing::error!(error = %error, "the embedded bigquery's grpc server failed");
         }
     });
-    Ok(Running { rest, grpc, stop, servers: vec![rest_server, grpc_server], _lock: lock })
+    Ok(Running { store, rest, grpc, stop, servers: vec![rest_server, grpc_server], _lock: lock })
 }
 
 async fn end(mut stopped: watch::Receiver<bool>) {
@@ -200,7 +207,7 @@ fn with_suffix(store: &Path, suffix: &str) -> PathBuf {
 
 /// At most `limit` visible rows of a table, in the order in which they were written. The table may be
 /// named `table`, `dataset.table` or `project.dataset.table`.
-pub fn rows(store: &Path, table: &str, limit: Option<usize>) -> Result<Vec<Row>, StoreError> {
+pub fn rows(store: &Path, table: &str, limit: Option<usize>) -> Result<NamedRows, StoreError> {
     Store::open_existing(store)?.rows(table, limit)
 }
 

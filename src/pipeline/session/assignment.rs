@@ -9,6 +9,7 @@ use super::start::{Group, Log, Start};
 use super::{REQUEST, Session};
 use crate::config::StartFrom;
 use crate::error_chain::chain;
+use crate::pipeline::catch_up::Span;
 use crate::pipeline::commit_metadata::{Noted, TopicNote};
 use crate::pipeline::ending::{Break, Interruption};
 use crate::record::{Offset, Partition, Reached};
@@ -65,6 +66,7 @@ impl Session<'_> {
             self.flow.health.missing_topic(None);
         }
         self.flow.health.joined(true);
+        self.observe_progress();
         tracing::info!(partitions = ?ids(partitions), "partitions assigned");
         Ok(())
     }
@@ -128,15 +130,12 @@ impl Session<'_> {
             self.keep(promises);
             return Err(stop.into());
         }
-        let mut unknown: BTreeMap<_, _> = ends;
-        let wanted: BTreeSet<_> = self.catch_up.unknown(partitions).into_iter().collect();
-        unknown.retain(|partition, _| wanted.contains(partition));
-        for (partition, start) in &starts {
-            if let Some(end) = unknown.get(partition) {
-                self.flow.metrics.to_catch_up.inc_by((end.0 - start.reached.next.0).max(0));
+        let unknown: BTreeSet<_> = self.catch_up.unknown(partitions).into_iter().collect();
+        for (partition, start) in starts.iter().filter(|(one, _)| unknown.contains(one)) {
+            if let Some(end) = ends.get(partition) {
+                self.catch_up.note(*partition, Span { start: start.reached.next, end: *end });
             }
         }
-        self.catch_up.note_ends(unknown.into_iter().collect());
         Ok(starts)
     }
 

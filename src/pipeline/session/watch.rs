@@ -76,6 +76,16 @@ impl Session<'_> {
         }
     }
 
+    /// Publishes how far a run that only catches up has come.
+    pub(super) fn observe_progress(&self) {
+        if self.flow.until == Until::CaughtUp {
+            let position = |partition, end| self.source.read_up_to(partition, end);
+            let (read, all) = self.catch_up.progress(self.settlement.ledger(), position);
+            self.flow.metrics.caught_up.set(read as i64);
+            self.flow.metrics.to_catch_up.set(all as i64);
+        }
+    }
+
     /// Where records stand behind an open transaction, which nobody can read before it ends.
     pub(super) fn held_up(&mut self) -> Vec<HeldUp> {
         let owned: Vec<Partition> = self.settlement.ledger().owned().collect();

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use prometheus_client::metrics::gauge::Gauge;
+
 use super::memory_sink::{Faults, MemorySink};
 use super::rig::{ALL, Kind, PARTITIONS, Rig, WITHIN, limits, positions, promises, wait_until};
 use crate::config::Limits;
@@ -102,6 +104,8 @@ fn a_sink_that_stalls_pauses_reading_and_bounds_what_is_in_flight() {
         let read = running.metrics.read.get();
         std::thread::sleep(Duration::from_millis(300));
         assert_eq!(running.metrics.read.get(), read, "{durability:?} reads on");
+        let progress = [&running.metrics.caught_up, &running.metrics.to_catch_up].map(Gauge::get);
+        assert_eq!(progress, [read as i64, 3_000 * PARTITIONS as i64], "the progress line");
         assert!(read < 3_000 * PARTITIONS as u64, "{durability:?} has read everything");
         let held = running.metrics.in_flight_bytes.get();
         assert!(held < 2 * limits.in_flight_bytes as i64, "{durability:?} holds {held} bytes");

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::field_schema::FieldType;
+use crate::row::Cell;
 pub use listed::listed;
 
 /// A scalar value as it arrives.
@@ -23,10 +24,24 @@ pub enum Scalar<'a> {
     Bytes(&'a [u8]),
 }
 
-/// Converts a scalar to the JSON value that the store keeps for a column of this type: TIMESTAMP
+/// Converts a scalar to the value that the store keeps for a column of this type: TIMESTAMP
 /// `2026-11-21T10:00:00.000000Z`, DATE `2026-11-21`, DATETIME `2026-11-21T10:00:00.000000`, TIME
-/// `10:00:00.000000`, BYTES base64, NUMERIC its digits as text, JSON the value itself.
-pub fn convert(scalar: Scalar<'_>, kind: FieldType) -> Result<Value, String> {
+/// `10:00:00.000000`, BYTES base64, NUMERIC its digits as text, JSON its text as it came.
+pub fn convert(scalar: Scalar<'_>, kind: FieldType) -> Result<Cell, String> {
+    match (kind, scalar) {
+        (FieldType::Json, Scalar::Text(text)) => json_text(text),
+        (kind, scalar) => other_than_json(scalar, kind).map(Cell::Scalar),
+    }
+}
+
+/// Checks JSON text. Its value is dropped: 64 bits do not hold every number.
+fn json_text(text: &str) -> Result<Cell, String> {
+    serde_json::from_str::<Value>(text)
+        .and_then(|_| Cell::json(text))
+        .map_err(|error| format!("Invalid JSON: {error}"))
+}
+
+fn other_than_json(scalar: Scalar<'_>, kind: FieldType) -> Result<Value, String> {
     use Scalar as S;
     match (kind, scalar) {
         (FieldType::String | FieldType::Geography, S::Text(text)) => Ok(json!(text)),
@@ -66,9 +81,6 @@ pub fn convert(scalar: Scalar<'_>, kind: FieldType) -> Result<Value, String> {
         (FieldType::Numeric | FieldType::BigNumeric, S::Double(number)) => {
             decimal::from_float(number, kind)
         }
-        (FieldType::Json, S::Text(text)) => {
-            serde_json::from_str(text).map_err(|error| format!("Invalid JSON: {error}"))
-        }
         (kind, scalar) => {
             Err(format!("Cannot convert {} to {}", scalar.description(), kind.name()))
         }
@@ -99,9 +111,9 @@ fn float(number: f64) -> Value {
 }
 
 /// Checks base64, in which REST sends BYTES.
-pub fn bytes_from_base64(text: &str) -> Result<Value, String> {
+pub fn bytes_from_base64(text: &str) -> Result<Cell, String> {
     match STANDARD.decode(text) {
-        Ok(_) => Ok(json!(text)),
+        Ok(_) => Ok(Cell::from(text)),
         Err(_) => Err("Could not decode base64 string to bytes.".to_owned()),
     }
 }

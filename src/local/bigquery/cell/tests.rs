@@ -5,12 +5,24 @@ use proptest::prelude::*;
 use super::super::field_schema::{FieldMode, FieldSchema};
 use super::*;
 
+/// What the store keeps, parsed.
+fn converted(scalar: Scalar<'_>, kind: FieldType) -> Result<Value, String> {
+    convert(scalar, kind).map(|cell| serde_json::to_value(cell).expect("JSON"))
+}
+
 fn stored(scalar: Scalar<'_>, kind: FieldType) -> Value {
-    convert(scalar, kind).expect("accepted")
+    converted(scalar, kind).expect("accepted")
 }
 
 fn refused(scalar: Scalar<'_>, kind: FieldType) -> String {
     convert(scalar, kind).expect_err("refused")
+}
+
+/// A column's value in the form of `tabledata.list`.
+fn list(cell: &Cell, kind: FieldType, int64_timestamps: bool) -> Value {
+    let column =
+        FieldSchema { name: "t".to_owned(), kind, mode: FieldMode::Nullable, fields: vec![] };
+    listed(Some(cell), &column, int64_timestamps).expect("listed")
 }
 
 #[test]
@@ -56,7 +68,7 @@ fn dates_are_days_from_year_1_to_9999() {
 
 #[test]
 fn datetimes_and_times_are_read_from_literals_and_packed_integers() {
-    let datetime = |text| convert(Scalar::Text(text), FieldType::Datetime);
+    let datetime = |text| converted(Scalar::Text(text), FieldType::Datetime);
     assert_eq!(datetime("2026-11-21 10:00:00.5"), Ok(json!("2026-11-21T10:00:00.500000")));
     assert_eq!(datetime("2026-11-21T9:5:1"), Ok(json!("2026-11-21T09:05:01.000000")));
     assert_eq!(datetime("2026-11-21"), Ok(json!("2026-11-21T00:00:00.000000")));
@@ -64,7 +76,7 @@ fn datetimes_and_times_are_read_from_literals_and_packed_integers() {
     {
         assert!(datetime(wrong).is_err(), "{wrong}");
     }
-    let time = |text| convert(Scalar::Text(text), FieldType::Time);
+    let time = |text| converted(Scalar::Text(text), FieldType::Time);
     assert_eq!(time("23:59:59.999999"), Ok(json!("23:59:59.999999")));
     for wrong in ["23:59", "23:59:60", "+1:00:00", "23:59:59."] {
         assert!(time(wrong).is_err(), "{wrong}");
@@ -74,13 +86,13 @@ fn datetimes_and_times_are_read_from_literals_and_packed_integers() {
     let packed = 2026 << 46 | 11 << 42 | 21 << 37 | packed_time;
     assert_eq!(stored(Scalar::Int(packed_time), FieldType::Time), "12:34:56.000789");
     assert_eq!(stored(Scalar::Int(packed), FieldType::Datetime), "2026-11-21T12:34:56.000789");
-    assert!(convert(Scalar::Int(-1), FieldType::Datetime).is_err());
-    assert!(convert(Scalar::Int(61 << 20), FieldType::Time).is_err());
+    assert!(converted(Scalar::Int(-1), FieldType::Datetime).is_err());
+    assert!(converted(Scalar::Int(61 << 20), FieldType::Time).is_err());
 }
 
 #[test]
 fn decimals_are_exact_and_within_their_range() {
-    let numeric = |text| convert(Scalar::Text(text), FieldType::Numeric);
+    let numeric = |text| converted(Scalar::Text(text), FieldType::Numeric);
     for (text, expected) in [
         ("0", "0"),
         ("-0.00", "0"),
@@ -107,7 +119,7 @@ fn decimals_are_exact_and_within_their_range() {
     ] {
         assert!(numeric(wrong).is_err(), "{wrong}");
     }
-    let big = |text| convert(Scalar::Text(text), FieldType::BigNumeric);
+    let big = |text| converted(Scalar::Text(text), FieldType::BigNumeric);
     let most = "578960446186580977117854925043439539266.34992332820282019728792003956564819967";
     assert_eq!(big(most), Ok(json!(most)));
     assert!(
@@ -118,7 +130,7 @@ fn decimals_are_exact_and_within_their_range() {
     assert_eq!(big(least), Ok(json!(least)));
     assert_eq!(stored(Scalar::Double(0.1), FieldType::Numeric), "0.1");
     assert_eq!(stored(Scalar::Unsigned(u64::MAX), FieldType::Numeric), "18446744073709551615");
-    assert!(convert(Scalar::Double(f64::NAN), FieldType::Numeric).is_err());
+    assert!(converted(Scalar::Double(f64::NAN), FieldType::Numeric).is_err());
 }
 
 proptest! {
@@ -128,8 +140,8 @@ proptest! {
         let (sign, size) = (if scaled < 0 { "-" } else { "" }, scaled.unsigned_abs());
         let text = format!("{sign}{}.{:09}", size / 1_000_000_000, size % 1_000_000_000);
         let (from_bytes, from_text) = (
-            convert(Scalar::Bytes(&bytes), FieldType::Numeric),
-            convert(Scalar::Text(&text), FieldType::Numeric),
+            converted(Scalar::Bytes(&bytes), FieldType::Numeric),
+            converted(Scalar::Text(&text), FieldType::Numeric),
         );
         prop_assert_eq!(from_bytes.is_ok(), size < 10_u128.pow(38));
         prop_assert_eq!(from_bytes.ok(), from_text.ok());
@@ -145,10 +157,9 @@ proptest! {
 
     #[test]
     fn a_listed_timestamp_equals_the_written_one(micros in -62_135_596_800_000_000..=253_402_300_799_999_999_i64) {
-        let column = FieldSchema { name: "t".to_owned(), kind: FieldType::Timestamp, mode: FieldMode::Nullable, fields: vec![] };
-        let stored = stored(Scalar::Int(micros), FieldType::Timestamp);
-        prop_assert_eq!(listed(Some(&stored), &column, true), json!(micros.to_string()));
-        let seconds = listed(Some(&stored), &column, false);
+        let stored = convert(Scalar::Int(micros), FieldType::Timestamp).expect("accepted");
+        prop_assert_eq!(list(&stored, FieldType::Timestamp, true), json!(micros.to_string()));
+        let seconds = list(&stored, FieldType::Timestamp, false);
         let seconds: f64 = seconds.as_str().expect("text").parse().expect("a float");
         prop_assert!((seconds - micros as f64 / 1e6).abs() < 1e-4);
     }
@@ -173,4 +184,15 @@ fn other_types_accept_only_documented_values() {
     assert!(
         refused(Scalar::Int(1), FieldType::String).contains("Cannot convert an integer to STRING")
     );
+}
+
+#[test]
+fn json_text_is_checked_and_kept_as_it_came() {
+    let text = r#"{"n": 12345678901234567890123, "price": 1.10, "s": "\u00e9"}"#;
+    let kept = convert(Scalar::Text(text), FieldType::Json).expect("JSON");
+    assert_eq!(serde_json::to_string(&kept).expect("JSON"), text);
+    assert_eq!(list(&kept, FieldType::Json, false), text);
+    for wrong in ["1e999", r#""\ud800""#, "{} {}"] {
+        assert!(refused(Scalar::Text(wrong), FieldType::Json).contains("Invalid JSON"), "{wrong}");
+    }
 }

@@ -11,7 +11,7 @@ use super::api::{ApiError, ApiResult};
 use super::paths::DatasetPath;
 use super::resource::{ResourcePath, keep, object, paged, stamp};
 use super::state::RestState;
-use crate::local::bigquery::store::Store;
+use crate::local::bigquery::store::Resources;
 
 /// Properties that only BigQuery sets.
 const FIXED: &[&str] = &["kind", "id", "datasetReference", "location", "creationTime"];
@@ -31,9 +31,6 @@ pub async fn insert(
         )));
     }
     let path = DatasetPath { project, dataset };
-    if state.store.dataset(&path.id())?.is_some() {
-        return Err(ApiError::already_exists(format!("Already Exists: Dataset {}", path.shown())));
-    }
     body["kind"] = json!("bigquery#dataset");
     body["id"] = json!(path.shown());
     body["datasetReference"] = json!({ "projectId": path.project, "datasetId": path.dataset });
@@ -41,23 +38,34 @@ pub async fn insert(
         body["location"] = json!("US");
     }
     stamp(&mut body);
-    state.store.put_dataset(&path.id(), &body)?;
+    state.store.change(|resources| {
+        if resources.dataset(&path.id())?.is_some() {
+            let message = format!("Already Exists: Dataset {}", path.shown());
+            return Err(ApiError::already_exists(message));
+        }
+        Ok(resources.put_dataset(&path.id(), &body)?)
+    })?;
     Ok(Json(body))
 }
 
 pub async fn get(State(state): State<RestState>, Path(path): Path<DatasetPath>) -> ApiResult {
-    path.live(&state.store).map(Json)
+    state.store.change(|resources| path.live(resources)).map(Json)
 }
 
 impl ResourcePath for DatasetPath {
-    fn live(&self, store: &Store) -> Result<Value, ApiError> {
-        store.dataset(&self.id())?.ok_or_else(|| self.not_found())
+    fn live(&self, resources: &Resources<'_>) -> Result<Value, ApiError> {
+        resources.dataset(&self.id())?.ok_or_else(|| self.not_found())
     }
 
-    fn replace(&self, store: &Store, live: &Value, mut body: Value) -> Result<Value, ApiError> {
+    fn replace(
+        &self,
+        resources: &Resources<'_>,
+        live: &Value,
+        mut body: Value,
+    ) -> Result<Value, ApiError> {
         keep(&mut body, live, FIXED);
         stamp(&mut body);
-        store.put_dataset(&self.id(), &body)?;
+        resources.put_dataset(&self.id(), &body)?;
         Ok(body)
     }
 }
@@ -68,17 +76,19 @@ pub async fn delete(
     Query(query): Query<HashMap<String, String>>,
 ) -> ApiResult {
     let id = path.id();
-    let tables = state.store.tables(&id)?;
     let delete_contents = query.get("deleteContents").is_some_and(|value| value == "true");
-    if !tables.is_empty() && !delete_contents {
-        let message = format!("Dataset {} is still in use", path.shown());
-        return Err(ApiError::new(400, "resourceInUse", message));
-    }
-    for table in tables {
-        let name = table["tableReference"]["tableId"].as_str().unwrap_or_default();
-        state.store.delete_table(&format!("{id}.{name}"))?;
-    }
-    if state.store.delete_dataset(&id)? { Ok(Json(json!({}))) } else { Err(path.not_found()) }
+    state.store.change(|resources| {
+        let tables = resources.tables(&id)?;
+        if !tables.is_empty() && !delete_contents {
+            let message = format!("Dataset {} is still in use", path.shown());
+            return Err(ApiError::new(400, "resourceInUse", message));
+        }
+        for table in tables {
+            let name = table["tableReference"]["tableId"].as_str().unwrap_or_default();
+            resources.delete_table(&format!("{id}.{name}"))?;
+        }
+        if resources.delete_dataset(&id)? { Ok(Json(json!({}))) } else { Err(path.not_found()) }
+    })
 }
 
 pub async fn list(

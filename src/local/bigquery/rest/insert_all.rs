@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::api::{ApiError, ApiResult, blocking};
 use super::paths::TablePath;
@@ -14,6 +14,7 @@ use crate::local::bigquery::cell::{Scalar, bytes_from_base64, convert};
 use crate::local::bigquery::decode::Cells;
 use crate::local::bigquery::field_schema::{self, FieldMode, FieldSchema, FieldType};
 use crate::local::bigquery::partition::{PartitionCheck, PartitionColumn};
+use crate::row::Cell;
 
 /// The largest request, in bytes and in rows.
 const LARGEST_REQUEST: usize = 10 << 20;
@@ -132,7 +133,7 @@ impl JsonDecoder<'_> {
             let cell = match (column.mode, value) {
                 (FieldMode::Repeated, Value::Array(items)) => {
                     let items = items.iter().map(|item| self.cell(item, column, &at(name)));
-                    Value::Array(items.collect::<Result<_, _>>()?)
+                    Cell::Array(items.collect::<Result<_, _>>()?)
                 }
                 (FieldMode::Repeated, _) => {
                     return Err(wrong(name, "Repeated field must be an array.".to_owned()));
@@ -157,26 +158,25 @@ impl JsonDecoder<'_> {
         }
     }
 
-    fn cell(&self, value: &Value, column: &FieldSchema, path: &str) -> Result<Value, JsonError> {
+    fn cell(&self, value: &Value, column: &FieldSchema, path: &str) -> Result<Cell, JsonError> {
         if column.kind == FieldType::Record {
             let cells = self.record(value, &column.fields, &format!("{path}."))?;
             let named = column.fields.iter().zip(cells);
-            let object: Map<String, Value> =
-                named.filter_map(|(field, cell)| Some((field.name.clone(), cell?))).collect();
-            return Ok(Value::Object(object));
+            let fields = named.filter_map(|(field, cell)| Some((field.name.clone(), cell?)));
+            return Ok(Cell::Record(fields.collect()));
         }
         scalar(value, column.kind)
             .map_err(|message| JsonError { location: path.to_owned(), message })
     }
 }
 
-fn scalar(value: &Value, kind: FieldType) -> Result<Value, String> {
+fn scalar(value: &Value, kind: FieldType) -> Result<Cell, String> {
     let bad =
         |what: &str, text: &str| format!("Cannot convert value to {what} (bad value): {text}");
     let as_text = value.to_string();
     let scalar = match (kind, value) {
         (FieldType::Json, Value::String(text)) => Scalar::Text(text),
-        (FieldType::Json, value) => return Ok(value.clone()),
+        (FieldType::Json, _) => Scalar::Text(&as_text),
         (FieldType::Bytes, Value::String(text)) => return bytes_from_base64(text),
         (FieldType::Integer, Value::String(text)) => {
             Scalar::Int(text.parse().map_err(|_| bad("integer", text))?)

@@ -12,6 +12,7 @@ use super::state::RestState;
 use crate::local::bigquery::cell::listed;
 use crate::local::bigquery::decode::Cells;
 use crate::local::bigquery::field_schema::FieldSchema;
+use crate::local::bigquery::store::StoreError;
 
 /// The largest number of rows in a page, and the number if the request names none.
 const LARGEST_PAGE: u64 = 100_000;
@@ -40,7 +41,8 @@ pub async fn list_rows(
         let total = state.store.count_rows(&path.id())?;
         let end = start.saturating_add(rows.len() as u64);
         let more = end < total && !rows.is_empty();
-        let rows: Vec<Value> = rows.iter().map(|row| listed_row(row, &columns, int64)).collect();
+        let rows = rows.iter().map(|row| listed_row(row, &columns, int64));
+        let rows = rows.collect::<Result<Vec<Value>, StoreError>>()?;
         let mut body = json!({
             "kind": "bigquery#tableDataList",
             "totalRows": total.to_string(),
@@ -67,8 +69,11 @@ fn selection(columns: &[FieldSchema], names: Option<&str>) -> Result<Vec<FieldSc
     Ok(columns.iter().filter(chosen).cloned().collect())
 }
 
-fn listed_row(row: &Cells, columns: &[FieldSchema], int64: bool) -> Value {
+fn listed_row(row: &Cells, columns: &[FieldSchema], int64: bool) -> Result<Value, StoreError> {
     let cells = row.iter().zip(columns);
-    let cells = cells.map(|(cell, column)| json!({ "v": listed(cell.as_ref(), column, int64) }));
-    json!({ "f": cells.collect::<Vec<_>>() })
+    let cells = cells.map(|(cell, column)| {
+        let listed = listed(cell.as_ref(), column, int64)?;
+        Ok(json!({ "v": listed }))
+    });
+    Ok(json!({ "f": cells.collect::<Result<Vec<Value>, StoreError>>()? }))
 }

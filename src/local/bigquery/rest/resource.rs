@@ -14,15 +14,20 @@ use sha2::{Digest, Sha256};
 use super::api::{ApiError, ApiResult};
 use super::state::RestState;
 use crate::clock::Clock;
-use crate::local::bigquery::store::Store;
+use crate::local::bigquery::store::Resources;
 
 /// The path of a dataset or table, whose resource PUT and PATCH change.
 pub trait ResourcePath: DeserializeOwned + Send {
     /// The current resource, or the error 404.
-    fn live(&self, store: &Store) -> Result<Value, ApiError>;
+    fn live(&self, resources: &Resources<'_>) -> Result<Value, ApiError>;
 
     /// Checks `body` and stores it in place of `live`. Returns what was stored.
-    fn replace(&self, store: &Store, live: &Value, body: Value) -> Result<Value, ApiError>;
+    fn replace(
+        &self,
+        resources: &Resources<'_>,
+        live: &Value,
+        body: Value,
+    ) -> Result<Value, ApiError>;
 }
 
 /// Handles PUT.
@@ -33,9 +38,7 @@ pub async fn update<P: ResourcePath>(
     body: Bytes,
 ) -> ApiResult {
     let body = object(&body)?;
-    let live = path.live(&state.store)?;
-    check_etag(&headers, &live)?;
-    path.replace(&state.store, &live, body).map(Json)
+    change(&state, &path, &headers, |_| body)
 }
 
 /// Handles PATCH.
@@ -45,10 +48,22 @@ pub async fn patch<P: ResourcePath>(
     headers: HeaderMap,
     body: Bytes,
 ) -> ApiResult {
-    let live = path.live(&state.store)?;
-    let body = patched(live.clone(), object(&body)?);
-    check_etag(&headers, &live)?;
-    path.replace(&state.store, &live, body).map(Json)
+    let body = object(&body)?;
+    change(&state, &path, &headers, |live| patched(live.clone(), body))
+}
+
+/// Replaces a resource by what `new` makes of it, if it has the etag that the request names.
+fn change<P: ResourcePath>(
+    state: &RestState,
+    path: &P,
+    headers: &HeaderMap,
+    new: impl FnOnce(&Value) -> Value,
+) -> ApiResult {
+    state.store.change(|resources| {
+        let live = path.live(resources)?;
+        check_etag(headers, &live)?;
+        path.replace(resources, &live, new(&live)).map(Json)
+    })
 }
 
 /// Parses a body that has to be a JSON object.

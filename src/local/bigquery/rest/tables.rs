@@ -13,7 +13,7 @@ use super::paths::{DatasetPath, TablePath};
 use super::resource::{ResourcePath, keep, object, paged, stamp};
 use super::state::RestState;
 use crate::local::bigquery::field_schema::{self, FieldMode, FieldSchema, FieldType};
-use crate::local::bigquery::store::Store;
+use crate::local::bigquery::store::Resources;
 
 /// The largest number of columns by which a table can be clustered.
 const MOST_CLUSTERED: usize = 4;
@@ -30,15 +30,32 @@ pub async fn insert(
     Path(path): Path<DatasetPath>,
     body: Bytes,
 ) -> ApiResult {
-    let mut body = object(&body)?;
-    let dataset = state.store.dataset(&path.id())?.ok_or_else(|| path.not_found())?;
+    let body = object(&body)?;
     let table = body["tableReference"]["tableId"].as_str().unwrap_or_default().to_owned();
     check_name(&table)?;
-    let path = TablePath { project: path.project, dataset: path.dataset, table };
-    if state.store.table(&path.id())?.is_some() {
+    let dataset = path;
+    let path =
+        TablePath { project: dataset.project.clone(), dataset: dataset.dataset.clone(), table };
+    state.store.change(|resources| {
+        let dataset = resources.dataset(&dataset.id())?.ok_or_else(|| dataset.not_found())?;
+        let (body, columns) = created(resources, &path, &dataset, body)?;
+        state.new_tables.created(&path.id());
+        resources.put_table(&path.id(), &body, &columns)?;
+        Ok(Json(body))
+    })
+}
+
+/// The resource and the columns of a table that is created in this dataset.
+fn created(
+    resources: &Resources<'_>,
+    path: &TablePath,
+    dataset: &Value,
+    mut body: Value,
+) -> Result<(Value, Vec<FieldSchema>), ApiError> {
+    if resources.table(&path.id())?.is_some() {
         return Err(ApiError::already_exists(format!("Already Exists: Table {}", path.shown())));
     }
-    if let Some(other) = state.store.same_but_for_case(&path.id())? {
+    if let Some(other) = resources.same_but_for_case(&path.id())? {
         let message = format!(
             "The embedded BigQuery cannot store {} because {other} exists: its table names ignore \
              case.",
@@ -63,14 +80,12 @@ pub async fn insert(
         json!({ "projectId": path.project, "datasetId": path.dataset, "tableId": path.table });
     body["creationTime"] = Value::Null;
     stamp(&mut body);
-    state.new_tables.created(&path.id());
-    state.store.put_table(&path.id(), &body, &columns)?;
-    Ok(Json(body))
+    Ok((body, columns))
 }
 
 pub async fn get(State(state): State<RestState>, Path(path): Path<TablePath>) -> ApiResult {
     blocking(move || {
-        let mut table = path.live(&state.store)?;
+        let mut table = state.store.change(|resources| path.live(resources))?;
         table["numRows"] = json!(state.store.count_rows(&path.id())?.to_string());
         Ok(Json(table))
     })
@@ -95,11 +110,16 @@ pub async fn delete(State(state): State<RestState>, Path(path): Path<TablePath>)
 }
 
 impl ResourcePath for TablePath {
-    fn live(&self, store: &Store) -> Result<Value, ApiError> {
-        store.table(&self.id())?.ok_or_else(|| self.not_found())
+    fn live(&self, resources: &Resources<'_>) -> Result<Value, ApiError> {
+        resources.table(&self.id())?.ok_or_else(|| self.not_found())
     }
 
-    fn replace(&self, store: &Store, live: &Value, mut body: Value) -> Result<Value, ApiError> {
+    fn replace(
+        &self,
+        resources: &Resources<'_>,
+        live: &Value,
+        mut body: Value,
+    ) -> Result<Value, ApiError> {
         let columns = columns_of(&body)?;
         if let Some(wrong) = field_schema::change_refusal(&columns_of(live)?, &columns, "") {
             let message = format!("Provided Schema does not match Table {}. {wrong}", self.shown());
@@ -119,7 +139,7 @@ impl ResourcePath for TablePath {
         keep(&mut body, live, FIXED);
         keep(&mut body, &Value::Null, DERIVED);
         stamp(&mut body);
-        store.put_table(&self.id(), &body, &columns)?;
+        resources.put_table(&self.id(), &body, &columns)?;
         Ok(body)
     }
 }

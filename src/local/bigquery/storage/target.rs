@@ -19,6 +19,7 @@ use crate::local::bigquery::decode::{Cells, RowDecoder, SchemaMismatch};
 use crate::local::bigquery::field_schema::FieldSchema;
 use crate::local::bigquery::partition::PartitionColumn;
 use crate::local::bigquery::refusal::Refusal;
+use crate::local::bigquery::store::has_columns;
 
 /// The stream and the writer schema that a connection's requests use until one names others.
 #[derive(Debug)]
@@ -51,7 +52,15 @@ impl AppendTarget {
             let same_schema = schema.as_ref().is_none_or(|schema| *schema == before.schema);
             if same_stream && same_schema {
                 state.new_tables.check(&before.table, &before.path)?;
-                return Ok(before.clone());
+                let live = state.store.columns(&before.table)?;
+                // Otherwise the table was deleted and created again with other columns. A created
+                // stream goes with its table.
+                let fits = |live: &Arc<Vec<FieldSchema>>| {
+                    Arc::ptr_eq(live, &before.columns) || has_columns(live, &before.columns)
+                };
+                if !before.is_default || live.as_ref().is_none_or(fits) {
+                    return Ok(before.clone());
+                }
             }
         }
         let name = named.or(before.map(|before| before.stream.as_str())).ok_or_else(|| {

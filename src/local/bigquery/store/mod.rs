@@ -12,9 +12,10 @@ mod resources;
 mod rows;
 mod stream_expiry;
 mod streams;
+mod views;
 
 pub use database::Store;
 pub use error::StoreError;
-pub use rows::Row;
+pub use resources::Resources;
 pub use stream_expiry::StreamExpiry;
-pub use streams::no_table;
+pub use streams::{has_columns, no_table};

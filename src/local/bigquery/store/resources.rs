@@ -1,5 +1,6 @@
 //! Datasets and tables: their REST resources, stored unchanged, and the SQLite table of each table.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, params};
@@ -8,21 +9,44 @@ use serde_json::Value;
 use super::database::{Store, quoted};
 use super::error::StoreError;
 use super::rows::sql_name;
+use super::views;
 use crate::local::bigquery::field_schema::{self, FieldSchema};
 
+type Columns = Arc<Vec<FieldSchema>>;
+
+/// The datasets and tables during one transaction.
+pub struct Resources<'a> {
+    connection: &'a Connection,
+    /// The columns of the tables that were changed; `None` for those deleted.
+    changed: RefCell<Vec<(String, Option<Columns>)>>,
+}
+
 impl Store {
+    /// Runs `work` in one transaction, which is kept if it succeeds: nobody else changes what it has
+    /// read.
+    pub fn change<T, E: From<StoreError>>(
+        &self,
+        work: impl FnOnce(&Resources<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut connection = self.writer();
+        let transaction = connection.transaction().map_err(StoreError::from)?;
+        let resources = Resources { connection: &transaction, changed: RefCell::default() };
+        let done = work(&resources)?;
+        let changed = resources.changed.into_inner();
+        transaction.commit().map_err(StoreError::from)?;
+        // Before the connection is released: an append compares its columns with these.
+        let mut cached = self.cached_columns();
+        for (id, columns) in changed {
+            match columns {
+                Some(columns) => drop(cached.insert(id, columns)),
+                None => drop(cached.remove(&id)),
+            }
+        }
+        Ok(done)
+    }
+
     pub fn dataset(&self, id: &str) -> Result<Option<Value>, StoreError> {
-        resource(&self.writer(), "SELECT resource FROM __datasets WHERE id = ?1", id)
-    }
-
-    pub fn put_dataset(&self, id: &str, resource: &Value) -> Result<(), StoreError> {
-        let sql = "INSERT OR REPLACE INTO __datasets (id, resource) VALUES (?1, ?2)";
-        self.writer().execute(sql, params![id, resource.to_string()])?;
-        Ok(())
-    }
-
-    pub fn delete_dataset(&self, id: &str) -> Result<bool, StoreError> {
-        Ok(self.writer().execute("DELETE FROM __datasets WHERE id = ?1", [id])? > 0)
+        self.change(|resources| resources.dataset(id))
     }
 
     /// The datasets of a project, ordered by id.
@@ -32,63 +56,52 @@ impl Store {
 
     /// The tables of the dataset `id`, ordered by id.
     pub fn tables(&self, id: &str) -> Result<Vec<Value>, StoreError> {
-        resources_in(&self.writer(), "__tables", id)
+        self.change(|resources| resources.tables(id))
     }
 
     pub fn table(&self, id: &str) -> Result<Option<Value>, StoreError> {
-        resource(&self.writer(), "SELECT resource FROM __tables WHERE id = ?1", id)
-    }
-
-    /// The id of a table that differs from `id` only in case, which SQLite's names ignore.
-    pub fn same_but_for_case(&self, id: &str) -> Result<Option<String>, StoreError> {
-        let sql = "SELECT id FROM __tables WHERE id = ?1 COLLATE NOCASE AND id <> ?1";
-        Ok(self.writer().query_row(sql, [id], |row| row.get(0)).optional()?)
-    }
-
-    /// Creates or replaces a table's resource, and adds missing `columns` to its SQLite table.
-    pub fn put_table(
-        &self,
-        id: &str,
-        resource: &Value,
-        columns: &[FieldSchema],
-    ) -> Result<(), StoreError> {
-        let mut connection = self.writer();
-        let transaction = connection.transaction()?;
-        add_columns(&transaction, id, columns)?;
-        let sql = "INSERT OR REPLACE INTO __tables (id, resource) VALUES (?1, ?2)";
-        transaction.execute(sql, params![id, resource.to_string()])?;
-        create_view(&transaction, id, columns)?;
-        transaction.commit()?;
-        self.cached_columns().insert(id.to_owned(), Arc::new(columns.to_vec()));
-        Ok(())
+        self.change(|resources| resources.table(id))
     }
 
     /// Deletes a table with its rows and its streams.
     pub fn delete_table(&self, id: &str) -> Result<bool, StoreError> {
-        let mut connection = self.writer();
-        let transaction = connection.transaction()?;
-        let existed = transaction.execute("DELETE FROM __tables WHERE id = ?1", [id])? > 0;
-        if existed {
-            transaction.execute("DELETE FROM __streams WHERE table_id = ?1", [id])?;
-            if let Some(view) = view_of(&transaction, id)? {
-                transaction.execute_batch(&format!("DROP VIEW IF EXISTS {view}"))?;
-            }
-            transaction.execute_batch(&format!("DROP TABLE IF EXISTS {}", quoted(id)))?;
-        }
-        transaction.commit()?;
-        self.cached_columns().remove(id);
-        Ok(existed)
+        self.change(|resources| resources.delete_table(id))
     }
 
     /// The table's columns; `None` if the table does not exist.
-    pub fn columns(&self, id: &str) -> Result<Option<Arc<Vec<FieldSchema>>>, StoreError> {
+    pub fn columns(&self, id: &str) -> Result<Option<Columns>, StoreError> {
         if let Some(columns) = self.cached_columns().get(id) {
             return Ok(Some(columns.clone()));
         }
-        let Some(resource) = self.table(id)? else { return Ok(None) };
-        let columns = Arc::new(field_schema::of_table(&resource).unwrap_or_default());
-        self.cached_columns().insert(id.to_owned(), columns.clone());
+        self.columns_in(&self.writer(), id)
+    }
+
+    /// The same for whoever holds the writing connection.
+    pub(super) fn columns_in(
+        &self,
+        connection: &Connection,
+        id: &str,
+    ) -> Result<Option<Columns>, StoreError> {
+        let mut cached = self.cached_columns();
+        if let Some(columns) = cached.get(id) {
+            return Ok(Some(columns.clone()));
+        }
+        let Some(table) = table(connection, id)? else { return Ok(None) };
+        let columns = Arc::new(field_schema::of_table(&table).unwrap_or_default());
+        cached.insert(id.to_owned(), columns.clone());
         Ok(Some(columns))
+    }
+
+    /// The shortest name by which [`Self::rows`] finds the table: without its project and dataset
+    /// unless another table has the same name.
+    pub fn short_name<'a>(&self, id: &'a str) -> Result<&'a str, StoreError> {
+        let ids = self.table_ids()?;
+        let dots = id.rmatch_indices('.').map(|(at, _)| &id[at + 1..]);
+        let is_only = |name: &&str| {
+            let suffix = format!(".{name}");
+            ids.iter().filter(|other| other.ends_with(&suffix)).count() <= 1
+        };
+        Ok(dots.into_iter().find(is_only).unwrap_or(id))
     }
 
     /// The ids of all tables.
@@ -98,6 +111,69 @@ impl Store {
         let ids = statement.query_map([], |row| row.get(0))?;
         Ok(ids.collect::<Result<_, _>>()?)
     }
+}
+
+impl Resources<'_> {
+    pub fn dataset(&self, id: &str) -> Result<Option<Value>, StoreError> {
+        resource(self.connection, "SELECT resource FROM __datasets WHERE id = ?1", id)
+    }
+
+    pub fn put_dataset(&self, id: &str, resource: &Value) -> Result<(), StoreError> {
+        let sql = "INSERT OR REPLACE INTO __datasets (id, resource) VALUES (?1, ?2)";
+        self.connection.execute(sql, params![id, resource.to_string()])?;
+        Ok(())
+    }
+
+    pub fn delete_dataset(&self, id: &str) -> Result<bool, StoreError> {
+        Ok(self.connection.execute("DELETE FROM __datasets WHERE id = ?1", [id])? > 0)
+    }
+
+    /// The tables of the dataset `id`, ordered by id.
+    pub fn tables(&self, id: &str) -> Result<Vec<Value>, StoreError> {
+        resources_in(self.connection, "__tables", id)
+    }
+
+    pub fn table(&self, id: &str) -> Result<Option<Value>, StoreError> {
+        table(self.connection, id)
+    }
+
+    /// The id of a table that differs from `id` only in case, which SQLite's names ignore.
+    pub fn same_but_for_case(&self, id: &str) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT id FROM __tables WHERE id = ?1 COLLATE NOCASE AND id <> ?1";
+        Ok(self.connection.query_row(sql, [id], |row| row.get(0)).optional()?)
+    }
+
+    /// Creates or replaces a table's resource, and adds missing `columns` to its SQLite table.
+    pub fn put_table(
+        &self,
+        id: &str,
+        resource: &Value,
+        columns: &[FieldSchema],
+    ) -> Result<(), StoreError> {
+        add_columns(self.connection, id, columns)?;
+        let sql = "INSERT OR REPLACE INTO __tables (id, resource) VALUES (?1, ?2)";
+        self.connection.execute(sql, params![id, resource.to_string()])?;
+        views::renew(self.connection, id)?;
+        self.changed.borrow_mut().push((id.to_owned(), Some(Arc::new(columns.to_vec()))));
+        Ok(())
+    }
+
+    /// Deletes a table with its rows and its streams.
+    pub fn delete_table(&self, id: &str) -> Result<bool, StoreError> {
+        let existed = self.connection.execute("DELETE FROM __tables WHERE id = ?1", [id])? > 0;
+        if existed {
+            self.connection.execute("DELETE FROM __streams WHERE table_id = ?1", [id])?;
+            views::renew(self.connection, id)?;
+            self.connection.execute_batch(&format!("DROP TABLE IF EXISTS {}", quoted(id)))?;
+            self.changed.borrow_mut().push((id.to_owned(), None));
+        }
+        Ok(existed)
+    }
+}
+
+/// The resource of a table.
+fn table(connection: &Connection, id: &str) -> Result<Option<Value>, StoreError> {
+    resource(connection, "SELECT resource FROM __tables WHERE id = ?1", id)
 }
 
 fn resource(connection: &Connection, sql: &str, id: &str) -> Result<Option<Value>, StoreError> {
@@ -146,37 +222,4 @@ fn add_columns(
         }
     }
     Ok(())
-}
-
-/// Creates the view of the visible rows, if its name is free.
-fn create_view(
-    connection: &Connection,
-    id: &str,
-    columns: &[FieldSchema],
-) -> Result<(), StoreError> {
-    let Some(view) = view_of(connection, id)?.filter(|_| !columns.is_empty()) else {
-        return Ok(());
-    };
-    let named =
-        |column: &FieldSchema| format!("{} AS {}", quoted(&sql_name(column)), quoted(&column.name));
-    let names: Vec<String> = columns.iter().map(named).collect();
-    connection.execute_batch(&format!(
-        "DROP VIEW IF EXISTS {view};
-         CREATE VIEW {view} AS SELECT {} FROM {} WHERE __visible = 1;",
-        names.join(", "),
-        quoted(id),
-    ))?;
-    Ok(())
-}
-
-/// The quoted name of a table's view, which is the table's short name. `None` if another table has
-/// the same short name, or if SQLite or the store reserves it.
-fn view_of(connection: &Connection, id: &str) -> Result<Option<String>, StoreError> {
-    let short = id.rsplit('.').next().unwrap_or(id);
-    let reserved = ["__", "sqlite_"].iter().any(|prefix| short.to_lowercase().starts_with(prefix));
-    let sql = "SELECT count(*) FROM __tables
-               WHERE id <> ?1 AND substr(id, -length(?2)) = ?2 COLLATE NOCASE";
-    let others: i64 =
-        connection.query_row(sql, params![id, format!(".{short}")], |row| row.get(0))?;
-    Ok((!reserved && others == 0).then(|| quoted(short)))
 }

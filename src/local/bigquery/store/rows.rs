@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::types::{Null, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, params, params_from_iter};
 use serde_json::Value;
 
@@ -10,9 +10,7 @@ use super::database::{Store, quoted};
 use super::error::StoreError;
 use crate::local::bigquery::decode::Cells;
 use crate::local::bigquery::field_schema::{FieldMode, FieldSchema, FieldType};
-
-/// A row as a JSON object, columns in the table's order.
-pub type Row = serde_json::Map<String, Value>;
+use crate::row::{Cell, NamedRows};
 
 impl Store {
     /// At most `limit` visible rows, in the order in which they were written. The first `start` rows
@@ -50,7 +48,7 @@ impl Store {
     }
 
     /// The visible rows of a table, which may be named by its table, dataset and table, or full id.
-    pub fn rows(&self, table: &str, limit: Option<usize>) -> Result<Vec<Row>, StoreError> {
+    pub fn rows(&self, table: &str, limit: Option<usize>) -> Result<NamedRows, StoreError> {
         let ids = self.table_ids()?;
         let suffix = format!(".{table}");
         let found: Vec<&String> =
@@ -69,18 +67,18 @@ impl Store {
         };
         let columns = self.columns(id)?.unwrap_or_default();
         let rows = self.list_rows(id, &columns, 0, limit.map_or(u64::MAX, |limit| limit as u64))?;
-        let named = |cells: Cells| {
-            let value = |(column, cell): (&FieldSchema, Option<Value>)| {
-                let absent = if column.mode == FieldMode::Repeated {
-                    Value::from([(); 0].as_slice())
-                } else {
-                    Value::Null
-                };
-                (column.name.clone(), cell.unwrap_or(absent))
-            };
-            columns.iter().zip(cells).map(value).collect()
+        let absent = |column: &FieldSchema| match column.mode {
+            FieldMode::Repeated => Cell::Array(Vec::new()),
+            FieldMode::Nullable | FieldMode::Required => Cell::NULL,
         };
-        Ok(rows.into_iter().map(named).collect())
+        let complete = |cells: Cells| {
+            let cells = columns.iter().zip(cells);
+            cells.map(|(column, cell)| cell.unwrap_or_else(|| absent(column))).collect()
+        };
+        Ok(NamedRows {
+            columns: columns.iter().map(|column| column.name.clone()).collect(),
+            rows: rows.into_iter().map(complete).collect(),
+        })
     }
 }
 
@@ -107,7 +105,8 @@ pub(super) fn insert(
             ToSqlOutput::from(to.visible),
         ];
         let cells = cells.iter().zip(columns).map(|(cell, column)| stored(cell.as_ref(), column));
-        statement.execute(params_from_iter(own.into_iter().chain(cells)))?;
+        let cells = own.into_iter().map(Ok).chain(cells).collect::<Result<Vec<_>, StoreError>>()?;
+        statement.execute(params_from_iter(cells))?;
     }
     Ok(())
 }
@@ -139,33 +138,35 @@ pub(super) fn sql_name(column: &FieldSchema) -> Cow<'_, str> {
     }
 }
 
-fn stored<'a>(value: Option<&'a Value>, column: &FieldSchema) -> ToSqlOutput<'a> {
-    let Some(value) = value else { return ToSqlOutput::from(rusqlite::types::Null) };
-    if is_json(column) {
-        return ToSqlOutput::from(value.to_string());
-    }
-    match value {
-        Value::Null => ToSqlOutput::from(rusqlite::types::Null),
-        Value::Bool(value) => ToSqlOutput::from(*value),
-        Value::Number(number) => match number.as_i64() {
+fn stored<'a>(
+    value: Option<&'a Cell>,
+    column: &FieldSchema,
+) -> Result<ToSqlOutput<'a>, StoreError> {
+    Ok(match value {
+        None => ToSqlOutput::from(Null),
+        Some(Cell::Json(text)) => ToSqlOutput::from(text.get()),
+        Some(value) if is_json(column) => ToSqlOutput::from(serde_json::to_string(value)?),
+        Some(Cell::Scalar(Value::Bool(value))) => ToSqlOutput::from(*value),
+        Some(Cell::Scalar(Value::Number(number))) => match number.as_i64() {
             Some(number) if column.kind != FieldType::Float => ToSqlOutput::from(number),
             _ => ToSqlOutput::from(number.as_f64().unwrap_or_default()),
         },
-        Value::String(text) => ToSqlOutput::from(text.as_str()),
-        Value::Array(_) | Value::Object(_) => ToSqlOutput::from(value.to_string()),
-    }
+        Some(Cell::Scalar(Value::String(text))) => ToSqlOutput::from(text.as_str()),
+        // No other column has arrays and records.
+        Some(Cell::Scalar(_) | Cell::Array(_) | Cell::Record(_)) => ToSqlOutput::from(Null),
+    })
 }
 
-fn read(value: ValueRef<'_>, column: &FieldSchema) -> Result<Option<Value>, StoreError> {
+fn read(value: ValueRef<'_>, column: &FieldSchema) -> Result<Option<Cell>, StoreError> {
     Ok(match value {
         ValueRef::Null => None,
         ValueRef::Integer(number) if column.kind == FieldType::Boolean => {
-            Some(Value::Bool(number != 0))
+            Some(Cell::from(number != 0))
         }
-        ValueRef::Integer(number) => Some(Value::from(number)),
-        ValueRef::Real(number) => Some(Value::from(number)),
-        ValueRef::Text(text) if is_json(column) => Some(serde_json::from_slice(text)?),
-        ValueRef::Text(text) => Some(Value::from(String::from_utf8_lossy(text))),
+        ValueRef::Integer(number) => Some(Cell::from(number)),
+        ValueRef::Real(number) => Some(Cell::from(number)),
+        ValueRef::Text(text) if is_json(column) => Some(Cell::json(String::from_utf8_lossy(text))?),
+        ValueRef::Text(text) => Some(Cell::from(String::from_utf8_lossy(text))),
         // The store writes no blobs.
         ValueRef::Blob(_) => None,
     })

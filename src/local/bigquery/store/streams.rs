@@ -10,7 +10,7 @@ use super::database::{Store, quoted};
 use super::rows::{RowPlace, insert, inserted_rows};
 use crate::clock::Clock;
 use crate::local::bigquery::decode::Cells;
-use crate::local::bigquery::field_schema::FieldSchema;
+use crate::local::bigquery::field_schema::{self, FieldSchema};
 use crate::local::bigquery::refusal::Refusal;
 
 /// A created write stream's record in the store.
@@ -96,9 +96,10 @@ impl Store {
     ) -> Result<(), Refusal> {
         let mut connection = self.writer();
         let transaction = connection.transaction()?;
-        let sql = "SELECT 1 FROM __tables WHERE id = ?1";
-        if !transaction.prepare_cached(sql)?.exists([table])? {
-            return Err(no_table(path));
+        match self.columns_in(&transaction, table)? {
+            Some(live) if has_columns(&live, columns) => {}
+            // Deleted, or deleted and created again.
+            Some(_) | None => return Err(no_table(path)),
         }
         let first = inserted_rows(&transaction, table)?;
         let to = RowPlace { stream: "_default", first, visible: true };
@@ -212,6 +213,11 @@ impl Store {
                 .storage(StorageErrorCode::StreamNotFound)
         })
     }
+}
+
+/// Whether rows of the columns `before` can still be inserted into a table with the columns `live`.
+pub fn has_columns(live: &[FieldSchema], before: &[FieldSchema]) -> bool {
+    live == before || field_schema::change_refusal(before, live, "").is_none()
 }
 
 fn committable(stream: &StoredStream, table: &str, name: &str) -> Result<(), Refusal> {

@@ -110,7 +110,6 @@ impl Rig {
         let write = WriteSettings {
             environment: "test".to_owned(),
             table: table.clone(),
-            location: None,
             endpoint: Endpoint::Custom {
                 rest: fake.rest.clone(),
                 storage: fake.grpc.clone(),

@@ -1,0 +1,86 @@
+//! What people see: commands on a pseudo-terminal, which `script` of util-linux provides.
+
+use std::path::Path;
+use std::process::Command;
+
+/// One domain with everything embedded. Its key of the servers is longer than half of a narrow
+/// terminal.
+const ENV: &str = "\
+BQ_TABLE_DELIVERY='deliveries'
+IMPORT_PATH_DELIVERY='contracts.delivery.delivery_events_v10'
+IMPORT_OBJECT_DELIVERY='DeliveryEventsV10Topic'
+CONSUME_ENV_DELIVERY='local'
+GROUP_ID_DELIVERY='deliveries'
+WRITE_ENV='local'
+CONSUME__LOCAL__BOOTSTRAP_SERVERS='embedded'
+WRITE__LOCAL__PROJECT='local'
+WRITE__LOCAL__DATASET='events'
+WRITE__LOCAL__ENDPOINT__REST='embedded'
+WRITE__LOCAL__ENDPOINT__STORAGE='embedded'
+";
+
+/// Runs the program on a terminal of this many columns, which has to succeed. Returns all that the
+/// terminal gets.
+fn on_terminal(folder: &Path, columns: usize, arguments: &str) -> String {
+    let program = env!("CARGO_BIN_EXE_generic-consumer");
+    let line = format!("stty cols {columns} rows 40; exec '{program}' {arguments}");
+    let output = Command::new("script")
+        .args(["--quiet", "--return", "--command", &line, "/dev/null"])
+        .current_dir(folder)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("TERM", "xterm")
+        .env("SHELL", "/bin/sh")
+        .env("CONTRACTS_DIR", concat!(env!("CARGO_MANIFEST_DIR"), "/contracts"))
+        .env("METRICS_ADDR", "127.0.0.1:0")
+        .stdin(std::process::Stdio::null())
+        .output()
+        .expect("`script` of util-linux");
+    let seen = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{arguments}: {seen}");
+    seen
+}
+
+/// The lines without colours and with nothing that overwrites itself.
+fn lines(seen: &str) -> Vec<String> {
+    console::strip_ansi_codes(seen).lines().map(|line| line.trim_end().to_owned()).collect()
+}
+
+fn widest(lines: &[String]) -> usize {
+    lines.iter().map(|line| console::measure_text_width(line)).max().unwrap_or(0)
+}
+
+#[test]
+fn commands_fit_narrow_and_wide_terminals() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join(".env"), ENV).expect("written");
+    let run = on_terminal(folder.path(), 100, "DELIVERY --until-caught-up");
+    assert!(run.contains("of 400 records"), "no progress line: {run}");
+    assert!(run.contains("generic-consumer local rows deliveries"), "{run}");
+
+    for columns in [40, 100] {
+        let config = lines(&on_terminal(folder.path(), columns, "config DELIVERY"));
+        let key = config
+            .iter()
+            .position(|line| line.ends_with("CONSUME__LOCAL__BOOTSTRAP_SERVERS"))
+            .or_else(|| config.iter().position(|line| line.ends_with("  embedded")))
+            .unwrap_or_else(|| panic!("{columns}: {config:#?}"));
+        if columns == 40 {
+            assert_eq!(config[key + 1], "    embedded", "{config:#?}");
+        } else {
+            assert!(config[key].contains("CONSUME__LOCAL__BOOTSTRAP_SERVERS"), "{config:#?}");
+        }
+        let words = |line: &String| line.split(' ').all(|word| word.len() < columns / 2);
+        let breakable: Vec<String> = config.into_iter().filter(words).collect();
+        assert!(widest(&breakable) <= columns, "{columns}: {breakable:#?}");
+
+        let rows = lines(&on_terminal(folder.path(), columns, "local rows deliveries --limit 3"));
+        assert!(widest(&rows) <= columns, "{columns}: {rows:#?}");
+        assert!(rows[0].starts_with("event_id"), "{rows:#?}");
+        let all = rows.join("\n");
+        assert!(all.contains("3 rows") && all.contains("more columns: "), "{all}");
+        assert!(all.contains("_kafka_offset") && all.contains("--columns NAME,NAME"), "{all}");
+    }
+    let run = on_terminal(folder.path(), 40, "DELIVERY --until-caught-up");
+    assert!(run.contains("of 400 rec"), "no progress line: {run}");
+}
