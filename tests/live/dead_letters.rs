@@ -80,7 +80,7 @@ fn a_letter_that_is_larger_than_its_topic_allows_is_cut() {
         kafka.create_topic_with(&letters, 1, &[("max.message.bytes", limit)]);
         domain.set("DEAD_LETTER_DELIVERY", &format!("kafka:{letters}"));
         domain.set("BQ_TABLE_DELIVERY", &name.replace('-', "_"));
-        // Several at once, which the producer sends as one batch.
+        // Several at once: none is refused because of another.
         for key in ["a", "b", "c"] {
             publisher.send(BaseRecord::to(name).partition(0).key(key).payload(&value)).unwrap();
         }

@@ -28,6 +28,10 @@ pub struct LetterTopic {
 impl LetterTopic {
     /// `config` is an idempotent producer's: a delivery is durable on all replicas in sync.
     pub fn open(config: &ClientConfig, topic: &str, about: About) -> Result<Self, Stop> {
+        let mut config = config.clone();
+        // Each letter is sent alone: the broker refuses a batch as a whole if it is larger than a
+        // message may be, and then nobody knows whether one of its letters is.
+        config.set("batch.num.messages", "1");
         let producer = config.create().map_err(|error: KafkaError| {
             let hint = "check the consume environment's properties";
             Stop::new(format!("open the dead-letter topic {topic}"), hint, error)
@@ -44,11 +48,7 @@ impl LetterTopic {
             let answers = join_all(whole).await;
             let mut failed = Vec::new();
             for (letter, answer) in left.into_iter().zip(answers) {
-                let answer = match answer {
-                    Err(error) if is_too_large(&error) => self.deliver_cut(letter).await,
-                    answer => answer,
-                };
-                match answer {
+                match self.cut(letter, answer).await {
                     Ok(()) => {}
                     Err(error) if needs_a_person(&error) => return Err(self.stop(error)),
                     Err(error) => {
@@ -66,29 +66,29 @@ impl LetterTopic {
         }
     }
 
-    /// Delivers as much of a letter as the topic takes. The broker may have refused a batch of
-    /// letters that it takes one by one, so the first attempt is the whole letter again.
-    async fn deliver_cut(&self, letter: &DeadLetter) -> Result<(), KafkaError> {
-        let mut parts = Kept::parts(letter);
-        let mut kept = Kept::whole(letter);
-        loop {
-            let answer = self.deliver(letter, kept).await;
-            match parts.next() {
-                Some(less) if answer.as_ref().is_err_and(is_too_large) => kept = less,
-                _ => {
-                    if answer.is_ok() && kept != Kept::whole(letter) {
-                        tracing::warn!(
-                            position = %letter.at,
-                            value_bytes = kept.value,
-                            headers = kept.headers,
-                            key = kept.key,
-                            "a dead letter is larger than its topic allows and was cut"
-                        );
-                    }
-                    return answer;
-                }
+    /// Delivers as much of a letter as the topic takes, if the whole letter was too large for it.
+    async fn cut(
+        &self,
+        letter: &DeadLetter,
+        answer: Result<(), KafkaError>,
+    ) -> Result<(), KafkaError> {
+        let mut answer = answer;
+        for kept in Kept::parts(letter) {
+            if !answer.as_ref().is_err_and(is_too_large) {
+                break;
+            }
+            answer = self.deliver(letter, kept).await;
+            if answer.is_ok() {
+                tracing::warn!(
+                    position = %letter.at,
+                    value_bytes = kept.value,
+                    headers = kept.headers,
+                    key = kept.key,
+                    "a dead letter is larger than its topic allows and was cut"
+                );
             }
         }
+        answer
     }
 
     async fn deliver(&self, letter: &DeadLetter, kept: Kept) -> Result<(), KafkaError> {
@@ -168,7 +168,7 @@ impl Kept {
     }
 }
 
-/// A record is larger than its topic allows, or a batch of them is.
+/// A record is larger than its topic allows.
 fn is_too_large(error: &KafkaError) -> bool {
     error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge)
 }
