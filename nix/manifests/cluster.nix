@@ -119,6 +119,13 @@ let
     );
   };
 
+  # The resolver's addresses that are no pod's: NodeLocal DNSCache, Cloud DNS.
+  resolvers = map (ip: {
+    op = "add";
+    path = "/spec/egress/0/to/-";
+    value.ipBlock.cidr = "${ip}/32";
+  }) (spec.dnsAddresses or [ ]);
+
   brokers = {
     op = "add";
     path = "/spec/egress/-";
@@ -194,11 +201,12 @@ in
     kind = "Component";
     components = [
       "../../../components/${cloud}"
+      "../../../components/googleapis/${spec.googleApis or "public"}"
       "../../../components/autoscale"
     ];
     patches = [
       (patch "Deployment" deployment)
-      (patch "NetworkPolicy" [ brokers ])
+      (patch "NetworkPolicy" (resolvers ++ [ brokers ]))
       (patch "ScaledObject" autoscaling)
     ];
     images = [

@@ -26,7 +26,8 @@ let
   yaml = import ./yaml.nix;
   environments = builtins.fromTOML (readFile (root + "/config/environments.toml"));
   data = import ./data.nix { inherit clustersDir environments; };
-  mistakes = import ./mistakes.nix { inherit data environments; };
+  google = import ./google.nix;
+  mistakes = import ./mistakes.nix { inherit data environments google; };
 
   # Data with mistakes is not rendered.
   clusters =

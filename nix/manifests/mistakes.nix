@@ -3,6 +3,7 @@
 {
   data,
   environments,
+  google,
 }:
 let
   inherit (builtins)
@@ -40,6 +41,8 @@ let
     "secretEnv"
     "externalSecrets"
     "pauseAutoscaling"
+    "googleApis"
+    "dnsAddresses"
   ];
   needed = [
     "writeEnv"
@@ -156,6 +159,14 @@ let
         )
         "${at}/cluster.nix: the variable `${name}` cannot be set in env or secretEnv: `writeEnv` sets WRITE_ENV, `credentials` sets the credentials, and names are upper case."
     ) (attrNames (s.env or { }) ++ attrNames (s.secretEnv or { }))
+    ++
+      when (s ? googleApis && !(isString s.googleApis && google ? ${s.googleApis}))
+        "${at}/cluster.nix: googleApis is not one of ${list (attrNames google)}: it chooses the addresses of Google's APIs that pods may reach."
+    ++ concatMap (
+      ip:
+      when (!(isAddress ip))
+        "${at}/cluster.nix: dnsAddresses has ${builtins.toJSON ip}, which is not an IPv4 address: write those of the cluster's resolver that belong to no pod."
+    ) (s.dnsAddresses or [ ])
     ++ concatMap (
       name:
       when (match "[a-z0-9.-]+/[A-Za-z0-9._-]+" s.secretEnv.${name} == null)

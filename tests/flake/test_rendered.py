@@ -182,6 +182,37 @@ class EveryInstance(unittest.TestCase):
             self.assertIn(f'app_kubernetes_io_instance="{instance}"', trigger["metadata"]["query"])
             self.assertEqual("authenticationRef" in trigger, cluster.startswith("gke"))
 
+    def test_dns_is_asked_of_the_clusters_resolver_only(self):
+        for cluster, _, things, _ in self.each():
+            policy = one(things, "NetworkPolicy")["spec"]
+            dns = [rule for rule in policy["egress"] if 53 in [port["port"] for port in rule["ports"]]]
+            self.assertEqual(len(dns), 1)
+            self.assertEqual(dns[0]["ports"], [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}])
+            pods, *addresses = dns[0]["to"]
+            self.assertEqual(
+                pods,
+                {
+                    "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
+                    "podSelector": {"matchExpressions": [{"key": "k8s-app", "operator": "In", "values": ["kube-dns", "node-local-dns"]}]},
+                },
+            )
+            wanted = [{"ipBlock": {"cidr": f"{ip}/32"}} for ip in tree.spec(cluster).get("dnsAddresses", [])]
+            self.assertEqual(addresses, wanted)
+
+    def test_https_only_to_googles_apis(self):
+        published = json.loads((ROOT / "nix/google-ranges.json").read_text())["ranges"]
+        known = {"restricted": ["199.36.153.4/30"], "private": ["199.36.153.8/30"], "public": published}
+        for cluster, _, things, _ in self.each():
+            policy = one(things, "NetworkPolicy")["spec"]
+            self.assertEqual([to for to, port in reach(policy) if port == 443], known[tree.spec(cluster).get("googleApis", "public")])
+
+    def test_nothing_is_open_to_everywhere(self):
+        for _, _, things, _ in self.each():
+            for rule in one(things, "NetworkPolicy")["spec"]["egress"]:
+                self.assertTrue(rule["to"], "a rule without addresses allows all of them")
+                for to in rule["to"]:
+                    self.assertGreaterEqual(int(to.get("ipBlock", {"cidr": "/32"})["cidr"].split("/")[1]), 13)
+
     def test_network_policy(self):
         for cluster, _, things, _ in self.each():
             policy = one(things, "NetworkPolicy")["spec"]
@@ -189,13 +220,10 @@ class EveryInstance(unittest.TestCase):
             self.assertEqual(policy["policyTypes"], ["Ingress", "Egress"])
             addresses = {f"{ip}/32" for ip in tree.spec(cluster)["hosts"].values()}
             self.assertEqual({to for to, port in reach(policy) if port == 9092}, addresses)
-            metadata = {(to, port) for to, port in reach(policy) if to and to.startswith("169.254.")}
+            metadata = {(to, port) for to, port in reach(policy) if to.startswith("169.254.169.")}
             gke = cluster.startswith("gke")
             self.assertEqual({("169.254.169.252/32", 988), ("169.254.169.252/32", 80)} <= metadata, gke)
             self.assertEqual(bool(metadata), gke)
-            # Google's token endpoints and BigQuery are allowed, the nodes' metadata is not.
-            public = [rule for rule in policy["egress"] if {"port": 443, "protocol": "TCP"} in rule["ports"]]
-            self.assertEqual(public[0]["to"], [{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["169.254.0.0/16"]}}])
             scraper = policy["ingress"][0]["from"][0]["namespaceSelector"]["matchLabels"]
             self.assertEqual(scraper["kubernetes.io/metadata.name"], "gmp-system" if gke else "monitoring")
             self.assertEqual(len(policy["ingress"]), 1)
@@ -206,10 +234,10 @@ def mounts(things):
 
 
 def reach(policy):
-    """(CIDR, port) of every rule that names addresses."""
+    """(CIDR, port) of every address that a rule names."""
     for rule in policy["egress"]:
-        for to in rule.get("to", []):
-            for port in rule.get("ports", []):
+        for to in rule["to"]:
+            for port in rule["ports"] if "ipBlock" in to else []:
                 yield to["ipBlock"]["cidr"], port["port"]
 
 
