@@ -152,7 +152,7 @@ let
       value.name = "prometheus";
     }
   ]
-  # Set while an instance moves between clusters: KEDA keeps the number of pods as it is.
+  # KEDA keeps every instance's number of pods as it is.
   ++ when (spec.pauseAutoscaling or false) [
     {
       op = "add";

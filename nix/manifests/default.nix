@@ -78,6 +78,13 @@ in
     inherit (cluster.release) digest;
     pins = cluster.release.pins or { };
     paused = cluster.release.paused or [ ];
+    arriving = cluster.release.arriving or [ ];
+    # The instances whose autoscaler is paused, whose health ArgoCD therefore reports as Suspended.
+    suspended =
+      if cluster.spec.pauseAutoscaling or false then
+        map (instance: instance.name) cluster.instances
+      else
+        cluster.release.paused or [ ];
     # The pods' environment variables, without the secret ones.
     env = (cluster.spec.env or { }) // {
       WRITE_ENV = cluster.spec.writeEnv;

@@ -194,7 +194,12 @@ let
       name:
       when (!(elem name names))
         "${at}/release.json pauses `${toString name}`, which is not an instance of ${c.name} (${list names}): remove it from `paused` or correct the name."
-    ) (r.paused or [ ]);
+    ) (r.paused or [ ])
+    ++ concatMap (
+      name:
+      when (!(elem name names))
+        "${at}/release.json lets `${toString name}` arrive, which is not an instance of ${c.name} (${list names}): remove it from `arriving` or correct the name."
+    ) (r.arriving or [ ]);
 
   instances =
     at: c:
