@@ -15,12 +15,15 @@ let
     elem
     filter
     foldl'
+    head
     isString
     map
     mapAttrs
+    match
     pathExists
     readDir
     readFile
+    replaceStrings
     ;
   inherit (gitops) name namespace;
   yaml = import ./yaml.nix;
@@ -95,6 +98,13 @@ in
         inherit (instance) name;
         value = {
           inherit (instance) domain;
+          # The document of its contract, without the file's ending.
+          contract =
+            let
+              path = toString (instance.value "IMPORT_PATH");
+              inside = match "contracts[.](.*)" path;
+            in
+            "contracts/" + replaceStrings [ "." ] [ "/" ] (if inside == null then path else head inside);
           file = "nix/clusters/${cluster.name}/instances/${instance.file}";
         };
       }) cluster.instances
