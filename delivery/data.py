@@ -20,6 +20,13 @@ class Edit:
     to_validate: list = field(default_factory=list)
 
 
+def mark(release, key, instance, wanted):
+    """Puts an instance onto one of the lists of release.json, or takes it off."""
+    names = set(release.pop(key, [])) - {instance} | ({instance} if wanted else set())
+    if names:
+        release[key] = sorted(names)
+
+
 class Clusters:
     def __init__(self, root):
         self.folder = root / "nix/clusters"
@@ -71,23 +78,28 @@ class Clusters:
         self._present(cluster, instance).unlink()
         release = self._release(cluster)
         release["pins"].pop(instance, None)
-        self._pause(release, instance, False)
+        for key in ("paused", "arriving"):
+            mark(release, key, instance, False)
         self._write_release(cluster, release)
         return Edit(f"{cluster}/{instance}: removed")
 
     def begin_move(self, instance, source, target):
-        """Both clusters run the instance in the same consumer group, so they share the partitions."""
+        """Both clusters run the instance in the same consumer group, so they share the partitions. On
+        the source its autoscaler is paused; on the target it is held at two pods and not paused: KEDA
+        may keep reporting an autoscaler as paused that was created so."""
         if source.split("-")[-1] != target.split("-")[-1]:
             raise Refusal(f"{source} and {target} write to different environments: to move it, add it on {target} and remove it on {source}.")
         text = self._present(source, instance).read_text()
         digest = self.running(source)[instance]
         self.add(target, instance, text)
-        for cluster in (source, target):
-            release = self._release(cluster)
-            if cluster == target and release["digest"] != digest:
-                release["pins"][instance] = digest
-            self._pause(release, instance, True)
-            self._write_release(cluster, release)
+        release = self._release(source)
+        mark(release, "paused", instance, True)
+        self._write_release(source, release)
+        release = self._release(target)
+        if release["digest"] != digest:
+            release["pins"][instance] = digest
+        mark(release, "arriving", instance, True)
+        self._write_release(target, release)
         return Edit(f"{instance}: begins to move from {source} to {target}", [(target, instance)])
 
     def end_move(self, instance, source, target):
@@ -105,20 +117,19 @@ class Clusters:
     def _moving(self, instance, source, target):
         for cluster in (source, target):
             self._present(cluster, instance)
-        for cluster in (source, target):
-            if instance not in self._release(cluster).get("paused", []):
-                raise Refusal(f"{instance} is not moving between {source} and {target}: begin the move first.")
+        begun = [
+            instance in self._release(source).get("paused", []),
+            # `paused`: by a move that began before there was `arriving`.
+            any(instance in self._release(target).get(key, []) for key in ("arriving", "paused")),
+        ]
+        if not all(begun):
+            raise Refusal(f"{instance} is not moving between {source} and {target}: begin the move first.")
 
     def _resume(self, cluster, instance):
         release = self._release(cluster)
-        self._pause(release, instance, False)
+        for key in ("paused", "arriving"):
+            mark(release, key, instance, False)
         self._write_release(cluster, release)
-
-    @staticmethod
-    def _pause(release, instance, wanted):
-        paused = set(release.pop("paused", [])) - {instance} | ({instance} if wanted else set())
-        if paused:
-            release["paused"] = sorted(paused)
 
     # Files
 

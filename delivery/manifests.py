@@ -3,7 +3,6 @@ nix-instantiate evaluates it without nixpkgs and without network."""
 
 import json
 import os
-import pathlib
 import re
 import shutil
 import subprocess
@@ -48,20 +47,14 @@ def render(root):
         file.write_text(text)
 
 
-def validate(root, cluster, instance, program):
-    """Runs `generic-consumer config` on an instance's .env, with the environment variables that its
-    cluster's pods have."""
-    if not program:
-        raise Refusal("the program has to validate the instance's .env: set --program or GENERIC_CONSUMER to its path.")
+def validate(root, cluster, instance, judge):
+    """Has an instance's .env judged by `generic-consumer config`, with the environment variables that
+    its cluster's pods have. `judge` runs the program: the one of the instance's image (images.py)."""
     data = evaluate(root, f"clusters.{cluster}")
     described = data["instances"][instance]
     variables = {**data["env"], **{name: "a-secret" for name in data["secretEnv"]}}
-    done = subprocess.run(
-        [pathlib.Path(program).resolve(), "config", described["domain"], "--env-file", described["file"]],
-        cwd=root,
-        env=variables,
-        capture_output=True,
-        text=True,
-    )
+    image = {"image": data["image"], "digest": data["pins"].get(instance, data["digest"])}
+    done = judge(root, image, ["config", described["domain"], "--env-file", str(root / described["file"])], variables)
     if done.returncode != 0:
-        raise Refusal(f"{described['file']}: the program refuses this configuration:\n{done.stderr.strip()}")
+        said = done.stderr.strip().replace(f"{root}/", "")
+        raise Refusal(f"{described['file']}: the program refuses this configuration:\n{said}")

@@ -16,11 +16,19 @@ from refusal import Refusal
 ATTEMPTS = 30
 
 
-def git(folder, *arguments, check=True):
-    done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True)
+def git(folder, *arguments, check=True, timeout=None):
+    command = ["git", "-C", str(folder), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
+    except subprocess.TimeoutExpired:
+        done = subprocess.CompletedProcess(command, 1, "", f"not finished after {timeout:.0f} s")
     if check and done.returncode != 0:
         raise Refusal(f"git {' '.join(arguments)}: {done.stderr.strip()}")
     return done
+
+
+class Unknown(Refusal):
+    """A push that may have arrived and may not."""
 
 
 class Scratch:
@@ -65,19 +73,28 @@ class Repository:
     def create_branch(self, name, commit):
         git(self.root, "branch", "--", name, commit)
 
-    def push(self, remote, branch, make):
+    def push(self, remote, branch, make, before=lambda made, onto: None):
         """Makes a commit on the branch's newest state and pushes it. If another push comes first, the
         commit is made again on top of that one, so that kustomize/ is rendered from both changes.
-        Returns the commit (None if nothing changed) and the commit that it is based on."""
+        Calls `before` with every commit that it is about to push. Returns the commit (None if nothing
+        changed) and the commit that it is based on."""
         for attempt in range(ATTEMPTS):
             onto = self.fetch(remote, branch)
             made = make(onto)
             if not made:
                 return None, onto
+            before(made, onto)
             pushed = git(self.root, "push", "--quiet", remote, f"{made}:refs/heads/{branch}", check=False)
             if pushed.returncode == 0:
                 return made, onto
-            if self.fetch(remote, branch) == onto:
+            # The push may have arrived although its answer was lost.
+            try:
+                now = self.fetch(remote, branch)
+            except Refusal as refusal:
+                raise Unknown(f"the push of {made} to {remote} {branch} failed ({pushed.stderr.strip()}), and whether it has arrived cannot be seen ({refusal}): look for it on the branch.") from None
+            if git(self.root, "merge-base", "--is-ancestor", made, now, check=False).returncode == 0:
+                return made, onto
+            if now == onto:
                 raise Refusal(f"the push to {remote} {branch} was rejected: {pushed.stderr.strip()}")
             print(f"another push to {branch} came first: trying again (attempt {attempt + 1} failed)", file=sys.stderr)
             # Two that were rejected at the same time should not try again at the same time.

@@ -137,8 +137,9 @@ in
     };
   };
 
-  # Allows DNS and Google's APIs only. The cluster's component adds the brokers, the cloud's the
-  # scraper and the metadata server.
+  # Allows DNS at the cluster's own resolver only. The cluster's component adds the brokers and further
+  # addresses of the resolver, the cloud's the scraper and the metadata server, and one of
+  # components/googleapis BigQuery.
   "base/networkpolicy.yaml" = {
     apiVersion = "networking.k8s.io/v1";
     kind = "NetworkPolicy";
@@ -152,6 +153,23 @@ in
       ingress = [ ];
       egress = [
         {
+          to = [
+            {
+              namespaceSelector.matchLabels."kubernetes.io/metadata.name" = "kube-system";
+              # CoreDNS has the label of its predecessor. GKE's Dataplane V2 sends queries to the pods
+              # of NodeLocal DNSCache, where that is used.
+              podSelector.matchExpressions = [
+                {
+                  key = "k8s-app";
+                  operator = "In";
+                  values = [
+                    "kube-dns"
+                    "node-local-dns"
+                  ];
+                }
+              ];
+            }
+          ];
           ports = [
             {
               port = 53;
@@ -159,24 +177,6 @@ in
             }
             {
               port = 53;
-              protocol = "TCP";
-            }
-          ];
-        }
-        {
-          # Google's APIs have no fixed addresses. Link-local addresses are excluded: nodes serve
-          # their metadata there.
-          to = [
-            {
-              ipBlock = {
-                cidr = "0.0.0.0/0";
-                except = [ "169.254.0.0/16" ];
-              };
-            }
-          ];
-          ports = [
-            {
-              port = 443;
               protocol = "TCP";
             }
           ];

@@ -119,6 +119,13 @@ let
     );
   };
 
+  # The resolver's addresses that are no pod's: NodeLocal DNSCache, Cloud DNS.
+  resolvers = map (ip: {
+    op = "add";
+    path = "/spec/egress/0/to/-";
+    value.ipBlock.cidr = "${ip}/32";
+  }) (spec.dnsAddresses or [ ]);
+
   brokers = {
     op = "add";
     path = "/spec/egress/-";
@@ -145,7 +152,7 @@ let
       value.name = "prometheus";
     }
   ]
-  # Set while an instance moves between clusters: KEDA keeps the number of pods as it is.
+  # KEDA keeps every instance's number of pods as it is.
   ++ when (spec.pauseAutoscaling or false) [
     {
       op = "add";
@@ -195,11 +202,12 @@ in
     kind = "Component";
     components = [
       "../../../components/${cloud}"
+      "../../../components/googleapis/${spec.googleApis or "public"}"
       "../../../components/autoscale"
     ];
     patches = [
       (patch "Deployment" deployment)
-      (patch "NetworkPolicy" [ brokers ])
+      (patch "NetworkPolicy" (resolvers ++ [ brokers ]))
       (patch "ScaledObject" autoscaling)
     ];
     images = [

@@ -31,8 +31,36 @@ let
   };
 
   alerts = import ./alerts.nix { inherit namespace; };
+
+  # Where the pods reach BigQuery and Google's token services; a cluster has one of these.
+  google = import ./google.nix;
+  googleApis = builtins.listToAttrs (
+    map (choice: {
+      name = "components/googleapis/${choice}/kustomization.yaml";
+      value = component {
+        patches = [
+          (patch "NetworkPolicy" [
+            {
+              op = "add";
+              path = "/spec/egress/-";
+              value = {
+                to = map (cidr: { ipBlock = { inherit cidr; }; }) google.${choice};
+                ports = [
+                  {
+                    port = 443;
+                    protocol = "TCP";
+                  }
+                ];
+              };
+            }
+          ])
+        ];
+      };
+    }) (builtins.attrNames google)
+  );
 in
-{
+googleApis
+// {
   "components/gke/kustomization.yaml" = component {
     patches = [
       (patch "NetworkPolicy" [
@@ -64,7 +92,7 @@ in
     ];
   };
 
-  # Google's token endpoints use port 443, which the base allows. No link-local address is needed.
+  # Google's token services are among its APIs, which the cluster's component allows.
   "components/eks/kustomization.yaml" = component {
     patches = [ (patch "NetworkPolicy" [ (allowScraper "monitoring") ]) ];
   };

@@ -15,18 +15,22 @@ let
     elem
     filter
     foldl'
+    head
     isString
     map
     mapAttrs
+    match
     pathExists
     readDir
     readFile
+    replaceStrings
     ;
   inherit (gitops) name namespace;
   yaml = import ./yaml.nix;
   environments = builtins.fromTOML (readFile (root + "/config/environments.toml"));
   data = import ./data.nix { inherit clustersDir environments; };
-  mistakes = import ./mistakes.nix { inherit data environments; };
+  google = import ./google.nix;
+  mistakes = import ./mistakes.nix { inherit data environments google; };
 
   # Data with mistakes is not rendered.
   clusters =
@@ -77,6 +81,13 @@ in
     inherit (cluster.release) digest;
     pins = cluster.release.pins or { };
     paused = cluster.release.paused or [ ];
+    arriving = cluster.release.arriving or [ ];
+    # The instances whose autoscaler is paused, whose health ArgoCD therefore reports as Suspended.
+    suspended =
+      if cluster.spec.pauseAutoscaling or false then
+        map (instance: instance.name) cluster.instances
+      else
+        cluster.release.paused or [ ];
     # The pods' environment variables, without the secret ones.
     env = (cluster.spec.env or { }) // {
       WRITE_ENV = cluster.spec.writeEnv;
@@ -87,6 +98,13 @@ in
         inherit (instance) name;
         value = {
           inherit (instance) domain;
+          # The document of its contract, without the file's ending.
+          contract =
+            let
+              path = toString (instance.value "IMPORT_PATH");
+              inside = match "contracts[.](.*)" path;
+            in
+            "contracts/" + replaceStrings [ "." ] [ "/" ] (if inside == null then path else head inside);
           file = "nix/clusters/${cluster.name}/instances/${instance.file}";
         };
       }) cluster.instances

@@ -9,12 +9,15 @@ let
   at = "overlays/${cluster.name}/instances/${instance.name}";
   pin = cluster.release.pins.${instance.name} or null;
   paused = builtins.elem instance.name (cluster.release.paused or [ ]);
+  arriving = builtins.elem instance.name (cluster.release.arriving or [ ]);
+  pausedByCluster = cluster.spec.pauseAutoscaling or false;
   labels."app.kubernetes.io/instance" = instance.name;
   ours = ''namespace="${namespace}",app_kubernetes_io_instance="${instance.name}"'';
   patch = kind: operations: {
     target = { inherit kind; };
     patch = yaml operations;
   };
+  when = condition: items: if condition then items else [ ];
 in
 {
   "${at}/kustomization.yaml" = {
@@ -57,20 +60,38 @@ in
         }
       ])
     ]
-    ++ (
-      if paused then
-        [
-          (patch "ScaledObject" [
-            {
-              op = "add";
-              path = "/metadata/annotations";
-              value."autoscaling.keda.sh/paused" = "true";
-            }
-          ])
-        ]
-      else
-        [ ]
-    );
+    # KEDA keeps the number of pods as it is, whatever that is.
+    ++ when paused [
+      (patch "ScaledObject" [
+        {
+          op = "add";
+          path = "/metadata/annotations";
+          value."autoscaling.keda.sh/paused" = "true";
+        }
+      ])
+    ]
+    # An instance that arrives by a move has no number of pods yet: a Deployment without a replica
+    # count has one. It is held at two until the move ends, without pausing KEDA, which may report an
+    # object as paused for ever that was created so (kedacore/keda#6421).
+    ++ when (arriving && !pausedByCluster) [
+      (patch "ScaledObject" [
+        {
+          op = "replace";
+          path = "/spec/maxReplicaCount";
+          value = 2;
+        }
+      ])
+    ]
+    # Where the cluster pauses everything, KEDA does nothing without this annotation.
+    ++ when (arriving && pausedByCluster) [
+      (patch "ScaledObject" [
+        {
+          op = "add";
+          path = "/metadata/annotations";
+          value."autoscaling.keda.sh/paused-replicas" = "2";
+        }
+      ])
+    ];
   }
   // (
     if pin == null then

@@ -3,6 +3,7 @@
 {
   data,
   environments,
+  google,
 }:
 let
   inherit (builtins)
@@ -41,6 +42,8 @@ let
     "externalSecrets"
     "awsRole"
     "pauseAutoscaling"
+    "googleApis"
+    "dnsAddresses"
   ];
   needed = [
     "writeEnv"
@@ -175,6 +178,14 @@ let
         )
         "${at}/cluster.nix: the variable `${name}` cannot be set in env or secretEnv: `writeEnv` sets WRITE_ENV, `credentials` sets the credentials, and names are upper case."
     ) (attrNames (s.env or { }) ++ attrNames (s.secretEnv or { }))
+    ++
+      when (s ? googleApis && !(isString s.googleApis && google ? ${s.googleApis}))
+        "${at}/cluster.nix: googleApis is not one of ${list (attrNames google)}: it chooses the addresses of Google's APIs that pods may reach."
+    ++ concatMap (
+      ip:
+      when (!(isAddress ip))
+        "${at}/cluster.nix: dnsAddresses has ${builtins.toJSON ip}, which is not an IPv4 address: write those of the cluster's resolver that belong to no pod."
+    ) (s.dnsAddresses or [ ])
     ++ concatMap (
       name:
       when (match "[a-z0-9.-]+/[A-Za-z0-9._-]+" s.secretEnv.${name} == null)
@@ -202,7 +213,12 @@ let
       name:
       when (!(elem name names))
         "${at}/release.json pauses `${toString name}`, which is not an instance of ${c.name} (${list names}): remove it from `paused` or correct the name."
-    ) (r.paused or [ ]);
+    ) (r.paused or [ ])
+    ++ concatMap (
+      name:
+      when (!(elem name names))
+        "${at}/release.json lets `${toString name}` arrive, which is not an instance of ${c.name} (${list names}): remove it from `arriving` or correct the name."
+    ) (r.arriving or [ ]);
 
   instances =
     at: c:

@@ -96,6 +96,7 @@ class Chain(Remote):
             "SKOPEO": shutil.which("skopeo"),
             "ARGOCD_INTERVAL_SECONDS": "0.05",
             "ARGOCD_DEADLINE_SECONDS": "60",
+            "ARGOCD_DEGRADED_SECONDS": "5",
             "INTEGRATION_INTERVAL_SECONDS": "0.05",
             "INTEGRATION_DEADLINE_SECONDS": "3",
         }

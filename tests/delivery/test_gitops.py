@@ -157,8 +157,15 @@ class Instances(Case):
         wrong("BQ_TABLE_", "BQ_TABEL_", "payments.env: the program refuses this configuration")
         wrong("'uat'", "'staging'", "staging")
         wrong("order_events_v1", "order_events_v2", "order_events_v2")
+        # Without a program of this machine, the image that would run the instance judges it.
         del self.remote.environment["GENERIC_CONSUMER"]
-        self.refused("instance", "add", "gke-uat", "payments", "-", text=ENV, saying="set --program or GENERIC_CONSUMER")
+        bin = self.remote.root / "bin"
+        bin.mkdir()
+        (bin / "skopeo").write_text('#!/bin/sh\necho "skopeo $*" >&2\nexit 1\n')
+        (bin / "skopeo").chmod(0o755)
+        self.remote.environment["PATH"] = f"{bin}:{os.environ['PATH']}"
+        image = "europe-west1-docker.pkg.dev/acme-data-uat/consumers/generic-consumer@sha256:" + "0" * 64
+        self.refused("instance", "add", "gke-uat", "payments", "-", text=ENV, saying=f"cannot fetch the image {image}, whose program and contracts judge the .env: skopeo --insecure-policy copy")
 
     def test_the_program_gets_a_placeholder_for_a_secret(self):
         """The brokers of eks-prod need a password, which is not in any file."""
@@ -176,18 +183,18 @@ class Moves(Case):
         here, there = "nix/clusters/gke-prod/instances/orders.env", "nix/clusters/eks-prod/instances/orders.env"
         self.assertEqual(self.remote.file(here), self.remote.file(there))
         self.assertEqual(self.release("eks-prod")["pins"], {"orders": GOOD})
-        for cluster in ("gke-prod", "eks-prod"):
+        self.assertEqual((self.release("gke-prod")["paused"], self.release("eks-prod")["arriving"]), (["orders"], ["orders"]))
+        for cluster, mark in (("gke-prod", "autoscaling.keda.sh/paused"), ("eks-prod", "path: /spec/maxReplicaCount")):
             overlay = f"kustomize/overlays/{cluster}/instances"
-            self.assertIn("autoscaling.keda.sh/paused", self.remote.file(f"{overlay}/orders/kustomization.yaml"))
-            others = [f for f in self.remote.files(overlay) if "/orders/" not in f and f.endswith("/kustomization.yaml")]
-            self.assertFalse([f for f in others if "paused" in self.remote.file(f)])
+            marked = [f for f in self.remote.files(overlay) if f.endswith("/kustomization.yaml") and mark in self.remote.file(f)]
+            self.assertEqual(marked, [f"{overlay}/orders/kustomization.yaml"])
         self.up_to_date()
 
         self.gitops(*self.move, "end")
         self.assertEqual(self.remote.files(here), [])
         self.assertEqual(self.release("gke-prod"), {"digest": GOOD, "pins": {}})
         self.assertEqual(self.release("eks-prod")["pins"], {"orders": GOOD})
-        self.assertNotIn("paused", self.release("eks-prod"))
+        self.assertEqual(set(self.release("eks-prod")), {"digest", "pins"})
         self.assertEqual(len(self.remote.subjects(start)), 2)
         self.up_to_date()
 
@@ -195,6 +202,23 @@ class Moves(Case):
         self.gitops(*self.move, "begin")
         self.gitops(*self.move, "undo")
         self.assertEqual(self.remote.changed(self.before), [])
+
+    def test_a_move_that_began_before_there_was_arriving(self):
+        """Then both clusters have the instance in `paused`."""
+        for step, left in (("end", "eks-prod"), ("undo", "gke-prod")):
+            self.gitops(*self.move, "begin")
+            self.remote.run("git", "-C", self.clone, "pull", "--quiet", "--ff-only")
+            file = self.clone / "nix/clusters/eks-prod/release.json"
+            file.write_text(file.read_text().replace('"arriving"', '"paused"'))
+            code = "import pathlib, sys; sys.path.insert(0, 'delivery'); import manifests; manifests.render(pathlib.Path.cwd())"
+            self.remote.run(sys.executable, "-B", "-c", code, cwd=self.clone)
+            self.remote.run("git", "-C", self.clone, "commit", "--quiet", "--all", "--message", "as it was")
+            self.remote.run("git", "-C", self.clone, "push", "--quiet", "origin", "HEAD:main")
+            self.gitops(*self.move, step)
+            self.assertEqual(set(self.release(left)), {"digest", "pins"})
+            if step == "end":
+                for step in ("begin", "end"):
+                    self.gitops("instance", "move", "orders", "--from", "eks-prod", "--to", "gke-prod", "--step", step)
 
     def test_a_finished_move_can_be_moved_back(self):
         for step in ("begin", "end"):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 import unittest
 
 from chain import Chain
@@ -24,6 +25,16 @@ class Case(unittest.TestCase):
 
     def release(self, cluster="gke-uat"):
         return json.loads(self.chain.file(f"nix/clusters/{cluster}/release.json"))
+
+    def faults(self, faults):
+        return {"ARGOCD_FAULTS": json.dumps(faults)}
+
+    def deploy_an_image(self, cluster="gke-uat"):
+        """Pushes an image, and commits that the cluster runs it; returns its digest."""
+        digest = self.chain.push_image()
+        code, _, err = self.chain.gitops(self.chain.clone("by-hand"), "release", "set", cluster, digest)
+        self.assertEqual(code, 0, err)
+        return digest
 
 
 class Parameters(unittest.TestCase):
@@ -53,6 +64,7 @@ class Image(Case):
         self.assertIs(image["unchanged"], False)
         self.assertEqual(record.variables("image")["IMAGE_DIGEST"], image["digest"])
         self.assertEqual(record.of("credentials"), ["generic-consumer-registries"])
+        self.assertEqual(record.of("stage"), ["Changes", "Checks", "Build", "Push"])
 
     def test_built_again_without_a_commit(self):
         self.chain.job("image")
@@ -159,6 +171,7 @@ class Chained(Case):
         self.assertNotEqual(self.release()["digest"], digest)
 
     def test_a_new_instance_without_an_image(self):
+        self.deploy_an_image()
         before = self.release()
         record = self.chain.job("release", CLUSTER="gke-uat", INSTANCE="payments", ADD_INSTANCE_ENV=ENV)
         self.assertEqual(record.jobs(), ["release", "cluster", "deploy", "integration"])
@@ -204,10 +217,10 @@ class Chained(Case):
 
     def test_no_integration_test_if_the_rollout_does_not_get_healthy(self):
         digest = self.chain.push_image()
-        faults = {"ARGOCD_NEVER_HEALTHY": "gke-uat-orders", "ARGOCD_DEADLINE_SECONDS": "5"}
+        faults = self.faults({"gke-uat-orders": ["never-healthy"]}) | {"ARGOCD_DEADLINE_SECONDS": "5"}
         record = self.chain.job("release", faults, fails=True, CLUSTER="gke-uat", IMAGE_DIGEST=digest)
         self.assertEqual(record.jobs(), ["release", "cluster", "deploy"])
-        self.assertIn("ArgoCD has not finished after 5 s: gke-uat-orders is Degraded", self.chain.log())
+        self.assertIn("ArgoCD has not finished after 5 s: gke-uat-orders is Progressing (Deployment generic-consumer-orders: Waiting for rollout to finish)", self.chain.log())
 
     def test_a_cluster_that_lacks_an_autoscaler(self):
         record = self.chain.job("release", {"UNKNOWN_TO_THE_CLUSTER": "keda.sh/v1alpha1"}, fails=True, CLUSTER="gke-uat", IMAGE_DIGEST=GOOD)
@@ -222,11 +235,227 @@ class Chained(Case):
             "ADD_INSTANCE_ENV needs INSTANCE": {"ADD_INSTANCE_ENV": ENV},
             "cannot be combined with IMAGE_DIGEST": {"INSTANCE": "orders", "REMOVE_INSTANCE": True, "IMAGE_DIGEST": GOOD},
             "DROP_PINS needs INSTANCE=ALL": {"INSTANCE": "orders", "DROP_PINS": True, "IMAGE_DIGEST": GOOD},
+            "BUILD_IMAGE builds an image and IMAGE_DIGEST names one": {"BUILD_IMAGE": True, "IMAGE_DIGEST": GOOD},
         }.items():
-            self.chain.job("deploy", fails=True, CLUSTER="gke-uat", **given)
+            record = self.chain.job("release", fails=True, CLUSTER="gke-uat", **given)
             self.assertIn(sentence, self.chain.log())
-        self.chain.job("release", fails=True, CLUSTER="gke-uat", BUILD_IMAGE=True, IMAGE_DIGEST=GOOD)
+            # At once: no image is built, and no lock is taken.
+            self.assertEqual((record.jobs(), record.of("lock")), (["release"], []))
         self.assertEqual(self.chain.head(), head)
+
+    def test_a_cluster_to_promote_to_is_checked_at_the_start(self):
+        digest, other = self.deploy_an_image(), "sha256:" + "9" * 64
+        head = self.chain.head()
+        for sentence, given in {
+            "unknown cluster `gke-prd`": {"PROMOTE_TO": "gke-prd", "IMAGE_DIGEST": digest},
+            "PROMOTE_TO=gke-uat is the cluster itself": {"PROMOTE_TO": "gke-uat", "IMAGE_DIGEST": digest},
+            "PROMOTE_TO needs an image": {"PROMOTE_TO": "gke-prod", "INSTANCE": "payments", "ADD_INSTANCE_ENV": ENV},
+            f"does not have {other}: gke-prod could not start it": {"PROMOTE_TO": "gke-prod", "IMAGE_DIGEST": other},
+            "PROMOTE_TO=eks-prod has no instance `orders`": {"PROMOTE_TO": "eks-prod", "INSTANCE": "orders", "IMAGE_DIGEST": digest},
+        }.items():
+            record = self.chain.job("release", fails=True, CLUSTER="gke-uat", **given)
+            self.assertIn(sentence, self.chain.log())
+            self.assertEqual((record.jobs(), record.of("lock")), (["release"], []))
+        # An image that is still to be built: the registry has to answer.
+        broken = self.chain.edit("no registry", lambda clone: self.no_registry(clone))
+        record = self.chain.job("release", fails=True, CLUSTER="gke-uat", BUILD_IMAGE=True, PROMOTE_TO="eks-prod")
+        self.assertEqual(record.jobs(), ["release"])
+        self.assertIn("connection refused", self.chain.log())
+        self.assertNotEqual(head, broken)
+        self.assertEqual(self.chain.head(), broken)
+
+    def no_registry(self, clone):
+        file = clone / "nix/clusters/eks-prod/cluster.nix"
+        file.write_text(file.read_text().replace(self.chain.place("eks-prod"), "127.0.0.1:9/prod/generic-consumer"))
+        self.chain.render(clone)
+
+
+class Guarded(Case):
+    """Who may release, with which credentials, and that nothing goes round the lock."""
+
+    def test_production_needs_an_approval(self):
+        digest = self.chain.push_image()
+        record = self.chain.job("release", CLUSTER="gke-uat", IMAGE_DIGEST=digest, PROMOTE_TO="gke-prod")
+        self.assertEqual(record.of("input"), [f"generic-consumer-approvers: gke-prod: ALL, image {digest}?"])
+        # Only production's, before its lock is taken. The runner refuses an input that holds an agent.
+        order = [(e["kind"], e["run"]) for e in record.entries if e["kind"] in ("lock", "input")]
+        self.assertEqual(order, [("lock", "release-1"), ("input", "release-2"), ("lock", "release-2")])
+
+    def test_without_the_approval_nothing_is_changed(self):
+        digest = self.chain.push_image()
+        head = self.chain.head()
+        record = self.chain.job("release", {"ANSWER": "abort"}, fails=True, CLUSTER="eks-prod", IMAGE_DIGEST=digest)
+        self.assertEqual((record.jobs(), record.of("lock")), (["release"], []))
+        self.assertEqual(self.chain.head(), head)
+
+    def test_the_approval_says_what_it_is_for(self):
+        self.deploy_an_image("gke-prod")
+        record = self.chain.job("release", CLUSTER="gke-prod", INSTANCE="orders", REMOVE_INSTANCE=True)
+        self.assertEqual(record.of("input"), ["generic-consumer-approvers: gke-prod: orders, remove it?"])
+
+    def test_deploy_runs_only_within_release(self):
+        head = self.chain.head()
+        # By a person, by another job, and as the rebuilt run of one that `release` had started.
+        for environment in ({}, {"REBUILDS_A_RUN_OF": "migrate-1"}, {"REBUILDS_A_RUN_OF": "release-1"}):
+            record = self.chain.job("deploy", environment, fails=True, CLUSTER="gke-uat", INSTANCE="orders", REMOVE_INSTANCE=True)
+            self.assertEqual((record.of("stage"), record.of("sh"), record.of("credentials")), (["Lock"], [], []))
+        self.assertEqual(self.chain.head(), head)
+
+    def test_each_job_gets_its_own_credentials(self):
+        digest = self.chain.push_image()
+        record = self.chain.job("release", CLUSTER="eks-uat", IMAGE_DIGEST=digest)
+        self.assertEqual(
+            {job: record.of("credentials", job) for job in record.jobs()},
+            {
+                "release": ["generic-consumer-registries-read"],
+                "cluster": ["generic-consumer-git", "generic-consumer-kubeconfig-eks-uat", "generic-consumer-kubeconfig-argocd", "generic-consumer-argocd"],
+                "deploy": ["generic-consumer-git", "generic-consumer-registries-read", "generic-consumer-argocd"],
+                "integration": ["generic-consumer-kubeconfig-eks-uat", "generic-consumer-bigquery"],
+            },
+        )
+
+    def test_every_shell_that_needs_a_parameter_gets_it(self):
+        """In a job's first run the shell has none: the jobs pass them on."""
+        for job in [ROOT / "Jenkinsfile", *(ROOT / "jenkins").iterdir()]:
+            text = job.read_text()
+            declared = set(re.findall(r"name: '([A-Z_]+)', (?:choices|defaultValue)", text))
+            used = {name for script in re.findall(r"sh\(?\s*'([^\n]*)'", text) for name in re.findall(r"\$\{?([A-Z_]+)", script)}
+            passed = set(re.findall(r'"([A-Z_]+)=\$\{params\.\1\}"', text))
+            self.assertLessEqual(used & declared, passed, job.name)
+            for tool in re.findall(r"sh\(?[^\n]*delivery/(\w+)", text):
+                read = set(re.findall(r'(?:parameter|flag|environ\.get|environb?\.get)\(b?"([A-Z_]+)"', (ROOT / "delivery" / tool).read_text()))
+                missing = (read & declared) - passed
+                # `release` has a check, which reads what the deployment reads.
+                self.assertEqual(missing, set(), f"{job.name}: {tool}")
+
+
+class Rollouts(Case):
+    """What ArgoCD may answer after the push, and that the way back is kept."""
+
+    def deployed(self, run="deploy-1"):
+        return json.loads((self.chain.jenkins / "archive" / run / "deployed.json").read_text())
+
+    def test_lost_answers_and_moments_of_trouble(self):
+        digest = self.chain.push_image()
+        faults = self.faults(
+            {
+                "gke-uat-shared": ["flaky"],
+                "gke-uat-orders": ["flaky", "degraded-once"],
+                "gke-uat-delivery": ["hangs"],
+                "gke-uat-canary": ["no-metric"],
+            }
+        )
+        self.chain.job("release", {**faults, "ARGOCD_CALL_SECONDS": "10"}, CLUSTER="gke-uat", IMAGE_DIGEST=digest)
+        for sentence in ("argocd failed: rpc error: code = Unavailable", "argocd has not answered for 10 s", "exceeded its progress deadline", "At least one trigger is falling back"):
+            self.assertIn(sentence, self.chain.log())
+        self.assertEqual(self.deployed()["state"], "deployed")
+
+    def test_a_sync_that_failed_is_reported_at_once(self):
+        digest = self.chain.push_image()
+        faults = self.faults({"gke-uat-orders": ["sync-failed"]})
+        self.chain.job("release", {**faults, "ARGOCD_DEADLINE_SECONDS": "1200"}, fails=True, CLUSTER="gke-uat", IMAGE_DIGEST=digest)
+        self.assertIn(f"ArgoCD could not apply {self.chain.head()} to gke-uat-orders: one or more objects failed to apply", self.chain.log())
+        self.the_way_back_is_archived(digest)
+
+    def test_a_rollout_that_failed_is_reported_at_once(self):
+        digest = self.chain.push_image()
+        faults = self.faults({"gke-uat-orders": ["exceeded"]})
+        more = {"ARGOCD_DEADLINE_SECONDS": "1200", "ARGOCD_DEGRADED_SECONDS": "1"}
+        self.chain.job("release", faults | more, fails=True, CLUSTER="gke-uat", IMAGE_DIGEST=digest)
+        self.assertIn('the rollout of gke-uat-orders has failed: Deployment "generic-consumer-orders" exceeded its progress deadline', self.chain.log())
+        self.the_way_back_is_archived(digest)
+
+    def the_way_back_is_archived(self, digest):
+        deployed = self.deployed()
+        self.assertEqual((deployed["state"], deployed["commit"], deployed["changed"]), ("pushed", self.chain.head(), True))
+        self.assertEqual(set(deployed["before"].values()), {"sha256:" + "0" * 64})
+        self.assertEqual(set(deployed["after"].values()), {digest})
+
+    def test_an_aborted_wait(self):
+        digest = self.chain.push_image()
+        faults = self.faults({"gke-uat-orders": ["never-healthy"]})
+        child = self.chain.start("release", faults, CLUSTER="gke-uat", IMAGE_DIGEST=digest)
+        file = self.chain.jenkins / "workspaces/deploy-1/deployed.json"
+        self.until(lambda: file.exists() and json.loads(file.read_text())["state"] == "pushed")
+        (self.chain.jenkins / "abort").touch()
+        output, _ = child.communicate(timeout=120)
+        self.assertNotEqual(child.returncode, 0, output)
+        self.the_way_back_is_archived(digest)
+        self.assertIn("deploy: aborted", self.chain.log())
+        # Nothing is left of it in the machine's temporary folder.
+        self.assertEqual(list((self.chain.root / "scratch").iterdir()), [])
+
+    def until(self, condition):
+        deadline = time.monotonic() + 120
+        while not condition():
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.05)
+
+    def test_nothing_is_pushed_while_argocd_is_away(self):
+        digest = self.chain.push_image()
+        head = self.chain.head()
+        # The job `cluster` before it has seen ArgoCD.
+        record = self.chain.job("release", {"ARGOCD_READY_SECONDS": "1", "ARGOCD_AWAY_AFTER": "cluster"}, fails=True, CLUSTER="gke-uat", IMAGE_DIGEST=digest)
+        self.assertEqual(record.jobs(), ["release", "cluster", "deploy"])
+        self.assertIn("ArgoCD has not finished after 1 s: gke-uat-shared: argocd failed", self.chain.log())
+        self.assertEqual(self.chain.head(), head)
+
+
+class Judged(Case):
+    """An .env is judged by the program and the contracts of the image that will run it."""
+
+    elsewhere = ENV.replace("contracts.orders.order_events_v1", "contracts.payments.payment_events_v1")
+
+    def theirs(self):
+        """Another repository, with a contract that ours does not have."""
+        theirs = self.chain.root / "theirs"
+        clone = self.chain.clone("ours")
+        self.chain.run("git", "init", "--quiet", "--initial-branch", "main", theirs)
+        self.chain.run("cp", "-r", clone / "contracts", theirs)
+        (theirs / "contracts/payments").mkdir()
+        self.chain.run("cp", clone / "contracts/orders/order_events_v1.json", theirs / "contracts/payments/payment_events_v1.json")
+        self.chain.run("git", "-C", theirs, "add", "--all")
+        self.chain.run("git", "-C", theirs, "commit", "--quiet", "--message", "payments")
+        return f"{theirs}@main"
+
+    def test_an_instance_whose_contract_is_only_elsewhere(self):
+        contracts = self.theirs()
+        record = self.chain.job("release", CLUSTER="gke-uat", BUILD_IMAGE=True, CONTRACTS=contracts, INSTANCE="payments", ADD_INSTANCE_ENV=self.elsewhere)
+        self.assertEqual(record.jobs(), ["release", "image", "cluster", "deploy", "integration"])
+        self.assertEqual(self.release()["pins"], {"payments": self.chain.image("image-1")["digest"]})
+        self.assertEqual(self.chain.file("nix/clusters/gke-uat/instances/payments.env") + "\n", self.elsewhere)
+        # It moves with its image.
+        self.chain.job("migrate", INSTANCE="payments", FROM="gke-uat", TO="eks-uat")
+        self.assertEqual(self.release("eks-uat")["pins"]["payments"], self.chain.image("image-1")["digest"])
+
+    def test_an_instance_whose_contract_the_image_lacks(self):
+        """The checkout has the contract, and the cluster's image does not."""
+        self.deploy_an_image()
+        self.chain.edit("a contract", self.add_contract)
+        head = self.chain.head()
+        record = self.chain.job("release", fails=True, CLUSTER="gke-uat", INSTANCE="payments", ADD_INSTANCE_ENV=self.elsewhere)
+        self.assertEqual(record.jobs(), ["release"])
+        self.assertIn("payments.env: the program refuses this configuration", self.chain.log())
+        self.assertIn("no such document", self.chain.log())
+        self.assertEqual(self.chain.head(), head)
+        # With an image of that commit it can be added.
+        self.chain.job("release", CLUSTER="gke-uat", BUILD_IMAGE=True, INSTANCE="payments", ADD_INSTANCE_ENV=self.elsewhere)
+
+    def add_contract(self, clone):
+        (clone / "contracts/payments").mkdir()
+        self.chain.run("cp", clone / "contracts/orders/order_events_v1.json", clone / "contracts/payments/payment_events_v1.json")
+
+    def test_an_image_that_is_not_there(self):
+        """As before the first release, whose digest is a placeholder."""
+        record = self.chain.job("release", fails=True, CLUSTER="gke-uat", INSTANCE="payments", ADD_INSTANCE_ENV=ENV)
+        self.assertEqual(record.jobs(), ["release"])
+        self.assertIn("cannot fetch the image", self.chain.log())
+
+    def test_the_text_arrives_as_it_is(self):
+        self.deploy_an_image()
+        text = ENV + "# $HOME ${CLUSTER} $$ `id` 'a' \"b\" \\ ä\n"
+        self.chain.job("release", CLUSTER="gke-uat", INSTANCE="payments", ADD_INSTANCE_ENV=text.replace("\n", "\r\n"))
+        self.assertEqual(self.chain.file("nix/clusters/gke-uat/instances/payments.env") + "\n", text)
 
 
 class Moved(Case):
@@ -242,8 +471,13 @@ class Moved(Case):
     def where(self):
         return [c for c in ("gke-uat", "eks-uat") if self.chain.files(f"nix/clusters/{c}/instances/orders.env")]
 
+    def pods(self, cluster):
+        return int((self.chain.peers / f"pods-{cluster}-orders").read_text())
+
     def test_in_two_commits(self):
         before = self.chain.head()
+        # Before the move the instance has been scaled up.
+        (self.chain.peers / "pods-gke-uat-orders").write_text("4")
         record = self.move()
         self.assertEqual(self.chain.subjects(before), ["orders: begins to move from gke-uat to eks-uat", "orders: has moved from gke-uat to eks-uat"])
         self.assertEqual(self.where(), ["eks-uat"])
@@ -257,11 +491,30 @@ class Moved(Case):
                 self.assertEqual(held, 0)
         self.assertEqual(record.of("lock"), ["cluster-eks-uat", "cluster-gke-uat"] * 2)
 
+    def test_while_it_moves(self):
+        """The source keeps its pods and is Suspended; the target starts with two and is Healthy."""
+        (self.chain.peers / "pods-gke-uat-orders").write_text("4")
+        self.move(STEP="begin")
+        self.assertEqual((self.pods("gke-uat"), self.pods("eks-uat")), (4, 2))
+        self.assertEqual((self.release("gke-uat")["paused"], self.release("eks-uat")["arriving"]), (["orders"], ["orders"]))
+        self.assertIn("gke-uat-orders: done", self.chain.log())
+        self.move(STEP="end")
+        self.assertEqual(self.pods("eks-uat"), 2)
+        self.assertNotIn("arriving", self.release("eks-uat"))
+
+    def test_an_autoscaler_that_stays_paused(self):
+        """KEDA may keep its condition after the annotation is gone: the job says so, and what to do."""
+        self.move(STEP="begin")
+        faults = self.faults({"gke-uat-orders": ["keda-keeps-paused"]}) | {"ARGOCD_DEADLINE_SECONDS": "5"}
+        self.chain.job("migrate", faults, fails=True, INSTANCE="orders", FROM="gke-uat", TO="eks-uat", STEP="undo")
+        self.assertIn("gke-uat-orders is Suspended (ScaledObject generic-consumer-orders: ScaledObject is paused), but this commit pauses nothing in it (docs/delivery.md, Suspended)", self.chain.log())
+        self.assertIn("**Suspended**", (ROOT / "docs/delivery.md").read_text())
+
     def test_an_image_that_the_other_registry_lacks(self):
         code, _, err = self.chain.gitops(self.chain.clone("more"), "release", "set", "gke-uat", OTHER)
         self.assertEqual(code, 0, err)
         record = self.chain.job("migrate", fails=True, INSTANCE="orders", FROM="gke-uat", TO="eks-uat")
-        self.assertEqual(record.jobs(), ["migrate", "release", "cluster", "deploy"])
+        self.assertEqual(record.jobs(), ["migrate", "release"])
         self.assertIn(f"does not have {OTHER}: eks-uat could not start it", self.chain.log())
         self.assertEqual(self.where(), ["gke-uat"])
 

@@ -84,6 +84,23 @@ class Refusals(unittest.TestCase):
             "remove it from `paused`",
         )
 
+    def test_arriving_instances(self):
+        self.refused(
+            self.release({"digest": "sha256:" + "a" * 64, "pins": {}, "arriving": ["payments"]}),
+            "lets `payments` arrive, which is not an instance of gke-prod",
+            "remove it from `arriving`",
+        )
+
+    def test_the_network(self):
+        self.refused(
+            lambda copy: copy.replace(f"{GKE}/cluster.nix", 'googleApis = "restricted"', 'googleApis = "everything"'),
+            "googleApis is not one of private, public, restricted",
+        )
+        self.refused(
+            lambda copy: copy.replace(f"{GKE}/cluster.nix", '"169.254.20.10"', '"kube-dns.kube-system"'),
+            'dnsAddresses has "kube-dns.kube-system", which is not an IPv4 address',
+        )
+
     def test_a_duplicate_instance(self):
         def twice(copy):
             text = copy.path(f"{GKE}/instances/delivery.env").read_text()

@@ -10,6 +10,7 @@ rec {
     );
   mapAttrsToList = f: set: map (name: f name set.${name}) (builtins.attrNames set);
   concatStrings = builtins.concatStringsSep "";
+  optionalString = condition: text: if condition then text else "";
   optionals = condition: list: if condition then list else [ ];
   hasPrefix = prefix: text: builtins.substring 0 (builtins.stringLength prefix) text == prefix;
   removePrefix =

@@ -9,6 +9,10 @@
     uat = "10.20.0.11";
   };
   credentials.workloadIdentity = "generic-consumer@acme-data-uat.iam.gserviceaccount.com";
+  # The private zone googleapis.com leads to restricted.googleapis.com.
+  googleApis = "restricted";
+  # NodeLocal DNSCache.
+  dnsAddresses = [ "169.254.20.10" ];
   prometheus = "https://monitoring.googleapis.com/v1/projects/acme-data-uat/location/global/prometheus";
   resources = {
     requests.cpu = "250m";

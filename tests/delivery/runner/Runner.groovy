@@ -1,6 +1,7 @@
 // Runs the declarative Jenkinsfiles of this repository. `sh`, `build` and `lock` really happen; the
 // steps of other plugins are only recorded. An unknown step or parameter is an error, so that a
-// misspelt one fails here and not in Jenkins.
+// misspelt one fails here and not in Jenkins. As in Jenkins, a job's first run has its parameters in
+// `params` only, not in the shell, and an aborted `sh` gets SIGTERM (create FOLDER/abort).
 //
 //   groovy.ui.GroovyMain Runner.groovy REMOTE FOLDER JOB [NAME=VALUE…]
 //
@@ -19,7 +20,7 @@ class Jenkins {
     String remote
     File folder
 
-    Map run(String job, Map given) {
+    Map run(String job, Map given, List causes) {
         String name = job - 'generic-consumer/'
         int number = next(name)
         File workspace = new File(folder, "workspaces/${name}-${number}")
@@ -27,7 +28,7 @@ class Jenkins {
         def config = new CompilerConfiguration(scriptBaseClass: Jenkinsfile.name)
         Jenkinsfile file = (Jenkinsfile) new GroovyShell(getClass().classLoader, new Binding(), config)
             .parse(new File(workspace, JOBS[name]).text, "Job_${name}.groovy")
-        file.begin(this, name, number, workspace, given)
+        file.begin(this, name, number, workspace, given, causes)
         record(run: file.id, kind: 'begin', what: given)
         String result = 'SUCCESS'
         try {
@@ -38,6 +39,16 @@ class Jenkins {
         }
         record(run: file.id, kind: 'end', what: result, variables: file.own)
         [result: result, buildVariables: file.own]
+    }
+
+    static Map user() { [_class: 'hudson.model.Cause$UserIdCause', userId: 'somebody'] }
+    static Map upstream(String id) {
+        def (String job, String number) = (id =~ /(.+)-(\d+)$/)[0][1..2]
+        [
+            _class: 'org.jenkinsci.plugins.workflow.support.steps.build.BuildUpstreamCause',
+            upstreamProject: "generic-consumer/${job}".toString(),
+            upstreamBuild: number as int
+        ]
     }
 
     int next(String job) {
@@ -82,12 +93,16 @@ abstract class Jenkinsfile extends Script {
     Map own = [:]
     Map parameters = [:]
     boolean agent = false
+    int locks = 0
+    int number
     String section = ''
     List conditions
     Closure work
+    Closure always
 
-    void begin(Jenkins jenkins, String name, int number, File workspace, Map given) {
+    void begin(Jenkins jenkins, String name, int number, File workspace, Map given, List causes) {
         this.jenkins = jenkins
+        this.number = number
         this.workspace = workspace
         this.given = given
         id = "${name}-${number}"
@@ -97,8 +112,14 @@ abstract class Jenkinsfile extends Script {
         }
         binding.setVariable('params', parameters)
         binding.setVariable('env', new Environment(file: this))
-        binding.setVariable('currentBuild', [:])
+        binding.setVariable('currentBuild', new CurrentBuild(causes: causes))
         binding.setVariable('none', 'none')
+    }
+
+    static class CurrentBuild {
+        String description
+        List causes
+        List getBuildCauses() { causes }
     }
 
     static class Environment {
@@ -122,7 +143,8 @@ abstract class Jenkinsfile extends Script {
         within('parameters', body)
         def unknown = given.keySet() - parameters.keySet()
         if (unknown) { throw new Failed("${id} has no parameter ${unknown.join(', ')}") }
-        parameters.each { name, value -> variables[name] = value.toString() }
+        // Jenkins gives the shell those that the job's configuration has, which its first run writes.
+        if (number > 1) { parameters.each { name, value -> variables[name] = value.toString() } }
         parameters.asImmutable()
     }
     void stages(Closure body) { within('stages', body) }
@@ -136,20 +158,27 @@ abstract class Jenkinsfile extends Script {
         }
         assert section == 'stages' : "stage '${name}' within ${section}"
         conditions = []
-        work = null
+        work = always = null
         Map before = new HashMap(variables)
+        boolean outer = agent
         within('stage', body)
-        def (List mine, Closure todo) = [conditions, work]
+        def (List mine, Closure todo, Closure after) = [conditions, work, always]
         if (!todo) { throw new Failed("stage '${name}' has no steps") }
-        if (!mine.every { it() }) {
-            note('skipped', name)
-            return
+        try {
+            if (!mine.every { it() }) {
+                note('skipped', name)
+                return
+            }
+            note('stage', name)
+            try { within('steps', todo) } finally { if (after) { within('steps', after) } }
+        } finally {
+            agent = outer
+            // Variables of `environment` end with the stage; those that scripts set through `env` stay.
+            variables.keySet().retainAll(before.keySet() + own.keySet())
         }
-        note('stage', name)
-        within("steps", todo)
-        // Variables of `environment` end with the stage; those that scripts set through `env` stay.
-        variables.keySet().retainAll(before.keySet() + own.keySet())
     }
+    void post(Closure body) { within('post', body) }
+    void always(Closure body) { assert section == 'post'; always = body }
     void when(Closure body) { within('when', body) }
     void expression(Closure body) { assert section == 'when'; conditions << { body() as boolean } }
     void environment(Map wanted) { assert section == 'when'; conditions << { variables[wanted.name] == wanted.value } }
@@ -208,8 +237,19 @@ abstract class Jenkinsfile extends Script {
         builder.environment().putAll(variables)
         builder.redirectError(new File(jenkins.folder, 'log').with { ProcessBuilder.Redirect.appendTo(it) })
         def process = builder.start()
+        File abort = new File(jenkins.folder, 'abort')
+        Thread.startDaemon {
+            while (process.alive) {
+                if (abort.exists()) {
+                    process.descendants().forEach { it.destroy() }
+                    process.destroy()
+                }
+                sleep(50)
+            }
+        }
         String output = process.inputStream.text
         int code = process.waitFor()
+        if (abort.exists()) { throw new Failed("aborted: ${of.script}") }
         new File(jenkins.folder, 'log').append("${id}: ${of.script}\n${output}")
         if (of.returnStatus) { return code }
         if (code != 0) { throw new Failed("exit ${code}: ${of.script}") }
@@ -219,7 +259,7 @@ abstract class Jenkinsfile extends Script {
     def build(Map of) {
         assert of.wait == true && of.keySet() == ['job', 'wait', 'parameters'] as Set : of
         step('build', of.job)
-        Map done = jenkins.run(of.job, of.parameters.collectEntries { [it.name, it.value.toString()] })
+        Map done = jenkins.run(of.job, of.parameters.collectEntries { [it.name, it.value.toString()] }, [Jenkins.upstream(id)])
         if (done.result != 'SUCCESS') { throw new Failed("${id}: ${of.job} ended in ${done.result}") }
         done
     }
@@ -230,7 +270,11 @@ abstract class Jenkinsfile extends Script {
         List names = ([of.resource] + (of.extra ?: [])*.resource)*.toString().toUnique().sort()
         Closure all = names.reverse().inject({
             names.each { note('lock', it) }
-            try { body() } finally { names.each { note('unlock', it) } }
+            locks += names.size()
+            try { body() } finally {
+                locks -= names.size()
+                names.each { note('unlock', it) }
+            }
         }) { Closure rest, String name -> { -> jenkins.locked(name, rest) } }
         all()
     }
@@ -243,24 +287,48 @@ abstract class Jenkinsfile extends Script {
                 variables[of.variable] = 'a-secret'
             } else {
                 File secret = File.createTempFile('secret', '', workspace.parentFile)
-                secret.text = '{}'
+                // The stand-ins check that a job uses the credential that it should.
+                secret.text = JsonOutput.toJson([credential: of.credentialsId.toString()])
                 variables[(of.kind == 'key' ? of.keyFileVariable : of.variable)] = secret.path
             }
         }
-        try { body() } finally { wanted.each { variables.remove(it.variable ?: it.keyFileVariable) }; before }
+        try { body() } finally {
+            variables.clear()
+            variables.putAll(before + own)
+        }
+    }
+
+    def withEnv(List wanted, Closure body) {
+        Map before = new HashMap(variables)
+        wanted.each {
+            def (String name, String value) = it.split('=', 2) as List
+            // Jenkins removes a variable whose value is empty.
+            if (value) { variables[name] = value } else { variables.remove(name) }
+        }
+        try { body() } finally {
+            variables.clear()
+            variables.putAll(before + own)
+        }
     }
 
     def archiveArtifacts(Map of) {
+        assert of.keySet().every { it in ['artifacts', 'fingerprint', 'allowEmptyArchive'] } : of
         step('archiveArtifacts', of.artifacts)
         File file = new File(workspace, of.artifacts)
-        if (!file.isFile()) { throw new Failed("${id}: there is no ${of.artifacts} to archive") }
+        if (!file.isFile()) {
+            if (of.allowEmptyArchive) { return }
+            throw new Failed("${id}: there is no ${of.artifacts} to archive")
+        }
         File archive = new File(jenkins.folder, "archive/${id}/${of.artifacts}")
         archive.parentFile.mkdirs()
         archive.text = file.text
     }
 
     def input(Map of) {
-        step('input', of.message)
+        assert of.keySet().every { it in ['message', 'ok', 'submitter'] } : of
+        step('input', of.submitter ? "${of.submitter}: ${of.message}" : of.message)
+        // Jenkins would keep the agent, or the lock, until a person answers.
+        if (agent || locks) { throw new Failed("${id}: input holds ${agent ? 'an agent' : 'a lock'}: ${of.message}") }
         if (System.getenv('ANSWER') == 'abort') { throw new Failed("${id}: aborted") }
     }
 
@@ -281,5 +349,7 @@ abstract class Jenkinsfile extends Script {
 
 def (String remote, String folder, String job) = args[0..2]
 Map given = args.drop(3).collectEntries { it.split('=', 2) as List }
-def done = new Jenkins(remote: remote, folder: new File(folder)).run(job, given)
+// A rebuilt run keeps the causes of the first one.
+List causes = System.getenv('REBUILDS_A_RUN_OF') ? [Jenkins.upstream(System.getenv('REBUILDS_A_RUN_OF')), Jenkins.user()] : [Jenkins.user()]
+def done = new Jenkins(remote: remote, folder: new File(folder)).run(job, given, causes)
 System.exit(done.result == 'SUCCESS' ? 0 : 1)
