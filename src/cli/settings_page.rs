@@ -33,7 +33,10 @@ pub fn page(settings: &[Resolved], columns: usize) -> String {
         });
         for setting in of_source {
             let line = line_number(setting);
-            let begin = format!("  {line:lines$}  {}", setting.key);
+            let begin = match is_narrow {
+                true => narrow(&line, &setting.key, columns),
+                false => format!("  {line:lines$}  {}", setting.key),
+            };
             let gap = indent.checked_sub(width(&begin)).filter(|gap| *gap >= 2 && !is_narrow);
             let values = pieces(&setting.value, columns.saturating_sub(indent));
             let mut values = values.iter();
@@ -53,6 +56,15 @@ pub fn page(settings: &[Resolved], columns: usize) -> String {
         text.push('\n');
     }
     text
+}
+
+/// Line number and key where little is left of the line: a long key has a line of its own.
+fn narrow(line: &str, key: &str, columns: usize) -> String {
+    match line {
+        "" => format!("  {key}"),
+        line if 4 + width(line) + width(key) <= columns => format!("  {line}  {key}"),
+        line => format!("  {line}\n  {key}"),
+    }
 }
 
 /// The sources, those that win first.
@@ -140,9 +152,8 @@ mod tests {
         let settings = [setting(key, servers, LayerKind::EnvFile, in_file(".env", 12))];
         let text = page(&settings, 40);
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines[1].trim(), format!("line 12  {key}"));
-        assert_eq!(lines[2], "    prod1.example.com:9092,prod2.example");
-        assert_eq!(lines[3], "    .com:9092");
+        let value = ["    prod1.example.com:9092,prod2.example", "    .com:9092"];
+        assert_eq!(lines[1..5], ["  line 12", &format!("  {key}"), value[0], value[1]]);
     }
 
     #[test]
