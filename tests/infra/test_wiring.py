@@ -50,7 +50,7 @@ class Page(unittest.TestCase):
         self.assertEqual(named, {f"{name}.{output}" for name in NAMES for output in load(name)["Outputs"]})
 
     def test_its_commands_give_parameters_that_exist(self):
-        commands = re.findall(r"aws cloudformation deploy .*?(?:\n\n|\n```)", PAGE, re.S)
+        commands = re.findall(r"aws cloudformation deploy --stack-name .*?(?:\n\n|\n```)", PAGE, re.S)
         used = {}
         for command in commands:
             name = re.search(r"infra/aws/(\w+)\.yaml", command)[1]
