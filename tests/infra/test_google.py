@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 
 from google import EMPTY, NUMBER, PROJECT, Google
 from templates import ROOT
@@ -49,10 +50,10 @@ class Setup(unittest.TestCase):
         self.google = Google()
         self.addCleanup(self.google.close)
 
-    def setup_(self, *arguments, **given):
+    def setup_(self, *arguments, google=None, **given):
         options = {"project": PROJECT, "cluster": "eks-uat", "issuer": ISSUER, **given}
-        environment = {**os.environ, "PATH": f"{ROOT}/tests/infra/bin:{os.environ['PATH']}", "GOOGLE": str(self.google.port), "SETUP_PAUSE": "0"}
-        command = [ROOT / "infra/gcp/setup", *arguments, *(part for name, value in options.items() for part in (f"--{name}", value))]
+        environment = {**os.environ, "PATH": f"{ROOT}/tests/infra/bin:{os.environ['PATH']}", "GOOGLE": str((google or self.google).port), "SETUP_PAUSE": "0"}
+        command = [ROOT / "infra/gcp/setup", *arguments, *(part for name, value in options.items() if value is not None for part in (f"--{name}", value))]
         return subprocess.run(command, env=environment, capture_output=True, text=True)
 
     def succeeds(self, *arguments, **given):
@@ -99,22 +100,37 @@ class FromNothing(Setup):
     def test_a_run_that_fails_is_finished_by_the_next(self):
         """At every change: it fails, or it is made and the answer is lost."""
         self.succeeds()
-        total, failed = self.google.changes, []
-        for number in range(1, total + 1):
-            for moment in ("before", "after"):
-                with self.subTest(number=number, moment=moment):
-                    self.google.begin(EMPTY)
-                    self.google.fails = number, moment
-                    first = self.setup_()
-                    if first.returncode != 0:
-                        failed.append((number, moment))
-                        self.assertEqual(first.stdout, "")
-                        self.google.forget()
-                        self.succeeds()
-                    self.assertEqual(self.google.state, DONE)
+        cases = [(number, moment) for number in range(1, self.google.changes + 1) for moment in ("before", "after")]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            results = dict(zip(cases, pool.map(lambda case: self.interrupted(*case), cases)))
+        for case, (runs, state) in results.items():
+            with self.subTest(case):
+                self.assertEqual([done.returncode for done in runs][-1], 0, runs[-1].stderr)
+                self.assertEqual([bool(done.stdout) for done in runs], [False, True][-len(runs) :])
+                self.assertEqual(state, DONE)
         # The changes that name an account which has just been made are tried again at once.
         again = {6, 8, 10}
-        self.assertEqual(failed, [(number, moment) for number in range(1, 11) if number not in again for moment in ("before", "after")])
+        self.assertEqual([case for case, (runs, _) in results.items() if len(runs) == 2], [case for case in cases if case[0] not in again])
+
+    def interrupted(self, number, moment):
+        """A run that fails at this change, and if it has not succeeded all the same, another."""
+        google = Google()
+        try:
+            google.fails = number, moment
+            runs = [self.setup_(google=google)]
+            if runs[0].returncode != 0:
+                google.forget()
+                runs.append(self.setup_(google=google))
+            return runs, google.state
+        finally:
+            google.close()
+
+    def test_without_a_cluster(self):
+        """For ECS, which has no tokens: no pool, no provider, nobody who may act as the account."""
+        done = self.succeeds(cluster=None, issuer=None)
+        accounts = {CONSUMER: {"bindings": []}, PUSHER: {"bindings": []}}
+        self.assertEqual(self.google.state, {**DONE, "accounts": accounts, "pools": {}, "providers": {}})
+        self.assertEqual(sorted(json.loads(done.stdout)), ["pusher", "repository", "serviceAccount"])
 
     def test_a_plan_changes_nothing(self):
         done = self.succeeds("--plan")
@@ -213,6 +229,9 @@ class Refusals(Setup):
         self.refused("is not the issuer of an EKS cluster", issuer="https://accounts.google.com")
         self.refused("is not the issuer of an EKS cluster", issuer=ISSUER + "/../x")
         self.refused("is named eks-<environment>", cluster="gke-uat")
+        self.refused("is named eks-<environment>", cluster=None)
+        self.refused("is not the issuer of an EKS cluster", issuer=None)
+        self.refused("Google takes 4 to 32 characters", cluster="eks-" + "a" * 29)
         self.refused("4 to 32", pool="eks")
         self.refused("keeps gcp- for itself", pool="gcp-pool")
 

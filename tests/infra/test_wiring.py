@@ -8,9 +8,9 @@ import subprocess
 import tempfile
 import unittest
 
-import properties
 import yaml
-from templates import GIVEN, NAMES, ROOT, Stack, load
+from properties import SERVICE_ACCOUNTS
+from templates import GIVEN, ISSUER, NAMES, ROOT, Stack, load
 
 WIRE = ROOT / "infra/wire"
 PAGE = (ROOT / "docs/infrastructure.md").read_text()
@@ -30,7 +30,7 @@ def outputs(cluster):
     """What the stacks and Google would give for an example cluster."""
     account, project_number, project = ACCOUNTS[cluster]
     environment = cluster.removeprefix("eks-")
-    issuer = f"https://{properties.ISSUER}"
+    issuer = f"https://{ISSUER}"
     role = f"arn:aws:iam::{account}:role/generic-consumer-{environment}-eks-InstanceRole-EXAMPLE"
     return {
         "base": {"RepositoryUri": f"{account}.dkr.ecr.eu-west-1.amazonaws.com/consumers/generic-consumer", "BucketName": "a-bucket"},
@@ -50,7 +50,7 @@ class Page(unittest.TestCase):
         self.assertEqual(named, {f"{name}.{output}" for name in NAMES for output in load(name)["Outputs"]})
 
     def test_its_commands_give_parameters_that_exist(self):
-        commands = re.findall(r"aws cloudformation deploy .*?(?:\n\n|\n```)", PAGE, re.S)
+        commands = re.findall(r"aws cloudformation deploy --stack-name .*?(?:\n\n|\n```)", PAGE, re.S)
         used = {}
         for command in commands:
             name = re.search(r"infra/aws/(\w+)\.yaml", command)[1]
@@ -119,7 +119,7 @@ class Clusters(unittest.TestCase):
     def test_the_service_account_is_the_one_that_the_pods_have(self):
         namespace = yaml.safe_load((ROOT / "kustomize/base/shared/namespace.yaml").read_text())["metadata"]["name"]
         account = yaml.safe_load((ROOT / "kustomize/base/shared/serviceaccount.yaml").read_text())["metadata"]["name"]
-        self.assertEqual(properties.SERVICE_ACCOUNTS["eks.InstanceRole"], f"{namespace}:{account}")
+        self.assertEqual(SERVICE_ACCOUNTS["eks.InstanceRole"], f"{namespace}:{account}")
         self.assertIn(f"subject=system:serviceaccount:{namespace}:{account}\n", (ROOT / "infra/gcp/setup").read_text())
 
     def test_the_brokers_names(self):
