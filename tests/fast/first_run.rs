@@ -296,9 +296,10 @@ fn a_signal_before_the_events_are_read_exits_with_130() {
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
 }
 
-/// An append request takes 20 MB. A dead letter has to fit one, whatever its record is.
+/// A dead letter has to fit an append request, whatever its record is: its detail does not list the
+/// keys. The event is as large as the embedded broker takes.
 #[test]
-fn an_event_of_a_million_unknown_keys_becomes_one_dead_letter() {
+fn an_event_of_countless_unknown_keys_becomes_one_dead_letter() {
     let folder = folder();
     let contract = r#"{"asyncapi": "3.0.0", "channels": {"C": {"address": "closed", "messages": {"Closed": {
         "payload": {"type": "object", "unevaluatedProperties": false,
@@ -311,11 +312,11 @@ fn an_event_of_a_million_unknown_keys_becomes_one_dead_letter() {
         .replace("DeliveryEventsV10Topic", "C");
     std::fs::write(folder.path().join(".env"), env).expect("written");
     let mut event = r#"{"event_type":"Closed""#.to_owned();
-    for key in 0..1_000_000 {
+    for key in 0..250_000 {
         event += &format!(r#","unknown{key:06}":0"#);
     }
     event += "}\n";
-    assert!((17_000_000..19_000_000).contains(&event.len()), "{} bytes", event.len());
+    assert!((4_000_000..5_000_000).contains(&event.len()), "{} bytes", event.len());
     std::fs::write(folder.path().join("events.ndjson"), event).expect("written");
     let arguments = ["CLOSED", "--until-caught-up", "--events", "events.ndjson"];
     let ended = command(folder.path(), &arguments)
@@ -326,7 +327,7 @@ fn an_event_of_a_million_unknown_keys_becomes_one_dead_letter() {
     assert_eq!(ended.status.code(), Some(0), "{log}");
     let letters = rows(folder.path(), "closed_dead_letters");
     assert_eq!(letters.len(), 1, "{log}");
-    let expected = "the value: unevaluated properties are not allowed (1000000 found)";
+    let expected = "the value: unevaluated properties are not allowed (250000 found)";
     assert_eq!(letters[0]["detail"], expected);
 }
 

@@ -136,8 +136,11 @@ impl Start {
 fn first_start(partition: Partition, log: Log, group: &Group) -> Offset {
     let is_added =
         |began_with: usize| usize::try_from(partition.0).is_ok_and(|it| it >= began_with);
+    // Kafka deletes the group's offsets with the topic, so an accepted topic may look like a new one.
+    let is_accepted = group.accepted.is_some() && group.accepted == group.topic.id;
     match group.start_from {
         StartFrom::Earliest => log.begin,
+        StartFrom::Latest if is_accepted => log.begin,
         StartFrom::Latest if group.topic.began_with.is_none_or(is_added) => log.begin,
         StartFrom::Latest => log.end,
     }
@@ -185,6 +188,14 @@ mod tests {
             let start = start.expect("a start");
             assert_eq!((start.reached.next, start.begins), (Offset(offset), true));
         }
+    }
+
+    #[test]
+    fn an_accepted_topic_is_read_from_its_beginning_even_if_the_offsets_went_with_the_old_one() {
+        let mut group = group(2, Some(4), StartFrom::Latest);
+        group.accepted = TopicId::new(2);
+        let start = Start::of(P, None, log(10, 50), &group).expect("a start");
+        assert_eq!(start.reached.next, Offset(10));
     }
 
     #[test]
