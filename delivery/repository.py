@@ -17,7 +17,7 @@ ATTEMPTS = 30
 
 
 def git(folder, *arguments, check=True):
-    done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True)
+    done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, encoding="utf-8", errors="replace")
     if check and done.returncode != 0:
         raise Refusal(f"git {' '.join(arguments)}: {done.stderr.strip()}")
     return done
