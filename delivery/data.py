@@ -27,12 +27,27 @@ def mark(release, key, instance, wanted):
         release[key] = sorted(names)
 
 
+def text_of(content, source):
+    """The text of an instance's .env, given as bytes."""
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Refusal(f"{source} is not UTF-8 (byte {error.start + 1}): save it as UTF-8.") from None
+    if "\0" in text:
+        raise Refusal(f"{source} contains a NUL byte: save it as plain text.")
+    return text.replace("\r\n", "\n")
+
+
 class Clusters:
     def __init__(self, root):
         self.folder = root / "nix/clusters"
 
     def names(self):
-        return sorted(folder.name for folder in self.folder.iterdir() if folder.is_dir())
+        return sorted(folder.name for folder in self.folder.iterdir() if folder.is_dir() and not folder.is_symlink())
+
+    def require(self, cluster):
+        """Refuses the name of a cluster that does not exist."""
+        self._cluster(cluster)
 
     # Which image runs
 
@@ -71,7 +86,7 @@ class Clusters:
         if replace and not file.exists():
             raise Refusal(f"{cluster} has no instance `{instance}` to replace: it has {', '.join(self._names(cluster))}.")
         file.parent.mkdir(exist_ok=True)
-        file.write_text(text if text.endswith("\n") else text + "\n")
+        file.write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8")
         return Edit(f"{cluster}/{instance}: {'changed' if replace else 'added'}", [(cluster, instance)])
 
     def remove(self, cluster, instance):
@@ -89,7 +104,8 @@ class Clusters:
         may keep reporting an autoscaler as paused that was created so."""
         if source.split("-")[-1] != target.split("-")[-1]:
             raise Refusal(f"{source} and {target} write to different environments: to move it, add it on {target} and remove it on {source}.")
-        text = self._present(source, instance).read_text()
+        file = self._present(source, instance)
+        text = text_of(file.read_bytes(), f"nix/clusters/{source}/instances/{file.name}")
         digest = self.running(source)[instance]
         self.add(target, instance, text)
         release = self._release(source)
@@ -134,10 +150,9 @@ class Clusters:
     # Files
 
     def _cluster(self, cluster):
-        folder = self.folder / cluster
-        if not NAME.fullmatch(cluster) or not folder.is_dir():
+        if cluster not in self.names():
             raise Refusal(f"unknown cluster `{cluster}`: the clusters are {', '.join(self.names())}.")
-        return folder
+        return self.folder / cluster
 
     def _names(self, cluster):
         return sorted(file.stem for file in (self._cluster(cluster) / "instances").glob("*.env"))
@@ -154,10 +169,27 @@ class Clusters:
         return file
 
     def _release(self, cluster):
-        release = json.loads((self._cluster(cluster) / "release.json").read_text())
-        release.setdefault("pins", {})
+        """release.json, in the form that this class edits; the flake validates its values."""
+        where = f"nix/clusters/{cluster}/release.json"
+        try:
+            release = json.loads((self._cluster(cluster) / "release.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise Refusal(f'{where} is missing: write {{ "digest": "sha256:…", "pins": {{}} }}.') from None
+        except (ValueError, RecursionError) as error:
+            raise Refusal(f"{where} is not JSON ({error}): correct it.") from None
+        if not isinstance(release, dict):
+            raise Refusal(f'{where} is not a map: write {{ "digest": "sha256:…", "pins": {{}} }}.')
+        if not isinstance(release.get("digest"), str):
+            raise Refusal(f"{where}: `digest` is not an image digest: write \"sha256:\" and 64 hexadecimal digits.")
+        pins = release.setdefault("pins", {})
+        if not isinstance(pins, dict) or not all(isinstance(digest, str) for digest in pins.values()):
+            raise Refusal(f"{where}: `pins` is not a map of image digests: write {{ \"<instance>\": \"sha256:…\" }}.")
+        for key in ("paused", "arriving"):
+            names = release.get(key, [])
+            if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+                raise Refusal(f"{where}: `{key}` is not a list of instances: correct or remove it.")
         return release
 
     def _write_release(self, cluster, release):
         release["pins"] = dict(sorted(release["pins"].items()))
-        (self._cluster(cluster) / "release.json").write_text(json.dumps(release, indent=2) + "\n")
+        (self._cluster(cluster) / "release.json").write_text(json.dumps(release, indent=2) + "\n", encoding="utf-8")

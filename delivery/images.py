@@ -71,7 +71,7 @@ class Image:
         self.root.mkdir()
         # skopeo compares the digests of the manifest, of its configuration and of every layer.
         command = [*SKOPEO, "copy", "--quiet", "--dest-decompress", f"docker://{place}@{digest}", f"dir:{pulled}"]
-        done = subprocess.run(command, capture_output=True, text=True)
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
         if done.returncode != 0:
             raise Refusal(f"cannot fetch the image {place}@{digest}, whose program and contracts judge the .env: {done.stderr.strip()}")
         manifest = json.loads((pulled / "manifest.json").read_text())
@@ -93,7 +93,7 @@ class Image:
 def run(command, folder, variables):
     command = [str(part) for part in command]
     try:
-        return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, timeout=120)
+        return subprocess.run(command, cwd=folder, env=variables, capture_output=True, encoding="utf-8", errors="replace", timeout=120)
     except subprocess.TimeoutExpired:
         raise Refusal(f"{' '.join(command)}: not finished after two minutes") from None
 

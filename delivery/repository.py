@@ -19,7 +19,7 @@ ATTEMPTS = 30
 def git(folder, *arguments, check=True, timeout=None):
     command = ["git", "-C", str(folder), *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", timeout=timeout)
     except subprocess.TimeoutExpired:
         done = subprocess.CompletedProcess(command, 1, "", f"not finished after {timeout:.0f} s")
     if check and done.returncode != 0:

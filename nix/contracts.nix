@@ -8,11 +8,55 @@ let
   inherit (builtins)
     attrNames
     concatMap
+    concatStringsSep
+    dirOf
     hashFile
     hashString
     readDir
+    storeDir
     substring
+    unsafeDiscardStringContext
     ;
+
+  # What is neither a file nor a folder, anywhere in the tree: a link may lead to any file of the
+  # machine that builds the image, or out of the image.
+  strange =
+    dir: prefix:
+    let
+      entries = readDir dir;
+    in
+    concatMap (
+      name:
+      if entries.${name} == "directory" then
+        strange (dir + "/${name}") "${prefix}${name}/"
+      else if entries.${name} == "regular" then
+        [ ]
+      else
+        [
+          "${prefix}${name} is ${
+            if entries.${name} == "symlink" then "a symbolic link" else "neither a file nor a folder"
+          }"
+        ]
+    ) (attrNames entries);
+  # `readDir` follows a link that is the tree itself.
+  isLink =
+    let
+      parent = dirOf contracts;
+    in
+    toString parent != storeDir
+    &&
+      (readDir parent).${baseNameOf (unsafeDiscardStringContext (toString contracts))} or null
+      == "symlink";
+  found =
+    if isLink then
+      [ "the folder itself is a symbolic link" ]
+    else
+      map (sentence: "contracts/${sentence}") (strange contracts "");
+  tree =
+    if found == [ ] then
+      contracts
+    else
+      throw "contracts consist of plain files and folders only; replace each of these by what it leads to, or delete it:\n  ${concatStringsSep "\n  " found}";
 
   samples = name: name == "accept" || name == "reject";
   documents =
@@ -29,14 +73,14 @@ let
 
   # The documents with their hashes. Samples are left out: changing one does not change the image.
   listing = lib.concatStrings (
-    map (path: "${hashFile "sha256" (contracts + "/${path}")}  ${path}\n") (documents contracts "")
+    map (path: "${hashFile "sha256" (tree + "/${path}")}  ${path}\n") (documents tree "")
   );
 in
 runCommand "contracts"
   {
     src = lib.cleanSourceWith {
       name = "contracts-source";
-      src = contracts;
+      src = tree;
       filter = path: type: !(type == "directory" && samples (baseNameOf path));
     };
     # The first twelve digits: a label of the image and a part of its tag.

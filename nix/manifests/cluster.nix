@@ -81,6 +81,8 @@ let
             inherit name;
             inherit (spec) resources;
             env = [
+              # Tells the program that it runs in a cluster: its `.env` may then set the domain's keys only.
+              (literal "CLUSTER" cluster.name)
               (literal "WRITE_ENV" spec.writeEnv)
             ]
             ++ when mounted [ (literal "GOOGLE_APPLICATION_CREDENTIALS" file) ]

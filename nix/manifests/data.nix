@@ -1,13 +1,19 @@
-# Reads nix/clusters: cluster -> { cloud, env, spec, release, instances }. mistakes.nix validates it.
+# Reads nix/clusters: cluster -> { cloud, env, spec, release, instances, faults }. mistakes/ validates
+# it. Whatever the files contain, reading them does not fail: `faults` are the sentences about what
+# cannot be read. Only what Nix cannot catch still ends the evaluation: a cluster.nix with a
+# syntax error, and a file with a NUL byte.
 {
   clustersDir,
   environments,
+  # cluster -> sentence: clusters whose files are not read at all, because that would fail.
+  unreadable ? { },
 }:
 let
   inherit (builtins)
     attrNames
     attrValues
     concatMap
+    deepSeq
     filter
     fromJSON
     groupBy
@@ -15,61 +21,136 @@ let
     isList
     isString
     listToAttrs
+    mapAttrs
     match
-    pathExists
     readDir
     readFile
     replaceStrings
     split
+    stringLength
+    tryEval
     ;
   dotenv = import ./dotenv.nix;
 
-  letters = text: map head (filter isList (split "(.)" text));
-  lower = letters "abcdefghijklmnopqrstuvwxyz-";
-  upper = letters "ABCDEFGHIJKLMNOPQRSTUVWXYZ_";
+  json = import ./json.nix;
+  text = import ./text.nix;
+
   # delivery-events.env is the domain DELIVERY_EVENTS: names in Kubernetes have no capitals,
   # environment variables no hyphens.
-  domainOf = replaceStrings lower upper;
+  domainOf = name: replaceStrings [ "-" ] [ "_" ] (text.toUpper name);
 
-  folders = dir: filter (name: (readDir dir).${name} == "directory") (attrNames (readDir dir));
-  files = dir: if pathExists dir then attrNames (readDir dir) else [ ];
+  # Kubernetes' limit of a ConfigMap, in bytes.
+  largest = 1024 * 1024;
+
+  # Links are never followed: their targets may be files of this machine.
+  kindsIn = folder: name: (readDir folder).${name} or null;
+  notPlain =
+    at: kind:
+    "${at} is ${
+      {
+        symlink = "a symbolic link";
+        directory = "a folder";
+      }
+      .${kind} or "no plain file"
+    }: replace it by a plain file.";
 
   instance =
-    dir: file:
+    dir: kind: file:
     let
       stem = match "(.*)[.]env" file;
       name = if stem == null then file else head stem;
-      text = readFile (dir + "/${file}");
-      domain = domainOf name;
-      keys = dotenv text;
+      content = if kind == "regular" then readFile (dir + "/${file}") else "";
+      tooLarge = stringLength content > largest;
+      nothing = {
+        assignments = [ ];
+        faults = [ ];
+      };
+      read = if tooLarge then nothing else dotenv content;
     in
     {
-      inherit
-        file
-        name
-        domain
-        text
-        keys
-        ;
-      # The domain's own value, or else the default of all domains.
-      value = base: keys."${base}_${domain}" or (keys.${base} or null);
+      inherit file name tooLarge;
+      inherit (read) assignments faults;
+      plain = kind == "regular";
+      domain = domainOf name;
+      text = content;
+      # Of a key that occurs twice, which is a mistake, the first value.
+      keys = listToAttrs read.assignments;
     };
+  instancesIn = dir: attrValues (mapAttrs (file: kind: instance dir kind file) (readDir dir));
+
+  # What is read of a cluster's folder. Where something cannot be read, the sentences about it are in
+  # `faults`, and its value is null or empty.
+  read =
+    at: dir:
+    let
+      kind = kindsIn dir;
+      # deepSeq: what a value throws is thrown here.
+      spec = tryEval (
+        let
+          value = import (dir + "/cluster.nix");
+        in
+        deepSeq value value
+      );
+      release = json (readFile (dir + "/release.json"));
+      # The sentence about a file, if there is one to say.
+      about =
+        file: missing: wrong:
+        if kind file == null then
+          [ "${at}/${file} is missing: ${missing}" ]
+        else if kind file != "regular" then
+          [ (notPlain "${at}/${file}" (kind file)) ]
+        else if wrong != null then
+          [ "${at}/${file} ${wrong}" ]
+        else
+          [ ];
+      example = ''write { "digest": "sha256:…", "pins": {} }'';
+      folder = kind "instances";
+      faults = {
+        spec = about "cluster.nix" "copy another cluster's and change it." (
+          if spec.success then null else "throws an error of its own: write plain values."
+        );
+        release = about "release.json" "${example}." (
+          if release ? fault then "${release.fault}: ${example}, as delivery/gitops does." else null
+        );
+        instances =
+          if folder == null || folder == "directory" then
+            [ ]
+          else
+            [ "${at}/instances is no folder of its own: replace it by a folder of .env files." ];
+      };
+    in
+    {
+      inherit faults;
+      spec = if faults.spec == [ ] then spec.value else null;
+      release = if faults.release == [ ] then release.value else null;
+      instances = if folder == "directory" then instancesIn (dir + "/instances") else [ ];
+    };
+  notRead = sentence: {
+    spec = null;
+    release = null;
+    instances = [ ];
+    faults.all = [ sentence ];
+  };
 
   cluster =
     name:
     let
-      dir = clustersDir + "/${name}";
       parts = match "([a-z0-9]+)-([a-z0-9]+)" name;
     in
     {
       inherit name;
       cloud = if parts == null then null else head parts;
       env = if parts == null then null else builtins.elemAt parts 1;
-      spec = if pathExists (dir + "/cluster.nix") then import (dir + "/cluster.nix") else null;
-      release =
-        if pathExists (dir + "/release.json") then fromJSON (readFile (dir + "/release.json")) else null;
-      instances = map (instance (dir + "/instances")) (files (dir + "/instances"));
-    };
+    }
+    // (
+      if unreadable ? ${name} then
+        notRead unreadable.${name}
+      else
+        read "nix/clusters/${text.showName name}" (clustersDir + "/${name}")
+    );
+
+  entries = readDir clustersDir;
+  folders = filter (name: entries.${name} == "directory") (attrNames entries);
 
   # `bootstrap_servers` is "a:1,b:2" or a list of "host:port".
   servers = concatMap (
@@ -85,8 +166,10 @@ in
     map (name: {
       inherit name;
       value = cluster name;
-    }) (folders clustersDir)
+    }) folders
   );
+  # A link to a folder would be a second cluster with the files of the first, or of this machine.
+  links = filter (name: entries.${name} == "symlink") (attrNames entries);
 
   # The brokers' host names that DNS does not know (those without a dot), and the brokers' ports.
   hostNames = attrNames (groupBy head (filter isList (map (match "([a-z0-9-]+):[0-9]+") servers)));

@@ -5,9 +5,17 @@
   clustersDir ? root + "/nix/clusters",
   committedDir ? root + "/kustomize",
   gitops ? import ../gitops.nix,
+  environments ? builtins.fromTOML (builtins.readFile (root + "/config/environments.toml")),
+  # The clusters that a change concerns: only their mistakes are refused, and only their overlays are
+  # rendered. null: all clusters.
+  touched ? null,
+  # Clusters whose files are not read: see data.nix.
+  unreadable ? { },
+  data ? import ./data.nix { inherit clustersDir environments unreadable; },
 }:
 let
   inherit (builtins)
+    any
     attrNames
     attrValues
     concatMap
@@ -15,62 +23,82 @@ let
     elem
     filter
     foldl'
-    head
+    groupBy
     isString
+    length
     map
     mapAttrs
-    match
-    pathExists
-    readDir
-    readFile
+    removeAttrs
     replaceStrings
+    stringLength
+    substring
     ;
   inherit (gitops) name namespace;
+  text = import ./text.nix;
   yaml = import ./yaml.nix;
-  environments = builtins.fromTOML (readFile (root + "/config/environments.toml"));
-  data = import ./data.nix { inherit clustersDir environments; };
-  google = import ./google.nix;
-  mistakes = import ./mistakes.nix { inherit data environments google; };
+  committed = import ./drift.nix { inherit committedDir; };
+  inherit (committed) differences partOf;
 
+  found = import ./mistakes { inherit data environments; };
+  isTouched = name: touched == null || elem name touched;
+  concerns = wanted: mistake: any wanted mistake.clusters;
+  refused = filter (concerns isTouched) found;
+  others = filter (mistake: !(concerns isTouched mistake)) found;
+  hasMistake = name: any (concerns (other: other == name)) found;
+
+  withPorts = mapAttrs (_: cluster: cluster // { inherit (data) brokerPorts; }) data.clusters;
+  only = wanted: removeAttrs withPorts (filter (name: !(wanted name)) (attrNames withPorts));
   # Data with mistakes is not rendered.
   clusters =
-    if mistakes == [ ] then
-      mapAttrs (_: cluster: cluster // { inherit (data) brokerPorts; }) data.clusters
+    if refused == [ ] then
+      only isTouched
     else
       throw (
-        "nix/clusters has ${toString (builtins.length mistakes)} mistake(s):\n"
-        + concatStringsSep "\n" (map (mistake: "  - ${mistake}") mistakes)
+        "nix/clusters has ${toString (length refused)} mistake(s):\n"
+        + concatStringsSep "\n" (map (mistake: "  - ${mistake.sentence}") refused)
       );
 
   merge = foldl' (all: some: all // some) { };
   clusterFiles = import ./cluster.nix { inherit name namespace yaml; };
   instanceFiles = import ./instance.nix { inherit name namespace yaml; };
-  values =
-    import ./base.nix gitops
-    // import ./components.nix gitops
-    // import ./argocd.nix (gitops // { clusters = attrNames clusters; })
-    // merge (
+  overlays =
+    clusters:
+    merge (
       concatMap (cluster: [ (clusterFiles cluster) ] ++ map (instanceFiles cluster) cluster.instances) (
         attrValues clusters
       )
     );
+  # Depends on the names of all clusters, so a change of some of them leaves it as it is.
+  argocd = import ./argocd.nix (gitops // { clusters = filter isNamed (attrNames data.clusters); });
+  isNamed = name: data.clusters.${name}.cloud != null;
   header = "# Written by `nix run .#render` from nix/manifests and nix/clusters: edit those.\n";
-  tree = mapAttrs (_: value: if isString value then value else header + yaml value) values;
+  texts = mapAttrs (_: value: if isString value then value else header + yaml value);
+  tree = texts (
+    import ./base.nix gitops
+    // import ./components.nix gitops
+    // overlays clusters
+    // (if touched == null then argocd else { })
+  );
+  # Whether a file is in a part of kustomize/ that is rendered.
+  isRendered =
+    path:
+    touched == null
+    || elem (partOf path) (
+      [
+        "base"
+        "components"
+      ]
+      ++ map (name: "overlays/${name}") touched
+    );
 
-  walk =
-    dir: prefix:
-    let
-      entries = readDir dir;
-    in
-    concatMap (
-      entry:
-      if entries.${entry} == "directory" then
-        walk (dir + "/${entry}") "${prefix}${entry}/"
-      else
-        [ "${prefix}${entry}" ]
-    ) (attrNames entries);
-  present = if pathExists committedDir then walk committedDir "" else [ ];
-  named = problem: map (path: "kustomize/${path}: ${problem}");
+  # What is not rendered, as far as it has no mistakes.
+  rest = texts (overlays (only (name: !(isTouched name || hasMistake name))) // argocd);
+  isRest =
+    path:
+    !(
+      isRendered path
+      || any (name: partOf path == "overlays/${name}") (filter hasMistake (attrNames data.clusters))
+    );
 in
 {
   inherit tree;
@@ -90,6 +118,7 @@ in
         cluster.release.paused or [ ];
     # The pods' environment variables, without the secret ones.
     env = (cluster.spec.env or { }) // {
+      CLUSTER = cluster.name;
       WRITE_ENV = cluster.spec.writeEnv;
     };
     secretEnv = attrNames (cluster.spec.secretEnv or { });
@@ -101,10 +130,16 @@ in
           # The document of its contract, without the file's ending.
           contract =
             let
-              path = toString (instance.value "IMPORT_PATH");
-              inside = match "contracts[.](.*)" path;
+              # The domain's own value, or else the default of all domains.
+              value = instance.keys."IMPORT_PATH_${instance.domain}" or (instance.keys.IMPORT_PATH or "");
+              folder = "contracts.";
+              path =
+                if text.hasPrefix folder value then
+                  substring (stringLength folder) (stringLength value) value
+                else
+                  value;
             in
-            "contracts/" + replaceStrings [ "." ] [ "/" ] (if inside == null then path else head inside);
+            "contracts/" + replaceStrings [ "." ] [ "/" ] path;
           file = "nix/clusters/${cluster.name}/instances/${instance.file}";
         };
       }) cluster.instances
@@ -112,12 +147,15 @@ in
   }) clusters;
 
   # `[]` if the committed kustomize/ is up to date, else one line for each file that is not.
-  drift =
-    named "missing, run `nix run .#render`" (filter (path: !(elem path present)) (attrNames tree))
-    ++ named "differs, run `nix run .#render`" (
-      filter (path: elem path present && readFile (committedDir + "/${path}") != tree.${path}) (
-        attrNames tree
-      )
-    )
-    ++ named "left over, run `nix run .#render`" (filter (path: !(tree ? ${path})) present);
+  drift = map ({ path, problem }: "kustomize/${path}: ${problem}, run `nix run .#render`") (
+    differences isRendered tree
+  );
+
+  # What is wrong with the clusters that a change does not concern: their mistakes, and the parts of
+  # kustomize/ that are out of date.
+  warnings =
+    map (mistake: mistake.sentence) others
+    ++ map (part: "kustomize/${part} is out of date: run `nix run .#render`.") (
+      attrNames (groupBy ({ path, ... }: partOf path) (differences isRest rest))
+    );
 }

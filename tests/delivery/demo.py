@@ -51,7 +51,7 @@ def run_by_digest(place, digest, env):
         (pathlib.Path(folder) / ".env").write_text(env)
         podman("pull", "--quiet", "--tls-verify=false", f"{place}@{digest}")
         flags = ["--read-only", "--cap-drop", "ALL", "--user", "65532:65532", "--network", "none", *LIMITS]
-        flags += ["--volume", f"{folder}:/etc/generic-consumer:ro", "--env", f"WRITE_ENV={CLUSTER.split('-')[1]}"]
+        flags += ["--volume", f"{folder}:/etc/generic-consumer:ro", "--env", f"CLUSTER={CLUSTER}", "--env", f"WRITE_ENV={CLUSTER.split('-')[1]}"]
         command = ["run", DOMAIN, "--env-file", "/etc/generic-consumer/.env", "--disable"]
         container = podman("run", "--detach", *flags, f"{place}@{digest}", *command)
         try:

@@ -73,8 +73,15 @@ class Remote:
         return self.run("git", "-C", self.bare, "log", "--reverse", "--format=%s", f"{since}..main").splitlines()
 
     def gitops(self, clone, *arguments, text=None):
-        """Runs the tool; returns its exit code, standard output and standard error."""
-        done = subprocess.run(
-            [*GITOPS, "--repository", clone, *arguments], capture_output=True, text=True, env=self.environment, input=text
-        )
-        return done.returncode, done.stdout.strip(), done.stderr
+        """Runs the tool, with a text or bytes on standard input; returns its exit code, standard output
+        and standard error."""
+        given = text.encode() if isinstance(text, str) else text
+        done = subprocess.run([*GITOPS, "--repository", clone, *arguments], capture_output=True, env=self.environment, input=given)
+        return done.returncode, done.stdout.decode().strip(), done.stderr.decode()
+
+    def push(self, clone, message="by hand"):
+        """Commits and pushes what was changed in a clone by hand."""
+        self.run("git", "-C", clone, "add", "--all")
+        self.run("git", "-C", clone, "commit", "--quiet", "--message", message)
+        self.run("git", "-C", clone, "push", "--quiet", "origin", "HEAD:main")
+        return self.head()

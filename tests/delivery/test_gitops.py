@@ -8,56 +8,11 @@ import subprocess
 import sys
 import unittest
 
-from remote import GITOPS, GOOD, OTHER, Remote
-
-ENV = """\
-BQ_TABLE_PAYMENTS='payments'
-IMPORT_PATH_PAYMENTS='contracts.orders.order_events_v1'
-IMPORT_OBJECT_PAYMENTS='OrderEventsV1Topic'
-IGNORE_EVENTS_PAYMENTS='[]'
-CONSUME_ENV_PAYMENTS='uat'
-GROUP_ID_PAYMENTS='payments-uat'
-"""
+from cases import ENV, GitopsCase
+from remote import GITOPS, GOOD, OTHER
 
 
-class Case(unittest.TestCase):
-    def setUp(self):
-        self.remote = Remote()
-        self.remote.__enter__()
-        self.addCleanup(self.remote.__exit__)
-        self.clone = self.remote.clone()
-        self.before = self.remote.head()
-
-    def gitops(self, *arguments, text=None):
-        code, out, err = self.remote.gitops(self.clone, *arguments, text=text)
-        self.assertEqual(code, 0, err)
-        return out
-
-    def refused(self, *arguments, saying, text=None):
-        """Asserts that nothing is pushed, no files are left, and the error says what is wrong."""
-        code, _, err = self.remote.gitops(self.clone, *arguments, text=text)
-        self.assertEqual(code, 1, err)
-        self.assertIn(saying, err)
-        self.assertNotIn("Traceback", err)
-        self.untouched()
-
-    def untouched(self):
-        self.assertEqual(self.remote.head(), self.before)
-        self.assertEqual(self.remote.run("git", "-C", self.clone, "status", "--porcelain"), "")
-        self.assertEqual(list((self.remote.root / "scratch").iterdir()), [])
-
-    def release(self, cluster):
-        return json.loads(self.remote.file(f"nix/clusters/{cluster}/release.json"))
-
-    def up_to_date(self):
-        """Asserts that kustomize/ on the branch is what the data on the branch renders to."""
-        folder = self.remote.clone(f"check-{self.remote.head()}")
-        expression = f"(import {folder}/nix/manifests {{ root = {folder}; }}).drift"
-        done = self.remote.run("nix-instantiate", "--eval", "--strict", "--json", "-E", expression)
-        self.assertEqual(json.loads(done), [])
-
-
-class Releases(Case):
+class Releases(GitopsCase):
     def test_a_clusters_image(self):
         made = self.gitops("release", "set", "gke-uat", GOOD)
         self.assertEqual(made, self.remote.head())
@@ -119,61 +74,7 @@ class Releases(Case):
         self.refused("release", "unpin", "gke-uat", "payments", saying="has no instance")
 
 
-class Instances(Case):
-    def test_add_change_remove(self):
-        self.gitops("instance", "add", "gke-uat", "payments", "-", text=ENV)
-        self.assertIn("nix/clusters/gke-uat/instances/payments.env", self.remote.changed(self.before))
-        at = "kustomize/overlays/gke-uat/instances/payments"
-        self.assertEqual(self.remote.file(f"{at}/env/.env") + "\n", ENV)
-        self.up_to_date()
-
-        added = self.remote.head()
-        self.gitops("instance", "add", "gke-uat", "payments", "-", "--replace", text=ENV.replace("'[]'", "'[\"OrderPlaced\"]'"))
-        self.assertEqual(self.remote.changed(added), [f"{at}/env/.env", "nix/clusters/gke-uat/instances/payments.env"])
-
-        self.gitops("release", "set", "gke-uat", GOOD, "--instance", "payments")
-        self.gitops("instance", "remove", "gke-uat", "payments")
-        self.assertEqual(self.remote.changed(self.before), [])
-
-    def test_refusals(self):
-        orders = self.remote.file("nix/clusters/gke-uat/instances/orders.env")
-        add = ("instance", "add", "gke-uat")
-        self.refused(*add, "orders", "-", text=orders, saying="duplicate instance: gke-uat has `orders` already")
-        self.refused(*add, "payments", "-", "--replace", text=ENV, saying="no instance `payments` to replace")
-        self.refused(*add, "Payments", "-", text=ENV, saying="is not a valid instance name")
-        self.refused(*add, "../../x", "-", text=ENV, saying="is not a valid instance name")
-        self.refused(*add, "shared", "-", text=ENV, saying="the name `shared` is taken")
-        self.refused(*add, "payments", "-", text=ENV + "WRITE_ENV='prod'\n", saying="sets WRITE_ENV, which belongs to the cluster")
-        self.refused(*add, "payments", "-", text=ENV.replace("payments-uat", "orders-uat"), saying="different domains use the consumer group")
-        self.refused("instance", "remove", "gke-uat", "payments", saying="has no instance `payments`")
-        self.refused(*add, "payments", "/no/such/file", saying="No such file")
-
-    def test_an_env_that_the_program_refuses(self):
-        def wrong(old, new, saying):
-            text = ENV.replace(old, new)
-            self.assertNotEqual(text, ENV)
-            self.refused("instance", "add", "gke-uat", "payments", "-", text=text, saying=saying)
-
-        wrong("BQ_TABLE_", "BQ_TABEL_", "payments.env: the program refuses this configuration")
-        wrong("'uat'", "'staging'", "staging")
-        wrong("order_events_v1", "order_events_v2", "order_events_v2")
-        # Without a program of this machine, the image that would run the instance judges it.
-        del self.remote.environment["GENERIC_CONSUMER"]
-        bin = self.remote.root / "bin"
-        bin.mkdir()
-        (bin / "skopeo").write_text('#!/bin/sh\necho "skopeo $*" >&2\nexit 1\n')
-        (bin / "skopeo").chmod(0o755)
-        self.remote.environment["PATH"] = f"{bin}:{os.environ['PATH']}"
-        image = "europe-west1-docker.pkg.dev/acme-data-uat/consumers/generic-consumer@sha256:" + "0" * 64
-        self.refused("instance", "add", "gke-uat", "payments", "-", text=ENV, saying=f"cannot fetch the image {image}, whose program and contracts judge the .env: skopeo --insecure-policy copy")
-
-    def test_the_program_gets_a_placeholder_for_a_secret(self):
-        """The brokers of eks-prod need a password, which is not in any file."""
-        text = ENV.replace("'uat'", "'prod'").replace("payments-uat", "payments-prod")
-        self.gitops("instance", "add", "eks-prod", "payments", "-", text=text)
-
-
-class Moves(Case):
+class Moves(GitopsCase):
     move = ("instance", "move", "orders", "--from", "gke-prod", "--to", "eks-prod", "--step")
 
     def test_begin_and_end(self):
@@ -241,7 +142,7 @@ class Moves(Case):
         self.refused(*self.move, "undo", saying="is not moving")
 
 
-class Branches(Case):
+class Branches(GitopsCase):
     def test_a_local_branch_for_a_merge_request(self):
         made = self.gitops("--branch", "orders-forward", "release", "set", "gke-uat", GOOD, "--instance", "orders")
         self.untouched()
@@ -254,6 +155,17 @@ class Branches(Case):
         self.remote.run("git", "-C", self.clone, "push", "--quiet", "origin", "main")
         self.before = self.remote.head()
         self.refused("release", "set", "gke-uat", GOOD, saying="kustomize/base/deployment.yaml: differs")
+
+    def test_users_and_passwords_of_urls_appear_nowhere(self):
+        """Neither in an error of git nor in the commit's message."""
+        self.gitops("--note", "https://user:hunter2@jenkins.example.com/job/1", "release", "set", "gke-uat", GOOD)
+        message = self.remote.run("git", "-C", self.remote.bare, "log", "-1", "--format=%B", "main")
+        self.assertIn("https://jenkins.example.com/job/1", message)
+        self.assertNotIn("hunter2", message)
+        self.before = self.remote.head()
+        self.refused("--remote", "http://user:hunter2@127.0.0.1:1/x.git", "release", "set", "gke-uat", GOOD, saying="http://127.0.0.1:1/x.git")
+        _, _, err = self.remote.gitops(self.clone, "--remote", "http://user:hunter2@127.0.0.1:1/x.git", "release", "set", "gke-uat", GOOD)
+        self.assertNotIn("hunter2", err)
 
     def test_a_rejected_push_reports_the_reason(self):
         hook = self.remote.bare / "hooks/pre-receive"
@@ -315,7 +227,7 @@ class Branches(Case):
         self.up_to_date()
 
 
-class Killed(Case):
+class Killed(GitopsCase):
     def test_a_killed_run_leaves_no_incomplete_change(self):
         """Kills the tool when it calls its first program, its second and so on, until a run succeeds."""
         bin = self.remote.root / "bin"

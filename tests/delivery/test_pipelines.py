@@ -5,36 +5,8 @@ import re
 import time
 import unittest
 
-from chain import Chain
+from cases import ENV, JobsCase
 from remote import GOOD, OTHER, ROOT
-
-ENV = """\
-BQ_TABLE_PAYMENTS='payments'
-IMPORT_PATH_PAYMENTS='contracts.orders.order_events_v1'
-IMPORT_OBJECT_PAYMENTS='OrderEventsV1Topic'
-CONSUME_ENV_PAYMENTS='uat'
-GROUP_ID_PAYMENTS='payments-uat'
-"""
-
-
-class Case(unittest.TestCase):
-    def setUp(self):
-        self.chain = Chain()
-        self.chain.__enter__()
-        self.addCleanup(self.chain.__exit__)
-
-    def release(self, cluster="gke-uat"):
-        return json.loads(self.chain.file(f"nix/clusters/{cluster}/release.json"))
-
-    def faults(self, faults):
-        return {"ARGOCD_FAULTS": json.dumps(faults)}
-
-    def deploy_an_image(self, cluster="gke-uat"):
-        """Pushes an image, and commits that the cluster runs it; returns its digest."""
-        digest = self.chain.push_image()
-        code, _, err = self.chain.gitops(self.chain.clone("by-hand"), "release", "set", cluster, digest)
-        self.assertEqual(code, 0, err)
-        return digest
 
 
 class Parameters(unittest.TestCase):
@@ -50,7 +22,7 @@ class Parameters(unittest.TestCase):
         self.assertEqual(takers, ["release"])
 
 
-class Image(Case):
+class Image(JobsCase):
     def test_the_digest_is_the_same_everywhere(self):
         record = self.chain.job("image")
         image = self.chain.image("image-1")
@@ -99,29 +71,6 @@ class Image(Case):
         self.chain.edit("a contract", lambda clone: (clone / "contracts/x.yaml").write_text("x: 1"))
         self.assertEqual(self.chain.job("image", since).of("skipped"), [])
 
-    def test_contracts_of_another_repository(self):
-        theirs = self.chain.root / "theirs"
-        clone = self.chain.clone("ours")
-        self.chain.run("git", "init", "--quiet", "--initial-branch", "main", theirs)
-        self.chain.run("cp", "-r", clone / "contracts", theirs)
-        (theirs / "contracts/orders/order_events_v9.yaml").write_text("new: contract\n")
-        self.chain.run("git", "-C", theirs, "add", "--all")
-        self.chain.run("git", "-C", theirs, "commit", "--quiet", "--message", "v9")
-        self.chain.job("image")
-        self.chain.job("image", BUILD_IMAGE=True, CONTRACTS=f"{theirs}@main")
-        ours, image = self.chain.image("image-1"), self.chain.image("image-2")
-        self.assertEqual(ours["commit"], image["commit"])
-        self.assertNotEqual(ours["digest"], image["digest"])
-        self.assertNotEqual(ours["tag"], image["tag"], "a tag never changes its image")
-        self.assertEqual(image["contracts"]["from"], f"{theirs}@main")
-        # If an instance does not find its contract, no image is built.
-        self.chain.run("git", "-C", theirs, "rm", "-r", "--quiet", "contracts/orders")
-        self.chain.run("git", "-C", theirs, "commit", "--quiet", "--message", "no orders")
-        self.chain.job("image", fails=True, BUILD_IMAGE=True, CONTRACTS=f"{theirs}@main")
-        self.assertIn("orders.env: the program refuses", self.chain.log())
-        self.chain.job("image", fails=True, BUILD_IMAGE=True, CONTRACTS="main")
-        self.assertIn("write <git url>@<revision>", self.chain.log())
-
     def test_a_tag_never_changes_its_image(self):
         self.chain.job("image")
         first = self.chain.image("image-1")
@@ -147,7 +96,7 @@ class Image(Case):
         self.assertEqual(record.of("archiveArtifacts"), [])
 
 
-class Chained(Case):
+class Chained(JobsCase):
     def test_a_new_image_is_deployed_and_promoted(self):
         record = self.chain.job("release", CLUSTER="gke-uat", BUILD_IMAGE=True, PROMOTE_TO="gke-prod")
         self.assertEqual(record.jobs(), ["release", "image", "cluster", "deploy", "integration", "release", "cluster", "deploy", "integration"])
@@ -203,6 +152,27 @@ class Chained(Case):
         self.assertIn(f"does not have {OTHER}", self.chain.log())
         self.assertEqual(self.chain.head(), head)
 
+    def test_bad_data_of_another_cluster(self):
+        """It does not keep a release or a rollback of this cluster from its end."""
+        first = self.chain.push_image()
+
+        def break_it(clone):
+            (clone / "nix/clusters/eks-prod/cluster.nix").write_text("{ writeEnv = ; }")
+            (clone / "nix/clusters/gke-prod/release.json").write_text("<<<<<<< HEAD")
+
+        self.chain.edit("bad data", break_it)
+        record = self.chain.job("release", CLUSTER="gke-uat", IMAGE_DIGEST=first)
+        self.assertEqual(set(record.results().values()), {"SUCCESS"})
+        self.assertEqual(self.release()["digest"], first)
+        deployed = json.loads((self.chain.jenkins / "archive/deploy-1/deployed.json").read_text())
+        self.assertEqual(set(deployed["after"].values()), {first})
+        self.assertIn("warning: nix/clusters/eks-prod: Nix cannot evaluate it", self.chain.log())
+        self.assertIn("warning: nix/clusters/gke-prod/release.json is not JSON", self.chain.log())
+        # The cluster itself is refused, before anything is pushed.
+        head = self.chain.head()
+        self.chain.job("release", fails=True, CLUSTER="gke-prod", IMAGE_DIGEST=first)
+        self.assertEqual(self.chain.head(), head)
+
     def test_a_failing_integration_test_promotes_nothing(self):
         digest = self.chain.push_image()
         prod = self.release("gke-prod")
@@ -223,7 +193,8 @@ class Chained(Case):
         self.assertIn("ArgoCD has not finished after 5 s: gke-uat-orders is Progressing (Deployment generic-consumer-orders: Waiting for rollout to finish)", self.chain.log())
 
     def test_a_cluster_that_lacks_an_autoscaler(self):
-        record = self.chain.job("release", {"UNKNOWN_TO_THE_CLUSTER": "keda.sh/v1alpha1"}, fails=True, CLUSTER="gke-uat", IMAGE_DIGEST=GOOD)
+        digest = self.chain.push_image()
+        record = self.chain.job("release", {"UNKNOWN_TO_THE_CLUSTER": "keda.sh/v1alpha1"}, fails=True, CLUSTER="gke-uat", IMAGE_DIGEST=digest)
         self.assertEqual(record.jobs(), ["release", "cluster"])
         self.assertIn("gke-uat does not serve keda.sh/v1alpha1: install", self.chain.log())
 
@@ -270,7 +241,7 @@ class Chained(Case):
         self.chain.render(clone)
 
 
-class Guarded(Case):
+class Guarded(JobsCase):
     """Who may release, with which credentials, and that nothing goes round the lock."""
 
     def test_production_needs_an_approval(self):
@@ -329,7 +300,7 @@ class Guarded(Case):
                 self.assertEqual(missing, set(), f"{job.name}: {tool}")
 
 
-class Rollouts(Case):
+class Rollouts(JobsCase):
     """What ArgoCD may answer after the push, and that the way back is kept."""
 
     def deployed(self, run="deploy-1"):
@@ -401,7 +372,7 @@ class Rollouts(Case):
         self.assertEqual(self.chain.head(), head)
 
 
-class Judged(Case):
+class Judged(JobsCase):
     """An .env is judged by the program and the contracts of the image that will run it."""
 
     elsewhere = ENV.replace("contracts.orders.order_events_v1", "contracts.payments.payment_events_v1")
@@ -458,7 +429,7 @@ class Judged(Case):
         self.assertEqual(self.chain.file("nix/clusters/gke-uat/instances/payments.env") + "\n", text)
 
 
-class Moved(Case):
+class Moved(JobsCase):
     def setUp(self):
         super().setUp()
         self.digest = self.chain.push_image()
@@ -527,7 +498,7 @@ class Moved(Case):
         self.assertEqual(self.chain.changed(before), [])
 
 
-class Racing(Case):
+class Racing(JobsCase):
     def finish(self, *children):
         for child in children:
             output, _ = child.communicate(timeout=300)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import re
 import subprocess
 import tempfile
@@ -21,7 +22,7 @@ class Refusals(unittest.TestCase):
             self.assertIn(sentence, checkout.refusal(attribute))
 
     def test_an_env_that_the_program_refuses(self):
-        self.refused(f"{CHECKS}.instances", f"{ORDERS}: the program refuses", ORDERS, "BQ_TABLE_", "BQ_TABEL_")
+        self.refused(f"{CHECKS}.instances", f"{ORDERS}: the program refuses", ORDERS, "'[]'", "'[oops'")
         self.refused(f"{CHECKS}.instances", f"{ORDERS}: the program refuses", ORDERS, "='prod'", "='staging'")
         self.refused(f"{CHECKS}.instances", f"{ORDERS}: the program refuses", ORDERS, "order_events_v1", "order_events_v2")
 
@@ -33,6 +34,39 @@ class Refusals(unittest.TestCase):
             "sha256:0",
             "sha256:1",
         )
+
+    def test_what_belongs_to_the_cluster(self):
+        """The address of BigQuery in an instance's file would get Google's bearer token."""
+        for attribute in (f"{CHECKS}.instances", f"{CHECKS}.up-to-date", "kustomize"):
+            self.refused(attribute, "sets WRITE__PROD__ENDPOINT__REST, which belongs to the cluster", ORDERS, "BQ_TABLE_", "WRITE__PROD__ENDPOINT__REST='https://elsewhere.example.com'\nBQ_TABLE_")
+
+    def test_a_link_among_the_contracts(self):
+        with Checkout() as checkout:
+            (checkout.root / "contracts/orders/secret.yaml").symlink_to("/etc/passwd")
+            (checkout.root / "contracts/returns/again").symlink_to("../orders")
+            for attribute in ("contracts", "image"):
+                refusal = checkout.refusal(attribute)
+                self.assertIn("contracts/orders/secret.yaml is a symbolic link", refusal)
+                self.assertIn("contracts/returns/again is a symbolic link", refusal)
+
+    def test_a_link_among_contracts_from_elsewhere(self):
+        with tempfile.TemporaryDirectory() as folder:
+            (pathlib.Path(folder) / "flake.nix").write_text(
+                f"""{{
+                  inputs.consumer.url = "git+file://{ROOT}";
+                  outputs = {{ self, consumer }}: {{
+                    packages.{SYSTEM}.default = consumer.lib.{SYSTEM}.imageWith {{ contracts = ./contracts; }};
+                  }};
+                }}"""
+            )
+            contracts = pathlib.Path(folder) / "contracts"
+            contracts.mkdir()
+            (contracts / "elsewhere.yaml").symlink_to("/etc/passwd")
+            arguments = ["build", "--no-link", f"path:{folder}", *overriding("consumer/nixpkgs")]
+            self.assertIn("contracts/elsewhere.yaml is a symbolic link", nix(*arguments, expect=1))
+            contracts.rename(pathlib.Path(folder) / "there")
+            contracts.symlink_to("there")
+            self.assertIn("the folder itself is a symbolic link", nix(*arguments, expect=1))
 
     def test_a_mistake_in_the_data(self):
         self.refused("kustomize", "hosts lacks `prod2`", "nix/clusters/eks-prod/cluster.nix", "    prod2 =", "    # prod2 =")

@@ -60,10 +60,72 @@ class Refusals(unittest.TestCase):
             lambda copy: copy.replace(f"{GKE}/cluster.nix", '"10.10.0.12"', '"kafka.example.com"'),
             "is not an IPv4 address",
         )
+        for address in ("999.1.1.1", "10.0.0.01", "10.0.0", "10.0.0.0/8", "::1", " 10.10.0.12", "10.10.0.12\\n"):
+            self.refused(
+                lambda copy, address=address: copy.replace(f"{GKE}/cluster.nix", '"10.10.0.12"', f'"{address}"'),
+                "hosts.prod2 = ",
+                "is not an IPv4 address: write four numbers from 0 to 255 without leading zeros",
+            )
+
+    def test_resources(self):
+        for old, new, sentence in (
+            ('"500m"', '"lots"', 'resources.requests.cpu = "lots" is not a quantity of CPU: write at least 1m'),
+            ('"500m"', '"0"', "is not a quantity of CPU"),
+            ('"500m"', '"-1"', "is not a quantity of CPU"),
+            ('"500m"', '"5,5"', "is not a quantity of CPU"),
+            ('"500m"', "0.5", "resources.requests.cpu is a number, not a quantity of CPU"),
+            ('"500m"', '"9999999999999999999"', "is not a quantity of CPU"),
+            ('"256Mi"', '"256MB"', "is not a quantity of memory"),
+            ('"256Mi"', '"256m"', "is not a quantity of memory: write at least 1Mi"),
+            ('"256Mi"', '"256"', "is not a quantity of memory: write at least 1Mi"),
+            ('"256Mi"', '"1Gi"', 'resources.requests.memory = "1Gi" is more than the limit "512Mi": raise the limit or lower the request'),
+            ('"256Mi"', '"536870913"', "is more than the limit"),
+            ("requests.cpu", "request.cpu", "resources has the unknown key `request`: the keys are limits, requests"),
+            ("requests.cpu", "requests.gpu", "resources.requests has the unknown key `gpu`"),
+            ('requests.cpu = "500m";', 'requests.cpu = "500m"; limits.cpu = "0.4";', "is more than the limit"),
+        ):
+            self.refused(lambda copy, old=old, new=new: copy.replace(f"{GKE}/cluster.nix", old, new), sentence)
+        for old, new in (
+            ('"500m"', '"0.5"'),
+            ('"500m"', "2"),
+            ('"256Mi"', '"512Mi"'),
+            ('"256Mi"', '"536870912"'),
+            ('requests.cpu = "500m";', 'requests.cpu = "100m"; limits.cpu = "0.1";'),
+            ('requests.cpu = "500m";', 'requests.cpu = "1000m"; limits.cpu = 1;'),
+        ):
+            with Copy() as copy:
+                copy.replace(f"{GKE}/cluster.nix", old, new)
+                copy.render()
 
     def test_an_invalid_digest(self):
         for digest in ("sha256:abc", "latest", "0" * 64, "sha256:" + "G" * 64, "sha256:" + "a" * 65, 7, None):
             self.refused(self.release({"digest": digest, "pins": {}}), "`digest` is not an image digest: write")
+
+    def test_a_release_that_is_no_release(self):
+        good = "sha256:" + "a" * 64
+        for text, sentence in {
+            "": "release.json is not JSON: write { ",
+            "{": "release.json is not JSON",
+            "<<<<<<< HEAD": "release.json is not JSON",
+            f'{{"digest": "{good}",}}': "release.json is not JSON",
+            f"{{'digest': '{good}'}}": "release.json is not JSON",
+            f'{{"digest": "{good}", "digest": "{good}"}}': "release.json names a field twice",
+            f'{{"dig\\u0065st": "{good}"}}': "release.json has control characters or unusual escapes",
+            f'["{good}"]': "release.json is a list, not a map: write { … } with arriving, digest, paused, pins",
+            "null": "release.json is null, not a map",
+            f'{{"digest": "{good}", "pin": {{}}}}': "release.json has the unknown key `pin`: the keys are arriving, digest, paused, pins",
+            f'{{"digest": "{good}", "pins": []}}': "release.json: pins is a list, not a map: write",
+            f'{{"digest": "{good}", "paused": {{}}}}': "release.json: paused is a map, not a list: write",
+            f'{{"digest": "{good}", "paused": [["orders"]]}}': "release.json pauses `a list`, which is not an instance of gke-prod",
+            f'{{"digest": "{good}", "arriving": {{}}}}': "release.json: arriving is a map, not a list: write",
+            f'{{"digest": "{good}", "arriving": [["orders"]]}}': "release.json lets `a list` arrive, which is not an instance of gke-prod",
+            f'{{"digest": ["{good}"]}}': "release.json: `digest` is not an image digest",
+            "{}": "release.json: `digest` is not an image digest",
+            f'{{"digest": "{good}"}}' + " " * 70000: "release.json has 70085 bytes; the most that is read are 65536",
+            "[" * 10000: "release.json is not JSON",
+        }.items():
+            self.refused(lambda copy, text=text: copy.path(f"{GKE}/release.json").write_text(text), f"{GKE}/{sentence}")
+        self.refused(lambda copy: copy.path(f"{GKE}/release.json").write_bytes(b'{"digest": "\xff"}'), "release.json is not UTF-8")
 
     def test_pins(self):
         good = "sha256:" + "a" * 64
@@ -94,7 +156,7 @@ class Refusals(unittest.TestCase):
     def test_the_network(self):
         self.refused(
             lambda copy: copy.replace(f"{GKE}/cluster.nix", 'googleApis = "restricted"', 'googleApis = "everything"'),
-            "googleApis is not one of private, public, restricted",
+            'googleApis = "everything" is not one of private, public, restricted: it chooses',
         )
         self.refused(
             lambda copy: copy.replace(f"{GKE}/cluster.nix", '"169.254.20.10"', '"kube-dns.kube-system"'),
@@ -196,6 +258,50 @@ class Refusals(unittest.TestCase):
             lambda copy: copy.replace(f"{EKS}/cluster.nix", "kafka-sasl/username", "kafka-sasl"),
             "is not a Secret and a key",
         )
+
+    def test_variables(self):
+        """`env` is a map with one variable of EKS's."""
+        for old, new, sentence in (
+            ("    CONSUME__PROD__PROPERTIES__SASL_MECHANISM =", "    CLUSTER =", "env.CLUSTER: the variable `CLUSTER` cannot be set in env or secretEnv: the cluster's name is CLUSTER"),
+            ("    CONSUME__PROD__PROPERTIES__SASL_USERNAME =", "    CLUSTER =", "secretEnv.CLUSTER: the variable `CLUSTER` cannot be set"),
+            ("    CONSUME__PROD__PROPERTIES__SASL_MECHANISM =", "    WRITE_ENV =", "the variable `WRITE_ENV` cannot be set"),
+            ("    CONSUME__PROD__PROPERTIES__SASL_MECHANISM =", "    cluster =", "the variable `cluster` cannot be set"),
+            ("    CONSUME__PROD__PROPERTIES__SASL_MECHANISM =", "    CONSUME__PROD__PROPERTIES__SASL_USERNAME =", "sets CONSUME__PROD__PROPERTIES__SASL_USERNAME in env and in secretEnv: remove one of the two"),
+            ('"SCRAM-SHA-512"', "512", "SASL_MECHANISM is not the text of a variable: write it between quotes"),
+            ('"SCRAM-SHA-512"', '" SCRAM-SHA-512"', "without blanks around it"),
+            ('"SCRAM-SHA-512"', '"SCRAM\\nSHA"', "on one line"),
+        ):
+            self.refused(lambda copy, old=old, new=new: copy.replace(f"{EKS}/cluster.nix", old, new), sentence)
+
+    def test_a_secret_in_the_settings(self):
+        for old, new in (
+            ("    CONSUME__PROD__PROPERTIES__SASL_MECHANISM =", "    CONSUME__PROD__PROPERTIES__SASL_PASSWORD_2 ="),
+            ("    CONSUME__PROD__PROPERTIES__SASL_MECHANISM =", "    CONSUME__PROD__PROPERTIES__SSL_KEY_PEM ="),
+            ('"SCRAM-SHA-512"', '"https://user:SCRAM-SHA-512@example.com"'),
+            ('"SCRAM-SHA-512"', '"-----BEGIN PRIVATE KEY-----SCRAM-SHA-512"'),
+        ):
+            with Copy() as copy:
+                copy.replace(f"{EKS}/cluster.nix", old, new)
+                refusal = copy.refusal()
+                self.assertIn("would put a secret into git: store it in External Secrets", refusal)
+                self.assertNotIn("SCRAM-SHA-512", refusal)
+        # Pasted where the name of a Secret belongs, or an address with a user.
+        for old, new in (('"kafka-sasl/password"', '"hunter2"'), ('"http://prometheus-', '"http://hunter2@prometheus-')):
+            with Copy() as copy:
+                copy.replace(f"{EKS}/cluster.nix", old, new)
+                self.assertNotIn("hunter2", copy.refusal())
+
+    def test_a_secret_whose_name_is_a_path(self):
+        """The name is a part of a file's name in kustomize/."""
+        for name in ('"../../../../x"', '"Kafka"', "google-credentials", '""'):
+            self.refused(
+                lambda copy, name=name: copy.replace(f"{EKS}/cluster.nix", "externalSecrets.kafka-sasl =", f"externalSecrets.{name} ="),
+                "a Secret cannot have this name: use lower case",
+            )
+
+    def test_settings_that_throw(self):
+        for old, new in (('"prod"', 'throw "later"'), ('"10.10.0.12"', 'assert 1 == 2; "10.10.0.12"')):
+            self.refused(lambda copy, old=old, new=new: copy.replace(f"{GKE}/cluster.nix", old, new), f"{GKE}/cluster.nix throws an error of its own: write plain values")
 
     def test_all_mistakes_at_once(self):
         def several(copy):

@@ -74,6 +74,15 @@ class EveryInstance(unittest.TestCase):
         for cluster, _, things, _ in self.each():
             self.assertEqual(variables(things)["WRITE_ENV"], {"name": "WRITE_ENV", "value": cluster.split("-")[1]})
 
+    def test_the_program_learns_the_clusters_name(self):
+        """By which it knows that its `.env` may not say where it writes."""
+        for cluster, _, things, _ in self.each():
+            self.assertEqual(variables(things)["CLUSTER"], {"name": "CLUSTER", "value": cluster})
+        summary, _ = tree.evaluate(ROOT, "clusters")
+        for cluster in tree.clusters():
+            # `generic-consumer config` validates the instances in this environment.
+            self.assertLessEqual({"CLUSTER": cluster, "WRITE_ENV": cluster.split("-")[1]}.items(), summary[cluster]["env"].items())
+
     def test_host_aliases(self):
         for cluster, _, _, pod in self.each():
             hosts = {name: alias["ip"] for alias in pod["hostAliases"] for name in alias["hostnames"]}
@@ -337,7 +346,7 @@ class Changes(unittest.TestCase):
     def test_adding_an_instance_does_not_restart_the_others(self):
         def add(copy):
             source = copy.path("nix/clusters/eks-prod/instances/returns.env").read_text()
-            text = source.replace("RETURNS", "RETURNS_TEST").replace("returns-prod", "returns-test")
+            text = source.replace("RETURNS", "RETURNS_TEST").replace("returns-prod", "returns-test").replace("return_events'", "return_test'")
             copy.path("nix/clusters/gke-prod/instances/returns-test.env").write_text(text)
 
         self.assertEqual(self.restarted(add), ["returns-test"])

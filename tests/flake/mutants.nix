@@ -1,0 +1,172 @@
+# Every mutant of every cluster's settings and release: one value is replaced by one of another type,
+# or is missing. Returns for each, from number `from` up to `until`, its name, the mistakes that are
+# found, and how many files are rendered of it if there are none.
+{
+  root,
+  from ? 0,
+  until ? null,
+  # Only the names.
+  names ? false,
+}:
+let
+  inherit (builtins)
+    attrNames
+    attrValues
+    concatLists
+    concatMap
+    deepSeq
+    elemAt
+    genList
+    isAttrs
+    isList
+    length
+    map
+    removeAttrs
+    ;
+  environments = builtins.fromTOML (builtins.readFile (root + "/config/environments.toml"));
+  clustersDir = root + "/nix/clusters";
+  data = import (root + "/nix/manifests/data.nix") { inherit clustersDir environments; };
+
+  values = {
+    null = null;
+    number = 7;
+    fraction = 0.5;
+    text = "a text";
+    empty = "";
+    lines = "two\nlines";
+    long = builtins.concatStringsSep "" (genList (_: "0123456789") 40000);
+    list = [ "a" ];
+    lists = [ [ { } ] ];
+    map = {
+      a = { };
+    };
+    nothing = { };
+    bool = true;
+    function = argument: argument;
+    path = /.;
+  };
+  replaced =
+    at:
+    map (type: {
+      name = "${at} becomes ${type}";
+      value = values.${type};
+    }) (attrNames values);
+  mutants =
+    at: value:
+    replaced at
+    ++ (
+      if isAttrs value then
+        concatMap (
+          field:
+          [
+            {
+              name = "${at}.${field} is missing";
+              value = removeAttrs value [ field ];
+            }
+          ]
+          ++ map (
+            mutant:
+            mutant
+            // {
+              value = value // {
+                ${field} = mutant.value;
+              };
+            }
+          ) (mutants "${at}.${field}" value.${field})
+        ) (attrNames value)
+        ++ map (field: {
+          name = "${at} has a field of the type ${field} too many";
+          value = value // {
+            "another ${field}" = values.${field};
+          };
+        }) (attrNames values)
+      else if isList value then
+        map (mutant: mutant // { value = [ mutant.value ]; }) (mutants "${at}[0]" (builtins.head value))
+      else
+        [ ]
+    );
+
+  # With every key that cluster.nix and release.json may have.
+  full =
+    c:
+    c
+    // {
+      spec = {
+        env.A = "b";
+        secretEnv.B = "c/d";
+        externalSecrets.e = {
+          store = "f";
+          remoteKey = "g";
+        };
+        pauseAutoscaling = false;
+        googleApis = "public";
+        dnsAddresses = [ "169.254.20.10" ];
+      }
+      // c.spec
+      // {
+        resources = {
+          requests.cpu = "500m";
+          limits.cpu = "1";
+          limits.memory = "512Mi";
+        };
+      };
+      release = c.release // {
+        pins.canary = c.release.digest;
+        paused = [ "canary" ];
+        arriving = [ "canary" ];
+      };
+    };
+  all = concatMap (
+    c:
+    map (
+      mutant:
+      mutant
+      // {
+        changed = (full c) // {
+          spec = mutant.value;
+        };
+      }
+    ) (mutants "${c.name}: spec" (full c).spec)
+    ++ map (
+      mutant:
+      mutant
+      // {
+        changed = (full c) // {
+          release = mutant.value;
+        };
+      }
+    ) (mutants "${c.name}: release" (full c).release)
+  ) (attrValues data.clusters);
+
+  judge =
+    { name, changed, ... }:
+    let
+      mutated = data // {
+        clusters = data.clusters // {
+          ${changed.name} = changed;
+        };
+      };
+      mistakes = import (root + "/nix/manifests/mistakes") {
+        data = mutated;
+        inherit environments;
+      };
+      inherit
+        (import (root + "/nix/manifests") {
+          inherit root;
+          data = mutated;
+          touched = [ changed.name ];
+        })
+        tree
+        ;
+    in
+    {
+      inherit name;
+      sentences = map (mistake: mistake.sentence) mistakes;
+      files = if mistakes == [ ] then deepSeq tree (length (attrNames tree)) else 0;
+    };
+  last = if until == null then length all else until;
+in
+if names then
+  map (mutant: mutant.name) all
+else
+  genList (index: judge (elemAt all (from + index))) (last - from)
