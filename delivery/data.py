@@ -150,7 +150,7 @@ class Clusters:
     # Files
 
     def _cluster(self, cluster):
-        if cluster not in self.names():
+        if not NAME.fullmatch(cluster) or cluster not in self.names():
             raise Refusal(f"unknown cluster `{cluster}`: the clusters are {', '.join(self.names())}.")
         return self.folder / cluster
 

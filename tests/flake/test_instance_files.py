@@ -232,6 +232,10 @@ class Texts(Case):
                 self.assertEqual(len(copy.path(ORDERS).read_bytes()), most)
                 copy.render()
 
+    def test_a_file_that_is_something_else(self):
+        refusal = self.refused(lambda copy: copy.path(ORDERS).write_text("a line\n" * 1000), f"{ORDERS}:100 has text", f"{ORDERS} has 900 more mistakes of this kind: correct it")
+        self.assertNotIn(f"{ORDERS}:101 has text", refusal)
+
     def test_windows_line_ends(self):
         with Copy() as copy:
             path = copy.path(ORDERS)

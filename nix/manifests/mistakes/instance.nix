@@ -8,6 +8,8 @@ let
     attrValues
     concatMap
     elem
+    elemAt
+    genList
     groupBy
     head
     length
@@ -63,7 +65,8 @@ let
       ];
   project = identity.projectOf c i;
 
-  content =
+  # What is said about single lines. A file that is no .env at all would have thousands.
+  lines =
     map (found: "${file}:${toString found.line} has ${found.fault}.") i.faults
     ++ concatMap (
       found:
@@ -77,7 +80,16 @@ let
       when (
         length same > 1
       ) "${file} sets ${(head same).name} in ${toString (length same)} lines: keep one of them."
-    ) (attrValues (groupBy (found: found.name) i.assignments))
+    ) (attrValues (groupBy (found: found.name) i.assignments));
+  most = 100;
+  content =
+    (
+      if length lines > most then
+        genList (elemAt lines) most
+        ++ [ "${file} has ${toString (length lines - most)} more mistakes of this kind: correct it." ]
+      else
+        lines
+    )
     ++
       wrong "BQ_TABLE" identity.isTable
         "a table: write `table`, `dataset.table` or `project.dataset.table`"
