@@ -187,17 +187,14 @@ impl Ledger {
         while account.open.front().is_some_and(|entry| entry.reached.next <= point.reached.next) {
             account.open.pop_front();
         }
-        if let Some(before) = account.committed.promise.take().or(account.unnamed.take()) {
-            // Rows go to one series after the other. So where the commit names another one, or
-            // nothing is open, no batch has rows of the series before.
-            match &point.promise {
-                Some(after) if after.is_of_series(&before) => {}
-                None if !account.open.is_empty() => account.unnamed = Some(before),
-                Some(_) | None => account.retired = Some(before),
-            }
+        let before = std::mem::replace(&mut account.committed, point).promise;
+        let named = account.committed.promise.as_ref();
+        if let Some(before) = before.or_else(|| account.unnamed.take())
+            && !named.is_some_and(|after| after.is_of_series(&before))
+        {
+            account.stop_naming(before);
         }
-        account.flush_due = point.promise.clone();
-        account.committed = point;
+        account.flush_due.clone_from(&account.committed.promise);
         account.flush_due.clone()
     }
 
@@ -240,6 +237,17 @@ impl Ledger {
 }
 
 impl Account {
+    /// The accepted commit no longer names this promise. Rows go to one series after the other. So
+    /// where it names another one, or nothing is open, no batch has rows of the series.
+    #[cold]
+    fn stop_naming(&mut self, before: Promise) {
+        if self.committed.promise.is_some() || self.open.is_empty() {
+            self.retired = Some(before);
+        } else {
+            self.unnamed = Some(before);
+        }
+    }
+
     fn commit_point(&self) -> Option<CommitPoint> {
         if !self.ready || self.flush_due.is_some() {
             return None;
