@@ -72,7 +72,8 @@ proptest! {
 
     /// Any interleaving of opened, settled, committed, flushed and revoked: the commit point never
     /// passes an unsettled offset, never moves back, promises all rows before it that are not yet
-    /// visible, names no series that was retired, and at the end every row below the committed offset is visible exactly once.
+    /// visible, names no series that was retired, and at the end every row below the committed
+    /// offset is visible exactly once.
     #[test]
     fn the_commit_point_never_passes_an_unsettled_offset(steps in prop::collection::vec(step(), 1..80)) {
         let mut ledger = Ledger::default();

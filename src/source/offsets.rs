@@ -102,9 +102,9 @@ impl Source {
             .collect();
         for Commit { partition, offset, metadata } in points {
             // The same offset may belong to a topic that was there before.
-            let arrived = found.get(&partition.0).is_some_and(|(at, with)| {
-                *at == Some(offset.0) && (with.is_empty() || with == metadata)
-            });
+            let arrived = found
+                .get(&partition.0)
+                .is_some_and(|(at, with)| *at == Some(offset.0) && with == metadata);
             if !arrived {
                 let mut element = behind.add_partition(self.topic(), partition.0);
                 element.set_offset(KafkaOffset::Offset(offset.0))?;

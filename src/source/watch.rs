@@ -18,6 +18,9 @@ const INTERVAL: Duration = Duration::from_secs(5);
 /// How long an answer may take; the next question waits for it.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long the polling thread may wait for a broker that it can ask.
+const QUICKLY: Duration = Duration::from_secs(1);
+
 /// Asks without blocking, and keeps the last answers.
 pub(super) struct Watch {
     consumer: Arc<BaseConsumer<Rebalancer>>,
@@ -41,7 +44,8 @@ impl Watch {
             name: topic.to_owned(),
             broker: None,
             asked: 0,
-            due: Instant::now(),
+            // Before the first assignment there is nothing to compare, unless it is long in coming.
+            due: Instant::now() + INTERVAL,
             topic: None,
             ends: BTreeMap::new(),
         })
@@ -57,7 +61,11 @@ impl Watch {
         }
         if self.asked == 0 && Instant::now() >= self.due {
             self.due = Instant::now() + INTERVAL;
-            self.broker = self.broker.or_else(|| self.any_broker());
+            self.broker = self.broker.or_else(|| {
+                let broker = self.answering_broker(QUICKLY).ok();
+                // Negative while only the addresses in the configuration are known: no broker's id.
+                broker.filter(|id| *id >= 0)
+            });
             if let Some(broker) = self.broker {
                 self.admin.ask_for_topic(broker, TIMEOUT);
                 self.asked += 1;
@@ -72,8 +80,7 @@ impl Watch {
 
     /// The topic as the brokers have it now, waiting for their answer.
     pub fn topic_now(&mut self, patience: Duration) -> Result<Topic, KafkaError> {
-        let metadata = self.consumer.fetch_metadata(Some(&self.name), patience)?;
-        let broker = metadata.orig_broker_id();
+        let broker = self.answering_broker(patience)?;
         self.broker = Some(broker);
         let deadline = Instant::now() + patience + Duration::from_secs(1);
         // An older answer must not be taken for this one.
@@ -139,11 +146,10 @@ impl Watch {
         self.ends.remove(&partition);
     }
 
-    /// A broker that answers now.
-    fn any_broker(&self) -> Option<i32> {
-        const QUICKLY: Duration = Duration::from_secs(1);
-        let metadata = self.consumer.fetch_metadata(Some(&self.name), QUICKLY).ok()?;
-        Some(metadata.orig_broker_id())
+    /// The id of a broker that answers now.
+    fn answering_broker(&self, patience: Duration) -> Result<i32, KafkaError> {
+        let metadata = self.consumer.fetch_metadata(Some(&self.name), patience)?;
+        Ok(metadata.orig_broker_id())
     }
 
     fn take(&mut self, answer: Answer) {
