@@ -6,38 +6,28 @@
 }:
 let
   inherit (builtins)
-    attrNames
-    concatMap
     concatStringsSep
     dirOf
+    filter
     hashFile
     hashString
+    match
     readDir
     storeDir
     substring
     unsafeDiscardStringContext
     ;
 
+  files = import ./files.nix;
+
   # What is neither a file nor a folder, anywhere in the tree: a link may lead to any file of the
   # machine that builds the image, or out of the image.
-  strange =
-    dir: prefix:
-    let
-      entries = readDir dir;
-    in
-    concatMap (
-      name:
-      if entries.${name} == "directory" then
-        strange (dir + "/${name}") "${prefix}${name}/"
-      else if entries.${name} == "regular" then
-        [ ]
-      else
-        [
-          "${prefix}${name} is ${
-            if entries.${name} == "symlink" then "a symbolic link" else "neither a file nor a folder"
-          }"
-        ]
-    ) (attrNames entries);
+  strange = map (
+    { path, type }:
+    "contracts/${path} is ${
+      if type == "symlink" then "a symbolic link" else "neither a file nor a folder"
+    }"
+  ) (filter (file: file.type != "regular") (files contracts));
   # `readDir` follows a link that is the tree itself.
   isLink =
     let
@@ -47,11 +37,7 @@ let
     &&
       (readDir parent).${baseNameOf (unsafeDiscardStringContext (toString contracts))} or null
       == "symlink";
-  found =
-    if isLink then
-      [ "the folder itself is a symbolic link" ]
-    else
-      map (sentence: "contracts/${sentence}") (strange contracts "");
+  found = if isLink then [ "the folder itself is a symbolic link" ] else strange;
   tree =
     if found == [ ] then
       contracts
@@ -59,21 +45,12 @@ let
       throw "contracts consist of plain files and folders only; replace each of these by what it leads to, or delete it:\n  ${concatStringsSep "\n  " found}";
 
   samples = name: name == "accept" || name == "reject";
-  documents =
-    dir: prefix:
-    concatMap (
-      name:
-      if (readDir dir).${name} != "directory" then
-        [ "${prefix}${name}" ]
-      else if samples name then
-        [ ]
-      else
-        documents (dir + "/${name}") "${prefix}${name}/"
-    ) (attrNames (readDir dir));
+  isSample = path: match "(.*/)?(accept|reject)/.*" path != null;
+  documents = filter (path: !(isSample path)) (map (file: file.path) (files tree));
 
   # The documents with their hashes. Samples are left out: changing one does not change the image.
   listing = lib.concatStrings (
-    map (path: "${hashFile "sha256" (tree + "/${path}")}  ${path}\n") (documents tree "")
+    map (path: "${hashFile "sha256" (tree + "/${path}")}  ${path}\n") documents
   );
 in
 runCommand "contracts"

@@ -16,6 +16,11 @@ impl TopicId {
     pub fn new(bits: u128) -> Option<Self> {
         (bits != 0).then_some(Self(bits))
     }
+
+    /// The two ids, where both are known and are not the same.
+    pub fn differ(read: Option<Self>, found: Option<Self>) -> Option<(Self, Self)> {
+        read.zip(found).filter(|(read, found)| read != found)
+    }
 }
 
 impl fmt::Display for TopicId {

@@ -3,36 +3,27 @@
 let
   inherit (builtins)
     attrNames
-    concatMap
     filter
     head
     listToAttrs
     map
     match
     pathExists
-    readDir
     readFile
     ;
 
+  files = import ../files.nix;
+
   # Path -> whether it is a plain file.
-  walk =
-    dir: prefix:
-    let
-      entries = readDir dir;
-    in
-    concatMap (
-      entry:
-      if entries.${entry} == "directory" then
-        walk (dir + "/${entry}") "${prefix}${entry}/"
-      else
-        [
-          {
-            name = "${prefix}${entry}";
-            value = entries.${entry} == "regular";
-          }
-        ]
-    ) (attrNames entries);
-  present = listToAttrs (if pathExists committedDir then walk committedDir "" else [ ]);
+  present = listToAttrs (
+    map (
+      { path, type }:
+      {
+        name = path;
+        value = type == "regular";
+      }
+    ) (if pathExists committedDir then files committedDir else [ ])
+  );
   # A link is never the file that it should be.
   equals = path: text: present.${path} && readFile (committedDir + "/${path}") == text;
 in

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import unittest
 
-from chain import Chain
+from cases import JobsCase
 from remote import ROOT
 
 # Does what git does, and at a push something more: `before` and `after` kill the program that pushes,
@@ -35,11 +35,9 @@ os.execv(real, [real, *sys.argv[1:]])
 """
 
 
-class Deploy(unittest.TestCase):
+class Deploy(JobsCase):
     def setUp(self):
-        self.chain = Chain()
-        self.chain.__enter__()
-        self.addCleanup(self.chain.__exit__)
+        super().setUp()
         self.clone = self.chain.clone()
         self.before = self.chain.head()
         bin = self.chain.root / "git"

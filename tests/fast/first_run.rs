@@ -32,7 +32,8 @@ WRITE__LOCAL__ENDPOINT__REST='embedded'
 WRITE__LOCAL__ENDPOINT__STORAGE='embedded'
 ";
 
-fn folder() -> tempfile::TempDir {
+/// A folder with both.
+pub fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join(".env"), ENV).expect("written");
     folder

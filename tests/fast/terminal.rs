@@ -3,21 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-/// One domain with everything embedded. Its key of the servers is longer than half of a narrow
-/// terminal.
-const ENV: &str = "\
-BQ_TABLE_DELIVERY='deliveries'
-IMPORT_PATH_DELIVERY='contracts.delivery.delivery_events_v10'
-IMPORT_OBJECT_DELIVERY='DeliveryEventsV10Topic'
-CONSUME_ENV_DELIVERY='local'
-GROUP_ID_DELIVERY='deliveries'
-WRITE_ENV='local'
-CONSUME__LOCAL__BOOTSTRAP_SERVERS='embedded'
-WRITE__LOCAL__PROJECT='local'
-WRITE__LOCAL__DATASET='events'
-WRITE__LOCAL__ENDPOINT__REST='embedded'
-WRITE__LOCAL__ENDPOINT__STORAGE='embedded'
-";
+use crate::first_run::folder;
 
 /// Runs the program on a terminal of this many columns, which has to succeed. Returns all that the
 /// terminal gets.
@@ -52,8 +38,8 @@ fn widest(lines: &[String]) -> usize {
 
 #[test]
 fn commands_fit_narrow_and_wide_terminals() {
-    let folder = tempfile::tempdir().expect("a folder");
-    std::fs::write(folder.path().join(".env"), ENV).expect("written");
+    // The key of its servers is longer than half of a narrow terminal.
+    let folder = folder();
     let run = on_terminal(folder.path(), 100, "DELIVERY --until-caught-up");
     assert!(run.contains("of 400 records"), "no progress line: {run}");
     assert!(run.contains("generic-consumer local rows deliveries"), "{run}");

@@ -3,21 +3,13 @@
 import json
 import unittest
 
-from tree import Copy, evaluate
+from tree import Copy, RefusalCase, evaluate
 
 GKE = "nix/clusters/gke-prod"
 EKS = "nix/clusters/eks-prod"
 
 
-class Refusals(unittest.TestCase):
-    def refused(self, change, *sentences):
-        with Copy() as copy:
-            change(copy)
-            # Nix indents the text of an error, but does not wrap its lines.
-            refusal = copy.refusal()
-            for sentence in sentences:
-                self.assertIn(sentence, refusal)
-
+class Refusals(RefusalCase):
     def release(self, text):
         return lambda copy: copy.path(f"{GKE}/release.json").write_text(json.dumps(text))
 

@@ -6,6 +6,7 @@ import pathlib
 import shutil
 import subprocess
 import tempfile
+import unittest
 
 import yaml
 
@@ -115,3 +116,15 @@ class Copy:
 
     def build(self, relative):
         return build(self.root / "kustomize" / relative)
+
+
+class RefusalCase(unittest.TestCase):
+    def refused(self, change, *sentences):
+        """Asserts that the data is refused after the change; returns the sentences."""
+        with Copy() as copy:
+            change(copy)
+            # Nix indents the text of an error, but does not wrap its lines.
+            refusal = copy.refusal()
+        for sentence in sentences:
+            self.assertIn(sentence, refusal)
+        return refusal

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 use crate::support::bigquery::EmbeddedBigQuery;
-use crate::support::domain::{Domain, Instance, PARTITIONS};
+use crate::support::domain::{Domain, PARTITIONS};
 use crate::support::events::{Publisher, Sent};
 use crate::support::kafka::{Kafka, shared};
 use crate::support::proof::{Guarantee, compare, prove};
@@ -42,15 +42,6 @@ impl Scene {
     }
 }
 
-/// Number of partitions with a lag, and their sum.
-fn lag(instance: &Instance) -> (usize, f64) {
-    let Some((_, page)) = instance.get("/metrics") else { return (0, 0.0) };
-    let lines: Vec<&str> =
-        page.lines().filter(|line| line.starts_with("generic_consumer_lag_records{")).collect();
-    let value = |line: &&str| line.rsplit(' ').next().and_then(|it| it.parse::<f64>().ok());
-    (lines.len(), lines.iter().filter_map(value).sum())
-}
-
 #[test]
 fn the_lag_of_each_owned_partition_is_published() {
     for guarantee in BOTH {
@@ -59,19 +50,19 @@ fn the_lag_of_each_owned_partition_is_published() {
         publisher.publish(500);
         publisher.flush();
         let mut instance = scene.domain.start_ready();
-        until_true("each partition has a lag", WITHIN, || lag(&instance).0 == PARTITIONS as usize);
-        until_true("the lag is 0 once caught up", WITHIN, || lag(&instance) == (4, 0.0));
+        until_true("each partition has a lag", WITHIN, || instance.lag().0 == PARTITIONS as usize);
+        until_true("the lag is 0 once caught up", WITHIN, || instance.lag() == (4, 0.0));
         // Nothing can be committed, so the lag grows with the topic.
         scene.bigquery.freeze();
         publisher.publish(2_000);
         publisher.flush();
-        until_true("the lag grows", WITHIN, || lag(&instance).1 >= 1_000.0);
+        until_true("the lag grows", WITHIN, || instance.lag().1 >= 1_000.0);
         scene.bigquery.thaw();
-        until_true("the lag is 0 again", WITHIN, || lag(&instance) == (4, 0.0));
+        until_true("the lag is 0 again", WITHIN, || instance.lag() == (4, 0.0));
         // A second member takes half of the partitions, and their lags with them.
         let mut second = scene.domain.start_ready();
         until_true("each partition's lag is published once", WITHIN, || {
-            let (first, second) = (lag(&instance).0, lag(&second).0);
+            let (first, second) = (instance.lag().0, second.lag().0);
             assert!(first + second <= 2 * PARTITIONS as usize);
             (first, second) == (2, 2)
         });
@@ -121,7 +112,7 @@ fn what_has_no_record_at_the_end_is_committed_past() {
         until_true("markers and aborted records are committed past", WITHIN, || {
             scene.kafka.committed(&scene.domain.group, &scene.domain.topic, PARTITIONS) == ends
         });
-        until_true("the lag is 0", WITHIN, || lag(&instance) == (4, 0.0));
+        until_true("the lag is 0", WITHIN, || instance.lag() == (4, 0.0));
         instance.stop();
         scene.kafka.delete_records(&scene.domain.topic, &ends);
         let mut publisher = scene.publisher(1);
@@ -248,7 +239,7 @@ fn a_shutdown_while_the_broker_is_away_is_a_clean_end() {
                 let sent = publisher.flush();
                 let instance = domain.start_ready();
                 prove(&bigquery, &sent, guarantee, WITHIN);
-                until_true("all is committed", WITHIN, || lag(&instance) == (4, 0.0));
+                until_true("all is committed", WITHIN, || instance.lag() == (4, 0.0));
                 kafka.kill();
                 instance
             } else {

@@ -209,13 +209,24 @@ impl Instance {
 
     /// The sum of a metric over its labels; `None` if the instance does not respond.
     pub fn metric(&self, name: &str) -> Option<f64> {
+        Some(self.series(name)?.iter().sum())
+    }
+
+    /// Number of partitions with a lag, and their sum; none if the instance does not respond.
+    pub fn lag(&self) -> (usize, f64) {
+        let lags = self.series("generic_consumer_lag_records").unwrap_or_default();
+        (lags.len(), lags.iter().sum())
+    }
+
+    /// The value of each of a metric's series.
+    fn series(&self, name: &str) -> Option<Vec<f64>> {
         let (_, page) = self.get("/metrics")?;
         let values = page.lines().filter_map(|line| {
             let rest = line.strip_prefix(name)?;
             let at_end = rest.starts_with([' ', '{']);
             at_end.then(|| rest.rsplit(' ').next()?.parse::<f64>().ok()).flatten()
         });
-        Some(values.sum())
+        Some(values.collect())
     }
 }
 

@@ -93,7 +93,7 @@ impl Start {
     /// has no offset, or where its offset belongs to another topic.
     pub fn without_log(noted: Option<Noted>, group: &Group) -> Option<Self> {
         let Noted { topic, reached, promise } = noted?;
-        let same = topic.id.is_none() || group.topic.id.is_none() || topic.id == group.topic.id;
+        let same = TopicId::differ(topic.id, group.topic.id).is_none();
         same.then_some(Self { reached, check: reached.last, promise, begins: false })
     }
 
@@ -109,9 +109,7 @@ impl Start {
             return Ok(Self { reached, check: None, promise: None, begins: true });
         };
         let Noted { topic, reached, promise } = noted;
-        if let (Some(read), Some(found)) = (topic.id, group.topic.id)
-            && read != found
-        {
+        if let Some((read, found)) = TopicId::differ(topic.id, group.topic.id) {
             if group.accepted != Some(found) {
                 return Err(StartError::OtherTopic { read, found });
             }

@@ -13,6 +13,7 @@ use crate::record::{Offset, Partition, Position};
 use crate::source::{PollError, RecordReader, Topic};
 use crate::stop::Stop;
 use crate::telemetry::metrics::PartitionLabel;
+use crate::topic_id::TopicId;
 
 /// How long a run that only catches up waits for a topic that does not exist.
 const TOPIC: Duration = Duration::from_secs(30);
@@ -43,13 +44,10 @@ impl Session<'_> {
     /// Stops with both ids if the topic is not the one that was read so far. Where one of the ids is
     /// not known, nothing is compared.
     pub(super) fn compare_topic(&mut self, found: Option<Topic>) -> Result<(), Break> {
-        match (self.flow.topic, found.and_then(|topic| topic.id)) {
-            (Some(read), Some(found)) if read != found => {
-                self.finish_flushes();
-                Err(start::other_topic(self.source.topic(), read, found).into())
-            }
-            _ => Ok(()),
-        }
+        let found = found.and_then(|topic| topic.id);
+        let Some((read, found)) = TopicId::differ(self.flow.topic, found) else { return Ok(()) };
+        self.finish_flushes();
+        Err(start::other_topic(self.source.topic(), read, found).into())
     }
 
     /// Publishes each partition's lag, and commits past transaction markers and aborted records at the

@@ -37,7 +37,7 @@ pub async fn insert(
     let path =
         TablePath { project: dataset.project.clone(), dataset: dataset.dataset.clone(), table };
     state.store.change(|resources| {
-        let dataset = resources.dataset(&dataset.id())?.ok_or_else(|| dataset.not_found())?;
+        let dataset = dataset.live(resources)?;
         let (body, columns) = created(resources, &path, &dataset, body)?;
         state.new_tables.created(&path.id());
         resources.put_table(&path.id(), &body, &columns)?;
