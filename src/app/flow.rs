@@ -56,6 +56,7 @@ pub async fn flow(of: Assembly<'_>) -> Result<Flow, AppError> {
     let sink = BigQuerySink::new(bigquery, target, write.guarantee, letters, Arc::new(reread));
     Ok(Flow {
         topic: None,
+        topic_was_missing: false,
         subscription,
         plan,
         sink: Arc::new(sink),

@@ -34,4 +34,7 @@ pub struct Flow {
     /// The topic that this run has read from, once that is known. Another one under its name stops
     /// the run, even if the group's offsets went with the old one.
     pub topic: Option<TopicId>,
+    /// There was no topic when this run looked for it. So all of its records came while the run was
+    /// there to read them.
+    pub topic_was_missing: bool,
 }

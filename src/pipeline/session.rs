@@ -183,6 +183,7 @@ impl<'a> Session<'a> {
                     tracing::warn!(error = %error, "waiting for the topic");
                     self.flow.health.missing_topic(Some(self.source.topic().to_owned()));
                     self.no_topic_since.get_or_insert_with(Instant::now);
+                    self.flow.topic_was_missing = true;
                     return Ok(());
                 }
                 Err(PollError::Refused { topic, hint, source }) => {

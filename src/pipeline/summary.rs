@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::record::{Position, Reason};
 use crate::telemetry::Metrics;
-use crate::telemetry::metrics::EventTypeLabel;
+use crate::telemetry::metrics::{EventTypeLabel, LabelText};
 
 /// Counts of one run. A record that was read again after a rejoin counts again.
 #[derive(Debug, Clone)]
@@ -162,7 +162,7 @@ impl Tally {
             let event_type = labels.get(label).cloned().unwrap_or_default();
             metrics
                 .ignored
-                .get_or_create(&EventTypeLabel { event_type: event_type.clone() })
+                .get_or_create(&EventTypeLabel { event_type: LabelText(event_type.clone()) })
                 .inc_by(*count);
             *summary.ignored.entry(event_type).or_default() += *count;
             *count = 0;

@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 
 use super::event::Event;
 use super::outcome::Rejection;
-use super::position::Position;
+use super::position::{Offset, Position};
 
 /// A rejected record on its way to the dead letters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +20,9 @@ pub struct DeadLetter {
     pub value_bytes: u64,
     /// SHA-256 of the whole value, lower-case hex.
     pub value_sha256: String,
+    /// For a row that the sink refused: the record of the row before it, which the row named. The
+    /// row after it names this record, so the chain of rows goes through the letter.
+    pub previous: Option<Offset>,
     pub rejection: Rejection,
 }
 
@@ -43,6 +46,7 @@ impl DeadLetter {
             value: event.value.map(kept),
             value_bytes: value.len() as u64,
             value_sha256: Sha256::digest(value).iter().map(|byte| format!("{byte:02x}")).collect(),
+            previous: None,
             rejection,
         }
     }

@@ -3,6 +3,8 @@
 //! A row is a protobuf message of these columns: a column's field number is its index + 1, at
 //! every level of nesting.
 
+use std::ops::Range;
+
 /// The columns of a table, in order: the position columns, then those of the payload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableSchema {
@@ -79,7 +81,15 @@ pub struct ColumnRules {
     pub deepest_record: usize,
 }
 
+const MICROS_PER_DAY: i64 = 86_400_000_000;
+
 impl ColumnType {
+    /// What a `Date` may be: days since 1970-01-01, of the years 1 to 9999.
+    pub const DATES: Range<i64> = -719_162..2_932_897;
+    /// What a `Timestamp` may be: microseconds since 1970-01-01 UTC, of the same days.
+    pub const TIMESTAMPS: Range<i64> =
+        Self::DATES.start * MICROS_PER_DAY..Self::DATES.end * MICROS_PER_DAY;
+
     /// The type's name in messages. A sink has its own names for its tables.
     pub fn name(&self) -> &'static str {
         match self {

@@ -62,6 +62,8 @@ pub fn consumer_config(consume: &ConsumeSettings, bootstrap: &str) -> ClientConf
     // A member that dies keeps its partitions for this long, and nobody reads them. librdkafka's own
     // default is 45 s. Heartbeats come from a thread that is never busy with records.
     config.set("session.timeout.ms", "10000");
+    // A running group finds added partitions this often; librdkafka's own default is five minutes.
+    config.set("topic.metadata.refresh.interval.ms", "60000");
     apply(&mut config, consume, PRODUCER_ONLY);
     config
         .set("group.id", &consume.group_id)

@@ -5,7 +5,9 @@
 
 use std::sync::atomic::AtomicU64;
 
-use prometheus_client::encoding::EncodeLabelSet;
+use std::fmt::Write;
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -14,7 +16,7 @@ use prometheus_client::registry::{Metric, Registry, Unit};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct EventTypeLabel {
-    pub event_type: String,
+    pub event_type: LabelText,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -25,6 +27,22 @@ pub struct ReasonLabel {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct PartitionLabel {
     pub partition: i32,
+}
+
+/// A label's value that may be any text: backslashes, quotes and line breaks are escaped when it is
+/// exposed, which the library leaves to its callers.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct LabelText(pub String);
+
+impl EncodeLabelValue for LabelText {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> std::fmt::Result {
+        self.0.chars().try_for_each(|character| match character {
+            '\\' => encoder.write_str("\\\\"),
+            '"' => encoder.write_str("\\\""),
+            '\n' => encoder.write_str("\\n"),
+            other => encoder.write_char(other),
+        })
+    }
 }
 
 /// The metrics of one process. Clones share the same counters.
@@ -139,7 +157,10 @@ mod tests {
         let mut registry = Registry::default();
         let metrics = Metrics::register(&mut registry);
         // A family is exposed once one of its labels has a value.
-        metrics.ignored.get_or_create(&EventTypeLabel { event_type: "A".to_owned() }).inc();
+        metrics
+            .ignored
+            .get_or_create(&EventTypeLabel { event_type: LabelText("A".to_owned()) })
+            .inc();
         metrics.dead_lettered.get_or_create(&ReasonLabel { reason: "empty" }).inc();
         metrics.lag.get_or_create(&PartitionLabel { partition: 0 }).set(1);
         let mut text = String::new();
@@ -151,6 +172,18 @@ mod tests {
                 (name, kind) => (name.to_owned(), kind.to_owned()),
             })
             .collect()
+    }
+
+    #[test]
+    fn a_label_may_be_any_text() {
+        let mut registry = Registry::default();
+        let metrics = Metrics::register(&mut registry);
+        let event_type = LabelText("a \"b\"\nc\\d\r\u{7f} ä".to_owned());
+        metrics.ignored.get_or_create(&EventTypeLabel { event_type }).inc();
+        let mut text = String::new();
+        encode(&mut text, &registry).expect("encoded");
+        let expected = "generic_consumer_ignored_records_total{event_type=\"a \\\"b\\\"\\nc\\\\d\r\u{7f} ä\"} 1\n";
+        assert!(text.contains(expected), "{text}");
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //!
 //! The formats are fixed, so their parts are checked eight characters at a time ([`Shape`]).
 
+use crate::row::ColumnType;
+
 /// Why a text cannot be used as a date or time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TimeFault {
@@ -14,9 +16,6 @@ pub(super) enum TimeFault {
 
 pub(super) const MICROS_PER_SECOND: i64 = 1_000_000;
 pub(super) const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
-/// 0001-01-01 and 9999-12-31 as days since 1970-01-01.
-const FIRST_DAY: i64 = -719_162;
-const LAST_DAY: i64 = 2_932_896;
 
 /// Parses a `full-date` (`2026-11-21`) into days since 1970-01-01.
 pub(super) fn date(text: &[u8]) -> Result<i32, TimeFault> {
@@ -47,8 +46,7 @@ pub(super) fn date_time(text: &[u8]) -> Result<i64, TimeFault> {
 
 /// Checks that a TIMESTAMP column can hold this time.
 pub(super) fn in_micros_range(micros: i64) -> Result<(), TimeFault> {
-    let days = FIRST_DAY * MICROS_PER_DAY..(LAST_DAY + 1) * MICROS_PER_DAY;
-    if days.contains(&micros) { Ok(()) } else { Err(TimeFault::Range) }
+    if ColumnType::TIMESTAMPS.contains(&micros) { Ok(()) } else { Err(TimeFault::Range) }
 }
 
 /// Parses a date and time without offset and appends it as `YYYY-MM-DD HH:MM:SS.ffffff`.
@@ -69,7 +67,7 @@ pub(super) fn time_text(text: &[u8], into: &mut Vec<u8>) -> Result<(), TimeFault
 }
 
 fn in_range(day: i64) -> Result<(), TimeFault> {
-    if (FIRST_DAY..=LAST_DAY).contains(&day) { Ok(()) } else { Err(TimeFault::Range) }
+    if ColumnType::DATES.contains(&day) { Ok(()) } else { Err(TimeFault::Range) }
 }
 
 /// A time of day, `partial-time` in RFC 3339.

@@ -1,29 +1,46 @@
-//! What people see: commands on a pseudo-terminal, which `script` of util-linux provides.
+//! What people see: commands on a pseudo-terminal.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use std::process::Command;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
 
 use crate::first_run::folder;
 
 /// Runs the program on a terminal of this many columns, which has to succeed. Returns all that the
 /// terminal gets.
-fn on_terminal(folder: &Path, columns: usize, arguments: &str) -> String {
-    let program = env!("CARGO_BIN_EXE_generic-consumer");
-    let line = format!("stty cols {columns} rows 40; exec '{program}' {arguments}");
-    let output = Command::new("script")
-        .args(["--quiet", "--return", "--command", &line, "/dev/null"])
+fn on_terminal(folder: &Path, columns: u16, arguments: &str) -> String {
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&terminal).unwrap();
+    unlockpt(&terminal).unwrap();
+    let name = ptsname(&terminal, Vec::new()).unwrap();
+    let program = rustix::fs::open(name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+    let size = Winsize { ws_row: 40, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    tcsetwinsize(&program, size).unwrap();
+
+    // The command, which owns the program's side, is dropped at the end of this statement.
+    let mut child = Command::new(env!("CARGO_BIN_EXE_generic-consumer"))
+        .args(arguments.split(' '))
         .current_dir(folder)
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("TERM", "xterm")
-        .env("SHELL", "/bin/sh")
         .env("CONTRACTS_DIR", concat!(env!("CARGO_MANIFEST_DIR"), "/contracts"))
         .env("METRICS_ADDR", "127.0.0.1:0")
-        .stdin(std::process::Stdio::null())
-        .output()
-        .expect("`script` of util-linux");
-    let seen = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{arguments}: {seen}");
+        .stdin(program.try_clone().unwrap())
+        .stdout(program.try_clone().unwrap())
+        .stderr(program)
+        .spawn()
+        .unwrap();
+    let mut seen = Vec::new();
+    // Linux reports the end as an error, after everything that was written.
+    let _ = File::from(terminal).read_to_end(&mut seen);
+    let seen = String::from_utf8_lossy(&seen).into_owned();
+    assert!(child.wait().unwrap().success(), "{arguments}: {seen}");
     seen
 }
 
@@ -56,12 +73,13 @@ fn commands_fit_narrow_and_wide_terminals() {
         } else {
             assert!(config[key].contains("CONSUME__LOCAL__BOOTSTRAP_SERVERS"), "{config:#?}");
         }
-        let words = |line: &String| line.split(' ').all(|word| word.len() < columns / 2);
+        let words =
+            |line: &String| line.split(' ').all(|word| word.len() < usize::from(columns) / 2);
         let breakable: Vec<String> = config.into_iter().filter(words).collect();
-        assert!(widest(&breakable) <= columns, "{columns}: {breakable:#?}");
+        assert!(widest(&breakable) <= columns.into(), "{columns}: {breakable:#?}");
 
         let rows = lines(&on_terminal(folder.path(), columns, "local rows deliveries --limit 3"));
-        assert!(widest(&rows) <= columns, "{columns}: {rows:#?}");
+        assert!(widest(&rows) <= columns.into(), "{columns}: {rows:#?}");
         assert!(rows[0].starts_with("event_id"), "{rows:#?}");
         let all = rows.join("\n");
         assert!(all.contains("3 rows") && all.contains("more columns: "), "{all}");

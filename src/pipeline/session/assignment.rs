@@ -152,8 +152,8 @@ impl Session<'_> {
     }
 
     /// The number of partitions that the topic had when the group began to read it, as any of its
-    /// commits says; the present number if the group begins now. `None`: an earlier version or
-    /// another program began it.
+    /// commits says. If the group begins now: the present number, or none where this run was there
+    /// before the topic. `None`: an earlier version or another program began it.
     fn began_with(
         &mut self,
         noted: &[(Partition, Option<Noted>)],
@@ -180,6 +180,7 @@ impl Session<'_> {
         Ok(match known(&of_group) {
             Some(began_with) => Some(began_with),
             None if has_offset(&of_group) => None,
+            None if self.flow.topic_was_missing => Some(0),
             None => Some(partitions),
         })
     }

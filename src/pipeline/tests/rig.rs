@@ -148,6 +148,7 @@ impl Rig {
     pub fn flow(&self, sink: MemorySink, until: Until) -> Flow {
         Flow {
             topic: None,
+            topic_was_missing: false,
             subscription: self.subscription(),
             plan: self.domain.plan(&self.domain.columns).expect("compiles"),
             sink: Arc::new(sink),

@@ -77,11 +77,21 @@ pub enum Appended {
     Acknowledged(Duration),
     /// A call failed and will be repeated after a pause.
     Retrying,
-    /// BigQuery refuses these rows of a batch, each with its message (without the row's values). The batch's other rows are
-    /// sent again; these are to become dead letters, see [`Appender::delivered`].
-    Refused { batch: BatchId, rows: Vec<(Position, String)> },
+    /// BigQuery refuses these rows of a batch. The batch's other rows are sent again; these are to
+    /// become dead letters, see [`Appender::delivered`].
+    Refused { batch: BatchId, rows: Vec<RefusedRow> },
     /// The owner has nothing to do.
     Nothing,
+}
+
+/// A row that BigQuery does not take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedRow {
+    pub at: Position,
+    /// As it was sent.
+    pub row: Vec<u8>,
+    /// BigQuery's message without the row's values.
+    pub message: String,
 }
 
 /// One write stream at a time, the connection to it, and the batches not yet settled.
@@ -228,21 +238,22 @@ impl Appender {
     /// `row_errors`: nothing of the oldest request was written. Its good rows are sent again: on the
     /// default stream after the others, else on a fresh stream.
     fn refuse_rows(&mut self, errors: &[RowError]) -> Result<Appended, Stop> {
-        let Some((batch, positions)) = self.unsettled.oldest() else {
+        let Some((batch, sent)) = self.unsettled.oldest() else {
             return Ok(Appended::Nothing);
         };
         let errors: BTreeMap<usize, &RowError> = errors
             .iter()
             .filter_map(|error| Some((usize::try_from(error.index).ok()?, error)))
-            .filter(|(index, _)| *index < positions.len())
             .collect();
-        let bad: Vec<usize> = errors.keys().copied().collect();
-        let rows: Vec<(Position, String)> = errors
-            .iter()
-            .map(|(index, error)| {
-                (positions[*index], row_error::detail(&error.message, &self.to.schema))
-            })
-            .collect();
+        let mut bad = Vec::new();
+        let mut rows = Vec::new();
+        for (index, (at, row)) in sent.rows().enumerate() {
+            if let Some(error) = errors.get(&index) {
+                bad.push(index);
+                let message = row_error::detail(&error.message, &self.to.schema);
+                rows.push(RefusedRow { at, row: row.to_vec(), message });
+            }
+        }
         if rows.is_empty() {
             return Err(Stop {
                 what: format!("append to {}", self.to.table),

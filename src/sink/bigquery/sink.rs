@@ -10,6 +10,7 @@ use super::table::PreparedTable;
 use super::target::{FinalizedStreams, Target};
 use super::writer;
 use crate::config::{Guarantee, TableId};
+use crate::row::TableSchema;
 use crate::sink::dead_letter::DeadLetters;
 use crate::sink::{Durability, Lane, Reports, Reread, Sink, SinkName, Start, Writer};
 
@@ -38,6 +39,7 @@ impl BigQuerySink {
             target: Arc::new(Target {
                 bigquery,
                 rows,
+                columns: TableSchema { columns: prepared.columns.columns.clone() },
                 letters,
                 reread,
                 finalized: FinalizedStreams::default(),

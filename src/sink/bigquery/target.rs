@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::appender::Destination;
 use super::client::BigQuery;
 use super::stream::StreamName;
+use crate::record::Offset;
+use crate::row::{FieldValue, Fields, TableSchema};
 use crate::sink::Reread;
 use crate::sink::dead_letter::DeadLetters;
 
@@ -13,9 +15,25 @@ use crate::sink::dead_letter::DeadLetters;
 pub struct Target {
     pub bigquery: BigQuery,
     pub rows: Destination,
+    /// Of the rows.
+    pub columns: TableSchema,
     pub letters: DeadLetters,
     pub reread: Arc<dyn Reread>,
     pub finalized: FinalizedStreams,
+}
+
+impl Target {
+    /// The record of the row before this row, as the row names it.
+    pub fn previous(&self, row: &[u8]) -> Option<Offset> {
+        let columns = &self.columns.columns;
+        let index = columns.iter().position(|column| column.source == "_kafka_previous")?;
+        let mut values = Vec::new();
+        Fields::new(columns, row).read(&mut values).ok()?;
+        match values.get(index)? {
+            FieldValue::Int64(offset) => Some(Offset(*offset)),
+            _ => None,
+        }
+    }
 }
 
 /// Streams that refused a flush because they were finalized. An owner finalizes a stream only after a

@@ -117,6 +117,7 @@ impl LetterTopic {
             ("dead_letter.topic", Some(self.about.topic.clone())),
             ("dead_letter.partition", Some(letter.at.partition.to_string())),
             ("dead_letter.offset", Some(letter.at.offset.to_string())),
+            ("dead_letter.previous", optional(letter.previous.map(|offset| offset.0))),
             ("dead_letter.timestamp_ms", optional(letter.timestamp_ms)),
             ("dead_letter.value_bytes", Some(letter.value_bytes.to_string())),
             ("dead_letter.value_sha256", Some(letter.value_sha256.clone())),

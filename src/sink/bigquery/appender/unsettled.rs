@@ -6,8 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::record::{Position, Reason};
-
+use crate::record::Reason;
 use crate::row::RowBuffer;
 use crate::sink::BatchId;
 use crate::sink::bigquery::stream::{StreamName, StreamPlace};
@@ -123,9 +122,9 @@ impl Unsettled {
         self.oldest_sent().is_some_and(|request| request.sent_before)
     }
 
-    /// Batch and records of the oldest request in the air.
-    pub(super) fn oldest(&self) -> Option<(BatchId, &[Position])> {
-        self.oldest_sent().map(|request| (request.batch, request.rows.positions()))
+    /// Batch and rows of the oldest request in the air.
+    pub(super) fn oldest(&self) -> Option<(BatchId, Arc<RowBuffer>)> {
+        self.oldest_sent().map(|request| (request.batch, request.rows.clone()))
     }
 
     /// The oldest request in the air is in the stream (`None`: the default stream, which has no

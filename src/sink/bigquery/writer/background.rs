@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use super::Task;
 use super::finished::Finished;
 use crate::error_chain::chain;
-use crate::record::{DeadLetter, Event, Position, Reason, Rejection};
+use crate::record::{DeadLetter, Event, Reason, Rejection};
 use crate::retry::Backoff;
+use crate::sink::bigquery::appender::RefusedRow;
 use crate::sink::bigquery::errors::Verdict;
 use crate::sink::bigquery::stream::StreamPlace;
 use crate::sink::{BatchId, Report};
@@ -38,20 +39,21 @@ impl Task {
 
     /// Delivers the records of refused rows. They are read from Kafka again, because their values
     /// were not kept; one that is gone leaves a letter with its position alone.
-    pub(super) fn deliver_refused(&mut self, batch: BatchId, refused: Vec<(Position, String)>) {
-        let (to, reread) = (self.target.letters.clone(), self.target.reread.clone());
+    pub(super) fn deliver_refused(&mut self, batch: BatchId, refused: Vec<RefusedRow>) {
+        let target = self.target.clone();
         let report_retry = self.retry_reporter();
         self.background.spawn(async move {
             let mut letters = Vec::with_capacity(refused.len());
-            for (at, detail) in refused {
-                let rejection = Rejection::new(Reason::RowError, detail, None);
-                let letter = reread.reread(at, rejection.clone()).await;
-                letters
-                    .push(letter.unwrap_or_else(|| DeadLetter::of(&Event::unknown(at), rejection)));
+            for RefusedRow { at, row, message } in refused {
+                let rejection = Rejection::new(Reason::RowError, message, None);
+                let letter = target.reread.reread(at, rejection.clone()).await;
+                let letter =
+                    letter.unwrap_or_else(|| DeadLetter::of(&Event::unknown(at), rejection));
+                letters.push(DeadLetter { previous: target.previous(&row), ..letter });
                 // Reading may take a minute for each record while the broker is away.
                 report_retry();
             }
-            to.send(&letters, &report_retry).await?;
+            target.letters.send(&letters, &report_retry).await?;
             Ok(Finished::Delivery { batch, letters: vec![Reason::RowError; letters.len()] })
         });
     }

@@ -309,11 +309,21 @@ pub struct Letter {
     pub partition: i64,
     #[prost(int64, tag = "2")]
     pub offset: i64,
-    #[prost(bytes = "vec", optional, tag = "3")]
+    #[prost(int64, optional, tag = "3")]
+    pub previous: Option<i64>,
+    #[prost(int64, optional, tag = "4")]
+    pub timestamp: Option<i64>,
+    #[prost(bytes = "vec", optional, tag = "5")]
+    pub key: Option<Vec<u8>>,
+    #[prost(string, optional, tag = "6")]
+    pub headers: Option<String>,
+    #[prost(bytes = "vec", optional, tag = "7")]
     pub value: Option<Vec<u8>>,
-    #[prost(string, tag = "4")]
+    #[prost(int64, tag = "8")]
+    pub value_bytes: i64,
+    #[prost(string, tag = "9")]
     pub reason: String,
-    #[prost(string, tag = "5")]
+    #[prost(string, tag = "10")]
     pub detail: String,
 }
 
@@ -322,7 +332,12 @@ fn letter_table() -> serde_json::Value {
     json!({ "schema": { "fields": [
         column("_kafka_partition", "INTEGER"),
         column("_kafka_offset", "INTEGER"),
+        column("_kafka_previous", "INTEGER"),
+        column("_kafka_timestamp", "TIMESTAMP"),
+        column("_kafka_key", "BYTES"),
+        column("_kafka_headers", "JSON"),
         column("value", "BYTES"),
+        column("value_bytes", "INTEGER"),
         column("reason", "STRING"),
         column("detail", "STRING"),
     ] } })

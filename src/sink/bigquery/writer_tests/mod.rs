@@ -129,13 +129,18 @@ impl Rig {
             contract: "contract".to_owned(),
         };
         let letters = DeadLetters::bigquery(&sink, &table, false, about).await.expect("letters");
-        let columns = vec![Column::nullable("id", ColumnType::String)];
+        let columns = vec![
+            Column::nullable("id", ColumnType::String),
+            Column::nullable("_kafka_previous", ColumnType::Int64),
+        ];
         let buffered = mode == Mode::Buffered;
         let (sender, reports) = Reports::to_this_thread();
-        let schema = writer_schema(&TableSchema { columns });
+        let columns = TableSchema { columns };
+        let schema = writer_schema(&columns);
         let target = Target {
             bigquery: sink,
             rows: Destination { table, schema, created, buffered, answer },
+            columns,
             letters,
             reread: Arc::new(Records),
             finalized: FinalizedStreams::default(),
@@ -171,12 +176,15 @@ impl Rig {
 
     /// Tells the writer to deliver a dead letter, in a batch without rows.
     fn reject(&self, id: u64, offset: i64) {
-        let at = Position::new(P.0, offset);
-        let detail = "not JSON".to_owned();
-        let rejection = Rejection::new(Reason::InvalidJson, detail, None);
-        let letter = DeadLetter::of(&Event::unknown(at), rejection);
-        let span =
-            Span { partition: P, first: at.offset, reached: Reached::at(Offset(offset + 1)) };
+        self.reject_event(id, &Event::unknown(Position::new(P.0, offset)));
+    }
+
+    /// The same for this record.
+    fn reject_event(&self, id: u64, event: &Event<'_>) {
+        let rejection = Rejection::new(Reason::InvalidJson, "not JSON".to_owned(), None);
+        let letter = DeadLetter::of(event, rejection);
+        let first = event.at.offset;
+        let span = Span { partition: P, first, reached: Reached::at(Offset(first.0 + 1)) };
         self.send(id, span, RowBuffer::default(), vec![letter]);
     }
 

@@ -120,3 +120,77 @@ async fn an_index_that_names_no_row_takes_none_away() {
     rig.append(2, 3, &["d"]);
     assert!(rig.failed().await.hint.contains("does not name"));
 }
+
+#[tokio::test]
+async fn the_letter_of_a_refused_row_names_the_row_before_it() {
+    let mut rig = Rig::buffered().await;
+    rig.fake.script("AppendRows", [Fault::RowErrors(vec![1])]);
+    // The fields `id` and `_kafka_previous`.
+    let row = |id: &str, previous: i64| {
+        let mut row = Vec::new();
+        prost::encoding::string::encode(1, &id.to_owned(), &mut row);
+        prost::encoding::int64::encode(2, &previous, &mut row);
+        row
+    };
+    let rows = [row("a", 6), row("b", 10), row("c", 11)];
+    rig.append_bytes(1, 10, rows.iter().map(Vec::as_slice));
+    assert_eq!(rig.settled().await.letters, [Reason::RowError]);
+    let letters = rig.letters().into_iter();
+    let letters: Vec<_> = letters.map(|letter| (letter.offset, letter.previous)).collect();
+    assert_eq!(letters, [(11, Some(10))]);
+}
+
+#[tokio::test]
+async fn a_letter_leaves_out_a_key_and_headers_that_are_too_large_for_a_request() {
+    let large = vec![b'k'; 21 << 20];
+    let headers: Vec<(String, Option<Vec<u8>>)> = vec![("h".to_owned(), Some(large.clone()))];
+    let mut rig = Rig::buffered().await;
+    rig.reject_event(
+        1,
+        &Event {
+            at: Position::new(P.0, 7),
+            // No TIMESTAMP column holds it.
+            timestamp_ms: Some(i64::MAX),
+            key: Some(&large),
+            value: Some(&large),
+            headers: &headers,
+        },
+    );
+    assert_eq!(rig.settled().await.letters, [Reason::InvalidJson]);
+    let letter = rig.letters().remove(0);
+    assert_eq!(
+        (letter.offset, letter.key, letter.headers, letter.timestamp),
+        (7, None, None, None)
+    );
+    assert_eq!(letter.value.map(|value| value.len()), Some(1 << 20));
+    assert_eq!(letter.value_bytes, 21 << 20);
+}
+
+#[tokio::test]
+async fn a_letter_that_bigquery_refuses_keeps_its_position() {
+    let mut rig = Rig::buffered().await;
+    let event = |offset| Event {
+        at: Position::new(P.0, offset),
+        timestamp_ms: Some(1),
+        key: Some(b"key"),
+        value: Some(b"value"),
+        headers: &NoHeaders,
+    };
+    let script = "AppendRows of dead letters";
+    rig.fake.script(script, [Fault::RowErrors(vec![0])]);
+    rig.reject_event(1, &event(7));
+    assert_eq!(rig.settled().await.letters, [Reason::InvalidJson]);
+    rig.reject_event(2, &event(8));
+    assert_eq!(rig.settled().await.letters, [Reason::InvalidJson]);
+    let letters = rig.letters().into_iter();
+    let letters: Vec<_> = letters
+        .map(|letter| (letter.offset, letter.key, letter.value, letter.value_bytes, letter.reason))
+        .collect();
+    let (key, value) = (b"key".to_vec(), b"value".to_vec());
+    let reason = || "invalid_json".to_owned();
+    assert_eq!(letters, [(7, None, None, 5, reason()), (8, Some(key), Some(value), 5, reason())]);
+
+    rig.fake.script(script, [Fault::RowErrors(vec![0]), Fault::RowErrors(vec![0])]);
+    rig.reject_event(3, &event(9));
+    assert!(rig.failed().await.hint.contains("refuses a dead letter"));
+}
