@@ -16,7 +16,7 @@ mod thread;
 
 pub use domain::{ColumnsError, Domain, DomainError, RowOptions};
 pub use error::AppError;
-pub use flow::{Assembly, flow};
+pub use flow::{Assembly, check_letters, flow};
 pub use judge::{Judge, Verdict};
 pub use peers::{LOCAL_STORE, Peers};
 pub use thread::run;

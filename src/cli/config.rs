@@ -5,7 +5,7 @@ use super::failure::Failure;
 use super::output;
 use super::page::{terminal_width, wrapped};
 use super::settings_page;
-use crate::app::{Domain, DomainError, RowOptions};
+use crate::app::{Domain, DomainError, RowOptions, check_letters};
 use crate::config::keys::{CONTRACTS_DIR, IMPORT_OBJECT, IMPORT_PATH, PARTITION_BY};
 use crate::config::{Complaint, ContractSettings, Resolved, RowSettings, Settings, load_and_check};
 
@@ -27,6 +27,7 @@ pub fn config(args: &ConfigArgs) -> Result<(), Failure> {
         })
         .map_err(Failure::configuration)?;
     let Some(domain) = domain else { return Ok(()) };
+    check_letters(&domain, &loaded.settings.dead_letter)?;
     let mut sentences = vec![type_location(&domain)];
     sentences.extend(renamed(&domain));
     sentences.push(outcome(&domain, &loaded.settings));

@@ -33,6 +33,7 @@ pub async fn run(args: RunArgs, settings: Settings) -> Result<(), Failure> {
     }
     let until = if args.flags.until_caught_up { Until::CaughtUp } else { Until::Stopped };
     let domain = Domain::of(&settings)?;
+    app::check_letters(&domain, &settings.dead_letter)?;
     let stopped = || match until {
         Until::CaughtUp => Err(not_caught_up()),
         Until::Stopped => Ok(()),

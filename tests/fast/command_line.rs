@@ -67,6 +67,26 @@ fn config_shows_every_value_with_layer_and_place() {
     assert!(last.ends_with(" columns to p-project.e.t"), "{last}");
 }
 
+#[test]
+fn dead_letters_do_not_go_to_the_topic_that_the_domain_reads() {
+    let config = folder(VALID);
+    let output = generic_consumer(config.path(), &["config", "DELIVERY"], &[]);
+    let outcome = text(&output.stdout).lines().last().map(str::to_owned);
+    let outcome = outcome.expect("DELIVERY reads TOPIC (…) and writes …");
+    let topic = outcome.split(' ').nth(2).expect("a topic");
+    let target = format!("kafka:{topic}");
+    for command in ["config DELIVERY", "DELIVERY --until-caught-up"] {
+        let arguments: Vec<&str> = command.split(' ').collect();
+        let letters = [("DEAD_LETTER", target.as_str())];
+        let output = generic_consumer(config.path(), &arguments, &letters);
+        let errors = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{command}: {errors}");
+        let expected = format!("DEAD_LETTER names {topic}, the topic that this domain reads");
+        assert!(errors.contains(&expected), "{command}: {errors}");
+        assert!(errors.contains("name a topic of their own"), "{command}: {errors}");
+    }
+}
+
 /// Ends after thirty seconds, in which librdkafka logs hundreds of lines about the broker.
 #[test]
 fn produce_gives_up_when_the_broker_is_down() {
