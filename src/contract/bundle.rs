@@ -34,6 +34,7 @@ impl Bundles {
     ) -> Result<(Value, Places), ContractError> {
         let raw = files.value(at)?;
         let mut bundler = Bundler::new(dialect);
+        bundler.current_levels = at.levels();
         let mut root = bundler.rewrite(files, at, &raw, Place::TOP);
         let mut read = vec![(at.clone(), raw)];
         let mut places = Places::of(at);
@@ -43,6 +44,7 @@ impl Bundles {
                 Ok(raw) => {
                     let (target, raw) = bundler.in_schema_format(wanted.target, raw);
                     bundler.current.clone_from(&wanted.name);
+                    bundler.current_levels = target.levels();
                     let schema = bundler.rewrite(files, &target, &raw, Place::TOP);
                     places.add(&wanted.name, &target);
                     definitions.insert(wanted.name, schema);
@@ -62,6 +64,7 @@ impl Bundles {
             bundler.problems.extend(mistake.as_ref().map(|what| Problem::new(at, what)));
         }
         bundler.problems.extend(bundler.references.circles());
+        bundler.problems.extend(bundler.references.too_deep());
         if !bundler.problems.is_empty() {
             return Err(ContractError { problems: bundler.problems() });
         }
@@ -112,6 +115,8 @@ struct Bundler {
     waiting: Vec<Wanted>,
     /// Name of the definition that is being rewritten; empty for the root.
     current: String,
+    /// How deep that definition stands in its document.
+    current_levels: usize,
     references: References,
     /// What `schemaFormat` or the outermost `$schema` says.
     declared: Option<Dialect>,
@@ -128,6 +133,7 @@ impl Bundler {
             names: BTreeMap::new(),
             waiting: Vec::new(),
             current: String::new(),
+            current_levels: 0,
             references: References::default(),
             declared,
             particular: Vec::new(),
@@ -312,6 +318,7 @@ impl Bundler {
             from: self.current.clone(),
             to: name.clone(),
             at: here.clone(),
+            levels: here.levels().saturating_sub(self.current_levels).max(1),
             same_value: place.same_value,
             in_names: place.in_names,
         });

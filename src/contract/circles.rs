@@ -1,6 +1,6 @@
-//! References that no validator can follow to an end.
+//! References that no validator can follow to an end, or not on its stack.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::cycles::{Edges, on_cycles};
 use super::files::Location;
@@ -11,6 +11,8 @@ pub(super) struct Reference {
     pub(super) from: String,
     pub(super) to: String,
     pub(super) at: Location,
+    /// How deep it stands in the definition that has it, in levels of the document.
+    pub(super) levels: usize,
     /// It applies to the same value as the definition that has it.
     pub(super) same_value: bool,
     /// It is part of `propertyNames`.
@@ -21,9 +23,44 @@ pub(super) struct Reference {
 #[derive(Default)]
 pub(super) struct References(Vec<Reference>);
 
+/// How deep schemas may nest, references included, in levels of the document. The `jsonschema` crate
+/// compiles them by recursion: a stack of 8 MiB ends at about four thousand.
+const MOST_LEVELS: usize = 1_000;
+
 impl References {
     pub(super) fn add(&mut self, reference: Reference) {
         self.0.push(reference);
+    }
+
+    /// The first reference that leads too deep, as a compiler meets them that goes into each definition
+    /// once.
+    pub(super) fn too_deep(&self) -> Option<Problem> {
+        let mut of: HashMap<&str, Vec<&Reference>> = HashMap::new();
+        for reference in &self.0 {
+            of.entry(&reference.from).or_default().push(reference);
+        }
+        let mut entered = HashSet::from([""]);
+        // The path to the current definition: its name, its depth, and how many of its references are
+        // done.
+        let mut path = vec![("", 0, 0)];
+        while let Some((name, depth, done)) = path.last_mut() {
+            let Some(reference) = of.get(*name).and_then(|all| all.get(*done)) else {
+                path.pop();
+                continue;
+            };
+            *done += 1;
+            let depth = *depth + reference.levels;
+            if depth > MOST_LEVELS {
+                let what = format!(
+                    "the schemas nest deeper than {MOST_LEVELS} levels, references included"
+                );
+                return Some(Problem::new(&reference.at, what));
+            }
+            if entered.insert(&reference.to) {
+                path.push((&reference.to, depth, 0));
+            }
+        }
+        None
     }
 
     /// The circles among the references that are mistakes.

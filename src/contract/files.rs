@@ -32,9 +32,12 @@ impl Location {
         let pointer = format!("{}/{}", self.pointer, pointer::escaped(key));
         Self { file: self.file.clone(), pointer }
     }
-}
 
-impl Location {
+    /// How deep the place is in its document.
+    pub(super) fn levels(&self) -> usize {
+        self.pointer.matches('/').count()
+    }
+
     /// A problem of the place that a `$ref` at this place leads to.
     pub(super) fn blame(&self, problem: Problem) -> Problem {
         Problem::new(self, format!("$ref leads to {}: {}", problem.place, problem.what))
@@ -79,12 +82,22 @@ impl Files {
         let unreadable = |error: std::io::Error| {
             Problem::new(path.display(), format!("cannot be read: {error}"))
         };
-        let bytes = std::fs::metadata(&path).map_err(unreadable)?.len();
+        // Where files are mounted, each may be a symbolic link to one beside it.
+        let real = path.canonicalize().map_err(unreadable)?;
+        if !real.starts_with(self.dir.canonicalize().map_err(unreadable)?) {
+            let what = "is a symbolic link that leads out of the contracts folder";
+            return Err(Problem::new(path.display(), what));
+        }
+        let metadata = real.metadata().map_err(unreadable)?;
+        if !metadata.is_file() {
+            return Err(Problem::new(path.display(), "is not a file"));
+        }
+        let bytes = metadata.len();
         if bytes > MOST_BYTES {
             let what = format!("has {bytes} bytes, and a document may have {MOST_BYTES}");
             return Err(Problem::new(path.display(), what));
         }
-        let text = std::fs::read_to_string(&path).map_err(unreadable)?;
+        let text = std::fs::read_to_string(&real).map_err(unreadable)?;
         // A YAML parser reads JSON too, but the JSON parser is faster and has better messages.
         let is_json = path.extension().is_some_and(|extension| extension == "json");
         let syntax = if is_json { Syntax::Json } else { Syntax::Yaml };

@@ -454,6 +454,93 @@ fn references_that_lead_too_deep_are_refused() {
     }
 }
 
+/// A link may lead to another file of the folder, as in a mounted volume, and nowhere else; what is no
+/// file is not opened, because opening a pipe may never end.
+#[cfg(unix)]
+#[test]
+fn only_plain_files_of_the_folder_are_read() {
+    use std::os::unix::fs::symlink;
+
+    let schema = r#"{"type":"object","properties":{"e":{"type":"string"}}}"#;
+    let text = |file: &str| {
+        format!(
+            r#"{{"asyncapi":"3.0.0","channels":{{"C":{{"address":"t","messages":{{"M":{{"payload":{{"$ref":"{file}"}}}}}}}}}}}}"#
+        )
+    };
+    let outside = folder(&[("secret.json", schema)]);
+    let dir = folder(&[
+        ("inside.json", &text("link.json")),
+        ("outside.json", &text("out.json")),
+        ("through.json", &text("way/secret.json")),
+        ("folder.json", &text("way.json")),
+        ("pipe.json", &text("fifo.json")),
+        ("real.json", schema),
+    ]);
+    symlink("real.json", dir.path().join("link.json")).unwrap();
+    symlink(outside.path().join("secret.json"), dir.path().join("out.json")).unwrap();
+    symlink(outside.path(), dir.path().join("way")).unwrap();
+    std::fs::create_dir(dir.path().join("way.json")).unwrap();
+    let fifo = dir.path().join("fifo.json");
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0)
+        .unwrap();
+    load(dir.path(), "inside", "C", &[]).expect("a link within the folder");
+    for (document, expected) in [
+        ("outside", "leads out of the contracts folder"),
+        ("through", "leads out of the contracts folder"),
+        ("folder", "is not a file"),
+        ("pipe", "is not a file"),
+    ] {
+        let error = load(dir.path(), document, "C", &[]).expect_err(document);
+        assert!(error.to_string().contains(expected), "{document}: {error}");
+    }
+    // The folder itself may be a link.
+    let link = outside.path().join("contracts");
+    symlink(dir.path(), &link).unwrap();
+    load(&link, "inside", "C", &[]).expect("the folder is a link");
+}
+
+/// Whatever keyword a chain of references goes through, its end is a mistake and not a stack overflow.
+#[test]
+fn chains_of_references_through_any_keyword_have_an_end() {
+    for keyword in [
+        "additionalProperties",
+        "allOf",
+        "contains",
+        "if",
+        "items",
+        "not",
+        "patternProperties",
+        "prefixItems",
+        "propertyNames",
+        "unevaluatedProperties",
+    ] {
+        for (links, fits) in [(40, true), (20_000, false)] {
+            let schemas: Vec<String> = (0..links)
+                .map(|link| {
+                    let next = format!(r##"{{"$ref":"#/s/L{}"}}"##, link + 1);
+                    let next = match keyword {
+                        "allOf" | "prefixItems" => format!("[{next}]"),
+                        "patternProperties" => format!(r#"{{"x":{next}}}"#),
+                        _ => next,
+                    };
+                    format!(r#""L{link}":{{"{keyword}":{next}}}"#)
+                })
+                .collect();
+            let payload = r##"{"type":"object","properties":{"e":{"type":"string"},"x":{"type":"object",
+                "additionalProperties":{"$ref":"#/s/L0"}}}}"##;
+            let text = format!(
+                r#"{{"asyncapi":"3.0.0","channels":{{"C":{{"address":"t","messages":{{"M":{{"payload":{payload}}}}}}}}},"s":{{{},"L{links}":{{}}}}}}"#,
+                schemas.join(",")
+            );
+            let dir = folder(&[("c.json", &text)]);
+            let loaded = load(dir.path(), "c", "C", &[]);
+            assert_eq!(loaded.is_ok(), fits, "{keyword} {links}: {:?}", loaded.as_ref().err());
+            let is_about_depth = |error: ContractError| error.to_string().contains("1000 levels");
+            assert!(fits || loaded.is_err_and(is_about_depth), "{keyword}");
+        }
+    }
+}
+
 #[test]
 fn a_thousand_parts_of_a_thousand_fields_are_joined_at_once() {
     let parts: Vec<String> = (0..1_000)
