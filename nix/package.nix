@@ -23,6 +23,7 @@ let
   # Further files that the tests read.
   tested = [
     ".env"
+    "README.md"
     "config"
     "contracts"
     "docs/reference"

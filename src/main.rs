@@ -4,7 +4,6 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
 use generic_consumer::cli::{self, Args, Exit, Failure};
 use generic_consumer::telemetry;
 use mimalloc::MiMalloc;
@@ -20,7 +19,7 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 const LINGER: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = Args::read(std::env::args_os()).unwrap_or_else(|error| error.exit());
     let logs = telemetry::logs::init();
     let done = Builder::new_multi_thread()
         .enable_all()

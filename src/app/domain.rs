@@ -103,9 +103,9 @@ impl Domain {
         Self::new(contract, options)
     }
 
-    /// Whether events of this type are left out.
-    pub fn ignores(&self, event_type: &str) -> bool {
-        self.options.ignore.iter().any(|ignored| ignored == event_type)
+    /// The event types that are left out.
+    pub fn ignored(&self) -> &[String] {
+        &self.options.ignore
     }
 
     pub fn new(contract: Contract, options: RowOptions) -> Result<Self, DomainError> {

@@ -26,13 +26,12 @@ pub struct SampleEvents {
     pub missing: BTreeMap<String, String>,
 }
 
-/// Generates events of all types of the contract. The same seed gives the same events. Times lie
+/// Generates events of all types of the contract, ignored ones too. The same seed gives the same events. Times lie
 /// in the day before `now_ms`.
 pub fn sample_events(domain: &Domain, seed: u64, now_ms: i64) -> Result<SampleEvents, DomainError> {
     let mut judge = SampleJudge { judge: Judge::new(domain, now_ms * 1_000)? };
     let mut source = Samples::new(&domain.contract, seed, now_ms);
-    // Of an ignored type nothing is checked.
-    let written = domain.contract.events.iter().rev().find(|event| !domain.ignores(&event.name));
+    let written = domain.contract.events.last();
     let bad: Vec<Sample> = written
         .map_or_else(Vec::new, |event| source.bad_events(event))
         .into_iter()
@@ -41,12 +40,17 @@ pub fn sample_events(domain: &Domain, seed: u64, now_ms: i64) -> Result<SampleEv
         .collect();
     let mut bad = bad.into_iter();
     let mut events = SampleEvents::default();
+    let ignored = domain.ignored();
+    let types = domain.contract.events.len() + ignored.len();
     while events.records.len() < SAMPLES && events.missing.len() < domain.contract.events.len() {
         let number = events.records.len();
         let bad_is_due = number % BAD_EVERY == BAD_EVERY / 2;
-        let sample = match bad_is_due.then(|| bad.next()).flatten() {
-            Some(bad) => bad,
-            None => {
+        let bad = bad_is_due.then(|| bad.next()).flatten();
+        // The contract does not have the ignored types, so they are not among those drawn by lot.
+        let sample = match (bad, ignored.get(number % types)) {
+            (Some(bad), _) => bad,
+            (None, Some(event_type)) => source.bare_event(event_type),
+            (None, None) => {
                 let Some(event) = source.event_type() else { break };
                 if events.missing.contains_key(&event.name) {
                     continue;
@@ -190,21 +194,31 @@ mod tests {
 
     /// Bad events of an ignored type would not be rejected.
     #[test]
-    fn bad_samples_are_of_a_type_that_is_written() {
+    fn bad_samples_are_of_a_type_that_is_written_and_some_samples_are_ignored() {
         let contracts = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("contracts");
         let document = "contracts.delivery.delivery_events_v10";
-        let contract =
-            contract::load(&contracts, document, "DeliveryEventsV10Topic", &[]).expect("loads");
-        let last = contract.events.last().expect("an event type").name.clone();
-        let options = RowOptions { ignore: vec![last.clone()], ..RowOptions::default() };
+        let load = |ignore: &[String]| {
+            let object = "DeliveryEventsV10Topic";
+            contract::load(&contracts, document, object, ignore).expect("loads")
+        };
+        let last = load(&[]).events.last().expect("an event type").name.clone();
+        let ignore = vec![last.clone()];
+        let contract = load(&ignore);
+        let types = contract.events.len() + 1;
+        let options = RowOptions { ignore, ..RowOptions::default() };
         let domain = Domain::new(contract, options).expect("columns");
         let samples = sample_events(&domain, 1, NOW_MS).expect("a plan").records;
         let mut judge = Judge::new(&domain, NOW_MS * 1_000).expect("a plan");
-        let rejected = samples
-            .iter()
-            .filter(|record| matches!(judge.verdict(record, 0), Verdict::Rejected(_)))
-            .count();
+        let (mut rejected, mut ignored) = (0, 0_usize);
+        for record in &samples {
+            match judge.verdict(record, 0) {
+                Verdict::Row(_) => {}
+                Verdict::Ignored(_) => ignored += 1,
+                Verdict::Rejected(_) => rejected += 1,
+            }
+        }
         assert_eq!(rejected, 7, "without {last}");
+        assert!(ignored.abs_diff(SAMPLES / types) <= 7, "{ignored} of {last}");
     }
 
     #[test]

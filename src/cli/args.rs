@@ -1,13 +1,16 @@
 //! The command line's arguments and the text of `--help`.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
 
 use super::version;
 use crate::app::LOCAL_STORE;
+use crate::config::keys::{closest, did_you_mean};
 use crate::config::{Inputs, keys};
 
 const STYLES: Styles = Styles::styled()
@@ -285,6 +288,30 @@ pub struct LocalRows {
 }
 
 impl Args {
+    /// Reads the arguments; the first is the program's name. Where two words do not begin with a
+    /// command, the error says so, and not that a domain takes no second one.
+    pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let arguments: Vec<OsString> = arguments.into_iter().collect();
+        Self::try_parse_from(&arguments).map_err(|error| {
+            let words = arguments.iter().skip(1).map(|word| word.to_string_lossy());
+            let words: Vec<_> = words.take_while(|word| !word.starts_with('-')).take(2).collect();
+            let mut command = Self::command();
+            let names: Vec<&str> = command.get_subcommands().map(|one| one.get_name()).collect();
+            let is_command = |word: &str| names.contains(&word);
+            let message = match &words[..] {
+                [first, second] if !is_command(first) && is_command(second) => {
+                    format!("a command comes before the domain: generic-consumer {second} {first}")
+                }
+                [first, _] if !is_command(first) => {
+                    let suggestion = did_you_mean(closest(first, names.iter().copied()));
+                    format!("there is no command {first:?}{suggestion}")
+                }
+                _ => return error,
+            };
+            command.error(ErrorKind::InvalidSubcommand, message)
+        })
+    }
+
     /// The command. A domain without a subcommand means `run`; clap requires one of the two.
     pub fn into_command(self) -> Command {
         let domain = self.domain.unwrap_or_default();

@@ -8,7 +8,7 @@ use super::failure::{Exit, Failure};
 use super::output;
 use super::progress::ProgressLine;
 use crate::app::{self, Assembly, Domain, Peers};
-use crate::config::Settings;
+use crate::config::{Broker, Settings};
 use crate::pipeline::Until;
 use crate::record::UnsentRecord;
 use crate::serve;
@@ -34,8 +34,9 @@ pub async fn run(args: RunArgs, settings: Settings) -> Result<(), Failure> {
     let until = if args.flags.until_caught_up { Until::CaughtUp } else { Until::Stopped };
     let domain = Domain::of(&settings)?;
     app::check_letters(&domain, &settings.dead_letter)?;
+    let anew = settings.consume.broker == Broker::Embedded;
     let stopped = || match until {
-        Until::CaughtUp => Err(not_caught_up()),
+        Until::CaughtUp => Err(not_caught_up(anew)),
         Until::Stopped => Ok(()),
     };
     let started = async {
@@ -94,7 +95,7 @@ pub async fn run(args: RunArgs, settings: Settings) -> Result<(), Failure> {
         return Err(Failure::new(Exit::DrainDeadline, what).hint(NOTHING_IS_LOST));
     }
     match until {
-        Until::CaughtUp if !summary.caught_up => Err(not_caught_up()),
+        Until::CaughtUp if !summary.caught_up => Err(not_caught_up(anew)),
         Until::CaughtUp | Until::Stopped => Ok(()),
     }
 }
@@ -113,6 +114,11 @@ async fn events(args: &RunArgs) -> Result<Option<Vec<UnsentRecord>>, Failure> {
 }
 
 /// A signal ended a run that was to catch up.
-fn not_caught_up() -> Failure {
-    Failure::new(Exit::Interrupted, "stopped before it had caught up").hint(NOTHING_IS_LOST)
+/// `anew`: its broker is embedded and begins anew.
+fn not_caught_up(anew: bool) -> Failure {
+    let hint = match anew {
+        true => "the next run begins anew: the embedded broker keeps nothing",
+        false => NOTHING_IS_LOST,
+    };
+    Failure::new(Exit::Interrupted, "stopped before it had caught up").hint(hint)
 }

@@ -89,13 +89,24 @@ impl<'a> Samples<'a> {
     pub fn event_of(&mut self, event: &EventSchema) -> Sample {
         let root = &*event.json_schema;
         self.values_left = MOST_VALUES;
-        let mut value = self.value("", root, root, 0);
+        let value = self.value("", root, root, 0);
+        self.named(&event.name, value)
+    }
+
+    /// An event of this type that says nothing else: of a type that is left out, the schema is not
+    /// known.
+    pub fn bare_event(&self, event_type: &str) -> Sample {
+        self.named(event_type, json!({}))
+    }
+
+    fn named(&self, event_type: &str, mut value: Value) -> Sample {
         let mut header = None;
         match &self.contract.discriminator {
-            Discriminator::Payload(keys) => put(&mut value, keys, json!(event.name)),
-            Discriminator::Header(name) => header = Some((name.clone(), event.name.clone())),
+            Discriminator::Payload(keys) => put(&mut value, keys, json!(event_type)),
+            Discriminator::Header(name) => header = Some((name.clone(), event_type.to_owned())),
         }
-        Sample { event_type: event.name.clone(), value: value.to_string().into_bytes(), header }
+        let value = value.to_string().into_bytes();
+        Sample { event_type: event_type.to_owned(), value, header }
     }
 
     /// Events made of this type that are rejected, and the reason of each.

@@ -34,7 +34,7 @@ pub(super) fn run_with(
     mut flow: Flow,
     committer: &dyn Fn(&Flow) -> Result<Committer, CommitError>,
 ) -> Result<(Summary, bool), Stop> {
-    let mut summary = Summary::new(flow.sink.target());
+    let mut summary = Summary::new(flow.sink.target(), flow.sink.dead_letters());
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
     loop {
         if flow.shutdown.requested() {

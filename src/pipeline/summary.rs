@@ -25,6 +25,8 @@ pub struct Summary {
     pub held_up: Vec<HeldUp>,
     /// Where the rows are.
     pub target: String,
+    /// Where the dead letters are.
+    pub dead_letters: String,
     /// A run that only catches up has done so.
     pub caught_up: bool,
 }
@@ -41,7 +43,7 @@ pub struct HeldUp {
 }
 
 impl Summary {
-    pub fn new(target: String) -> Self {
+    pub fn new(target: String, dead_letters: String) -> Self {
         Self {
             began: Instant::now(),
             read: 0,
@@ -53,6 +55,7 @@ impl Summary {
             rejoins: 0,
             held_up: Vec::new(),
             target,
+            dead_letters,
             caught_up: false,
         }
     }
@@ -85,7 +88,10 @@ impl fmt::Display for Summary {
         for (event_type, count) in &self.ignored {
             writeln!(f, "  {event_type:<32} {count:>8}")?;
         }
-        writeln!(f, "dead-lettered  {letters:>10}")?;
+        match letters {
+            0 => writeln!(f, "dead-lettered  {letters:>10}")?,
+            _ => writeln!(f, "dead-lettered  {letters:>10}  to {}", self.dead_letters)?,
+        }
         for (reason, count) in &self.dead_lettered {
             writeln!(f, "  {:<32} {count:>8}", reason.code())?;
         }

@@ -12,6 +12,9 @@ pub trait Sink: Send + Sync {
     /// Where the rows are, for people: `project.dataset.table`.
     fn target(&self) -> String;
 
+    /// Where the dead letters are, for people.
+    fn dead_letters(&self) -> String;
+
     /// What an acknowledged batch is worth. Constant during a run.
     fn durability(&self) -> Durability;
 

@@ -313,6 +313,19 @@ fn a_wrong_command_line_exits_with_2() {
     }
     let output = generic_consumer(folder.path(), &["a-b"], &[]);
     assert!(text(&output.stderr).contains("hyphens"), "{}", text(&output.stderr));
+    for (arguments, part) in [
+        (&["konfig", "DELIVERY"][..], "there is no command \"konfig\"; did you mean `config`?"),
+        (&["validat", "DELIVERY", "x.ndjson"], "did you mean `validate`?"),
+        (
+            &["DELIVERY", "config"],
+            "a command comes before the domain: generic-consumer config DELIVERY",
+        ),
+    ] {
+        let output = generic_consumer(folder.path(), arguments, &[]);
+        let errors = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {errors}");
+        assert!(errors.contains(part), "{arguments:?}: {errors}");
+    }
 }
 
 #[test]

@@ -132,3 +132,37 @@ fn blocks_become_steps() {
         Step { line: 3, commands: "ls\ncd".to_owned(), exit: 5, output: vec!["out".to_owned()] };
     assert_eq!(steps(text), [step]);
 }
+
+/// The README's summary is that of the first run, but for the time that it took.
+#[test]
+fn the_readme_shows_what_the_first_run_prints() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = std::fs::read_to_string(root.join("README.md")).expect("README.md");
+    let block = readme.split("```\n").find(|block| block.starts_with("read  "));
+    let expected: Vec<String> = block
+        .expect("a summary")
+        .lines()
+        .map(|line| match line.trim() {
+            "..." => "…".to_owned(),
+            line => line.split(" bytes in ").next().map_or(line.to_owned(), |read| match read {
+                read if read == line => line.to_owned(),
+                read => format!("{read} bytes in …"),
+            }),
+        })
+        .collect();
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::copy(root.join(".env"), folder.path().join(".env")).expect("copied");
+    let output = Command::new(env!("CARGO_BIN_EXE_generic-consumer"))
+        .args(["DELIVERY", "--until-caught-up", "--config"])
+        .arg(root.join("config/environments.toml"))
+        .current_dir(&folder)
+        .env_clear()
+        .env("CONTRACTS_DIR", root.join("contracts"))
+        .env("METRICS_ADDR", "127.0.0.1:0")
+        .output()
+        .expect("the binary starts");
+    let printed = String::from_utf8(output.stdout).expect("UTF-8");
+    assert!(output.status.success(), "{printed}");
+    assert_eq!(missing(&expected, &printed), None, "in\n{printed}");
+    assert!(expected.len() > 8, "{expected:?}");
+}

@@ -120,6 +120,10 @@ impl Sink for MemorySink {
         "memory".to_owned()
     }
 
+    fn dead_letters(&self) -> String {
+        "memory too".to_owned()
+    }
+
     fn durability(&self) -> Durability {
         self.durability
     }

@@ -57,6 +57,10 @@ impl Sink for BigQuerySink {
         self.target.rows.table.to_string()
     }
 
+    fn dead_letters(&self) -> String {
+        self.target.letters.to_string()
+    }
+
     fn durability(&self) -> Durability {
         if self.target.rows.buffered { Durability::Promised } else { Durability::Visible }
     }

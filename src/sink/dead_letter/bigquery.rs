@@ -5,6 +5,8 @@
 //! good, so keys and headers above a limit are left out, and of a letter that BigQuery refuses all that
 //! came from the record. What remains names the record, with the size and hash of its value.
 
+use std::fmt;
+
 use prost::encoding::{WireType, encode_key, encode_varint, int64};
 use tokio::sync::Mutex;
 use tonic::transport::Channel;
@@ -71,6 +73,12 @@ fn columns() -> Vec<Column> {
         Column::nullable("consumer_group", String),
         Column::nullable("_ingested_at", Timestamp),
     ]
+}
+
+impl fmt::Display for LetterTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.to.table.fmt(f)
+    }
 }
 
 impl LetterTable {

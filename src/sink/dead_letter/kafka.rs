@@ -4,6 +4,7 @@
 //! is halved down to nothing, then the record's own headers and its key are left out. What remains
 //! names the record, with the size and hash of its whole value.
 
+use std::fmt;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -23,6 +24,12 @@ pub struct LetterTopic {
     producer: FutureProducer,
     topic: String,
     about: About,
+}
+
+impl fmt::Display for LetterTopic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "topic {}", self.topic)
+    }
 }
 
 impl LetterTopic {

@@ -7,6 +7,7 @@ mod headers;
 mod kafka;
 mod on_retry;
 
+use std::fmt;
 use std::sync::Arc;
 
 use rdkafka::config::ClientConfig;
@@ -23,6 +24,16 @@ use crate::stop::Stop;
 pub enum DeadLetters {
     BigQuery(Arc<bigquery::LetterTable>),
     Kafka(Arc<kafka::LetterTopic>),
+}
+
+/// The table or the topic.
+impl fmt::Display for DeadLetters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BigQuery(table) => table.fmt(f),
+            Self::Kafka(topic) => topic.fmt(f),
+        }
+    }
 }
 
 impl DeadLetters {
