@@ -37,7 +37,7 @@ impl Peers {
             Broker::Servers(_) => return Err(not_embedded(&settings.consume.environment)),
             Broker::Embedded => {
                 let broker = embedded_broker(domain, events).await?;
-                (broker.bootstrap_servers(), Some(broker))
+                (broker.bootstrap_servers().to_owned(), Some(broker))
             }
         };
         let mut write = settings.write.clone();

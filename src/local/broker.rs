@@ -7,11 +7,10 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use rdkafka::config::ClientConfig;
 use rdkafka::error::KafkaError;
-use rdkafka::mocking::MockCluster;
-use rdkafka::producer::{DefaultProducerContext, FutureProducer, Producer};
+use rdkafka::producer::{FutureProducer, Producer};
 
 use crate::record::UnsentRecord;
-use crate::source::message;
+use crate::source::{message, start_mock_groups_at_once};
 
 /// Bytes and records that the mock cluster keeps of a partition. It drops the oldest beyond them.
 const KEPT: (usize, usize) = (5 << 20, 100_000);
@@ -32,6 +31,8 @@ const UNDER_WAY: usize = 10_000;
 pub enum BrokerError {
     #[error("start the embedded broker")]
     Start(#[source] KafkaError),
+    #[error("librdkafka was built without its mock cluster")]
+    NoCluster,
     #[error("create topic {topic} on the embedded broker")]
     Topic { topic: String, source: KafkaError },
     #[error("publish events to {topic} on the embedded broker")]
@@ -51,7 +52,9 @@ pub enum BrokerError {
 
 /// The running broker. Dropping the handle stops it.
 pub struct EmbeddedBroker {
-    cluster: MockCluster<'static, DefaultProducerContext>,
+    /// The client whose mock cluster this is, and which filled it.
+    producer: FutureProducer,
+    bootstrap_servers: String,
 }
 
 impl EmbeddedBroker {
@@ -62,18 +65,27 @@ impl EmbeddedBroker {
                 return Err(BrokerError::TooLarge { number, bytes: size(record) });
             }
         }
-        let cluster = MockCluster::new(1).map_err(BrokerError::Start)?;
+        let mut config = ClientConfig::new();
+        config.set("test.mock.num.brokers", "1").set("linger.ms", "1");
+        // By default librdkafka takes records of 1 MB only.
+        config.set("message.max.bytes", (2 * KEPT.0).to_string());
+        let producer: FutureProducer = config.create().map_err(BrokerError::Start)?;
+        start_mock_groups_at_once(producer.client());
         let partitions = partitions(records);
-        cluster
-            .create_topic(topic, partitions as i32, 1)
-            .map_err(|source| BrokerError::Topic { topic: topic.to_owned(), source })?;
-        let broker = Self { cluster };
+        let bootstrap_servers = {
+            let cluster = producer.client().mock_cluster().ok_or(BrokerError::NoCluster)?;
+            cluster
+                .create_topic(topic, partitions as i32, 1)
+                .map_err(|source| BrokerError::Topic { topic: topic.to_owned(), source })?;
+            cluster.bootstrap_servers()
+        };
+        let broker = Self { producer, bootstrap_servers };
         broker.publish(topic, records, partitions).await?;
         Ok(broker)
     }
 
-    pub fn bootstrap_servers(&self) -> String {
-        self.cluster.bootstrap_servers()
+    pub fn bootstrap_servers(&self) -> &str {
+        &self.bootstrap_servers
     }
 
     async fn publish(
@@ -83,11 +95,6 @@ impl EmbeddedBroker {
         partitions: usize,
     ) -> Result<(), BrokerError> {
         let failed = |source| BrokerError::Publish { topic: topic.to_owned(), source };
-        let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", self.bootstrap_servers()).set("linger.ms", "1");
-        // By default librdkafka takes records of 1 MB only.
-        config.set("message.max.bytes", (2 * KEPT.0).to_string());
-        let producer: FutureProducer = config.create().map_err(failed)?;
         let mut under_way = FuturesUnordered::new();
         for (index, record) in records.iter().enumerate() {
             if under_way.len() >= UNDER_WAY
@@ -100,14 +107,15 @@ impl EmbeddedBroker {
                 // librdkafka would send them to random partitions, and some of those would be full.
                 message = message.partition((index % partitions) as i32);
             }
-            under_way.push(producer.send(message, DELIVERY));
+            under_way.push(self.producer.send(message, DELIVERY));
         }
         while let Some(delivered) = under_way.next().await {
             delivered.map_err(|(error, _)| failed(error))?;
         }
         let mut dropped = 0;
         for partition in 0..partitions {
-            let (first, _) = producer
+            let (first, _) = self
+                .producer
                 .client()
                 .fetch_watermarks(topic, partition as i32, DELIVERY)
                 .map_err(|source| BrokerError::Count { topic: topic.to_owned(), source })?;

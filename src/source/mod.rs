@@ -21,6 +21,8 @@ pub use committer::{Commit, CommitError, Committer};
 pub use consumer::{Beginning, OpenError, PollError, Polled, Source};
 pub use group::Rebalance;
 pub use message::message;
+#[cfg(any(test, feature = "local"))]
+pub use native::start_mock_groups_at_once;
 pub use offsets::Committed;
 pub use offsets_producer::{Membership, TransactionError};
 pub use record_queue::Record;

@@ -8,6 +8,10 @@ use std::ffi::{CStr, c_char, c_void};
 use std::ptr;
 
 use rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR as NO_ERROR;
+#[cfg(any(test, feature = "local"))]
+use rdkafka::bindings::{
+    rd_kafka_handle_mock_cluster, rd_kafka_mock_group_initial_rebalance_delay_ms,
+};
 use rdkafka::bindings::{
     rd_kafka_header_cnt, rd_kafka_header_get_all, rd_kafka_mem_free, rd_kafka_memberid,
     rd_kafka_position, rd_kafka_resp_err_t,
@@ -98,5 +102,18 @@ pub fn position(
     match list.find_partition(topic, partition.0)?.offset() {
         Offset::Offset(at) => Some(at),
         _ => None,
+    }
+}
+
+/// Starts the groups of this client's mock cluster (`test.mock.num.brokers`) with their first member,
+/// where they would wait three seconds for further ones. Nothing happens without a mock cluster.
+#[cfg(any(test, feature = "local"))]
+pub fn start_mock_groups_at_once(client: &Client<impl ClientContext>) {
+    // SAFETY: the client lives, and its mock cluster with it.
+    unsafe {
+        let cluster = rd_kafka_handle_mock_cluster(client.native_ptr());
+        if !cluster.is_null() {
+            rd_kafka_mock_group_initial_rebalance_delay_ms(cluster, 0);
+        }
     }
 }

@@ -6,9 +6,6 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use prometheus_client::registry::Registry;
-use rdkafka::bindings::{
-    rd_kafka_handle_mock_cluster, rd_kafka_mock_group_initial_rebalance_delay_ms,
-};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
@@ -26,7 +23,7 @@ use crate::pipeline::{Flow, Summary, Until, run};
 use crate::record::{Partition, Position, Reason};
 use crate::shutdown::Shutdown;
 use crate::sink::Durability;
-use crate::source::{Committer, Subscription};
+use crate::source::{Committer, Subscription, start_mock_groups_at_once};
 use crate::stop::Stop;
 use crate::telemetry::{Health, Metrics};
 
@@ -322,19 +319,13 @@ pub fn limits() -> Limits {
     }
 }
 
-/// A mock cluster with the topic. Its groups do not wait three seconds for further members.
-#[expect(unsafe_code, reason = "rdkafka has no safe way to set the delay")]
+/// A mock cluster with the topic.
 fn cluster() -> (ThreadedProducer<DefaultProducerContext>, String) {
     let client: ThreadedProducer<DefaultProducerContext> =
         ClientConfig::new().set("test.mock.num.brokers", "1").create().expect("a client");
-    // SAFETY: the client lives during the call, and its mock cluster with it.
-    unsafe {
-        let cluster = rd_kafka_handle_mock_cluster(client.client().native_ptr());
-        assert!(!cluster.is_null(), "the client has a mock cluster");
-        rd_kafka_mock_group_initial_rebalance_delay_ms(cluster, 0);
-    }
+    start_mock_groups_at_once(client.client());
     let bootstrap_servers = {
-        let cluster = client.client().mock_cluster().expect("as above");
+        let cluster = client.client().mock_cluster().expect("a mock cluster");
         cluster.create_topic(TOPIC, PARTITIONS, 1).expect("a topic");
         cluster.bootstrap_servers()
     };
