@@ -103,7 +103,12 @@
       formatter = each (pkgs: _: pkgs.nixfmt-tree);
 
       lib = {
-        inherit (manifests) clusters tree drift;
+        inherit (manifests)
+          clusters
+          tree
+          drift
+          signing
+          ;
       }
       // each (
         pkgs: packages: {
