@@ -228,7 +228,7 @@ let
   imagePolicy =
     at: value:
     is (value: value == "enforce" || value == "audit") "enforce or audit"
-      "enforce refuses images, audit reports them; without the key there is no policy"
+      "enforce refuses images, audit reports them; leave it out to have no policy"
       at
       value
     ++
