@@ -36,5 +36,5 @@ nix flake check -L "$root" "${override[@]}"
 echo "nix flake check: $((SECONDS - began)) s"
 
 # Arguments name single tests.
-if [ $# = 0 ]; then set -- check_flake check_image check_sbom check_run; fi
+if [ $# = 0 ]; then set -- check_flake check_image check_sbom check_signed check_run; fi
 "$here/manifests.sh" --verbose "$@"
