@@ -21,7 +21,7 @@ help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
 .PHONY: test
-test: setup fmt lint doc fast instructions live manifests delivery infra ## Install what is missing (Debian), then run every check and test except `make nix`
+test: setup fmt lint doc audit fast instructions live manifests delivery infra ## Install what is missing (Debian), then run every check and test except `make nix`
 
 .PHONY: setup
 setup: ## Install what the tests need and this machine lacks (Debian), or list it

@@ -46,6 +46,10 @@
           };
           contracts = pkgs.callPackage ./nix/contracts.nix { };
           image = imageWith pkgs packages { contracts = ./contracts; };
+          sbom = pkgs.callPackage ./nix/sbom.nix {
+            package = packages.consumer;
+            inherit (packages) image;
+          };
           kustomize = pkgs.callPackage ./nix/kustomize.nix { inherit (manifests) tree; };
         }
       );
@@ -73,6 +77,7 @@
             consumer
             default
             image
+            sbom
             contracts
             ;
           rendered = packages.kustomize;
@@ -98,7 +103,12 @@
       formatter = each (pkgs: _: pkgs.nixfmt-tree);
 
       lib = {
-        inherit (manifests) clusters tree drift;
+        inherit (manifests)
+          clusters
+          tree
+          drift
+          signing
+          ;
       }
       // each (
         pkgs: packages: {

@@ -1,5 +1,6 @@
-# The checks of `nix flake check`: the program and its tests, the image and its content, whether
-# kustomize/ is up to date, every instance's configuration, formatting.
+# The checks of `nix flake check`: the program and its tests, the image, its content and its bill of
+# materials, whether kustomize/ is up to date, every instance's configuration, the crates' licences and
+# origins, formatting.
 {
   lib,
   runCommand,
@@ -8,12 +9,17 @@
   kustomize,
   nixfmt,
   rustfmt,
+  rustPlatform,
+  cargo,
+  rustc,
+  cargo-deny,
   librdkafka,
   # `consumer` is built without the feature `local`, as for the image; building `default` runs the
   # tests.
   consumer,
   default,
   image,
+  sbom,
   rendered,
   contracts,
   manifests,
@@ -21,6 +27,7 @@
 }:
 let
   program = lib.getExe consumer;
+  cargoOn = import ./cargo.nix { inherit rustPlatform; };
 
   # Runs `generic-consumer config` on an instance's `.env`, with the environment variables that its
   # cluster's pods have. A pinned instance runs another image, which may have a contract that is not
@@ -55,7 +62,7 @@ let
     + lib.optionalString pinned "fi\n";
 in
 {
-  inherit image;
+  inherit image sbom;
   package = consumer;
   tests = default;
   overlays = rendered;
@@ -122,6 +129,22 @@ in
         if grep -E '^(gcc-[0-9.]+$|(gcc-wrapper|clang|rustc|cargo|binutils|bash|dash|busybox|coreutils|perl|python3?|nix)-)' $out; then
           echo "the image would contain the store paths listed above"; exit 1
         fi
+      '';
+
+  # Licences, banned crates and sources. Advisories need their database, which a build cannot fetch:
+  # `make audit` checks them where it can.
+  audit =
+    runCommand "audit"
+      {
+        nativeBuildInputs = [
+          cargo
+          rustc
+          cargo-deny
+        ];
+      }
+      ''
+        ${cargoOn consumer.src}
+        cargo-deny --offline --locked --log-level error --config ${../deny.toml} check licenses bans sources 2>&1 | tee $out
       '';
 
   formatting =

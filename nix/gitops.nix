@@ -1,4 +1,5 @@
-# What is the same for every cluster: names, and where ArgoCD finds this repository.
+# What is the same for every cluster: names, where ArgoCD finds this repository, and what an image's
+# provenance has to say.
 {
   name = "generic-consumer";
   namespace = "generic-consumer";
@@ -6,5 +7,11 @@
     namespace = "argocd";
     repoURL = "https://git.example.com/data/generic-consumer.git";
     revision = "main";
+  };
+  # The job that builds images, as the build's own address names it (BUILD_URL), and the repository that
+  # it builds from.
+  provenance = {
+    builder = "https://jenkins.example.com/job/generic-consumer/job/image/";
+    repository = "https://git.example.com/data/generic-consumer.git";
   };
 }

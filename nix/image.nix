@@ -58,6 +58,12 @@ runCommand "${name}-image.tar"
     nativeBuildInputs = [ skopeo ];
     passthru = {
       inherit stream;
+      # The roots of the store paths that are in the image.
+      shipped = [
+        package
+        cacert
+        config
+      ];
       contractsRevision = contracts.revision;
     };
   }

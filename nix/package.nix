@@ -35,6 +35,7 @@ let
     "tests/model"
     "tests/support"
   ];
+  features = [ "system-librdkafka" ] ++ lib.optionals local [ "local" ];
   root = toString ../.;
   only =
     listed: path:
@@ -62,7 +63,7 @@ rustPlatform.buildRustPackage {
   # Optimised as a whole. Its name has no hyphen, because nixpkgs makes a variable's name of it.
   buildType = "dist";
   buildNoDefaultFeatures = true;
-  buildFeatures = [ "system-librdkafka" ] ++ lib.optionals local [ "local" ];
+  buildFeatures = features;
   nativeBuildInputs = [ pkg-config ];
   buildInputs = [
     librdkafka
@@ -83,6 +84,8 @@ rustPlatform.buildRustPackage {
   ];
   # Some tests create TLS clients, which load certificates.
   nativeCheckInputs = [ cacert ];
+  # For the bill of materials.
+  passthru = { inherit features; };
   meta = {
     inherit (manifest) description;
     mainProgram = manifest.name;

@@ -50,6 +50,7 @@ in
           "TriggerAuthentication"
         ]
         ++ anyGroup "external-secrets.io" [ "ExternalSecret" ]
+        ++ anyGroup "policies.kyverno.io" [ "NamespacedImageValidatingPolicy" ]
         ++ anyGroup "monitoring.coreos.com" [
           "PodMonitor"
           "PrometheusRule"

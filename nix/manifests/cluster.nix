@@ -3,6 +3,7 @@
   name,
   namespace,
   yaml,
+  signing,
 }:
 cluster:
 let
@@ -241,7 +242,8 @@ in
     resources = [
       "../../../base/shared"
     ]
-    ++ map (secret: "externalsecret-${secret}.yaml") (attrNames externalSecrets);
+    ++ map (secret: "externalsecret-${secret}.yaml") (attrNames externalSecrets)
+    ++ when (spec ? imagePolicy) [ "imagepolicy.yaml" ];
     components = [ "../../../components/monitoring/${cloud}" ];
   }
   // (if annotations != { } then { patches = [ (patch "ServiceAccount" serviceAccount) ]; } else { });
@@ -254,6 +256,12 @@ in
   };
 }
 // secretFiles
+// (
+  if spec ? imagePolicy then
+    { "${at}/shared/imagepolicy.yaml" = import ./policy.nix { inherit name signing cluster; }; }
+  else
+    { }
+)
 // (
   if kind == "externalAccount" then
     {

@@ -5,6 +5,7 @@
   clustersDir ? root + "/nix/clusters",
   committedDir ? root + "/kustomize",
   gitops ? import ../gitops.nix,
+  keysDir ? root + "/nix/keys",
   environments ? builtins.fromTOML (builtins.readFile (root + "/config/environments.toml")),
   # The clusters that a change concerns: only their mistakes are refused, and only their overlays are
   # rendered. null: all clusters.
@@ -39,7 +40,11 @@ let
   committed = import ./drift.nix { inherit committedDir; };
   inherit (committed) differences partOf;
 
-  found = import ./mistakes { inherit data environments; };
+  signing = import ./signing.nix {
+    inherit keysDir;
+    inherit (gitops) provenance;
+  };
+  found = import ./mistakes { inherit data environments signing; };
   isTouched = name: touched == null || elem name touched;
   concerns = wanted: mistake: any wanted mistake.clusters;
   refused = filter (concerns isTouched) found;
@@ -59,7 +64,14 @@ let
       );
 
   merge = foldl' (all: some: all // some) { };
-  clusterFiles = import ./cluster.nix { inherit name namespace yaml; };
+  clusterFiles = import ./cluster.nix {
+    inherit
+      name
+      namespace
+      yaml
+      signing
+      ;
+  };
   instanceFiles = import ./instance.nix { inherit name namespace yaml; };
   overlays =
     clusters:
@@ -69,7 +81,9 @@ let
       )
     );
   # Depends on the names of all clusters, so a change of some of them leaves it as it is.
-  argocd = import ./argocd.nix (gitops // { clusters = filter isNamed (attrNames data.clusters); });
+  argocd = import ./argocd.nix (
+    removeAttrs gitops [ "provenance" ] // { clusters = filter isNamed (attrNames data.clusters); }
+  );
   isNamed = name: data.clusters.${name}.cloud != null;
   header = "# Written by `nix run .#render` from nix/manifests and nix/clusters: edit those.\n";
   texts = mapAttrs (_: value: if isString value then value else header + yaml value);
@@ -145,6 +159,15 @@ in
       }) cluster.instances
     );
   }) clusters;
+
+  # For delivery/image: what it verifies.
+  signing =
+    if signing.faults == [ ] then
+      { inherit (signing) keys builder repository; }
+    else
+      throw "nix/clusters has ${toString (length signing.faults)} mistake(s):\n${
+        concatStringsSep "\n" (map (fault: "  - ${fault}") signing.faults)
+      }";
 
   # `[]` if the committed kustomize/ is up to date, else one line for each file that is not.
   drift = map ({ path, problem }: "kustomize/${path}: ${problem}, run `nix run .#render`") (

@@ -1,6 +1,7 @@
 """Runs the jobs: with the runner of Jenkinsfiles, a git remote, two registries, and stand-ins for Nix,
 ArgoCD, kubectl and bq."""
 
+import functools
 import json
 import os
 import pathlib
@@ -8,11 +9,13 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 
 from remote import ROOT, Remote, program
 
 HERE = pathlib.Path(__file__).resolve().parent
+PASSWORD = "of the tests"
 
 
 def jars():
@@ -31,6 +34,21 @@ def tool(script, *arguments):
     """Runs a script that fetches a tool if it is missing; returns the path that the script prints."""
     done = subprocess.run([script, *arguments], stdout=subprocess.PIPE, text=True, check=True)
     return done.stdout.strip().splitlines()[-1]
+
+
+def key_pair(folder):
+    """Makes a pair of keys that sign images; returns the private and the public one."""
+    folder.mkdir(parents=True)
+    command = [f"{tool(ROOT / 'tests/flake/tools.sh', 'cosign')}/cosign", "generate-key-pair"]
+    subprocess.run(command, cwd=folder, env={**os.environ, "COSIGN_PASSWORD": PASSWORD}, check=True, capture_output=True)
+    return (folder / "cosign.key").read_text(), (folder / "cosign.pub").read_text()
+
+
+@functools.cache
+def keys():
+    """The pair that the jobs of all tests sign with."""
+    with tempfile.TemporaryDirectory() as folder:
+        return key_pair(pathlib.Path(folder) / "keys")
 
 
 def free_port():
@@ -81,6 +99,9 @@ class Chain(Remote):
         self.jenkins = self.root / "jenkins"
         for folder in (self.peers, self.jenkins, self.jenkins / "workspaces"):
             folder.mkdir()
+        private, self.public = keys()
+        self.credential("generic-consumer-signing-key", private)
+        self.credential("generic-consumer-signing-password", PASSWORD)
         configuration = self.root / "registries.conf"
         configuration.write_text("".join(f'[[registry]]\nlocation = "{r.host}"\ninsecure = true\n' for r in self.registries.values()))
         # The jobs run with the interpreter that runs the tests.
@@ -94,6 +115,7 @@ class Chain(Remote):
             "PROGRAM": str(program()),
             "KUSTOMIZE": tool(ROOT / "tests/flake/tools.sh", "kustomize") + "/kustomize",
             "SKOPEO": shutil.which("skopeo"),
+            "COSIGN": tool(ROOT / "tests/flake/tools.sh", "cosign") + "/cosign",
             "ARGOCD_INTERVAL_SECONDS": "0.05",
             "ARGOCD_DEADLINE_SECONDS": "60",
             "ARGOCD_DEGRADED_SECONDS": "5",
@@ -102,8 +124,20 @@ class Chain(Remote):
         }
         # The jobs set this variable themselves.
         del self.environment["GENERIC_CONSUMER"]
-        self.edit("registries of this machine", self.local_registries)
+        self.edit("registries and repository of this machine, a key", self.local)
         return self
+
+    def credential(self, id, text):
+        """What Jenkins has under this id."""
+        file = self.jenkins / "credentials" / id
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text)
+
+    def local(self, clone):
+        gitops = clone / "nix/gitops.nix"
+        gitops.write_text(gitops.read_text().replace("https://git.example.com/data/generic-consumer.git", f"file://{self.bare}"))
+        (clone / "nix/keys/tests.pub").write_text(self.public)
+        self.local_registries(clone)
 
     def __exit__(self, *arguments):
         for registry in self.registries.values():
@@ -173,7 +207,7 @@ class Chain(Remote):
     # Registries
 
     def push_image(self):
-        """Builds and pushes an image; returns its digest."""
+        """Builds, pushes and signs an image; returns its digest."""
         return self.image(self.job("image", BUILD_IMAGE=True).runs("image")[0])["digest"]
 
     def digest(self, reference):

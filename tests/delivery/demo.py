@@ -2,6 +2,7 @@
 The Jenkinsfiles and the image are the real ones; there are two local registries and a bare git
 remote; ArgoCD, kubectl and bq are the tests' stand-ins. Prints each step, and fails if one fails."""
 
+import base64
 import json
 import os
 import pathlib
@@ -93,6 +94,15 @@ def main():
         for place in chain.places():
             assert chain.digest(f"{place}:{image['tag']}") == image["digest"]
             print(f"{place}:{image['tag']} {image['digest']}")
+
+        title("who built it, and of what")
+        for kind in ("https://slsa.dev/provenance/v1", "https://cyclonedx.org/bom"):
+            key = chain.root / "tests.pub"
+            key.write_text(chain.public)
+            command = [chain.environment["COSIGN"], "verify-attestation", "--key", key, "--insecure-ignore-tlog", "--type", kind, "--output", "json"]
+            signed = json.loads(chain.run(*command, f"{chain.place(CLUSTER)}@{image['digest']}"))
+            said = json.loads(base64.b64decode(signed["payload"]))["predicate"]
+            print(kind, json.dumps(said["runDetails"]["builder"]) if "runDetails" in said else f"{len(said['components'])} components")
 
         title("what was rendered and pushed")
         print(chain.run("git", "-C", chain.bare, "log", "--oneline", f"{before}..main"))

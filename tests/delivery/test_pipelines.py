@@ -35,8 +35,8 @@ class Image(JobsCase):
             self.assertEqual(self.chain.digest(f"{place}@{image['digest']}"), image["digest"])
         self.assertIs(image["unchanged"], False)
         self.assertEqual(record.variables("image")["IMAGE_DIGEST"], image["digest"])
-        self.assertEqual(record.of("credentials"), ["generic-consumer-registries"])
-        self.assertEqual(record.of("stage"), ["Changes", "Checks", "Build", "Push"])
+        self.assertEqual(record.of("credentials"), ["generic-consumer-registries"] * 2 + ["generic-consumer-signing-key", "generic-consumer-signing-password"])
+        self.assertEqual(record.of("stage"), ["Changes", "Checks", "Build", "Push", "Sign"])
 
     def test_built_again_without_a_commit(self):
         self.chain.job("image")
@@ -63,7 +63,7 @@ class Image(JobsCase):
         self.assertEqual(code, 0, err)
         since = {"GIT_PREVIOUS_SUCCESSFUL_COMMIT": built}
         record = self.chain.job("image", since)
-        self.assertEqual(record.of("skipped"), ["Checks", "Build", "Push"])
+        self.assertEqual(record.of("skipped"), ["Checks", "Build", "Push", "Sign"])
         self.assertEqual(record.of("archiveArtifacts"), [])
         # With BUILD_IMAGE the job builds an image nevertheless.
         self.assertEqual(self.chain.job("image", since, BUILD_IMAGE=True).of("skipped"), [])

@@ -4,13 +4,8 @@
 # with venv.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-venv=${CARGO_TARGET_DIR:-$here/../../target}/python-manifests
-if [ ! -e "$venv/.complete" ] || [ "$here/requirements.txt" -nt "$venv/.complete" ]; then
-  python3 -m venv "$venv"
-  "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements.txt"
-  touch "$venv/.complete"
-fi
+python=$("$here/../setup/venv.sh" "${CARGO_TARGET_DIR:-$here/../../target}/python-manifests" "$here/requirements.txt")
 KUSTOMIZE=$("$here/tools.sh" kustomize)/kustomize
 export KUSTOMIZE
 cd "$here"
-exec "$venv/bin/python" -B -m unittest "$@"
+exec "$python" -B -m unittest "$@"

@@ -4,7 +4,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
-KUSTOMIZE=$("$here/tools.sh" nixfmt kustomize)/kustomize
+KUSTOMIZE=$("$here/tools.sh" nixfmt kustomize cargo-deny)/kustomize
 export KUSTOMIZE
 export NIX_CONFIG='
 experimental-features = nix-command flakes
@@ -36,5 +36,5 @@ nix flake check -L "$root" "${override[@]}"
 echo "nix flake check: $((SECONDS - began)) s"
 
 # Arguments name single tests.
-if [ $# = 0 ]; then set -- check_flake check_image check_run; fi
+if [ $# = 0 ]; then set -- check_flake check_image check_sbom check_signed check_run; fi
 "$here/manifests.sh" --verbose "$@"

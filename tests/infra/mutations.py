@@ -186,7 +186,7 @@ MUTATIONS = {
     "registry": [
         ("base", "Repository/Properties/ImageTagMutability", "MUTABLE"),
         ("base", "Repository/Properties/ImageScanningConfiguration", REMOVE),
-        ("base", "Repository/Properties/LifecyclePolicy/LifecyclePolicyText", replaced('"untagged"', '"any"')),
+        ("base", "Repository/Properties/LifecyclePolicy", {"LifecyclePolicyText": '{"rules": []}'}),
     ],
     "control_plane": [
         ("eks", f"{CLUSTER}/ResourcesVpcConfig/EndpointPrivateAccess", False),

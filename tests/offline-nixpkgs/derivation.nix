@@ -103,6 +103,26 @@ let
     }
     // (if attributes ? pname then { inherit (attributes) pname version; } else { });
 
+  # closureInfo's files. With structured attributes Nix tells a builder the hashes of the store paths, and
+  # passes no variables but through a file.
+  closure =
+    attributes:
+    raw (
+      attributes
+      // {
+        __structuredAttrs = true;
+        args = [
+          "-euc"
+          ''
+            . "''${NIX_ATTRS_SH_FILE:-.attrs.sh}"
+            /usr/bin/mkdir -p "''${outputs[out]}"
+            /usr/bin/python3 ${./closure.py} "''${NIX_ATTRS_JSON_FILE:-.attrs.json}" "''${outputs[out]}"
+            exit 0
+          ''
+        ];
+      }
+    );
+
   runCommand =
     name: environment: buildCommand:
     make (environment // { inherit name buildCommand; });
@@ -122,5 +142,6 @@ in
     writeText
     initialPath
     compiler
+    closure
     ;
 }

@@ -9,6 +9,7 @@ let
     writeText
     initialPath
     compiler
+    closure
     ;
   call =
     file: extra:
@@ -99,7 +100,10 @@ let
     kustomize = fetched "kustomize";
     nixfmt = fetched "nixfmt";
     nixfmt-tree = fetched "nixfmt";
+    cargo-deny = fetched "cargo-deny";
     rustfmt = rustTool "rustfmt";
+    cargo = rustTool "cargo";
+    rustc = rustTool "rustc";
     clippy = rustTool "cargo-clippy";
 
     cacert = make {
@@ -111,18 +115,9 @@ let
 
     closureInfo =
       { rootPaths }:
-      make {
+      closure {
         name = "closure-info";
-        exportReferencesGraph = builtins.concatLists (
-          builtins.genList (n: [
-            "graph${toString n}"
-            (builtins.elemAt rootPaths n)
-          ]) (builtins.length rootPaths)
-        );
-        buildCommand = ''
-          mkdir "$out"
-          grep -h '^/nix/store/' graph* | grep -v '[.]drv$' | sort -u > "$out/store-paths"
-        '';
+        exportReferencesGraph.closure = rootPaths;
       };
 
     writeShellApplication =

@@ -1,4 +1,4 @@
-# rustPlatform.buildRustPackage with this machine's cargo. Crates come from cargo's cache; their
+# rustPlatform.buildRustPackage and importCargoLock, with this machine's cargo. Crates come from cargo's cache; their
 # checksums are compared with the lock file, as nixpkgs' fetcher does.
 {
   lib,
@@ -60,6 +60,7 @@ let
     if type == "debug" then "dev" else type;
 in
 {
+  rustPlatform.importCargoLock = vendor;
   rustPlatform.buildRustPackage =
     {
       pname,
@@ -75,6 +76,7 @@ in
       doCheck ? true,
       checkType ? buildType,
       cargoTestFlags ? [ ],
+      passthru ? { },
       meta ? { },
     }:
     make {
@@ -83,6 +85,7 @@ in
         version
         src
         buildInputs
+        passthru
         meta
         ;
       nativeBuildInputs = nativeBuildInputs ++ nativeCheckInputs ++ [ compiler ];

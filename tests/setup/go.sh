@@ -3,11 +3,11 @@
 # once from the module proxy into the given folder.
 set -euo pipefail
 folder=${1:?usage: go.sh FOLDER}
-go_needed=25        # 1.25, from the emulator's go.mod; kustomize needs less
-go_pinned=1.25.4
+go_needed=26        # 1.26, from the go.mod of cosign; the emulator and kustomize need less
+go_pinned=1.26.8
 declare -A go_sha256=(
-  [amd64]=f4fa35e13952bae9836a82d8cf077710cd58fee98d31680f94edf435852b1af2
-  [arm64]=2f51856a090fbee308b1e38e19eb46f59827b1518c61afb4cc46cc4f649b1799
+  [amd64]=30c2b1bf7dcc88d3eb0a1364e47ddd9128edb3110a30e8a0ef61cd5856b31de7
+  [arm64]=02b36b6787b3ac767668f630e2998df45a3b1f9ffee08d1bf3ef6487cd658d99
 )
 
 found=$(go version 2>/dev/null | sed -nE 's/.* go1\.([0-9]+).*/\1/p' || true)

@@ -2,6 +2,7 @@
 {
   hostNames,
   kinds,
+  signing,
 }:
 let
   inherit (builtins)
@@ -223,6 +224,29 @@ let
           "${at}.requests.${name} = ${show requests.${name}} is more than the limit ${show limits.${name}}: raise the limit or lower the request."
       ) (filter (name: limits ? ${name}) (attrNames requests));
 
+  # The policy contains the keys, and the builder and repository in texts of CEL.
+  imagePolicy =
+    at: value:
+    is (value: value == "enforce" || value == "audit") "enforce or audit"
+      "enforce refuses images, audit reports them; leave it out to have no policy"
+      at
+      value
+    ++
+      when (signing.faults == [ ] && signing.keys == [ ])
+        "${at} needs a public key under nix/keys: no image could be verified (docs/delivery.md, Signatures)."
+    ++
+      concatMap
+        (
+          field:
+          when (
+            !(matches "[A-Za-z0-9:/.@_~%+-]+" signing.${field})
+          ) "nix/gitops.nix: provenance.${field} is no URL: write letters, digits and :/.@_~%+- only."
+        )
+        [
+          "builder"
+          "repository"
+        ];
+
   externalSecrets = shape.map {
     example = "externalSecrets.<secret> = { store = …; remoteKey = …; }";
     of =
@@ -273,6 +297,7 @@ let
         example = "secretEnv.<NAME> = \"<secret>/<key>\"";
         of = secretVariable;
       };
+      inherit imagePolicy;
       pauseAutoscaling = is isBool "true or false" "write it without quotes";
     };
   } at spec;

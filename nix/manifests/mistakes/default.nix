@@ -1,9 +1,10 @@
 # Validates the data under nix/clusters: all mistakes, as { clusters, sentence }. A sentence says what
-# is wrong where, and what to do; `clusters` are those that it concerns. Whatever the data is, this
-# does not fail.
+# is wrong where, and what to do; `clusters` are those that it concerns. What is wrong with the keys of
+# images concerns all. Whatever the data is, this does not fail.
 {
   data,
   environments,
+  signing,
 }:
 let
   inherit (builtins)
@@ -38,7 +39,7 @@ let
   identity = import ./identity.nix { inherit environments; };
   spec = import ./cluster.nix {
     inherit (data) hostNames;
-    inherit kinds;
+    inherit kinds signing;
   };
   release = import ./release.nix;
   instance = import ./instance.nix { inherit identity; };
@@ -73,6 +74,10 @@ map (name: {
   clusters = [ name ];
   sentence = "nix/clusters/${text.showName name} is a symbolic link: replace it by a folder.";
 }) data.links
+++ map (sentence: {
+  clusters = attrNames data.clusters;
+  inherit sentence;
+}) signing.faults
 ++ concatMap (
   c:
   map (sentence: {

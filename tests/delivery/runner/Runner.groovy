@@ -106,7 +106,7 @@ abstract class Jenkinsfile extends Script {
         this.workspace = workspace
         this.given = given
         id = "${name}-${number}"
-        variables += [BUILD_NUMBER: "${number}".toString(), BUILD_URL: "https://jenkins.example.com/job/${name}/${number}/".toString()]
+        variables += [BUILD_NUMBER: "${number}".toString(), BUILD_URL: "https://jenkins.example.com/job/generic-consumer/job/${name}/${number}/".toString()]
         if (System.getenv('GIT_PREVIOUS_SUCCESSFUL_COMMIT')) {
             variables.GIT_PREVIOUS_SUCCESSFUL_COMMIT = System.getenv('GIT_PREVIOUS_SUCCESSFUL_COMMIT')
         }
@@ -283,12 +283,14 @@ abstract class Jenkinsfile extends Script {
         Map before = new HashMap(variables)
         wanted.each { Map of ->
             note('credentials', of.credentialsId)
+            // A test may have put the real secret there.
+            File real = new File(jenkins.folder, "credentials/${of.credentialsId}")
             if (of.kind == 'string') {
-                variables[of.variable] = 'a-secret'
+                variables[of.variable] = real.exists() ? real.text : 'a-secret'
             } else {
                 File secret = File.createTempFile('secret', '', workspace.parentFile)
                 // The stand-ins check that a job uses the credential that it should.
-                secret.text = JsonOutput.toJson([credential: of.credentialsId.toString()])
+                secret.text = real.exists() ? real.text : JsonOutput.toJson([credential: of.credentialsId.toString()])
                 variables[(of.kind == 'key' ? of.keyFileVariable : of.variable)] = secret.path
             }
         }
@@ -314,14 +316,16 @@ abstract class Jenkinsfile extends Script {
     def archiveArtifacts(Map of) {
         assert of.keySet().every { it in ['artifacts', 'fingerprint', 'allowEmptyArchive'] } : of
         step('archiveArtifacts', of.artifacts)
-        File file = new File(workspace, of.artifacts)
-        if (!file.isFile()) {
-            if (of.allowEmptyArchive) { return }
-            throw new Failed("${id}: there is no ${of.artifacts} to archive")
+        of.artifacts.split(', ').each { String name ->
+            File file = new File(workspace, name)
+            if (!file.isFile()) {
+                if (of.allowEmptyArchive) { return }
+                throw new Failed("${id}: there is no ${name} to archive")
+            }
+            File archive = new File(jenkins.folder, "archive/${id}/${name}")
+            archive.parentFile.mkdirs()
+            archive.text = file.text
         }
-        File archive = new File(jenkins.folder, "archive/${id}/${of.artifacts}")
-        archive.parentFile.mkdirs()
-        archive.text = file.text
     }
 
     def input(Map of) {
