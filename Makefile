@@ -23,6 +23,9 @@ help: ## This list
 .PHONY: test
 test: setup fmt lint doc audit fast instructions live manifests delivery infra ## Install what is missing (Debian), then run every check and test except `make nix`
 
+# The live tests wait more than they compute, so the tools of the steps after them are compiled meanwhile.
+test: MEANWHILE = nice -n 10 tests/flake/tools.sh kustomize nixfmt cosign >/dev/null
+
 .PHONY: setup
 setup: ## Install what the tests need and this machine lacks (Debian), or list it
 	@tests/setup/install.sh
@@ -46,7 +49,8 @@ fast: ## Run cargo test: needs Rust, a C compiler, make and perl
 
 .PHONY: live
 live: peers ## Real peers: Apache Kafka, two BigQueries, faults, Google's clients; 5 kills (CHAOS_KILLS, CHAOS_SEED)
-	$(CARGO) test --locked --test live
+	$(CARGO) test --locked --test live --no-run
+	@$(or $(MEANWHILE),true) & meanwhile=$$!; $(CARGO) test --locked --test live && wait $$meanwhile
 
 # Takes minutes the first time, so it is done before the tests, which have deadlines.
 .PHONY: peers
@@ -62,7 +66,7 @@ manifests: ## Check the clusters' data, that kustomize/ is up to date and that e
 delivery: ## Test the deployment tools; run and lint the Jenkinsfiles
 	@tests/setup/install.sh delivery
 	$(CARGO) build --locked
-	cd tests/delivery && python3 -B -m unittest
+	@tests/delivery/run.sh
 	@tests/delivery/lint.sh
 
 .PHONY: infra
