@@ -5,7 +5,10 @@
   clustersDir ? root + "/nix/clusters",
   committedDir ? root + "/kustomize",
   gitops ? import ../gitops.nix,
-  keysDir ? root + "/nix/keys",
+  signing ? import ./signing.nix {
+    keysDir = root + "/nix/keys";
+    inherit (gitops) provenance;
+  },
   environments ? builtins.fromTOML (builtins.readFile (root + "/config/environments.toml")),
   # The clusters that a change concerns: only their mistakes are refused, and only their overlays are
   # rendered. null: all clusters.
@@ -40,10 +43,6 @@ let
   committed = import ./drift.nix { inherit committedDir; };
   inherit (committed) differences partOf;
 
-  signing = import ./signing.nix {
-    inherit keysDir;
-    inherit (gitops) provenance;
-  };
   found = import ./mistakes { inherit data environments signing; };
   isTouched = name: touched == null || elem name touched;
   concerns = wanted: mistake: any wanted mistake.clusters;

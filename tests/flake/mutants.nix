@@ -27,6 +27,19 @@ let
   clustersDir = root + "/nix/clusters";
   data = import (root + "/nix/manifests/data.nix") { inherit clustersDir environments; };
 
+  # As if there were a key: without one no cluster can have a policy for images.
+  signing = {
+    builder = "https://jenkins.example.com/";
+    repository = "https://git.example.com/x.git";
+    keys = [
+      {
+        name = "a";
+        pem = "a key";
+      }
+    ];
+    faults = [ ];
+  };
+
   values = {
     null = null;
     number = 7;
@@ -98,6 +111,7 @@ let
           store = "f";
           remoteKey = "g";
         };
+        imagePolicy = "audit";
         pauseAutoscaling = false;
         googleApis = "public";
         dnsAddresses = [ "169.254.20.10" ];
@@ -148,11 +162,11 @@ let
       };
       mistakes = import (root + "/nix/manifests/mistakes") {
         data = mutated;
-        inherit environments;
+        inherit environments signing;
       };
       inherit
         (import (root + "/nix/manifests") {
-          inherit root;
+          inherit root signing;
           data = mutated;
           touched = [ changed.name ];
         })

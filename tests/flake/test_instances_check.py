@@ -37,7 +37,8 @@ class InstancesCheck(unittest.TestCase):
                 runCommand = _: _: text: text;
                 consumer = {{ outPath = "{place}"; pname = "generic-consumer"; meta = {{ }}; }};
                 closureInfo = null; cacert = null; kustomize = null; nixfmt = null; rustfmt = null;
-                librdkafka = null; default = null; image = null; rendered = null;
+                rustPlatform = null; cargo = null; rustc = null; cargo-deny = null;
+                librdkafka = null; default = null; image = null; sbom = null; rendered = null;
               }}).instances"""
             script, refusal = nix(expression)
             assert refusal is None, refusal
