@@ -5,6 +5,7 @@
 //!          ─► Peers: broker, BigQuery  ──┴─► flow ─► run       run
 //! ```
 
+mod contract;
 mod domain;
 mod error;
 mod flow;
@@ -14,6 +15,7 @@ mod peers;
 mod samples;
 mod thread;
 
+pub use contract::domain;
 pub use domain::{ColumnsError, Domain, DomainError, RowOptions};
 pub use error::AppError;
 pub use flow::{Assembly, flow};

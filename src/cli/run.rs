@@ -5,10 +5,10 @@ use prometheus_client::registry::Registry;
 use super::args::RunArgs;
 use super::event_file;
 use super::failure::{Exit, Failure};
+use super::load::load;
 use super::output;
 use super::progress::ProgressLine;
-use crate::app::{self, Assembly, Domain, Peers};
-use crate::config::Settings;
+use crate::app::{self, Assembly, Peers};
 use crate::pipeline::Until;
 use crate::record::UnsentRecord;
 use crate::serve;
@@ -16,9 +16,21 @@ use crate::shutdown::Shutdown;
 use crate::telemetry::{Health, Metrics};
 
 /// Runs the domain until it is stopped, caught up, or needs a person.
-pub async fn run(args: RunArgs, settings: Settings) -> Result<(), Failure> {
+pub async fn run(args: RunArgs) -> Result<(), Failure> {
     let shutdown = Shutdown::on_signals()
         .map_err(|error| Failure::new(Exit::Stopped, "listen for signals").source(error))?;
+    let until = if args.flags.until_caught_up { Until::CaughtUp } else { Until::Stopped };
+    let stopped = || match until {
+        Until::CaughtUp => Err(not_caught_up()),
+        Until::Stopped => Ok(()),
+    };
+    let (settings, fetcher) = tokio::select! {
+        loaded = load(&args.domain, args.inputs()) => {
+            let (loaded, fetcher) = loaded?;
+            (loaded.settings, fetcher)
+        }
+        () = shutdown.wait() => return stopped(),
+    };
     let mut registry = Registry::default();
     let metrics = Metrics::register(&mut registry);
     let health = Health::new();
@@ -31,11 +43,9 @@ pub async fn run(args: RunArgs, settings: Settings) -> Result<(), Failure> {
         shutdown.wait().await;
         return Ok(());
     }
-    let until = if args.flags.until_caught_up { Until::CaughtUp } else { Until::Stopped };
-    let domain = Domain::of(&settings)?;
-    let stopped = || match until {
-        Until::CaughtUp => Err(not_caught_up()),
-        Until::Stopped => Ok(()),
+    let domain = tokio::select! {
+        domain = app::domain(&settings, &fetcher) => domain?,
+        () = shutdown.wait() => return stopped(),
     };
     let started = async {
         let events = events(&args).await?;
