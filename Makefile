@@ -45,13 +45,14 @@ fast: ## Run cargo test: needs Rust, a C compiler, make and perl
 	$(CARGO) test --locked
 
 .PHONY: live
-live: peers ## Real peers: Apache Kafka, two BigQueries, faults, Google's clients; 5 kills (CHAOS_KILLS, CHAOS_SEED)
+live: peers ## Real peers: Apache Kafka, two BigQueries, buckets, faults, Google's clients; 5 kills (CHAOS_KILLS, CHAOS_SEED)
 	$(CARGO) test --locked --test live
 
 # Takes minutes the first time, so it is done before the tests, which have deadlines.
 .PHONY: peers
 peers:
 	@tests/support/emulator/install.sh $(CARGO_TARGET_DIR)/tools >/dev/null
+	@tests/support/stores/install.sh $(CARGO_TARGET_DIR)/tools >/dev/null
 
 .PHONY: manifests
 manifests: ## Check the clusters' data, that kustomize/ is up to date and that every overlay is valid (CRD_SCHEMAS: folder of CRD schemas)
