@@ -48,7 +48,7 @@ fast: ## Run cargo test: needs Rust, a C compiler, make and perl
 	$(CARGO) test --locked
 
 .PHONY: live
-live: peers ## Real peers: Apache Kafka, two BigQueries, faults, Google's clients; 5 kills (CHAOS_KILLS, CHAOS_SEED)
+live: peers ## Real peers: Apache Kafka, two BigQueries, buckets, faults, Google's clients; 5 kills (CHAOS_KILLS, CHAOS_SEED)
 	$(CARGO) test --locked --test live --no-run
 	@$(or $(MEANWHILE),true) & meanwhile=$$!; $(CARGO) test --locked --test live && wait $$meanwhile
 
@@ -56,6 +56,7 @@ live: peers ## Real peers: Apache Kafka, two BigQueries, faults, Google's client
 .PHONY: peers
 peers:
 	@tests/support/emulator/install.sh $(CARGO_TARGET_DIR)/tools >/dev/null
+	@tests/support/stores/install.sh $(CARGO_TARGET_DIR)/tools >/dev/null
 
 .PHONY: manifests
 manifests: ## Check the clusters' data, that kustomize/ is up to date and that every overlay is valid (CRD_SCHEMAS: folder of CRD schemas)

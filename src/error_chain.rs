@@ -16,6 +16,18 @@ pub(crate) fn chain(error: &dyn Error) -> String {
     text
 }
 
+/// The error and its sources, outermost first.
+pub(crate) fn errors<'e>(
+    error: &'e (dyn Error + 'static),
+) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
+    let mut next = Some(error);
+    std::iter::from_fn(move || {
+        let error = next?;
+        next = error.source();
+        Some(error)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

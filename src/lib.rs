@@ -31,6 +31,9 @@ pub mod serve;
 // The chain from records to visible rows: sessions, settlement, the ledger.
 pub mod pipeline;
 
+// Configuration and contracts from buckets and HTTPS.
+pub mod remote;
+
 // Where rows go: the protocol of a sink, BigQuery, dead letters.
 pub mod sink;
 

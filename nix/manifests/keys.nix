@@ -28,6 +28,7 @@
   # whom it writes, what is in the image, what the probes call.
   cluster = [
     "CLUSTER"
+    "ENV_FILE"
     "WRITE_ENV"
     "GOOGLE_APPLICATION_CREDENTIALS"
     "CONTRACTS_DIR"

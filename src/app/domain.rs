@@ -1,10 +1,11 @@
 //! A domain: its contract, and what follows from it.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::config::{ContractSettings, RowLayout, Settings};
-use crate::contract::{self, Contract, ContractError, Problem};
+use crate::config::location::Location;
+use crate::config::{ContractSettings, RowLayout};
+use crate::contract::{self, Contract, ContractError, Documents, Library, Problem};
 use crate::row::TableSchema;
 use crate::sink::bigquery::columns::{self, PartitionError};
 use crate::transcode::{PartitionWindow, Plan, PlanError, PlanOptions};
@@ -83,23 +84,25 @@ impl Default for RowOptions {
 }
 
 impl Domain {
-    /// Reads the contract's documents and derives the columns.
-    pub fn of(settings: &Settings) -> Result<Self, DomainError> {
-        let write = &settings.write;
-        let options = RowOptions::new(&settings.contract, write.layout, &write.partition_by);
-        Self::load(&settings.contract, options)
-    }
-
-    /// The same where the rest of the settings is not known.
-    pub fn load(at: &ContractSettings, options: RowOptions) -> Result<Self, DomainError> {
-        if !at.dir.is_dir() {
-            let folder = std::path::absolute(&at.dir).unwrap_or_else(|_| at.dir.clone());
-            return Err(DomainError::NoFolder(folder));
-        }
+    /// Reads the contract's documents and derives the columns. Of a folder that is not on this
+    /// machine only `fetched` is read.
+    pub fn load(
+        at: &ContractSettings,
+        options: RowOptions,
+        fetched: &Documents,
+    ) -> Result<Self, DomainError> {
+        let library = match &at.dir {
+            Location::Local(dir) => Library::Folder(existing(dir)?),
+            Location::Remote(folder) => {
+                Library::Fetched { folder: folder.clone(), documents: fetched.clone() }
+            }
+        };
         let contract =
-            contract::load(&at.dir, &at.import_path, &at.import_object, &options.ignore).map_err(
-                |source| DomainError::Contract { import_path: at.import_path.clone(), source },
-            )?;
+            contract::load_from(&library, &at.import_path, &at.import_object, &options.ignore);
+        let contract = contract.map_err(|source| DomainError::Contract {
+            import_path: at.import_path.clone(),
+            source,
+        })?;
         Self::new(contract, options)
     }
 
@@ -150,6 +153,13 @@ impl Domain {
         Plan::compile(&self.contract, table, options)
             .map_err(|source| DomainError::Plan { contract: self.contract.id.clone(), source })
     }
+}
+
+fn existing(dir: &Path) -> Result<PathBuf, DomainError> {
+    if dir.is_dir() {
+        return Ok(dir.to_owned());
+    }
+    Err(DomainError::NoFolder(std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned())))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use super::domain::DomainError;
+use crate::remote::FetchError;
 use crate::stop::Stop;
 
 /// What is wrong is either the configuration, which is found before anything is touched, or
@@ -17,6 +18,19 @@ pub enum AppError {
     },
     #[error(transparent)]
     Stop(#[from] Stop),
+}
+
+/// A document of the contract was not fetched.
+impl From<FetchError> for AppError {
+    fn from(error: FetchError) -> Self {
+        let what = "fetch the contract from CONTRACTS_DIR";
+        let hint = error.hint();
+        if error.fault.is_outage() {
+            return Self::Stop(Stop::new(what, hint, error));
+        }
+        let source = Some(error.into());
+        Self::Configuration { what: what.to_owned(), hint: Some(hint), source }
+    }
 }
 
 impl From<DomainError> for AppError {

@@ -27,20 +27,6 @@ pub struct Assembly<'a> {
     pub shutdown: Shutdown,
 }
 
-/// Checks that dead letters do not go to the topic that the domain reads: they would be read again,
-/// and rejected again.
-pub fn check_letters(domain: &Domain, target: &DeadLetterTarget) -> Result<(), AppError> {
-    let topic = &domain.contract.topic;
-    if *target != DeadLetterTarget::Kafka(topic.clone()) {
-        return Ok(());
-    }
-    Err(AppError::Configuration {
-        what: format!("DEAD_LETTER names {topic}, the topic that this domain reads"),
-        hint: Some("its dead letters would be read again: name a topic of their own".to_owned()),
-        source: None,
-    })
-}
-
 /// Connects the sink, creates or evolves its tables, and compiles the contract for what the table
 /// has.
 pub async fn flow(of: Assembly<'_>) -> Result<Flow, AppError> {

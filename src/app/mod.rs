@@ -5,6 +5,7 @@
 //!          ─► Peers: broker, BigQuery  ──┴─► flow ─► run       run
 //! ```
 
+mod contract;
 mod domain;
 mod error;
 mod flow;
@@ -14,9 +15,10 @@ mod peers;
 mod samples;
 mod thread;
 
+pub use contract::{check_letters, domain};
 pub use domain::{ColumnsError, Domain, DomainError, RowOptions};
 pub use error::AppError;
-pub use flow::{Assembly, check_letters, flow};
+pub use flow::{Assembly, flow};
 pub use judge::{Judge, Verdict};
 pub use peers::{LOCAL_STORE, Peers};
 pub use thread::run;

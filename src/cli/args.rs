@@ -27,6 +27,7 @@ Examples:
   generic-consumer DELIVERY                          read the domain's topic into its table
   generic-consumer DELIVERY --until-caught-up        stop at the current end, print a summary
   generic-consumer DELIVERY --env-file /etc/consumer/.env --config cluster.toml
+  generic-consumer DELIVERY --env-file s3://bucket/config/delivery.env
   generic-consumer config DELIVERY                   show every value and where it comes from
   generic-consumer validate DELIVERY events.ndjson   check events by the contract, alone
   generic-consumer produce DELIVERY events.ndjson    check events by the contract, publish them
@@ -88,12 +89,14 @@ pub enum Command {
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Configuration")]
 pub struct LayerArgs {
-    /// Read this file instead of .env
-    #[arg(long, value_name = "FILE")]
-    pub env_file: Option<PathBuf>,
-    /// Read this TOML or YAML file after config/environments.toml; may be repeated, later files win
-    #[arg(long, value_name = "FILE")]
-    pub config: Vec<PathBuf>,
+    /// Read this file instead of .env: a path, s3://bucket/key, gs://bucket/object or
+    /// https://host/path; also in the variable ENV_FILE
+    #[arg(long, value_name = "LOCATION")]
+    pub env_file: Option<OsString>,
+    /// Read this TOML or YAML file, also from such a location, after config/environments.toml; may
+    /// be repeated, later files win
+    #[arg(long, value_name = "LOCATION")]
+    pub config: Vec<OsString>,
 }
 
 #[derive(Debug, Clone, clap::Args)]

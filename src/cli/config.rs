@@ -2,33 +2,53 @@
 
 use super::args::ConfigArgs;
 use super::failure::Failure;
+use super::load::fetched;
 use super::output;
 use super::page::{terminal_width, wrapped};
 use super::settings_page;
 use crate::app::{Domain, DomainError, RowOptions, check_letters};
 use crate::config::keys::{CONTRACTS_DIR, IMPORT_OBJECT, IMPORT_PATH, PARTITION_BY};
-use crate::config::{Complaint, ContractSettings, Resolved, RowSettings, Settings, load_and_check};
+use crate::config::location::{Location, Remote};
+use crate::config::{
+    Complaint, ContractSettings, Fetched, Inputs, Loaded, Mistakes, NotFetched, Resolved,
+    RowSettings, Settings, load_and_check,
+};
+use crate::contract::Documents;
+use crate::remote::{Fetcher, Fetching, Next};
 
 const HEAD: [&str; 4] = ["key", "value", "layer", "place"];
 
 /// Prints the settings on stdout; a configuration that would not run, or a contract that is
 /// wrong, is a failure that names every mistake.
-pub fn config(args: &ConfigArgs) -> Result<(), Failure> {
-    let mut domain = None;
-    let loaded =
-        load_and_check(&args.domain, &args.layers.inputs(), &mut |settings, rows| match check(
-            settings, rows,
-        ) {
-            Ok(checked) => {
-                domain = Some(checked);
-                Vec::new()
+pub async fn config(args: &ConfigArgs) -> Result<(), Failure> {
+    let inputs = args.layers.inputs();
+    let fetcher = Fetcher::new(inputs.variables().clone());
+    let inputs = fetched(&fetcher, inputs).await?;
+    let mut fetching = Fetching::new(&fetcher);
+    let (loaded, domain) = loop {
+        let Attempt { loaded, domain, folder } =
+            attempt(&args.domain, &inputs, &Contract::From(fetching.documents()));
+        let Some(folder) = folder else { break (loaded, domain) };
+        match fetching.next(&folder).await {
+            Ok(Next::TryAgain) => {}
+            Ok(Next::Complete) => break (loaded, domain),
+            Err(error) if error.fault.is_outage() => {
+                let hint = error.hint();
+                return Err(Failure::stopped("fetch the contract", hint).source(error));
             }
-            Err(complaints) => complaints,
-        })
-        .map_err(Failure::configuration)?;
+            Err(error) => {
+                let contract = Contract::NotFetched(error.into_mistake());
+                let Attempt { loaded, domain, .. } = attempt(&args.domain, &inputs, &contract);
+                break (loaded, domain);
+            }
+        }
+    };
+    let loaded = loaded.map_err(Failure::configuration)?;
     let Some(domain) = domain else { return Ok(()) };
     check_letters(&domain, &loaded.settings.dead_letter)?;
-    let mut sentences = vec![type_location(&domain)];
+    let mut sentences: Vec<String> =
+        inputs.fetched().chain(fetching.fetched()).map(fetched_from).collect();
+    sentences.push(type_location(&domain));
     sentences.extend(renamed(&domain));
     sentences.push(outcome(&domain, &loaded.settings));
     let page = match terminal_width() {
@@ -40,6 +60,48 @@ pub fn config(args: &ConfigArgs) -> Result<(), Failure> {
         None => format!("{}\n\n{}\n", text(&loaded.resolved), sentences.join("\n")),
     };
     output::print(&page)
+}
+
+/// What there is of the contract while the configuration is checked.
+enum Contract<'a> {
+    /// Documents that were fetched so far; those on this machine are read.
+    From(&'a Documents),
+    NotFetched(NotFetched),
+}
+
+/// The result of checking the configuration once.
+struct Attempt {
+    loaded: Result<Loaded, Mistakes>,
+    domain: Option<Domain>,
+    /// The folder of the contracts, if the configuration got as far.
+    folder: Option<Location>,
+}
+
+fn attempt(name: &str, inputs: &Inputs, contract: &Contract<'_>) -> Attempt {
+    let (mut domain, mut folder) = (None, None);
+    let loaded = load_and_check(name, inputs, &mut |settings, rows| {
+        folder = Some(settings.dir.clone());
+        let documents = match contract {
+            Contract::From(documents) => documents,
+            Contract::NotFetched(NotFetched { found, accepted }) => {
+                let (found, accepted) = (found.clone(), accepted.clone());
+                return vec![Complaint { key: &CONTRACTS_DIR, found, accepted }];
+            }
+        };
+        match check(settings, rows, documents) {
+            Ok(checked) => {
+                domain = Some(checked);
+                Vec::new()
+            }
+            Err(complaints) => complaints,
+        }
+    });
+    Attempt { loaded, domain, folder }
+}
+
+/// Which version of a document was fetched.
+fn fetched_from((remote, fetched): (&Remote, &Fetched)) -> String {
+    format!("fetched {remote} ({})", fetched.version)
 }
 
 /// Where the event type is read.
@@ -69,9 +131,13 @@ fn outcome(Domain { contract, columns, .. }: &Domain, settings: &Settings) -> St
 }
 
 /// The domain, or all that is wrong with its contract.
-fn check(settings: &ContractSettings, rows: &RowSettings) -> Result<Domain, Vec<Complaint>> {
+fn check(
+    settings: &ContractSettings,
+    rows: &RowSettings,
+    documents: &Documents,
+) -> Result<Domain, Vec<Complaint>> {
     let options = RowOptions::new(settings, rows.layout, &rows.partition_by);
-    let domain = Domain::load(settings, options).map_err(complaints)?;
+    let domain = Domain::load(settings, options, documents).map_err(complaints)?;
     domain.plan(&domain.columns).map_err(complaints)?;
     Ok(domain)
 }

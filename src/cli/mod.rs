@@ -5,6 +5,7 @@ mod config;
 mod envelope;
 mod event_file;
 mod failure;
+mod load;
 mod local;
 mod output;
 mod page;
@@ -24,30 +25,21 @@ pub use failure::{Exit, Failure};
 pub use output::say;
 
 use args::Command;
-
-use crate::config::{Inputs, Loaded};
+use load::load;
 
 /// Runs the command. Has to be called inside a tokio runtime.
 pub async fn dispatch(args: Args) -> Result<(), Failure> {
     match args.into_command() {
-        Command::Run(args) => {
-            let loaded = load(&args.domain, &args.inputs())?;
-            run::run(args, loaded.settings).await
-        }
+        Command::Run(args) => run::run(args).await,
         Command::Validate(args) => {
-            let loaded = load(&args.domain, &args.layers.inputs())?;
-            validate::validate(&args, &loaded.settings)
+            let (loaded, fetcher) = load(&args.domain, args.layers.inputs()).await?;
+            validate::validate(&args, &loaded.settings, &fetcher).await
         }
         Command::Produce(args) => {
-            let loaded = load(&args.domain, &args.layers.inputs())?;
-            produce::produce(args, loaded.settings).await
+            let (loaded, fetcher) = load(&args.domain, args.layers.inputs()).await?;
+            produce::produce(args, loaded.settings, &fetcher).await
         }
-        Command::Config(args) => config::config(&args),
+        Command::Config(args) => config::config(&args).await,
         Command::Local(args) => local::local(args).await,
     }
-}
-
-/// The settings, or a failure that lists every mistake.
-fn load(domain: &str, inputs: &Inputs) -> Result<Loaded, Failure> {
-    crate::config::load(domain, inputs).map_err(Failure::configuration)
 }

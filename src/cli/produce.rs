@@ -16,8 +16,9 @@ use super::args::ProduceArgs;
 use super::event_file::{self, FileEvent, listed};
 use super::failure::{Exit, Failure};
 use super::output;
-use crate::app::{Domain, Verdict};
+use crate::app::{self, Domain, Verdict};
 use crate::config::{Broker, Settings};
+use crate::remote::Fetcher;
 use crate::source::{client, message};
 
 /// Deliveries under way at once: enough to fill librdkafka's batches, few enough to bound memory.
@@ -30,9 +31,13 @@ const RANGES: usize = 100;
 const SILENCE: Duration = Duration::from_secs(30);
 
 /// Publishes the events and returns once every one of them is on the broker.
-pub async fn produce(args: ProduceArgs, settings: Settings) -> Result<(), Failure> {
+pub async fn produce(
+    args: ProduceArgs,
+    settings: Settings,
+    fetcher: &Fetcher,
+) -> Result<(), Failure> {
     let servers = target(&args, &settings)?;
-    let domain = Domain::of(&settings)?;
+    let domain = app::domain(&settings, fetcher).await?;
     let events = event_file::read(&args.events.file, args.events.envelope)?;
     if !args.no_validate {
         check(&events, &domain)?;

@@ -5,10 +5,11 @@ use prometheus_client::registry::Registry;
 use super::args::RunArgs;
 use super::event_file;
 use super::failure::{Exit, Failure};
+use super::load::load;
 use super::output;
 use super::progress::ProgressLine;
-use crate::app::{self, Assembly, Domain, Peers};
-use crate::config::{Broker, Settings};
+use crate::app::{self, Assembly, Peers};
+use crate::config::Broker;
 use crate::pipeline::Until;
 use crate::record::UnsentRecord;
 use crate::serve;
@@ -16,9 +17,21 @@ use crate::shutdown::Shutdown;
 use crate::telemetry::{Health, Metrics};
 
 /// Runs the domain until it is stopped, caught up, or needs a person.
-pub async fn run(args: RunArgs, settings: Settings) -> Result<(), Failure> {
+pub async fn run(args: RunArgs) -> Result<(), Failure> {
     let shutdown = Shutdown::on_signals()
         .map_err(|error| Failure::new(Exit::Stopped, "listen for signals").source(error))?;
+    let until = if args.flags.until_caught_up { Until::CaughtUp } else { Until::Stopped };
+    let stopped = || match until {
+        Until::CaughtUp => Err(not_caught_up(NOTHING_IS_LOST)),
+        Until::Stopped => Ok(()),
+    };
+    let (settings, fetcher) = tokio::select! {
+        loaded = load(&args.domain, args.inputs()) => {
+            let (loaded, fetcher) = loaded?;
+            (loaded.settings, fetcher)
+        }
+        () = shutdown.wait() => return stopped(),
+    };
     let mut registry = Registry::default();
     let metrics = Metrics::register(&mut registry);
     let health = Health::new();
@@ -31,13 +44,9 @@ pub async fn run(args: RunArgs, settings: Settings) -> Result<(), Failure> {
         shutdown.wait().await;
         return Ok(());
     }
-    let until = if args.flags.until_caught_up { Until::CaughtUp } else { Until::Stopped };
-    let domain = Domain::of(&settings)?;
-    app::check_letters(&domain, &settings.dead_letter)?;
-    let anew = settings.consume.broker == Broker::Embedded;
-    let stopped = || match until {
-        Until::CaughtUp => Err(not_caught_up(anew)),
-        Until::Stopped => Ok(()),
+    let domain = tokio::select! {
+        domain = app::domain(&settings, &fetcher) => domain?,
+        () = shutdown.wait() => return stopped(),
     };
     let started = async {
         let events = events(&args).await?;
@@ -95,7 +104,12 @@ pub async fn run(args: RunArgs, settings: Settings) -> Result<(), Failure> {
         return Err(Failure::new(Exit::DrainDeadline, what).hint(NOTHING_IS_LOST));
     }
     match until {
-        Until::CaughtUp if !summary.caught_up => Err(not_caught_up(anew)),
+        Until::CaughtUp if !summary.caught_up => {
+            Err(not_caught_up(match settings.consume.broker {
+                Broker::Embedded => "the next run begins anew: the embedded broker keeps nothing",
+                Broker::Servers(_) => NOTHING_IS_LOST,
+            }))
+        }
         Until::CaughtUp | Until::Stopped => Ok(()),
     }
 }
@@ -114,11 +128,6 @@ async fn events(args: &RunArgs) -> Result<Option<Vec<UnsentRecord>>, Failure> {
 }
 
 /// A signal ended a run that was to catch up.
-/// `anew`: its broker is embedded and begins anew.
-fn not_caught_up(anew: bool) -> Failure {
-    let hint = match anew {
-        true => "the next run begins anew: the embedded broker keeps nothing",
-        false => NOTHING_IS_LOST,
-    };
+fn not_caught_up(hint: &'static str) -> Failure {
     Failure::new(Exit::Interrupted, "stopped before it had caught up").hint(hint)
 }

@@ -1,13 +1,12 @@
 //! The settings as a person reads them on a terminal: grouped by the source they come from, those
 //! that win first, long values wrapped below themselves.
 
-use std::path::PathBuf;
-
 use super::page::{pieces, width};
+use crate::config::location::Location;
 use crate::config::{LayerKind, Place, Resolved};
 
 /// A source of settings: a layer, and the file where the layer has several.
-type Source = (LayerKind, Option<PathBuf>);
+type Source = (LayerKind, Option<Location>);
 
 /// The narrowest column of values next to their keys.
 const NARROWEST: usize = 20;
@@ -90,7 +89,7 @@ fn source_of(setting: &Resolved) -> Source {
 
 fn heading((layer, file): &Source) -> String {
     match (layer, file) {
-        (_, Some(file)) => file.display().to_string(),
+        (_, Some(file)) => file.to_string(),
         (LayerKind::Default, None) => "defaults".to_owned(),
         (layer, None) => layer.to_string(),
     }
@@ -114,7 +113,7 @@ mod tests {
     }
 
     fn in_file(name: &str, line: usize) -> Place {
-        Place::File { file: PathBuf::from(name), line: Some(line) }
+        Place::File { file: name.into(), line: Some(line) }
     }
 
     #[test]

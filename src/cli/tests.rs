@@ -1,10 +1,17 @@
 //! Tests of the command line.
 
+use std::path::Path;
+use std::time::Duration;
+
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 
 use super::args::{Command, LocalCommand, RowFormat};
-use super::{Args, Exit, version};
+use super::{Args, Exit, Failure, version};
+use crate::app::AppError;
+use crate::config::location::Location;
+use crate::config::{Inputs, Variables};
+use crate::remote::{Fault, FetchError, Fetcher, Patience};
 
 fn parse(line: &str) -> Result<Command, ErrorKind> {
     let words = line.split_whitespace();
@@ -128,4 +135,31 @@ fn the_reference_documents_every_exit_code() {
     ] {
         assert!(reference.contains(&format!("\n| {} | ", exit as u8)), "{exit:?}");
     }
+}
+
+#[tokio::test]
+async fn a_store_that_does_not_answer_is_no_mistake_of_the_configuration() {
+    let patience = Patience { retry_for: Duration::ZERO, ..Patience::default() };
+    let fetcher = Fetcher::with_patience(Variables::new(), patience);
+    // Nobody listens on port 1.
+    let inputs = Inputs::at(Path::new("/nowhere")).env_file("http://127.0.0.1:1/x.env");
+    let failure = super::load::fetched(&fetcher, inputs).await.err().expect("no answer");
+    assert_eq!(failure.exit, Exit::Stopped);
+    let said = failure.to_string();
+    assert!(said.contains("http://127.0.0.1:1/x.env: 127.0.0.1:1 does not answer"), "{said}");
+}
+
+#[test]
+fn a_document_of_the_contract_that_is_not_there_is_a_mistake_and_an_outage_is_none() {
+    let Ok(Location::Remote(remote)) = Location::folder("s3://a-bucket/contracts") else {
+        panic!("not remote")
+    };
+    let failure = |fault| Failure::from(AppError::from(FetchError::new(&remote, fault)));
+    let missing = failure(Fault::NoSuchBucket("answer".to_owned()));
+    assert_eq!(missing.exit, Exit::Configuration);
+    let said = missing.to_string();
+    for part in ["CONTRACTS_DIR", "s3://a-bucket/contracts", "no such bucket (answer)", "hint: "] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert_eq!(failure(Fault::Unavailable("answer".to_owned())).exit, Exit::Stopped);
 }

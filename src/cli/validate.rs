@@ -7,8 +7,9 @@ use super::failure::{Exit, Failure};
 use super::output;
 use super::row_json;
 use super::row_page;
-use crate::app::{Domain, Verdict};
+use crate::app::{self, Verdict};
 use crate::config::{Settings, on_one_line};
+use crate::remote::Fetcher;
 use crate::row::{Cell, FieldError, NamedRows};
 
 /// What the command says about one event.
@@ -21,12 +22,16 @@ struct Outcome {
 }
 
 /// Prints a line about each event, and with `--rows` the rows. Fails if an event is rejected.
-pub fn validate(args: &ValidateArgs, settings: &Settings) -> Result<(), Failure> {
+pub async fn validate(
+    args: &ValidateArgs,
+    settings: &Settings,
+    fetcher: &Fetcher,
+) -> Result<(), Failure> {
     if !args.rows && (!args.page.columns.is_empty() || args.page.format.is_some()) {
         let what = "--columns and --format are about rows, which are not printed";
         return Err(Failure::new(Exit::Usage, what).hint("add --rows"));
     }
-    let domain = Domain::of(settings)?;
+    let domain = app::domain(settings, fetcher).await?;
     let events = event_file::read(&args.events.file, args.events.envelope)?;
     let mut outcomes = Vec::with_capacity(events.len());
     let mut rows = Vec::new();

@@ -13,6 +13,8 @@ pub struct Assignment {
     pub text: String,
     /// Counted from 1.
     pub line: usize,
+    /// Whether a variable was replaced in the value, or may have been.
+    pub has_variable: bool,
 }
 
 /// A line that is not an assignment. Its text is not kept, because it may contain a secret.
@@ -21,8 +23,27 @@ pub struct Unreadable {
     pub line: usize,
 }
 
+/// Stands for `$` where the file is read again without variables. From Unicode's private use area.
+const PLAIN_DOLLAR: char = '\u{e000}';
+
 /// Reads a whole `.env` file: all assignments, and all lines that cannot be read.
 pub fn parse(text: &str) -> (Vec<Assignment>, Vec<Unreadable>) {
+    let (mut assignments, unreadable) = parse_once(text);
+    if text.contains('$') {
+        // dotenvy does not say what it replaced, but a value without variables is the same where
+        // `$` is another character.
+        let (plain, _) = parse_once(&text.replace('$', PLAIN_DOLLAR.encode_utf8(&mut [0; 4])));
+        for assignment in &mut assignments {
+            assignment.has_variable = !plain.iter().any(|plain| {
+                (plain.line, &plain.key) == (assignment.line, &assignment.key)
+                    && plain.text.replace(PLAIN_DOLLAR, "$") == assignment.text
+            });
+        }
+    }
+    (assignments, unreadable)
+}
+
+fn parse_once(text: &str) -> (Vec<Assignment>, Vec<Unreadable>) {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let lines: Vec<&str> = text.split('\n').collect();
     let delivered = std::cell::Cell::new(0);
@@ -34,7 +55,7 @@ pub fn parse(text: &str) -> (Vec<Assignment>, Vec<Unreadable>) {
         match item {
             Ok((key, text)) => {
                 let line = line_of(&lines[done..read], &key).map_or(read, |i| done + i + 1);
-                assignments.push(Assignment { key, text, line });
+                assignments.push(Assignment { key, text, line, has_variable: false });
             }
             Err(dotenvy::Error::LineParse(rest, _)) => {
                 // `rest` is the text from the faulty assignment to the last line read, so its line

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::keys::{closest, did_you_mean};
+use super::location::Location;
 
 /// The `.env` file of a load.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,7 +12,7 @@ pub enum EnvFile {
     /// There is none at this path.
     Missing(PathBuf),
     /// It has keys of these domains.
-    Read { path: PathBuf, domains: BTreeSet<String> },
+    Read { file: Location, domains: BTreeSet<String> },
 }
 
 impl EnvFile {
@@ -28,13 +29,9 @@ impl EnvFile {
                 ))
             }
             Self::Read { domains, .. } if domains.is_empty() || domains.contains(domain) => None,
-            Self::Read { path, domains } => {
+            Self::Read { file, domains } => {
                 let hint = did_you_mean(closest(domain, domains.iter().map(String::as_str)));
-                Some(format!(
-                    "{} has no key of {domain}; it has {}{hint}",
-                    path.display(),
-                    list(domains)
-                ))
+                Some(format!("{file} has no key of {domain}; it has {}{hint}", list(domains)))
             }
         }
     }

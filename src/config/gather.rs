@@ -3,14 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::document::{self, FileValue, KeyValue};
 use super::dotenv;
 use super::env_file::EnvFile;
 use super::environments;
-use super::keys::{self, CLUSTER, Key, Meaning};
+use super::keys::{self, CLUSTER, ENV_FILE, Key, Meaning};
 use super::layer::{Layer, LayerKind, Place, RawSetting};
+use super::location::Location;
 use super::mistake::{Mistake, is_secret};
 
 /// A value given as a flag.
@@ -35,6 +36,8 @@ pub struct Gather<'a> {
     pub env_file: Option<EnvFile>,
     /// Names in the `.env` that are no keys of this domain.
     pub foreign: Vec<(String, Place)>,
+    /// Keys of the `.env` whose values have a variable in them, `${NAME}`.
+    pub with_variables: Vec<(String, Place)>,
     /// Where `config/environments.toml` was looked for, if it is not there.
     pub no_environments_at: Option<PathBuf>,
 }
@@ -63,45 +66,49 @@ impl<'a> Gather<'a> {
             incomplete: false,
             env_file: None,
             foreign: Vec::new(),
+            with_variables: Vec::new(),
             no_environments_at: None,
         }
     }
 
     /// Adds the layer of the `.env` file.
-    pub fn env_file(&mut self, file: &Path, text: &str) {
+    pub fn env_file(&mut self, file: &Location, text: &str) {
         let mut layer = Layer::new(LayerKind::EnvFile);
         let (assignments, unreadable) = dotenv::parse(text);
         for line in unreadable {
             self.unreadable(
                 layer.kind,
-                Place::File { file: file.to_owned(), line: Some(line.line) },
+                Place::File { file: file.clone(), line: Some(line.line) },
                 "a line that is not an assignment".to_owned(),
                 "KEY=value, KEY='value' or KEY=\"value\"; quotes have to be closed, a value with spaces needs quotes, and `#` begins a comment",
             );
         }
         let domains = assignments.iter().filter_map(|one| keys::owner(&one.key)).collect();
-        self.env_file = Some(EnvFile::Read { path: file.to_owned(), domains });
+        self.env_file = Some(EnvFile::Read { file: file.clone(), domains });
         for assignment in assignments {
-            let place = Place::File { file: file.to_owned(), line: Some(assignment.line) };
+            let place = Place::File { file: file.clone(), line: Some(assignment.line) };
+            if assignment.has_variable {
+                self.with_variables.push((assignment.key.clone(), place.clone()));
+            }
             self.text(&mut layer, &assignment.key, assignment.text, place);
         }
         self.layers.push(layer);
     }
 
     /// Adds the layer of a TOML or YAML file.
-    pub fn file(&mut self, file: &Path, text: &str) {
+    pub fn file(&mut self, file: &Location, text: &str) {
         let mut layer = Layer::new(LayerKind::File);
-        let (pairs, errors) = document::parse(file, text);
+        let (pairs, errors) = document::parse(file.extension(), text);
         for error in errors {
             self.unreadable(
                 layer.kind,
-                Place::File { file: file.to_owned(), line: error.line },
+                Place::File { file: file.clone(), line: error.line },
                 error.message,
                 "a TOML or YAML file with keys, [consume.<env>] and [write.<env>]",
             );
         }
         for KeyValue { key, line, value } in pairs {
-            let place = Place::File { file: file.to_owned(), line };
+            let place = Place::File { file: file.clone(), line };
             match value {
                 FileValue::Table(inner) if environments::is_section(&key) => {
                     self.section(&mut layer, file, &[key], inner);
@@ -123,9 +130,15 @@ impl<'a> Gather<'a> {
     }
 
     /// Adds the keys of `[consume…]` or `[write…]`; `outer` are the keys that lead there.
-    fn section(&mut self, layer: &mut Layer, file: &Path, outer: &[String], inner: Vec<KeyValue>) {
+    fn section(
+        &mut self,
+        layer: &mut Layer,
+        file: &Location,
+        outer: &[String],
+        inner: Vec<KeyValue>,
+    ) {
         for KeyValue { key, line, value } in inner {
-            let place = Place::File { file: file.to_owned(), line };
+            let place = Place::File { file: file.clone(), line };
             let mut parts = outer.to_vec();
             // Names of environments may be in any case. The other keys of a file are lower case.
             parts.push(if outer.len() == 1 { key.to_ascii_lowercase() } else { key });
@@ -202,6 +215,11 @@ impl<'a> Gather<'a> {
                 let accepted = "CLUSTER in the environment of the process alone";
                 self.mistake(written, layer.kind, place, "the name of a cluster", accepted);
             }
+            Meaning::Ours if name == ENV_FILE.base && layer.kind != LayerKind::Environment => {
+                let found = "a key that the cluster, or whoever starts the process, sets";
+                let accepted = "ENV_FILE in the environment of the process alone";
+                self.mistake(written, layer.kind, place, found, accepted);
+            }
             Meaning::Ours => {
                 let (secret, kind) = (false, layer.kind);
                 let setting = RawSetting { written, text, secret, layer: kind, place };
@@ -265,6 +283,12 @@ impl<'a> Gather<'a> {
     pub fn unreadable(&mut self, layer: LayerKind, place: Place, found: String, accepted: &str) {
         self.incomplete = true;
         self.mistake(place.to_string(), layer, place, found, accepted);
+    }
+
+    /// Records that a source was not fetched.
+    pub fn unfetched(&mut self, mistake: Mistake) {
+        self.incomplete = true;
+        self.mistakes.push(mistake);
     }
 
     fn mistake(

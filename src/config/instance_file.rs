@@ -7,9 +7,17 @@
 //! process, which an instance's file cannot change.
 
 use super::keys::{self, CLUSTER, CONTRACTS_DIR, Key, METRICS_ADDR};
-use super::layer::{LayerKind, Place};
+use super::layer::{Layer, LayerKind, Place};
 use super::layers::Layers;
 use super::mistake::{Mistake, looks_secret};
+
+/// What a file holds that is no setting of its domain.
+pub struct Suspicious<'a> {
+    /// Names that are no keys of the domain.
+    pub foreign: &'a [(String, Place)],
+    /// Keys whose values have a variable in them.
+    pub with_variables: &'a [(String, Place)],
+}
 
 /// The cluster in which the program runs.
 pub fn cluster(layers: &Layers) -> Option<&str> {
@@ -17,9 +25,25 @@ pub fn cluster(layers: &Layers) -> Option<&str> {
     (setting.layer == LayerKind::Environment).then_some(setting.text.as_str())
 }
 
-/// The mistakes in the layer of the `.env`; none outside a cluster. `foreign` are the names in the
-/// file that are no keys of its domain.
-pub fn mistakes(layers: &Layers, foreign: &[(String, Place)]) -> Vec<Mistake> {
+/// In a cluster, marks the values of the `.env` with a variable in them as secret, as the variable may
+/// be. They are mistakes, and reports of these show values.
+pub fn hide(layers: &mut [Layer], with_variables: &[(String, Place)]) {
+    let names_cluster = |layer: &Layer| {
+        layer.kind == LayerKind::Environment && layer.settings.contains_key(CLUSTER.base)
+    };
+    if !layers.iter().any(names_cluster) {
+        return;
+    }
+    for layer in layers.iter_mut().filter(|layer| layer.kind == LayerKind::EnvFile) {
+        for setting in layer.settings.values_mut() {
+            let written_there = |(_, place): &(String, Place)| *place == setting.place;
+            setting.secret |= with_variables.iter().any(written_there);
+        }
+    }
+}
+
+/// The mistakes in the layer of the `.env`; none outside a cluster.
+pub fn mistakes(layers: &Layers, file: &Suspicious<'_>) -> Vec<Mistake> {
     let Some(cluster) = cluster(layers) else { return Vec::new() };
     let accepted =
         format!("keys of the domain only; the data of the cluster `{cluster}` set the rest");
@@ -41,8 +65,13 @@ pub fn mistakes(layers: &Layers, foreign: &[(String, Place)]) -> Vec<Mistake> {
         };
         mistakes.push(mistake(&setting.written, &setting.place, found));
     }
-    let others = foreign.iter();
+    let others = file.foreign.iter();
     mistakes.extend(others.map(|(name, place)| mistake(name, place, "not a key of this domain")));
+    // `GROUP_ID=${…PASSWORD}` would copy a secret of the process to where Kafka and logs show it.
+    mistakes.extend(file.with_variables.iter().map(|(name, place)| Mistake {
+        accepted: "a value without variables; single quotes make `$` a plain character".to_owned(),
+        ..mistake(name, place, "a variable of the process in the value")
+    }));
     mistakes
 }
 

@@ -36,12 +36,13 @@ keys! {
     START_FROM: true, Some("earliest"), "`earliest` or `latest`";
     ACCEPT_TOPIC_ID: true, None, "the id of a topic, as `kafka-topics --describe` prints it";
     WRITE_ENV: false, None, "an environment with a `[write.<env>]` section";
+    ENV_FILE: false, None, "a path, `s3://bucket/key`, `gs://bucket/object` or `https://host/path`";
     CLUSTER: false, None, "the name of a cluster: lower-case letters, digits and hyphens";
     GOOGLE_APPLICATION_CREDENTIALS: false, None, "the path of a credentials file, or empty for the metadata server";
     MANAGE_TABLE: true, Some("true"), "`true` or `false`";
     PARTITION_BY: true, Some("_ingested_at"), "a column name: up to 300 letters, digits and underscores";
     DEAD_LETTER: true, Some("bigquery"), "`bigquery` or `kafka:<topic>`";
-    CONTRACTS_DIR: true, Some("contracts"), "a folder";
+    CONTRACTS_DIR: true, Some("contracts"), "a folder, `s3://bucket/prefix`, `gs://bucket/prefix` or `https://host/path`";
     DELIVERY_GUARANTEE: true, Some("exactly-once"), "`exactly-once` or `at-least-once`";
     ROW_LAYOUT: true, Some("columns"), "`columns` or `envelope`";
     IN_FLIGHT_BYTES: true, Some("64MiB"), "bytes, from 1MiB to 64GiB: `67108864` or `64MiB`";

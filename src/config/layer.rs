@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+
+use super::location::Location;
 
 /// The layers, in ascending precedence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,7 +33,7 @@ pub enum Place {
     BuiltIn,
     /// Lines count from 1; `None` if the line is not known.
     File {
-        file: PathBuf,
+        file: Location,
         line: Option<usize>,
     },
     Variable(String),
@@ -43,8 +44,8 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BuiltIn => f.write_str("built in"),
-            Self::File { file, line: Some(line) } => write!(f, "{}:{line}", file.display()),
-            Self::File { file, line: None } => write!(f, "{}", file.display()),
+            Self::File { file, line: Some(line) } => write!(f, "{file}:{line}"),
+            Self::File { file, line: None } => write!(f, "{file}"),
             Self::Variable(name) => write!(f, "variable {name}"),
             Self::Flag(flag) => f.write_str(flag),
         }

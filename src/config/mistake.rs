@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::layer::{LayerKind, Place};
+use super::location::without_query;
 
 /// One mistake. All its texts are safe to print.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,12 +62,13 @@ pub fn is_secret(name: &str) -> bool {
         .any(|word| name.contains(word))
 }
 
-/// A value as it may be shown: on one line, or `[redacted]` if it is secret.
+/// A value as it may be shown: on one line, without the query of a URL, which may be its signature,
+/// or `[redacted]` if it is secret.
 pub fn printable(secret: bool, text: &str) -> String {
     if secret || looks_secret(text) {
         return "[redacted]".to_owned();
     }
-    on_one_line(text)
+    on_one_line(&without_query(text))
 }
 
 /// [`printable`], shortened: a mistake may be a pasted document.

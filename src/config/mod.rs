@@ -10,18 +10,21 @@
 //! ```
 //! A domain's own value (`BASE_DOMAIN`) in any layer wins over the default of all domains (`BASE`)
 //! in any layer. Reading the sources is the only I/O: nothing here checks whether a file, a host or
-//! a table that a value names exists.
+//! a table that a value names exists. Files that are not on this machine are fetched before, by whoever
+//! makes the [`Inputs`].
 
 mod document;
 mod dotenv;
 mod env_file;
 mod environments;
+mod fetched;
 mod gather;
 mod inputs;
 mod instance_file;
 pub mod keys;
 mod layer;
 mod layers;
+pub mod location;
 mod mistake;
 mod resolver;
 pub mod secret;
@@ -32,7 +35,8 @@ mod values;
 #[cfg(test)]
 mod tests;
 
-pub use inputs::Inputs;
+pub use fetched::{Fetched, NotFetched, Version};
+pub use inputs::{Inputs, Variables};
 pub use layer::{LayerKind, Place};
 pub use mistake::{Mistake, Mistakes, on_one_line};
 pub use resolver::Resolved;
@@ -42,6 +46,7 @@ pub use settings::*;
 pub use values::is_loopback;
 
 use gather::Gather;
+use instance_file::Suspicious;
 use layers::Layers;
 use resolver::Resolver;
 
@@ -84,16 +89,19 @@ pub fn is_topic_name(text: &str) -> bool {
 fn resolve(gather: Gather<'_>, check: Check<'_>) -> Result<Loaded, Mistakes> {
     let Gather {
         domain,
-        layers,
+        mut layers,
         mut mistakes,
         environments,
         incomplete,
         env_file,
         foreign,
+        with_variables,
         no_environments_at,
     } = gather;
+    instance_file::hide(&mut layers, &with_variables);
     let layers = Layers::new(layers);
-    mistakes.extend(instance_file::mistakes(&layers, &foreign));
+    let suspicious = Suspicious { foreign: &foreign, with_variables: &with_variables };
+    mistakes.extend(instance_file::mistakes(&layers, &suspicious));
     let mut resolver = Resolver {
         domain,
         layers: &layers,

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::location::Location;
 use super::secret::Secret;
 use crate::topic_id::TopicId;
 
@@ -26,7 +27,7 @@ pub struct Settings {
 /// The contract, and which of its event types to ignore.
 #[derive(Debug, Clone)]
 pub struct ContractSettings {
-    pub dir: PathBuf,
+    pub dir: Location,
     /// The document's path in `dir`, with dots for slashes and without its ending. It may begin with
     /// `contracts` or the folder's own name: `contracts.delivery.delivery_events_v10`.
     pub import_path: String,

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::bundle::Bundles;
 use super::dialect::Dialect;
+use super::documents::Library;
 use super::files::{Files, Location};
 use super::json_types::JsonTypes;
 use super::node::{Node, NodeKind};
@@ -30,8 +31,20 @@ pub fn load(
     import_object: &str,
     ignored: &[String],
 ) -> Result<Contract, ContractError> {
-    let mut files = Files::new(dir);
-    let root = Location { file: find(dir, import_path)?, pointer: String::new() };
+    load_from(&Library::Folder(dir.to_owned()), import_path, import_object, ignored)
+}
+
+/// The same, wherever the documents are. Without all of the fetched ones it fails, and the library
+/// knows which are missing.
+pub fn load_from(
+    library: &Library,
+    import_path: &str,
+    import_object: &str,
+    ignored: &[String],
+) -> Result<Contract, ContractError> {
+    let file = find(library, import_path)?;
+    let mut files = Files::new(library.clone());
+    let root = Location { file, pointer: String::new() };
     let document = files.value(&root)?;
     let mut problems = Vec::new();
     let version = text(&document, "asyncapi", &root, &mut problems);
@@ -67,14 +80,14 @@ pub fn load(
 }
 
 /// The document's file, relative to the contracts folder.
-fn find(dir: &Path, import_path: &str) -> Result<PathBuf, Problem> {
+fn find(library: &Library, import_path: &str) -> Result<PathBuf, Problem> {
     let place = format!("import path {import_path}");
     let parts: Vec<&str> = import_path.split('.').collect();
     if parts.iter().any(|part| part.is_empty() || part.contains(['/', '\\'])) {
         let what = "write contracts.folder.document, without the file's ending";
         return Err(Problem::new(place, what));
     }
-    let own = dir.file_name().and_then(|name| name.to_str());
+    let own = library.own_name();
     let inside = match parts.split_first() {
         Some((first, rest))
             if !rest.is_empty() && (*first == "contracts" || Some(*first) == own) =>
@@ -86,10 +99,13 @@ fn find(dir: &Path, import_path: &str) -> Result<PathBuf, Problem> {
     let stem: PathBuf = inside.iter().collect();
     let candidates =
         ["yaml", "yml", "json"].map(|ending| PathBuf::from(format!("{}.{ending}", stem.display())));
-    candidates.iter().find(|path| dir.join(path).is_file()).cloned().ok_or_else(|| {
-        let tried = candidates.each_ref().map(|path| dir.join(path).display().to_string());
-        Problem::new(place, format!("no such document; tried {}", tried.join(", ")))
-    })
+    for path in &candidates {
+        if library.has(path)? {
+            return Ok(path.clone());
+        }
+    }
+    let tried = candidates.each_ref().map(|path| library.place(path));
+    Err(Problem::new(place, format!("no such document; tried {}", tried.join(", "))))
 }
 
 /// The channel of this name and its place, where the document refers to it: the place referred to.

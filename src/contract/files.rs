@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
+use super::documents::Library;
 use super::parse::{Syntax, parse};
 use super::pointer;
 use super::problem::Problem;
@@ -46,19 +47,16 @@ impl Location {
 
 /// The files of a contracts folder, each read and parsed once.
 pub(super) struct Files {
-    dir: PathBuf,
+    library: Library,
     read: BTreeMap<PathBuf, Rc<Value>>,
 }
-
-/// The largest document that is read.
-const MOST_BYTES: u64 = 16 << 20;
 
 /// References that lead from one to the next; more than this many are a circle.
 const LONGEST_CHAIN: usize = 32;
 
 impl Files {
-    pub(super) fn new(dir: &Path) -> Self {
-        Self { dir: dir.to_owned(), read: BTreeMap::new() }
+    pub(super) fn new(library: Library) -> Self {
+        Self { library, read: BTreeMap::new() }
     }
 
     /// A copy of the value at a place.
@@ -78,31 +76,12 @@ impl Files {
     }
 
     fn read_file(&self, file: &Path) -> Result<Value, Problem> {
-        let path = self.dir.join(file);
-        let unreadable = |error: std::io::Error| {
-            Problem::new(path.display(), format!("cannot be read: {error}"))
-        };
-        // Where files are mounted, each may be a symbolic link to one beside it.
-        let real = path.canonicalize().map_err(unreadable)?;
-        if !real.starts_with(self.dir.canonicalize().map_err(unreadable)?) {
-            let what = "is a symbolic link that leads out of the contracts folder";
-            return Err(Problem::new(path.display(), what));
-        }
-        let metadata = real.metadata().map_err(unreadable)?;
-        if !metadata.is_file() {
-            return Err(Problem::new(path.display(), "is not a file"));
-        }
-        let bytes = metadata.len();
-        if bytes > MOST_BYTES {
-            let what = format!("has {bytes} bytes, and a document may have {MOST_BYTES}");
-            return Err(Problem::new(path.display(), what));
-        }
-        let text = std::fs::read_to_string(&real).map_err(unreadable)?;
+        let text = self.library.read(file)?;
         // A YAML parser reads JSON too, but the JSON parser is faster and has better messages.
-        let is_json = path.extension().is_some_and(|extension| extension == "json");
+        let is_json = file.extension().is_some_and(|extension| extension == "json");
         let syntax = if is_json { Syntax::Json } else { Syntax::Yaml };
         parse(&text, syntax).map_err(|error| match error.pointer.as_str() {
-            "" => Problem::new(path.display(), error.what),
+            "" => Problem::new(self.library.place(file), error.what),
             pointer => {
                 let at = Location { file: file.to_owned(), pointer: pointer.to_owned() };
                 Problem::new(at, error.what)

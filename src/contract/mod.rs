@@ -6,6 +6,8 @@
 //! transcoder checks, the columns, the sample events.
 //!
 //! ```text
+//! documents
+//!   │
 //! files ─► asyncapi ─► bundle ─► tree ─► schema (what the transcoder checks)
 //!   │                    │         └────► columns (what the table has)
 //! parse               dialect
@@ -22,6 +24,7 @@ mod circles;
 mod columns;
 mod cycles;
 mod dialect;
+mod documents;
 mod files;
 mod json_types;
 mod keywords;
@@ -37,9 +40,10 @@ mod schema;
 mod tree;
 mod type_place;
 
-pub use asyncapi::load;
+pub use asyncapi::{load, load_from};
 pub use bounds::{Bounds, Range};
 pub use columns::TableSchemaError;
+pub use documents::{Documents, Library, MOST_BYTES};
 pub use problem::{ContractError, Problem};
 pub use schema::{Contract, Discriminator, EventSchema, Property, Schema, SchemaKind, Validation};
 

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use clap::Args;
-use generic_consumer::app::Domain;
+use generic_consumer::app::{Domain, RowOptions};
 use generic_consumer::clock::Clock;
 use generic_consumer::config::{self, Guarantee, Inputs};
+use generic_consumer::contract::Documents;
 use generic_consumer::contract::sample::Samples;
 use generic_consumer::record::{DeadLetter, Event, NoHeaders, Position, Rejection};
 use generic_consumer::row::RowBuffer;
@@ -57,7 +58,8 @@ pub async fn append(args: &AppendArgs) -> Done {
         .map_err(|mistakes| format!("{mistakes:?}"))?
         .settings;
     let write = &settings.write;
-    let domain = Domain::of(&settings)?;
+    let options = RowOptions::new(&settings.contract, write.layout, &write.partition_by);
+    let domain = Domain::load(&settings.contract, options, &Documents::default())?;
     let metrics = Metrics::register(&mut Registry::default());
     let bigquery = BigQuery::connect(write, metrics, Clock::System).await?;
     let columns = &domain.columns;

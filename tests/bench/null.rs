@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use clap::Args;
-use generic_consumer::app::Domain;
+use generic_consumer::app::{Domain, RowOptions};
 use generic_consumer::clock::Clock;
 use generic_consumer::config::{self, Broker, Inputs, StartFrom};
+use generic_consumer::contract::Documents;
 use generic_consumer::record::{Offset, Transcoded};
 use generic_consumer::row::RowBuffer;
 use generic_consumer::source::{Beginning, Polled, Rebalance, Source, client};
@@ -29,7 +30,9 @@ pub fn drain(args: &NullArgs) -> Done {
     let Broker::Servers(servers) = &settings.consume.broker else {
         return Err("null reads from a Kafka broker, not from the embedded one".into());
     };
-    let domain = Domain::of(&settings)?;
+    let options =
+        RowOptions::new(&settings.contract, settings.write.layout, &settings.write.partition_by);
+    let domain = Domain::load(&settings.contract, options, &Documents::default())?;
     let mut plan = domain.plan(&domain.columns)?;
     let config = client::consumer_config(&settings.consume, servers);
     let mut source = Source::open(&config, &domain.contract.topic)?;

@@ -1,4 +1,4 @@
-//! Tests against a real Kafka broker, two BigQuery emulators and Google's Python clients:
+//! Tests against a real Kafka broker, two BigQuery emulators, servers of buckets and Google's Python clients:
 //! `cargo test --test live`. A test fails if it cannot start the service it needs.
 
 #[path = "../support/mod.rs"]
@@ -11,6 +11,7 @@ mod clients;
 mod dead_letters;
 mod kafka_facts;
 mod lifecycle;
+mod locations;
 mod memory;
 mod offsets;
 mod other_bigquery;

@@ -143,10 +143,7 @@ storage = "{storage}"
         variables: &[(&str, &str)],
         input: Option<&Path>,
     ) -> Process {
-        let mut env = String::new();
-        for (name, value) in self.keys.borrow().iter() {
-            writeln!(env, "{name}='{value}'").expect("a string");
-        }
+        let env = self.env_text();
         // Replaced atomically: the instance started just before may be reading it.
         let new = self.folder.join(".env.new");
         std::fs::write(&new, env).expect("written");
@@ -165,6 +162,26 @@ storage = "{storage}"
             folder: Some(&self.folder),
             input,
         })
+    }
+
+    /// The text of the `.env`.
+    pub fn env_text(&self) -> String {
+        let mut env = String::new();
+        for (name, value) in self.keys.borrow().iter() {
+            writeln!(env, "{name}='{value}'").expect("a string");
+        }
+        env
+    }
+
+    /// Removes a key of the `.env` for instances that are started from now on.
+    pub fn unset(&self, key: &str) -> &Self {
+        self.keys.borrow_mut().retain(|(name, _)| name != key);
+        self
+    }
+
+    /// Where its files are.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Writes a file into the domain's folder.

@@ -13,5 +13,6 @@ pub mod process;
 pub mod prometheus;
 pub mod proof;
 pub mod records;
+pub mod stores;
 pub mod tls;
 pub mod until;

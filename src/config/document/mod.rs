@@ -4,13 +4,11 @@ mod toml;
 mod tree;
 mod yaml;
 
-use std::path::Path;
-
 pub use tree::{FileValue, KeyValue, SyntaxError};
 
-/// Reads the text of a file in the format that the file's extension names.
-pub fn parse(path: &Path, text: &str) -> (Vec<KeyValue>, Vec<SyntaxError>) {
-    match path.extension().and_then(|extension| extension.to_str()) {
+/// Reads the text of a file in the format that the ending of its name says.
+pub fn parse(extension: Option<&str>, text: &str) -> (Vec<KeyValue>, Vec<SyntaxError>) {
+    match extension {
         Some("toml") => toml::parse(text),
         Some("yaml" | "yml") => yaml::parse(text),
         _ => {

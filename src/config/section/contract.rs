@@ -1,17 +1,15 @@
 //! The keys that name the contract and the event types to ignore.
 
-use std::path::PathBuf;
-
+use crate::config::instance_file;
 use crate::config::keys::{CONTRACTS_DIR, IGNORE_EVENTS, IMPORT_OBJECT, IMPORT_PATH};
+use crate::config::layer::LayerKind;
+use crate::config::location::Location;
 use crate::config::resolver::Resolver;
 use crate::config::settings::ContractSettings;
 use crate::config::values::{self, Wrong};
 
 pub fn read(resolver: &mut Resolver<'_>) -> Option<ContractSettings> {
-    let dir = resolver.required(&CONTRACTS_DIR, |text| match text {
-        "" => Err(Wrong::plain()),
-        _ => Ok(PathBuf::from(text)),
-    });
+    let dir = dir(resolver);
     let import_path = resolver.required(&IMPORT_PATH, document);
     let import_object = resolver.required(&IMPORT_OBJECT, |text| match text {
         "" => Err(Wrong::plain()),
@@ -24,6 +22,20 @@ pub fn read(resolver: &mut Resolver<'_>) -> Option<ContractSettings> {
         import_object: import_object?,
         ignore_events: ignore_events?,
     })
+}
+
+/// The folder of the contracts. What an instance's file names is a mistake already, and nothing is
+/// read there.
+fn dir(resolver: &mut Resolver<'_>) -> Option<Location> {
+    let in_env_file = |resolver: &Resolver<'_>| {
+        resolver.find(&CONTRACTS_DIR).is_some_and(|setting| setting.layer == LayerKind::EnvFile)
+    };
+    let dir = resolver.required(&CONTRACTS_DIR, |text| match text {
+        "" => Err(Wrong::plain()),
+        _ => Location::folder(text),
+    });
+    let refused = instance_file::cluster(resolver.layers).is_some() && in_env_file(resolver);
+    dir.filter(|_| !refused)
 }
 
 /// A path with dots for slashes, which therefore cannot lead out of the folder of the contracts.

@@ -47,7 +47,9 @@ pub fn read(resolver: &mut Resolver<'_>, check: Check<'_>) -> Option<Settings> {
     let limits = limits::read(resolver);
     let metrics_addr = process::metrics_addr(resolver);
     let disabled = process::disabled(resolver);
+    let env_file = process::env_file(resolver);
     let cluster = process::cluster(resolver);
+    env_file?;
     cluster?;
     Some(Settings {
         domain: resolver.domain.to_owned(),

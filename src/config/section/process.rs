@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 
-use crate::config::keys::{CLUSTER, DISABLE, METRICS_ADDR};
+use crate::config::keys::{CLUSTER, DISABLE, ENV_FILE, METRICS_ADDR};
+use crate::config::location::Location;
 use crate::config::resolver::Resolver;
 use crate::config::values::{self, Wrong};
 
@@ -16,6 +17,17 @@ pub fn cluster(resolver: &mut Resolver<'_>) -> Option<()> {
         return Some(());
     }
     resolver.required(&CLUSTER, |text| values::name(text, b"-", 63).map(|_| ()))
+}
+
+/// Checks where the `.env` is, which `config` shows. `Inputs` reads it from there.
+pub fn env_file(resolver: &mut Resolver<'_>) -> Option<()> {
+    if resolver.find(&ENV_FILE).is_none() {
+        return Some(());
+    }
+    resolver.required(&ENV_FILE, |text| match text {
+        "" => Err(Wrong::plain()),
+        _ => Location::file(text.as_ref()).map(|_| ()),
+    })
 }
 
 pub fn disabled(resolver: &mut Resolver<'_>) -> Option<bool> {

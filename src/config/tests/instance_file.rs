@@ -66,8 +66,14 @@ fn whatever_belongs_to_the_cluster_is_refused() {
 /// somebody has decided.
 #[test]
 fn every_key_belongs_to_the_domain_or_to_the_cluster() {
-    let of_the_cluster =
-        ["WRITE_ENV", "CLUSTER", "GOOGLE_APPLICATION_CREDENTIALS", "CONTRACTS_DIR", "METRICS_ADDR"];
+    let of_the_cluster = [
+        "WRITE_ENV",
+        "CLUSTER",
+        "ENV_FILE",
+        "GOOGLE_APPLICATION_CREDENTIALS",
+        "CONTRACTS_DIR",
+        "METRICS_ADDR",
+    ];
     for key in keys::ALL {
         let name = key.name_in("DELIVERY");
         // Not a valid value of any key but a table's and a few others; only who may set it counts.
@@ -81,6 +87,27 @@ fn every_key_belongs_to_the_domain_or_to_the_cluster() {
             .iter()
             .any(|mistake| mistake.key == name && mistake.found.contains("cluster"));
         assert_eq!(refused, of_the_cluster.contains(&key.base), "{name}");
+    }
+}
+
+/// A value with a variable could copy a password of the process to where Kafka and logs show it.
+#[test]
+fn values_have_no_variables() {
+    // Of an earlier line, because a test cannot set variables of its process.
+    let hidden = INSTANCE.to_owned() + "IGNORE_EVENTS=hunter2\n";
+    for value in ["${IGNORE_EVENTS}", "$IGNORE_EVENTS", "\"a ${IGNORE_EVENTS}\"", "\"a\\$b\""] {
+        let file = hidden.clone() + &format!("START_FROM_DELIVERY={value}\n");
+        let sources = Sources { env_file: file, ..instance() };
+        let mistakes = sources.mistakes();
+        let found = mistakes.iter().find(|mistake| mistake.found.contains("variable"));
+        assert!(found.is_some_and(|it| it.key == "START_FROM_DELIVERY"), "{value}: {mistakes:?}");
+        assert!(!sources.load().expect_err("refused").to_string().contains("hunter2"), "{value}");
+    }
+    let outside = VALID.replace("'test-new-uat-ip'", "${IGNORE_EVENTS}");
+    let outside = Sources { env_file: format!("IGNORE_EVENTS=a\n{outside}"), ..Sources::default() };
+    assert_eq!(outside.settings().consume.group_id, "a");
+    for line in ["GROUP_ID='a$b'", "GROUP_ID='${X}'", "# costs $5", "GROUP_ID=x # ${X}"] {
+        instance().env(line).settings();
     }
 }
 

@@ -4,6 +4,7 @@
 mod documents;
 mod instance_file;
 mod layering;
+mod location;
 mod mistakes;
 mod reference;
 mod rules;
@@ -62,9 +63,9 @@ impl Sources {
 
     fn load(&self) -> Result<Loaded, Mistakes> {
         let mut gather = Gather::new("DELIVERY");
-        gather.env_file(Path::new(".env"), &self.env_file);
+        gather.env_file(&".env".into(), &self.env_file);
         for (name, text) in &self.files {
-            gather.file(Path::new(name), text);
+            gather.file(&(*name).into(), text);
         }
         gather.environment(&self.variables);
         gather.command_line(&self.flags);

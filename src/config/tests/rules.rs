@@ -37,6 +37,7 @@ const VALUES: &[(&str, &[&str], &[&str])] = &[
     ("START_FROM", &["earliest", "latest", "LATEST"], &["", "beginning", "0"]),
     ("ACCEPT_TOPIC_ID", &["kWmBhxhAQ7iHMOv-RtdvUg"], &["", "events", "kWmBhxhAQ7iHMOv-RtdvU"]),
     ("WRITE_ENV", &["prod"], &["", "uat"]),
+    ("ENV_FILE", &[".env", "s3://a-bucket/x.env"], &["", "ftp://h/x.env", "s3://a-bucket"]),
     ("CLUSTER", &["gke-uat"], &["", "gke uat"]),
     ("GOOGLE_APPLICATION_CREDENTIALS", &["", "/a/b.json"], &["{\"private_key\": \"x\"}"]),
     ("MANAGE_TABLE", &["true", "false", "1", "0", "False"], &["", "yes", "2"]),
@@ -46,7 +47,7 @@ const VALUES: &[(&str, &[&str], &[&str])] = &[
         &["bigquery", "kafka:dead.letters-1_x"],
         &["", "kafka", "kafka:", "kafka:a b", "kafka:..", "table", "topic:x"],
     ),
-    ("CONTRACTS_DIR", &["contracts", "/mnt/c"], &[""]),
+    ("CONTRACTS_DIR", &["contracts", "/mnt/c", "gs://a-bucket"], &["", "https://h/c?d"]),
     ("DELIVERY_GUARANTEE", &["exactly-once", "at-least-once"], &["", "exactly_once", "once"]),
     ("ROW_LAYOUT", &["columns", "envelope"], &["", "column"]),
     (

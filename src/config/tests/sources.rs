@@ -72,7 +72,7 @@ fn defaults_are_as_in_the_reference() {
     assert_eq!(settings.write.guarantee, Guarantee::ExactlyOnce);
     assert_eq!(settings.write.layout, RowLayout::Columns);
     assert_eq!(settings.write.partition_by, "_ingested_at");
-    assert_eq!(settings.contract.dir, Path::new("contracts"));
+    assert_eq!(settings.contract.dir, "contracts".into());
     assert!(settings.write.manage_table && !settings.disabled && !settings.consume.protected);
     assert_eq!(settings.write.credentials, None);
 }

@@ -1,4 +1,4 @@
-//! The identity with which this instance calls BigQuery: the account of a credentials file, or the
+//! The identity with which this instance calls Google: the account of a credentials file, or the
 //! one that the metadata server gives to this machine.
 
 mod credentials;
@@ -13,16 +13,23 @@ use yup_oauth2::authenticator::DefaultAuthenticator;
 
 use self::credentials::{Credentials, TokenUrl};
 pub use self::error::TokenError;
-use self::tokens::{BIGQUERY_SCOPE, TOKEN_TIMEOUT, TokenCache, TokenSource};
+use self::tokens::{TOKEN_TIMEOUT, TokenCache, TokenSource};
 use crate::stop::Stop;
+
+/// The scope of tokens for BigQuery.
+pub const BIGQUERY_SCOPE: &str = "https://www.googleapis.com/auth/bigquery";
+
+/// The scope of tokens that read from Google Cloud Storage.
+pub const STORAGE_SCOPE: &str = "https://www.googleapis.com/auth/devstorage.read_only";
 
 /// Where access tokens come from.
 #[derive(Clone)]
 pub enum Identity {
     /// No tokens: the endpoint is plaintext, so it is a test service and not Google's.
     Anonymous,
-    /// A service-account key. yup-oauth2 signs with it, and caches and renews the tokens.
-    ServiceAccountKey(DefaultAuthenticator),
+    /// A service-account key and the tokens' scope. yup-oauth2 signs with it, and caches and renews
+    /// the tokens.
+    ServiceAccountKey(DefaultAuthenticator, &'static str),
     /// A service that grants tokens over HTTP: the metadata server, or the token endpoint of an
     /// `authorized_user` or `external_account` file.
     TokenService(Arc<TokenCache>),
@@ -30,12 +37,16 @@ pub enum Identity {
 
 impl Identity {
     /// Reads the credentials file; without one, tokens come from the metadata server. No token is
-    /// requested yet.
-    pub async fn from_file(path: Option<&Path>, http: reqwest::Client) -> Result<Self, Stop> {
+    /// requested yet. The metadata server chooses the scope of its tokens itself.
+    pub async fn from_file(
+        path: Option<&Path>,
+        http: reqwest::Client,
+        scope: &'static str,
+    ) -> Result<Self, Stop> {
         let Some(path) = path else {
-            return Ok(Self::token_service(metadata_server(&metadata_host()), http));
+            return Ok(Self::token_service(metadata_server(&metadata_host()), http, scope));
         };
-        Self::read(path, http).await.map_err(|error| {
+        Self::read(path, http, scope).await.map_err(|error| {
             Stop::new(
                 format!("read the credentials file {}", path.display()),
                 "GOOGLE_APPLICATION_CREDENTIALS names a service_account, authorized_user or \
@@ -48,25 +59,26 @@ impl Identity {
     async fn read(
         path: &Path,
         http: reqwest::Client,
+        scope: &'static str,
     ) -> Result<Self, Box<dyn Error + Send + Sync>> {
         let text = tokio::fs::read_to_string(path).await?;
         Ok(match serde_json::from_str(&text)? {
             Credentials::ServiceAccount(key) => {
                 TokenUrl::try_from(key.token_uri.clone())?;
                 let builder = yup_oauth2::ServiceAccountAuthenticator::builder(key);
-                Self::ServiceAccountKey(builder.with_timeout(TOKEN_TIMEOUT).build().await?)
+                Self::ServiceAccountKey(builder.with_timeout(TOKEN_TIMEOUT).build().await?, scope)
             }
             Credentials::AuthorizedUser(user) => {
-                Self::token_service(TokenSource::AuthorizedUser(user), http)
+                Self::token_service(TokenSource::AuthorizedUser(user), http, scope)
             }
             Credentials::ExternalAccount(account) => {
-                Self::token_service(TokenSource::ExternalAccount(account), http)
+                Self::token_service(TokenSource::ExternalAccount(account), http, scope)
             }
         })
     }
 
-    fn token_service(source: TokenSource, http: reqwest::Client) -> Self {
-        Self::TokenService(Arc::new(TokenCache::new(source, http)))
+    fn token_service(source: TokenSource, http: reqwest::Client, scope: &'static str) -> Self {
+        Self::TokenService(Arc::new(TokenCache::new(source, http, scope)))
     }
 
     /// Returns an access token that stays valid long enough for a call; `None` if anonymous.
@@ -74,8 +86,8 @@ impl Identity {
         match self {
             Self::Anonymous => Ok(None),
             Self::TokenService(cache) => cache.token().await.map(Some),
-            Self::ServiceAccountKey(authenticator) => {
-                let token = authenticator.token(&[BIGQUERY_SCOPE]).await;
+            Self::ServiceAccountKey(authenticator, scope) => {
+                let token = authenticator.token(&[*scope]).await;
                 let token = token.map_err(TokenError::ServiceAccountKey)?;
                 token.token().map(|token| Some(token.to_owned())).ok_or(TokenError::Missing)
             }

@@ -11,7 +11,7 @@ use reqwest::redirect::Policy;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint as TonicEndpoint};
 use tower::ServiceExt;
 
-use super::auth::Identity;
+use super::auth::{BIGQUERY_SCOPE, Identity};
 use super::coalesce::Coalesced;
 use super::rest::Rest;
 use super::table::{self, PreparedTable};
@@ -78,7 +78,7 @@ impl BigQuery {
             );
             Identity::Anonymous
         } else {
-            Identity::from_file(write.credentials.as_deref(), http.clone()).await?
+            Identity::from_file(write.credentials.as_deref(), http.clone(), BIGQUERY_SCOPE).await?
         };
         Ok(Self {
             inner: Arc::new(Inner {

@@ -22,6 +22,7 @@ mod table;
 mod target;
 mod writer;
 
+pub use auth::{Identity, STORAGE_SCOPE, TokenError};
 pub use client::BigQuery;
 pub use sink::BigQuerySink;
 pub use table::PreparedTable;

@@ -28,6 +28,7 @@ const TIERS: &[Tier] = &[
     (&["local"], "embedded broker and embedded BigQuery: only cli and app start them"),
     (&["serve"], "HTTP over what runs: probes and metrics"),
     (&["pipeline"], "joins source, transcode and sink, so it stands above the three"),
+    (&["remote"], "fetches configuration and contracts, with the identity that the sink has too"),
     (&["sink"], "writes batches; may re-read rejected records from the source"),
     (&["transcode"], "compiles contract and columns into a plan"),
     (&["source"], "Kafka; knows neither sinks nor contracts"),

@@ -17,8 +17,6 @@ use super::credentials::{
 };
 use super::error::{ASK_METADATA_SERVER, TokenError};
 
-pub const BIGQUERY_SCOPE: &str = "https://www.googleapis.com/auth/bigquery";
-
 /// The scope that a federated token needs for impersonating a service account (AIP-4117).
 const CLOUD_PLATFORM_SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 
@@ -42,6 +40,8 @@ pub enum TokenSource {
 pub struct TokenCache {
     source: TokenSource,
     http: reqwest::Client,
+    /// What the tokens are for.
+    scope: &'static str,
     cached: Mutex<Option<CachedToken>>,
 }
 
@@ -59,8 +59,8 @@ struct TokenResponse {
 }
 
 impl TokenCache {
-    pub fn new(source: TokenSource, http: reqwest::Client) -> Self {
-        Self { source, http, cached: Mutex::new(None) }
+    pub fn new(source: TokenSource, http: reqwest::Client, scope: &'static str) -> Self {
+        Self { source, http, scope, cached: Mutex::new(None) }
     }
 
     /// Returns the cached token, or requests a new one if it expires soon.
@@ -100,7 +100,7 @@ impl TokenCache {
     /// credentials name one.
     async fn exchange(&self, account: &ExternalAccount) -> Result<TokenResponse, TokenError> {
         let impersonation_url = account.service_account_impersonation_url.as_ref();
-        let scope = if impersonation_url.is_some() { CLOUD_PLATFORM_SCOPE } else { BIGQUERY_SCOPE };
+        let scope = if impersonation_url.is_some() { CLOUD_PLATFORM_SCOPE } else { self.scope };
         let subject_token = self.subject_token(&account.credential_source).await?;
         let request = self.http.post(account.token_url.as_str()).form(&[
             ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
@@ -129,7 +129,7 @@ impl TokenCache {
         struct ImpersonatedToken {
             access_token: String,
         }
-        let body = json!({ "scope": [BIGQUERY_SCOPE], "lifetime": format!("{lifetime}s") });
+        let body = json!({ "scope": [self.scope], "lifetime": format!("{lifetime}s") });
         let request = self.http.post(url).bearer_auth(federated_token).json(&body);
         let ImpersonatedToken { access_token } =
             fetch_json("get a token for the service account", request).await?;

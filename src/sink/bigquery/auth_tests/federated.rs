@@ -155,7 +155,9 @@ async fn unsupported_credential_sources_are_refused_when_the_file_is_read() {
         json!({ "environment_id": "aws1", "url": "http://169.254.169.254/" }),
     ] {
         let credentials = temporary_file(&external_account(&service, &source));
-        let Err(error) = Identity::from_file(Some(credentials.path()), http()).await else {
+        let Err(error) =
+            Identity::from_file(Some(credentials.path()), http(), BIGQUERY_SCOPE).await
+        else {
             panic!("accepted {source}");
         };
         let cause = error.source.expect("a cause").to_string();

@@ -26,7 +26,9 @@ fn http() -> reqwest::Client {
 }
 
 async fn identity(credentials: &Value) -> Identity {
-    Identity::from_file(Some(temporary_file(credentials).path()), http()).await.expect("reads")
+    Identity::from_file(Some(temporary_file(credentials).path()), http(), BIGQUERY_SCOPE)
+        .await
+        .expect("reads")
 }
 
 async fn token(identity: &Identity) -> String {
@@ -100,14 +102,15 @@ async fn without_a_metadata_server_the_error_says_what_to_set() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let base = format!("http://{}", free.local_addr().expect("bound"));
     drop(free);
-    let identity = Identity::token_service(metadata_server(&base), http());
+    let identity = Identity::token_service(metadata_server(&base), http(), BIGQUERY_SCOPE);
     let error = identity.token().await.expect_err("no server");
     assert!(error.is_transient(), "a metadata server may start late");
     let hint = error.hint().expect("a hint");
     assert!(hint.contains("GOOGLE_APPLICATION_CREDENTIALS"), "{hint}");
 
     let service = TokenService::start(3600).await;
-    let identity = Identity::token_service(metadata_server(&service.url("")), http());
+    let identity =
+        Identity::token_service(metadata_server(&service.url("")), http(), BIGQUERY_SCOPE);
     service.respond(503, json!({}));
     assert_eq!(identity.token().await.expect_err("an outage").hint(), None);
 }
@@ -160,7 +163,8 @@ async fn a_refused_connection_is_transient() {
 async fn the_metadata_servers_token_is_cached() {
     for (expires_in, times) in [(3600, 1), (200, 2)] {
         let service = TokenService::start(expires_in).await;
-        let identity = Identity::token_service(metadata_server(&service.url("")), http());
+        let identity =
+            Identity::token_service(metadata_server(&service.url("")), http(), BIGQUERY_SCOPE);
         token(&identity).await;
         token(&identity).await;
         assert_eq!(service.requests().len(), times, "valid for {expires_in} s");
@@ -176,7 +180,9 @@ async fn an_unusable_credentials_file_is_refused_with_a_hint() {
     let contents = [json!({ "type": "gdch_service_account" }), json!({}), json!("text"), no_key];
     for content in contents {
         let credentials = temporary_file(&content);
-        let Err(error) = Identity::from_file(Some(credentials.path()), http()).await else {
+        let Err(error) =
+            Identity::from_file(Some(credentials.path()), http(), BIGQUERY_SCOPE).await
+        else {
             panic!("accepted {content}");
         };
         assert!(error.hint.contains("external_account"), "{}", error.hint);
@@ -209,7 +215,7 @@ async fn a_token_service_without_tls_is_refused_when_the_file_is_read() {
         {
             credentials[field] = json!(url);
             let file = temporary_file(&credentials);
-            let read = Identity::from_file(Some(file.path()), http()).await;
+            let read = Identity::from_file(Some(file.path()), http(), BIGQUERY_SCOPE).await;
             let Err(error) = read else { panic!("{field} {url:?} is accepted") };
             let cause = error.source.expect("a cause").to_string();
             assert!(cause.contains("https://"), "{field} {url:?}: {cause}");
@@ -226,7 +232,8 @@ async fn no_redirect_is_followed() {
         service.respond(status, json!(elsewhere.url("/token")));
         let error = identity(&authorized_user(&service)).await.token().await.expect_err("refused");
         assert!(error.to_string().contains(&status.to_string()), "{error}");
-        let metadata = Identity::token_service(metadata_server(&service.url("")), http());
+        let metadata =
+            Identity::token_service(metadata_server(&service.url("")), http(), BIGQUERY_SCOPE);
         service.respond(status, json!(elsewhere.url("/token")));
         metadata.token().await.expect_err("refused");
     }
