@@ -57,14 +57,14 @@ class Pinned(unittest.TestCase):
     def test_every_package_has_hashes(self):
         """Each list that pip gets, and next to it the names from which it was made."""
         lists = [file for file in listed("*.txt") if "==" in file.read_text()]
-        self.assertEqual(len(lists), 6, lists)
+        self.assertGreater(len(lists), 5, lists)
         for file in lists:
             with self.subTest(file.relative_to(ROOT)):
                 packages = file.read_text().replace("\\\n", "").splitlines()
                 for package in packages:
                     self.assertRegex(package, r"^[A-Za-z0-9._-]+(\[[a-z,]+\])?==\S+ .*--hash=sha256:[0-9a-f]{64}")
                 pinned = {re.split(r"[=\[ ]", package)[0].lower() for package in packages}
-                wanted = file.with_suffix(".in").read_text().splitlines()
+                wanted = [line for line in file.with_suffix(".in").read_text().splitlines() if not line.startswith("#")]
                 self.assertLessEqual({re.split(r"[=<>\[ ]", name)[0].lower() for name in wanted}, pinned)
 
     def test_every_installation_wants_the_hashes(self):

@@ -2,22 +2,14 @@
 # Installs what the tests of remote configuration run against, into the given folder if it is missing:
 # moto, which serves S3, with the hashes of requirements.txt, and fake-gcs-server, which serves Google
 # Cloud Storage, built as go.mod and go.sum say. Prints the paths of moto_server's Python and of
-# fake-gcs-server. To renew requirements.txt:
-#   uv pip compile --universal --python-version 3.10 --generate-hashes --no-header --no-annotate \
-#     requirements.in -o requirements.txt
+# fake-gcs-server.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 folder=${1:?usage: install.sh FOLDER}
 mkdir -p "$folder"
 folder=$(cd "$folder" && pwd)
 
-venv=$folder/python-stores
-if [ ! -e "$venv/.complete" ] || [ "$here/requirements.txt" -nt "$venv/.complete" ]; then
-  python3 -m venv --clear "$venv"
-  "$venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes -r "$here/requirements.txt" >&2
-  touch "$venv/.complete"
-fi
-echo "$venv/bin/python"
+"$here/../../setup/venv.sh" "$folder/python-stores" "$here/requirements.txt"
 
 package=github.com/fsouza/fake-gcs-server
 version=$(awk -v package="$package" '$1 == "require" { $1 = ""; $0 = $0; } $1 == package { print $2 }' "$here/go.mod")
