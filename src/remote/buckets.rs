@@ -82,7 +82,7 @@ pub fn s3(
         .with_http_connector(http.clone())
         .with_retry(retries(patience))
         .build()
-        .map_err(|error| Fault::Misconfigured(chain(&error)))?;
+        .map_err(|error| Fault::Misconfigured(error.to_string()))?;
     let endpoint = endpoint.and_then(|url| Some(authority(&url.parse::<Url>().ok()?)));
     Ok(Bucket { store: Arc::new(store), endpoint })
 }
@@ -121,7 +121,7 @@ pub async fn gs(
             (builder.with_credentials(Arc::new(credentials)), None)
         }
     };
-    let store = builder.build().map_err(|error| Fault::Misconfigured(chain(&error)))?;
+    let store = builder.build().map_err(|error| Fault::Misconfigured(error.to_string()))?;
     Ok(Bucket { store: Arc::new(store), endpoint })
 }
 

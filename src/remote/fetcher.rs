@@ -196,6 +196,7 @@ fn fault(error: &object_store::Error, trouble: Option<Trouble>, bucket: &Bucket)
     }
     match trouble {
         Some(trouble) => Fault::of(trouble, &|authority| bucket.is_store(authority)),
-        None => Fault::Misconfigured(chain(error)),
+        // Its text has its sources in it.
+        None => Fault::Misconfigured(error.to_string()),
     }
 }

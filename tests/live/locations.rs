@@ -192,6 +192,30 @@ fn a_denied_document_is_said_to_be_denied() {
     assert!(!said.contains("a-secret-key"), "{said}");
 }
 
+/// moto is a machine's metadata service too, which issues keys for the role of the machine.
+#[test]
+fn without_keys_the_role_of_the_machine_is_used() {
+    let s3 = Buckets::s3("role", &[]);
+    s3.make_bucket(BUCKET);
+    s3.put(BUCKET, "x.env", own_env());
+    let variables = |metadata: &str| {
+        // Empty ones do not count, and hide those of whoever runs the tests.
+        ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_WEB_IDENTITY_TOKEN_FILE"]
+            .map(|name| (name, String::new()))
+            .into_iter()
+            .chain([("AWS_ENDPOINT_URL", s3.url()), ("AWS_METADATA_ENDPOINT", metadata.to_owned())])
+            .collect::<Vec<_>>()
+    };
+    let arguments = ["--env-file", "s3://a-bucket/x.env"];
+    let (code, said) = config("role", &arguments, &variables(&s3.url()));
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(fetched(&said).len(), 1, "{said}");
+    // Nobody listens on port 1.
+    let (code, said) = config("no-role", &arguments, &variables("http://127.0.0.1:1"));
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("no credentials (127.0.0.1:1: "), "{said}");
+}
+
 /// Any server of files will do: here Python's own, in the repository's folder.
 #[test]
 fn https_locations_are_fetched_if_their_server_is_trusted() {
