@@ -13,6 +13,7 @@ import tarfile
 import tempfile
 
 from refusal import Refusal
+from repository import remove
 
 SKOPEO = ["skopeo", "--insecure-policy"]
 
@@ -40,7 +41,7 @@ class Images:
         return self
 
     def __exit__(self, *_):
-        shutil.rmtree(self.folder, ignore_errors=True)
+        remove(self.folder)
 
     def judge(self, root, described, arguments, variables):
         image = self.image(described["image"], described["digest"])

@@ -27,6 +27,15 @@ def git(folder, *arguments, check=True, timeout=None):
     return done
 
 
+def remove(folder):
+    """Removes a temporary folder, also where an abort (SystemExit) comes in the middle of it."""
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
 class Unknown(Refusal):
     """A push that may have arrived and may not."""
 
@@ -60,7 +69,7 @@ class Repository:
             git(self.root, "worktree", "add", "--quiet", "--detach", str(folder / "tree"), onto)
             yield Scratch(folder / "tree")
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            remove(folder)
             git(self.root, "worktree", "prune", check=False)
 
     def resolve(self, revision):

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use rdkafka::config::ClientConfig;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{FutureProducer, Producer};
 
@@ -67,6 +67,8 @@ impl EmbeddedBroker {
         }
         let mut config = ClientConfig::new();
         config.set("test.mock.num.brokers", "1").set("linger.ms", "1");
+        // It would say that it ignores `bootstrap.servers`, which is not set.
+        config.set_log_level(RDKafkaLogLevel::Warning);
         // By default librdkafka takes records of 1 MB only.
         config.set("message.max.bytes", (2 * KEPT.0).to_string());
         let producer: FutureProducer = config.create().map_err(BrokerError::Start)?;
