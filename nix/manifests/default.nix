@@ -50,17 +50,17 @@ let
   others = filter (mistake: !(concerns isTouched mistake)) found;
   hasMistake = name: any (concerns (other: other == name)) found;
 
+  refuse =
+    sentences:
+    throw "nix/clusters has ${toString (length sentences)} mistake(s):\n${
+      concatStringsSep "\n" (map (sentence: "  - ${sentence}") sentences)
+    }";
+
   withPorts = mapAttrs (_: cluster: cluster // { inherit (data) brokerPorts; }) data.clusters;
   only = wanted: removeAttrs withPorts (filter (name: !(wanted name)) (attrNames withPorts));
   # Data with mistakes is not rendered.
   clusters =
-    if refused == [ ] then
-      only isTouched
-    else
-      throw (
-        "nix/clusters has ${toString (length refused)} mistake(s):\n"
-        + concatStringsSep "\n" (map (mistake: "  - ${mistake.sentence}") refused)
-      );
+    if refused == [ ] then only isTouched else refuse (map (mistake: mistake.sentence) refused);
 
   merge = foldl' (all: some: all // some) { };
   clusterFiles = import ./cluster.nix {
@@ -164,9 +164,7 @@ in
     if signing.faults == [ ] then
       { inherit (signing) keys builder repository; }
     else
-      throw "nix/clusters has ${toString (length signing.faults)} mistake(s):\n${
-        concatStringsSep "\n" (map (fault: "  - ${fault}") signing.faults)
-      }";
+      refuse signing.faults;
 
   # `[]` if the committed kustomize/ is up to date, else one line for each file that is not.
   drift = map ({ path, problem }: "kustomize/${path}: ${problem}, run `nix run .#render`") (

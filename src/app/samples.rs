@@ -26,8 +26,8 @@ pub struct SampleEvents {
     pub missing: BTreeMap<String, String>,
 }
 
-/// Generates events of all types of the contract, ignored ones too. The same seed gives the same events. Times lie
-/// in the day before `now_ms`.
+/// Generates events of all types of the contract, ignored ones too. The same seed gives the same
+/// events. Times lie in the day before `now_ms`.
 pub fn sample_events(domain: &Domain, seed: u64, now_ms: i64) -> Result<SampleEvents, DomainError> {
     let mut judge = SampleJudge { judge: Judge::new(domain, now_ms * 1_000)? };
     let mut source = Samples::new(&domain.contract, seed, now_ms);

@@ -171,43 +171,47 @@ impl Inputs {
                 gather.incomplete = true;
                 return None;
             }
-            (Err(wrong), by) => {
+            (Err(wrong), _) => {
                 let found = printable_beginning(false, &file.given.to_string_lossy());
-                gather.unfetched(Mistake {
-                    key: by.as_ref().map_or(CONFIG_FLAG, |by| by.key).to_owned(),
-                    at: by.as_ref().map(|by| (by.layer, by.place.clone())),
-                    found: format!("`{found}`"),
-                    accepted: wrong.accepted(ENV_FILE.accepted),
-                });
+                let accepted = wrong.accepted(ENV_FILE.accepted);
+                gather
+                    .unfetched(file.mistake(NotFetched { found: format!("`{found}`"), accepted }));
                 return None;
             }
         };
-        let remote = match &location {
-            Location::Local(path) => {
-                let text = local_text(path, file.by.is_some(), layer, gather)?;
-                return Some((location, text));
-            }
-            Location::Remote(remote) => remote,
-        };
-        let outcome = self.fetched.iter().find(|(fetched, _)| fetched == remote);
-        let not_fetched = match outcome.map(|(_, outcome)| outcome) {
-            Some(Ok(fetched)) => {
-                let text = fetched.text.trim_start_matches('\u{feff}').to_owned();
-                return Some((location, text));
-            }
-            Some(Err(not_fetched)) => not_fetched.clone(),
-            None => NotFetched {
-                found: format!("{location}, which was not fetched"),
-                accepted: "a file on this machine, where nothing is fetched".to_owned(),
+        let text = match &location {
+            Location::Local(path) => local_text(path, file.by.is_some(), layer, gather)?,
+            Location::Remote(remote) => match self.fetched_text(remote) {
+                Ok(text) => text,
+                Err(not_fetched) => {
+                    gather.unfetched(file.mistake(not_fetched));
+                    return None;
+                }
             },
         };
-        gather.unfetched(Mistake {
-            key: file.by.as_ref().map_or(CONFIG_FLAG, |by| by.key).to_owned(),
-            at: file.by.as_ref().map(|by| (by.layer, by.place.clone())),
-            found: not_fetched.found,
-            accepted: not_fetched.accepted,
-        });
-        None
+        // Editors on Windows begin a text with a byte order mark.
+        let text = text.trim_start_matches('\u{feff}').to_owned();
+        Some((location, text))
+    }
+
+    fn fetched_text(&self, remote: &Remote) -> Result<String, NotFetched> {
+        match self.fetched.iter().find(|(fetched, _)| fetched == remote) {
+            Some((_, Ok(fetched))) => Ok(fetched.text.clone()),
+            Some((_, Err(not_fetched))) => Err(not_fetched.clone()),
+            None => Err(NotFetched {
+                found: format!("{remote}, which was not fetched"),
+                accepted: "a file on this machine, where nothing is fetched".to_owned(),
+            }),
+        }
+    }
+}
+
+impl ConfigFile {
+    /// A mistake of whatever named the file.
+    fn mistake(&self, NotFetched { found, accepted }: NotFetched) -> Mistake {
+        let by = self.by.as_ref();
+        let key = by.map_or(CONFIG_FLAG, |by| by.key).to_owned();
+        Mistake { key, at: by.map(|by| (by.layer, by.place.clone())), found, accepted }
     }
 }
 
@@ -232,8 +236,7 @@ fn local_text(
 ) -> Option<String> {
     let found = match std::fs::read(path) {
         Ok(bytes) => match String::from_utf8(bytes) {
-            // Editors on Windows begin a text with a byte order mark.
-            Ok(text) => return Some(text.trim_start_matches('\u{feff}').to_owned()),
+            Ok(text) => return Some(text),
             Err(_) => "bytes that are not UTF-8".to_owned(),
         },
         Err(error) if error.kind() == ErrorKind::NotFound && !required => return None,

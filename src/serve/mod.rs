@@ -1,6 +1,8 @@
 //! The HTTP server of an instance: probes and metrics.
 
 mod connections;
+#[cfg(test)]
+pub(crate) mod loopback;
 mod probes;
 
 use std::net::SocketAddr;

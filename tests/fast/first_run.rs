@@ -39,7 +39,8 @@ pub fn folder() -> tempfile::TempDir {
     folder
 }
 
-fn command(folder: &Path, arguments: &[&str]) -> Command {
+/// The program in a folder, with this repository's contracts and nothing of this process's environment.
+pub fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_generic-consumer"));
     command
         .args(arguments)

@@ -3,13 +3,12 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use std::process::Command;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
-use crate::first_run::folder;
+use crate::first_run::{command, folder};
 
 /// Runs the program on a terminal of this many columns, which has to succeed. Returns all that the
 /// terminal gets.
@@ -23,14 +22,9 @@ fn on_terminal(folder: &Path, columns: u16, arguments: &str) -> String {
     tcsetwinsize(&program, size).unwrap();
 
     // The command, which owns the program's side, is dropped at the end of this statement.
-    let mut child = Command::new(env!("CARGO_BIN_EXE_generic-consumer"))
-        .args(arguments.split(' '))
-        .current_dir(folder)
-        .env_clear()
+    let mut child = command(folder, &arguments.split(' ').collect::<Vec<_>>())
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("TERM", "xterm")
-        .env("CONTRACTS_DIR", concat!(env!("CARGO_MANIFEST_DIR"), "/contracts"))
-        .env("METRICS_ADDR", "127.0.0.1:0")
         .stdin(program.try_clone().unwrap())
         .stdout(program.try_clone().unwrap())
         .stderr(program)

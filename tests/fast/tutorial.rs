@@ -8,6 +8,8 @@
 use std::path::Path;
 use std::process::Command;
 
+use crate::first_run::command;
+
 /// Commands and what is expected of them.
 #[derive(Debug, PartialEq)]
 struct Step {
@@ -144,21 +146,15 @@ fn the_readme_shows_what_the_first_run_prints() {
         .lines()
         .map(|line| match line.trim() {
             "..." => "…".to_owned(),
-            line => line.split(" bytes in ").next().map_or(line.to_owned(), |read| match read {
-                read if read == line => line.to_owned(),
-                read => format!("{read} bytes in …"),
-            }),
+            line => line
+                .split_once(" bytes in ")
+                .map_or(line.to_owned(), |(read, _)| format!("{read} bytes in …")),
         })
         .collect();
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::copy(root.join(".env"), folder.path().join(".env")).expect("copied");
-    let output = Command::new(env!("CARGO_BIN_EXE_generic-consumer"))
-        .args(["DELIVERY", "--until-caught-up", "--config"])
+    let output = command(folder.path(), &["DELIVERY", "--until-caught-up", "--config"])
         .arg(root.join("config/environments.toml"))
-        .current_dir(&folder)
-        .env_clear()
-        .env("CONTRACTS_DIR", root.join("contracts"))
-        .env("METRICS_ADDR", "127.0.0.1:0")
         .output()
         .expect("the binary starts");
     let printed = String::from_utf8(output.stdout).expect("UTF-8");

@@ -85,18 +85,24 @@ fn fetched(page: &str) -> Vec<&str> {
     page.lines().filter(|line| line.starts_with("fetched ")).collect()
 }
 
+/// The same for a whole run: four documents, each with a version.
+fn all_fetched(page: &str) -> Vec<&str> {
+    let lines = fetched(page);
+    assert_eq!(lines.len(), 4, "{page}");
+    assert!(
+        lines.iter().all(|line| line.contains("(ETag \"") && line.contains(", version ")),
+        "{page}"
+    );
+    lines
+}
+
 #[test]
 fn an_instance_pulls_its_configuration_from_s3() {
     let buckets = Buckets::s3("s3", &[]);
     buckets.make_bucket(BUCKET);
     buckets.keep_versions(BUCKET);
     let page = whole_run("locations-s3", &buckets);
-    let lines = fetched(&page);
-    assert_eq!(lines.len(), 4, "{page}");
-    assert!(
-        lines.iter().all(|line| line.contains("(ETag \"") && line.contains(", version ")),
-        "{page}"
-    );
+    let lines = all_fetched(&page);
     assert!(
         lines[2].contains("s3://a-bucket/contracts/delivery/delivery_events_v10.yaml"),
         "{page}"
@@ -108,12 +114,7 @@ fn an_instance_pulls_its_configuration_from_google_cloud_storage() {
     let buckets = Buckets::gcs("gcs");
     buckets.make_bucket(BUCKET);
     let page = whole_run("locations-gcs", &buckets);
-    let lines = fetched(&page);
-    assert_eq!(lines.len(), 4, "{page}");
-    assert!(
-        lines.iter().all(|line| line.contains("(ETag \"") && line.contains(", version ")),
-        "{page}"
-    );
+    all_fetched(&page);
 }
 
 /// Starts the program in the repository's folder, where `DELIVERY` is configured for the embedded

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use tokio::task::JoinHandle;
+
+use crate::serve::loopback::{Server, header, read};
 
 /// An answer: status, headers, body.
 #[derive(Debug, Clone)]
@@ -34,9 +35,8 @@ struct Shared {
 }
 
 pub struct Store {
-    base: String,
     shared: Arc<Mutex<Shared>>,
-    server: JoinHandle<()>,
+    server: Server,
 }
 
 impl Answer {
@@ -67,16 +67,11 @@ impl Store {
     pub async fn start() -> Self {
         let shared = Arc::new(Mutex::new(Shared::default()));
         let router = axum::Router::new().fallback(respond).with_state(shared.clone());
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bind");
-        let base = format!("http://{}", listener.local_addr().expect("address"));
-        let server = tokio::spawn(async move {
-            axum::serve(listener, router).await.expect("serves");
-        });
-        Self { base, shared, server }
+        Self { shared, server: Server::start(router).await }
     }
 
     pub fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.base)
+        self.server.url(path)
     }
 
     /// Adds an answer for a path; paths without one are answered with 404.
@@ -96,28 +91,17 @@ impl Store {
     }
 }
 
-impl Drop for Store {
-    fn drop(&mut self) {
-        self.server.abort();
-    }
-}
-
 async fn respond(State(shared): State<Arc<Mutex<Shared>>>, request: Request) -> Response {
-    let (head, body) = request.into_parts();
-    let body = axum::body::to_bytes(body, 1 << 20).await.expect("a body");
-    let header = |name: &str| {
-        let value = head.headers.get(name).map(|value| value.to_str().expect("ASCII"));
-        value.unwrap_or_default().to_owned()
-    };
+    let (head, body) = read(request).await;
     // Google's client escapes the slashes of a name.
     let path: reqwest::Url = format!("http://h/?{}", head.uri.path()).parse().expect("a URL");
     let path = path.query_pairs().next().map(|(path, _)| path.into_owned()).unwrap_or_default();
-    let unless = header("if-none-match");
+    let unless = header(&head, "if-none-match");
     let mut shared = shared.lock().expect("no panic elsewhere");
     shared.asked.push(Asked {
         path: path.clone(),
-        authorization: header("authorization"),
-        token: header("x-amz-security-token"),
+        authorization: header(&head, "authorization"),
+        token: header(&head, "x-amz-security-token"),
         query: format!(
             "{}{}",
             head.uri.query().unwrap_or_default(),

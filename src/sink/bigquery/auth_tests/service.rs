@@ -9,7 +9,8 @@ use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
-use tokio::task::JoinHandle;
+
+use crate::serve::loopback::{Server, header, read};
 
 #[derive(Debug, Clone)]
 pub struct RecordedRequest {
@@ -29,9 +30,8 @@ struct Shared {
 }
 
 pub struct TokenService {
-    base: String,
     shared: Arc<Mutex<Shared>>,
-    server: JoinHandle<()>,
+    server: Server,
 }
 
 impl TokenService {
@@ -40,16 +40,11 @@ impl TokenService {
     pub async fn start(expires_in: u64) -> Self {
         let shared = Arc::new(Mutex::new(Shared { expires_in, ..Shared::default() }));
         let router = axum::Router::new().fallback(respond).with_state(shared.clone());
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bind");
-        let base = format!("http://{}", listener.local_addr().expect("address"));
-        let server = tokio::spawn(async move {
-            axum::serve(listener, router).await.expect("serves");
-        });
-        Self { base, shared, server }
+        Self { shared, server: Server::start(router).await }
     }
 
     pub fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.base)
+        self.server.url(path)
     }
 
     /// Queues a response for the next request that has none yet. A string is sent as plain text,
@@ -63,23 +58,17 @@ impl TokenService {
     }
 
     pub async fn stop(self) {
-        self.server.abort();
-        let _ = self.server.await;
+        self.server.stop().await;
     }
 }
 
 async fn respond(State(shared): State<Arc<Mutex<Shared>>>, request: Request) -> Response {
-    let (head, body) = request.into_parts();
-    let body = axum::body::to_bytes(body, 1 << 20).await.expect("a body");
-    let header = |name: &str| {
-        let value = head.headers.get(name).map(|value| value.to_str().expect("ASCII"));
-        value.unwrap_or_default().to_owned()
-    };
+    let (head, body) = read(request).await;
     let mut shared = shared.lock().expect("no panic elsewhere");
     shared.requests.push(RecordedRequest {
         path: head.uri.path().to_owned(),
-        authorization: header("authorization"),
-        flavor: header("metadata-flavor"),
+        authorization: header(&head, "authorization"),
+        flavor: header(&head, "metadata-flavor"),
         body: String::from_utf8(body.to_vec()).expect("text"),
     });
     let token = format!("token-{}", shared.requests.len());
