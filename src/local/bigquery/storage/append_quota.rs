@@ -8,17 +8,21 @@ use tonic::Status;
 
 use super::super::faults::{Faults, InjectedFault};
 
+/// Clients pause for a minute at most.
+const FULL: Duration = Duration::from_secs(90);
+
 /// When the quota was last used up, and how long it takes to refill.
 #[derive(Default)]
 pub struct AppendQuota(Mutex<Option<(Instant, Duration)>>);
 
 impl AppendQuota {
     /// Refuses an append while the quota refills. Once it is full it lasts at least as long as it
-    /// took to refill.
+    /// took to refill, and longer than clients pause between two tries, so that each of them finds it
+    /// full.
     pub fn take(&self, faults: &Faults) -> Result<(), Status> {
         let mut used_up = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        if used_up.is_none_or(|(since, refill)| now >= since + refill * 2) {
+        if used_up.is_none_or(|(since, refill)| now >= since + refill + refill.max(FULL)) {
             *used_up = faults.draw(InjectedFault::Quota).map(|refill| (now, refill));
         }
         match *used_up {
