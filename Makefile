@@ -13,18 +13,27 @@ export CARGO_TARGET_DIR ?= $(CURDIR)/target
 export CARGO_INCREMENTAL ?= 0
 export CARGO_TERM_COLOR ?= auto
 
+# In `make test` the program is there: `make fast` has built it. Without a test in the command, cargo would leave out
+# what only tests want of the crates below, and compile much of them and the whole crate once more.
+BUILD = $(CARGO) build --locked $(if $(CHECK),--bins --test fast)
+
 # Built as it is shipped.
 BENCH = $(CARGO) bench --locked --profile dist
+# With the system's OpenSSL where its headers are: no instruction is counted there, and building it takes minutes.
+INSTRUCTIONS = $(if $(wildcard /usr/include/openssl/ssl.h),OPENSSL_NO_VENDOR=1) $(CARGO) bench --locked --profile instructions --bench instructions
 
 .PHONY: help
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
 .PHONY: test
-test: setup fmt lint doc audit fast instructions live manifests delivery infra ## Install what is missing (Debian), then run every check and test except `make nix`
+test: setup fmt lint doc audit fast live instructions api dashboard streamproc ccx manifests delivery infra ## Install what is missing (Debian), then run every check and test except `make nix`
 
-# The live tests wait more than they compute, so the tools of the steps after them are compiled meanwhile.
-test: MEANWHILE = nice -n 10 tests/flake/tools.sh kustomize nixfmt cosign >/dev/null
+# The examples compare what they have written, and end.
+test: export CHECK = 1
+
+# The live tests wait more than they compute, so what the steps after them need is compiled meanwhile.
+test: MEANWHILE = (nice -n 19 tests/flake/tools.sh kustomize nixfmt cosign && nice -n 19 env $(INSTRUCTIONS) --no-run --quiet) >/dev/null
 
 .PHONY: setup
 setup: ## Install what the tests need and this machine lacks (Debian), or list it
@@ -45,18 +54,33 @@ doc: ## Run rustdoc; warnings are errors
 
 .PHONY: fast
 fast: ## Run cargo test: needs Rust, a C compiler, make and perl
-	$(CARGO) test --locked
+	@# Eight at a time: they wait for timeouts more than they compute.
+	RUST_TEST_THREADS=8 $(CARGO) test --locked
 
 .PHONY: live
-live: peers ## Real peers: Apache Kafka, two BigQueries, buckets, faults, Google's clients; 5 kills (CHAOS_KILLS, CHAOS_SEED)
+live: peers ## Real peers: Apache Kafka, two BigQueries, PostgreSQL, InfluxDB, buckets, faults, Google's clients; 5 kills (CHAOS_KILLS, CHAOS_SEED)
 	$(CARGO) test --locked --test live --no-run
-	@$(or $(MEANWHILE),true) & meanwhile=$$!; $(CARGO) test --locked --test live && wait $$meanwhile
+	@# Four at a time: they wait for timeouts and processes more than they compute.
+	@$(or $(MEANWHILE),true) & meanwhile=$$!; $(CARGO) test --locked --test live -- --test-threads=4 && wait $$meanwhile
+
+.PHONY: api
+api: ## Run schemathesis against the event API, on the embedded broker (SCHEMATHESIS_SEED)
+	$(BUILD)
+	@tests/api/run.sh
+
+.PHONY: dashboard
+dashboard: ## Test the dashboard's page in headless Chromium: against a mock, then against the program (DASHBOARD_SHOTS: folder for screenshots)
+	@tests/setup/install.sh browser
+	$(BUILD)
+	@tests/dashboard/run.sh $(CARGO_TARGET_DIR)/debug/generic-consumer
 
 # Takes minutes the first time, so it is done before the tests, which have deadlines.
 .PHONY: peers
 peers:
 	@tests/support/emulator/install.sh $(CARGO_TARGET_DIR)/tools >/dev/null
 	@tests/support/stores/install.sh $(CARGO_TARGET_DIR)/tools >/dev/null
+	@tests/support/timescale/install.sh $(CARGO_TARGET_DIR)/tools >/dev/null
+	@tests/support/influx/install.sh $(CARGO_TARGET_DIR)/tools >/dev/null
 
 .PHONY: manifests
 manifests: ## Check the clusters' data, that kustomize/ is up to date and that every overlay is valid (CRD_SCHEMAS: folder of CRD schemas)
@@ -66,7 +90,7 @@ manifests: ## Check the clusters' data, that kustomize/ is up to date and that e
 .PHONY: delivery
 delivery: ## Test the deployment tools; run and lint the Jenkinsfiles
 	@tests/setup/install.sh delivery
-	$(CARGO) build --locked
+	$(BUILD)
 	@tests/delivery/run.sh
 	@tests/delivery/lint.sh
 
@@ -79,7 +103,7 @@ infra: ## Check what is under infra/: the CloudFormation templates and the scrip
 deploy-demo: ## Run the whole chain on this machine, from a commit to a container that runs by digest
 	@tests/setup/install.sh delivery
 	@tests/setup/install.sh image
-	$(CARGO) build --locked
+	$(BUILD)
 	@tests/flake/nix.sh demo
 
 .PHONY: nix
@@ -102,10 +126,13 @@ bench-curves: setup bench-setup ## Cost curves, and memory with a stalled sink; 
 	$(BENCH) --bench bench -- stalled
 	$$(tests/bench/python/venv.sh $(CARGO_TARGET_DIR)) tests/bench/python/plot.py $(CARGO_TARGET_DIR)/bench docs/performance
 
+.PHONY: bench-postgres
+bench-postgres: setup bench-setup ## The PostgreSQL sink against psql and Python consumers: about ten minutes, QUICK=1 in three
+	$(BENCH) --bench bench -- postgres
+
 .PHONY: instructions
 instructions: setup ## Count the hot path's instructions under valgrind; fails beyond a limit
-	runner=$$(tests/bench/runner.sh $(CARGO_TARGET_DIR)) && \
-	  GUNGRAUN_RUNNER=$$runner $(BENCH) --bench instructions
+	runner=$$(tests/bench/runner.sh $(CARGO_TARGET_DIR)) && export GUNGRAUN_RUNNER=$$runner && $(INSTRUCTIONS)
 
 .PHONY: fuzz
 fuzz: ## Fuzz the transcoder against its reference implementation for FUZZ_SECONDS (600); keeps the corpus
@@ -114,6 +141,19 @@ fuzz: ## Fuzz the transcoder against its reference implementation for FUZZ_SECON
 .PHONY: bench-setup
 bench-setup:
 	@tests/bench/setup.sh
+
+.PHONY: streamproc
+streamproc: ## Run StreamProc on this machine: Kafka, both stores, API, producer, consumers, dashboard (CHECK=1: compare, then end)
+	@tests/setup/install.sh $(if $(CHECK),browser)
+	$(BUILD)
+	@examples/streamproc/run.sh
+
+.PHONY: ccx
+ccx: ## Run the pipeline CCX on this machine: Kafka, S3, uploads, pipeline, results API (CHECK=1: test, compare, then end)
+	@tests/setup/install.sh ccx
+	$(BUILD)
+	@$(if $(CHECK),tests/ccx/run.sh $(CARGO_TARGET_DIR)/debug/generic-consumer)
+	@examples/ccx/run.sh
 
 .PHONY: model
 model: ## Check the model of the exactly-once protocol with many faults at once: takes minutes and gigabytes

@@ -10,10 +10,9 @@ import shutil
 import struct
 import subprocess
 import tarfile
-import tempfile
 
+import temporary
 from refusal import Refusal
-from repository import remove
 
 SKOPEO = ["skopeo", "--insecure-policy"]
 
@@ -34,14 +33,15 @@ class Images:
 
     def __init__(self, program=None):
         self.program = program
+        self.temporary = temporary.folder("images.")
 
     def __enter__(self):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="images.")).resolve()
+        self.folder = self.temporary.__enter__()
         self.images = {}
         return self
 
-    def __exit__(self, *_):
-        remove(self.folder)
+    def __exit__(self, *raised):
+        return self.temporary.__exit__(*raised)
 
     def judge(self, root, described, arguments, variables):
         image = self.image(described["image"], described["digest"])

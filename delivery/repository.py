@@ -3,12 +3,11 @@
 import contextlib
 import pathlib
 import random
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 
+import temporary
 from refusal import Refusal
 
 # Each rejected push means that somebody else's push came first. More than this many in a row must have
@@ -25,15 +24,6 @@ def git(folder, *arguments, check=True, timeout=None):
     if check and done.returncode != 0:
         raise Refusal(f"git {' '.join(arguments)}: {done.stderr.strip()}")
     return done
-
-
-def remove(folder):
-    """Removes a temporary folder, also where an abort (SystemExit) comes in the middle of it."""
-    try:
-        shutil.rmtree(folder, ignore_errors=True)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
 
 
 class Unknown(Refusal):
@@ -64,12 +54,11 @@ class Repository:
         """A temporary working tree with `onto` checked out. If the process is killed, a folder under
         TMPDIR is left; the next run removes git's record of it."""
         git(self.root, "worktree", "prune")
-        folder = pathlib.Path(tempfile.mkdtemp(prefix="gitops.")).resolve()
         try:
-            git(self.root, "worktree", "add", "--quiet", "--detach", str(folder / "tree"), onto)
-            yield Scratch(folder / "tree")
+            with temporary.folder("gitops.") as folder:
+                git(self.root, "worktree", "add", "--quiet", "--detach", str(folder / "tree"), onto)
+                yield Scratch(folder / "tree")
         finally:
-            remove(folder)
             git(self.root, "worktree", "prune", check=False)
 
     def resolve(self, revision):

@@ -6,13 +6,12 @@ import base64
 import contextlib
 import json
 import os
-import pathlib
 import re
 import shutil
 import subprocess
-import tempfile
 
 import provenance
+import temporary
 from refusal import Refusal
 
 COSIGN = ["cosign"]
@@ -44,8 +43,7 @@ def message_of(done):
 @contextlib.contextmanager
 def files(**texts):
     """A temporary folder with files of these names."""
-    with tempfile.TemporaryDirectory(prefix="signing.") as folder:
-        folder = pathlib.Path(folder)
+    with temporary.folder("signing.") as folder:
         for name, text in texts.items():
             (folder / name).write_text(text if isinstance(text, str) else json.dumps(text))
         yield folder

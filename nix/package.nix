@@ -28,6 +28,11 @@ let
     "contracts"
     "docs/reference"
     "docs/tutorial.md"
+    "examples/ccx/.env"
+    "examples/ccx/contracts"
+    "examples/ccx/results.env"
+    "examples/streamproc/contracts"
+    "tests/ccx/config.yaml"
     "tests/embedded_bigquery"
     "tests/fast"
     "tests/fuzz/corpus"
@@ -72,13 +77,12 @@ rustPlatform.buildRustPackage {
     zlib
     zstd
   ];
-  # Runs the unit tests and tests/fast; the others take minutes or need peers (`make test`). They
-  # run as a debug build: the release profile aborts on panic, which tests cannot, so testing it
-  # would compile every crate again.
+  # Runs tests/fast, whose tests run the program with these libraries; the others are the same in any
+  # build, take minutes or need peers (`make test`). They run as a debug build: the release profile
+  # aborts on panic, which tests cannot, so testing it would compile every crate again.
   doCheck = local;
   checkType = "debug";
   cargoTestFlags = [
-    "--lib"
     "--test"
     "fast"
   ];

@@ -1,5 +1,7 @@
 //! The clock. All other code gets the time of day from here, so that tests can set it.
 
+#[cfg(test)]
+use std::time::Duration;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A source of the time of day.
@@ -21,4 +23,11 @@ impl Clock {
             Self::Fixed(micros) => micros,
         }
     }
+}
+
+/// How long this thread has computed: a limit of it holds on a busy machine too.
+#[cfg(test)]
+pub fn computed() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }

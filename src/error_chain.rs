@@ -28,6 +28,11 @@ pub(crate) fn errors<'e>(
     })
 }
 
+/// The message of the last source, which says what went wrong; the errors around it say where.
+pub(crate) fn innermost(error: &(dyn Error + 'static)) -> String {
+    errors(error).last().unwrap_or(error).to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,10 +53,12 @@ mod tests {
         let refused = layer("connection refused", None);
         let error = layer("read table t", Some(layer("error sending request", Some(refused))));
         assert_eq!(chain(&error), "read table t: error sending request: connection refused");
+        assert_eq!(innermost(&error), "connection refused");
     }
 
     #[test]
     fn an_error_without_a_source_is_its_message() {
         assert_eq!(chain(&layer("no answer", None)), "no answer");
+        assert_eq!(innermost(&layer("no answer", None)), "no answer");
     }
 }

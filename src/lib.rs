@@ -1,4 +1,4 @@
-//! Kafka → BigQuery, exactly once.
+//! Kafka → BigQuery, PostgreSQL or Kafka, exactly once, or InfluxDB.
 //!
 //! ```text
 //! Kafka ─► source ─► transcode ─► batch ─► sink ─► ledger ─► offset commit ─► visible
@@ -25,20 +25,32 @@ pub mod app;
 #[cfg(feature = "local")]
 pub mod local;
 
-// HTTP: probes and metrics.
+// HTTP: probes, metrics and status, the event API, the dashboard.
 pub mod serve;
+
+// The latest report for each organization and cluster, kept as a topic of reports says.
+pub mod results;
 
 // The chain from records to visible rows: sessions, settlement, the ledger.
 pub mod pipeline;
 
+// Work on an event before it becomes a row: the object that it names is fetched, rules are applied.
+pub mod steps;
+
 // Configuration and contracts from buckets and HTTPS.
 pub mod remote;
 
-// Where rows go: the protocol of a sink, BigQuery, dead letters.
+// Where rows go: the protocol of a sink, BigQuery, PostgreSQL, InfluxDB, Kafka, dead letters.
 pub mod sink;
 
 // A contract compiled for a table: JSON bytes become a row, are ignored, or are rejected.
 pub mod transcode;
+
+// Rules over the files of an archive: what they find becomes a report.
+pub mod rules;
+
+// CEL over a record or an archive: what an expression reads, and its value.
+pub mod expression;
 
 // Kafka: the group member, its records, offsets and their commit.
 pub mod source;
@@ -52,14 +64,21 @@ pub mod row;
 // The shared vocabulary: positions, events, outcomes, reasons, dead letters.
 pub mod record;
 
+// A configuration file of Insights Core Messaging becomes settings.
+pub mod icm;
+
 // Logs, metrics, health.
 pub mod telemetry;
+
+// An object of an object store becomes the files that are wanted of it, in bounded memory.
+pub mod archive;
 
 // Layers of text become one validated `Settings`, every mistake at once.
 pub mod config;
 
 pub mod clock;
 mod error_chain;
+mod json_tree;
 pub mod retry;
 pub mod shutdown;
 pub mod stop;

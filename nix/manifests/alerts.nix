@@ -38,6 +38,11 @@ in
         "sum by (${instance}) (increase(generic_consumer_rejoins_total{${ours}}[15m])) > 5"
         "the consumer rejoined its group more than five times in 15 minutes"
       )
+      # An object is tried again every half minute at the latest, for as long as its store is away.
+      (alert "GenericConsumerFetchRetries" "5m"
+        "sum by (${instance}) (increase(generic_consumer_fetch_retries_total{${ours}}[15m])) > 20"
+        "objects cannot be fetched: their store does not answer, or not in time"
+      )
     ];
   }
 ]

@@ -141,6 +141,29 @@ let
     };
   };
 
+  # PostgreSQL, InfluxDB and brokers that rows are written to, and what objects are fetched from:
+  # "address:port" or "range:port" each.
+  stores = map (
+    store:
+    let
+      parts = builtins.match "([^/]*)(/.*)?:(.*)" store;
+      length = builtins.elemAt parts 1;
+    in
+    {
+      op = "add";
+      path = "/spec/egress/-";
+      value = {
+        to = [ { ipBlock.cidr = builtins.elemAt parts 0 + (if length == null then "/32" else length); } ];
+        ports = [
+          {
+            port = builtins.fromJSON (builtins.elemAt parts 2);
+            protocol = "TCP";
+          }
+        ];
+      };
+    }
+  ) (spec.stores or [ ]);
+
   autoscaling = [
     {
       op = "replace";
@@ -210,7 +233,7 @@ in
     ];
     patches = [
       (patch "Deployment" deployment)
-      (patch "NetworkPolicy" (resolvers ++ [ brokers ]))
+      (patch "NetworkPolicy" (resolvers ++ [ brokers ] ++ stores))
       (patch "ScaledObject" autoscaling)
     ];
     images = [

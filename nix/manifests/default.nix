@@ -4,6 +4,9 @@
   root ? ../..,
   clustersDir ? root + "/nix/clusters",
   committedDir ? root + "/kustomize",
+  # The local cluster's parts, and the example that it runs.
+  servicesFile ? root + "/nix/local/services.json",
+  example ? root + "/examples/streamproc",
   gitops ? import ../gitops.nix,
   signing ? import ./signing.nix {
     keysDir = root + "/nix/keys";
@@ -84,13 +87,23 @@ let
     removeAttrs gitops [ "provenance" ] // { clusters = filter isNamed (attrNames data.clusters); }
   );
   isNamed = name: data.clusters.${name}.cloud != null;
+  # No change of a cluster concerns the local one: with `touched` neither it nor the example is read.
+  local = import ./local {
+    inherit
+      name
+      yaml
+      servicesFile
+      example
+      ;
+    base = import ./base.nix gitops;
+  };
   header = "# Written by `nix run .#render` from nix/manifests and nix/clusters: edit those.\n";
   texts = mapAttrs (_: value: if isString value then value else header + yaml value);
   tree = texts (
     import ./base.nix gitops
     // import ./components.nix gitops
     // overlays clusters
-    // (if touched == null then argocd else { })
+    // (if touched == null then argocd // local else { })
   );
   # Whether a file is in a part of kustomize/ that is rendered.
   isRendered =
@@ -110,6 +123,7 @@ let
     path:
     !(
       isRendered path
+      || partOf path == "overlays/local"
       || any (name: partOf path == "overlays/${name}") (filter hasMistake (attrNames data.clusters))
     );
 in

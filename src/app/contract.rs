@@ -1,39 +1,68 @@
 //! The domain of the settings, wherever its contract is.
 
-use super::domain::{Domain, RowOptions};
+use super::domain::Domain;
 use super::error::AppError;
-use crate::config::{DeadLetterTarget, Settings};
+use super::fields::check_steps;
+use crate::config::{Broker, DeadLetterTarget, Settings, SinkSettings};
 use crate::remote::{Fetcher, Fetching, Next};
 
 /// Reads the contract's documents, fetches those that are not on this machine, and derives the
 /// columns.
 pub async fn domain(settings: &Settings, fetcher: &Fetcher) -> Result<Domain, AppError> {
-    let (at, write) = (&settings.contract, &settings.write);
-    let options = RowOptions::new(at, write.layout, &write.partition_by);
+    let (at, rows) = (&settings.contract, settings.write.rows());
     let mut fetching = Fetching::new(fetcher);
     loop {
-        let domain = Domain::load(at, options.clone(), fetching.documents());
+        let steps = settings.steps.as_ref();
+        let domain = Domain::of_settings(at, rows.clone(), steps, fetching.documents());
         match fetching.next(&at.dir).await? {
             Next::TryAgain => {}
             Next::Complete => {
                 let domain = domain?;
-                check_letters(&domain, &settings.dead_letter)?;
+                check_settings(&domain, settings)?;
                 return Ok(domain);
             }
         }
     }
 }
 
-/// Checks that dead letters do not go to the topic that the domain reads: they would be read again,
-/// and rejected again.
-pub fn check_letters(domain: &Domain, target: &DeadLetterTarget) -> Result<(), AppError> {
-    let topic = &domain.contract.topic;
-    if *target != DeadLetterTarget::Kafka(topic.clone()) {
-        return Ok(());
+/// Checks what settings and contract say together.
+pub fn check_settings(domain: &Domain, settings: &Settings) -> Result<(), AppError> {
+    check_topics(domain, settings)?;
+    settings.steps.as_ref().map_or(Ok(()), |steps| check_steps(domain, steps))
+}
+
+/// Checks that what this domain writes does not go to the topic that it reads, where it would be read
+/// again, and that no topic has two kinds of messages.
+fn check_topics(domain: &Domain, settings: &Settings) -> Result<(), AppError> {
+    let mut topics =
+        vec![("IN_TOPIC", domain.contract.topic.clone(), "the topic that this domain reads")];
+    if let SinkSettings::Kafka(kafka) = &settings.write.sink
+        && settings.consume.broker == Broker::Servers(kafka.server.bootstrap.clone())
+    {
+        topics.push(("OUT_TOPIC", kafka.topic.clone(), "the topic of its rows"));
+        if settings.dead_letter == DeadLetterTarget::Table {
+            topics.push(("OUT_TOPIC", kafka.dead_letters(), "the topic of its dead letters"));
+        }
     }
-    Err(AppError::Configuration {
-        what: format!("DEAD_LETTER names {topic}, the topic that this domain reads"),
-        hint: Some("its dead letters would be read again: name a topic of their own".to_owned()),
-        source: None,
-    })
+    if let DeadLetterTarget::Kafka(topic) = &settings.dead_letter {
+        topics.push(("DEAD_LETTER", topic.clone(), "the topic of its dead letters"));
+    }
+    let tracker = settings.steps.as_ref().and_then(|steps| steps.tracker.as_ref());
+    if let Some(tracker) = tracker {
+        topics.push(("TRACKER_TOPIC", tracker.topic.clone(), "the payload tracker's topic"));
+    }
+    for (index, (key, topic, _)) in topics.iter().enumerate() {
+        if let Some((_, _, what)) = topics[..index].iter().find(|(_, other, _)| other == topic) {
+            let then = match *topic == domain.contract.topic {
+                true => "its own messages would be read again: name a topic of their own",
+                false => "readers of one kind of message would find the other: name another topic",
+            };
+            return Err(AppError::Configuration {
+                what: format!("{key} names {topic}, {what}"),
+                hint: Some(then.to_owned()),
+                source: None,
+            });
+        }
+    }
+    Ok(())
 }

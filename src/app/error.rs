@@ -33,6 +33,18 @@ impl From<FetchError> for AppError {
     }
 }
 
+/// The first is shown; `config` shows them all.
+impl From<Vec<DomainError>> for AppError {
+    fn from(errors: Vec<DomainError>) -> Self {
+        let none = || Self::Configuration {
+            what: "the contract cannot be used".to_owned(),
+            hint: None,
+            source: None,
+        };
+        errors.into_iter().next().map_or_else(none, Self::from)
+    }
+}
+
 impl From<DomainError> for AppError {
     fn from(error: DomainError) -> Self {
         let what = error.to_string();
@@ -46,6 +58,16 @@ impl From<DomainError> for AppError {
                 "CONTRACTS_DIR names the contracts' folder, relative to the working directory"
                     .to_owned(),
             ),
+            DomainError::Filter { .. } => {
+                Some("`generic-consumer config DOMAIN` says where FILTER is set".to_owned())
+            }
+            DomainError::Report(_) => {
+                Some("REPORT_PATH and REPORT_OBJECT name the contract of the reports".to_owned())
+            }
+            DomainError::Rules { .. } => Some(
+                "`generic-consumer rules check FOLDER` shows all that is wrong with rules"
+                    .to_owned(),
+            ),
             DomainError::Contract { .. }
             | DomainError::Columns { .. }
             | DomainError::Plan { .. } => None,
@@ -54,7 +76,10 @@ impl From<DomainError> for AppError {
             DomainError::NoFolder(_) => None,
             DomainError::Contract { source, .. } => Some(source.into()),
             DomainError::Columns { source, .. } => Some(source.into()),
+            DomainError::Filter { source, .. } => Some(source.into()),
             DomainError::Plan { source, .. } => Some(source.into()),
+            DomainError::Report(source) => Some(source),
+            DomainError::Rules { source, .. } => Some(source.into()),
         };
         Self::Configuration { what, hint, source }
     }

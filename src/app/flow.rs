@@ -1,65 +1,41 @@
 //! Settings, contract and peers, made ready to flow.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::domain::Domain;
+use super::assembly::Assembly;
+use super::broker::publisher;
 use super::error::AppError;
-use super::peers::Peers;
+use super::sink::{Opened, open};
 use crate::clock::Clock;
-use crate::config::{DeadLetterTarget, Settings};
-use crate::pipeline::{Flow, Until};
-use crate::shutdown::Shutdown;
-use crate::sink::bigquery::{BigQuery, BigQuerySink};
-use crate::sink::dead_letter::{About, DeadLetters};
+use crate::config::TrackerSettings;
+use crate::pipeline::{Flow, Steps};
 use crate::source::{RecordReader, Subscription, client};
+use crate::steps::{Evaluation, PayloadTracker, Watcher, Watchers};
 use crate::stop::Stop;
-use crate::telemetry::{Health, Metrics};
+use crate::telemetry::StepMetrics;
 
-/// What a flow is assembled from.
-pub struct Assembly<'a> {
-    pub settings: &'a Settings,
-    pub domain: &'a Domain,
-    pub peers: &'a Peers,
-    pub until: Until,
-    pub metrics: Metrics,
-    pub health: Health,
-    pub shutdown: Shutdown,
-}
+/// How long a message for the payload tracker may be on its way.
+const NOTICE: Duration = Duration::from_secs(30);
 
 /// Connects the sink, creates or evolves its tables, and compiles the contract for what the table
 /// has.
 pub async fn flow(of: Assembly<'_>) -> Result<Flow, AppError> {
-    let (settings, write) = (of.settings, &of.peers.write);
-    let subscription =
-        Subscription::new(&settings.consume, &of.peers.bootstrap, &of.domain.contract.topic);
-    let began = Instant::now();
-    let bigquery = BigQuery::connect(write, of.metrics.clone(), Clock::System).await?;
-    let columns = &of.domain.columns;
-    let table =
-        bigquery.prepare(&write.table, columns, write.manage_table, &write.partition_by).await?;
-    // BigQuery gives the time of creation in milliseconds.
-    let is_new = table.created.is_some_and(|at| at + Duration::from_millis(2) >= began);
-    if of.peers.rows_are_doubled() && !is_new {
-        tracing::warn!(
-            table = %write.table,
-            "the embedded broker begins anew, but the table keeps the rows of earlier runs: events \
-             that were read before are in it again. Delete the table first, or choose another \
-             BQ_TABLE"
-        );
-    }
-    let letters = letters(&of, &bigquery).await?;
-    of.health.sink_reachable(true);
-    let plan = of.domain.plan_for(&table.columns, table.partition_by.as_deref())?;
+    let settings = of.settings;
+    let topic = &of.domain.contract.topic;
+    let subscription = Subscription::new(&settings.consume, &of.peers.bootstrap, topic);
     let reread = RecordReader::new(subscription.consumer.clone(), subscription.topic.clone());
-    let target = (write.table.clone(), &table);
-    let sink = BigQuerySink::new(bigquery, target, write.guarantee, letters, Arc::new(reread));
+    let Opened { sink, columns, partition_by } = open(&of, Arc::new(reread)).await?;
+    of.health.sink_reachable(true);
+    let plan = of.domain.written().plan_for(&columns, partition_by.as_deref())?;
+    let steps = steps(&of)?;
     Ok(Flow {
         topic: None,
         topic_was_missing: false,
         subscription,
         plan,
-        sink: Arc::new(sink),
+        steps,
+        sink,
         limits: settings.limits.clone(),
         until: of.until,
         metrics: of.metrics,
@@ -69,20 +45,34 @@ pub async fn flow(of: Assembly<'_>) -> Result<Flow, AppError> {
     })
 }
 
-async fn letters(of: &Assembly<'_>, bigquery: &BigQuery) -> Result<DeadLetters, Stop> {
-    let (settings, write) = (of.settings, &of.peers.write);
-    let about = About {
-        topic: of.domain.contract.topic.clone(),
-        group: settings.consume.group_id.clone(),
-        contract: of.domain.contract.id.clone(),
+/// What happens to events before rows are written, where the domain has rules.
+fn steps(of: &Assembly<'_>) -> Result<Option<Steps>, AppError> {
+    let (Some(settings), Some(reports)) = (&of.settings.steps, &of.domain.reports) else {
+        return Ok(None);
     };
-    match &settings.dead_letter {
-        DeadLetterTarget::BigQuery => {
-            DeadLetters::bigquery(bigquery, &write.table, write.manage_table, about).await
-        }
-        DeadLetterTarget::Kafka(topic) => {
-            let config = client::producer_config(&settings.consume, &of.peers.bootstrap);
-            DeadLetters::kafka(&config, topic, about)
-        }
+    let metrics = of.step_metrics.clone().unwrap_or_else(StepMetrics::unregistered);
+    let mut watchers: Vec<Arc<dyn Watcher>> = vec![Arc::new(metrics.clone())];
+    if let Some(settings) = &settings.tracker {
+        watchers.push(Arc::new(tracker(of, settings, metrics)?));
     }
+    let watchers: Watchers = watchers.into_iter().collect();
+    let evaluation = Evaluation::new(
+        settings,
+        reports.rules.clone(),
+        &of.settings.limits,
+        std::env::vars_os().collect(),
+        (watchers.clone(), of.health.clone()),
+    )?;
+    let gate = of.domain.plan(&of.domain.columns)?;
+    Ok(Some(Steps { gate, work: Arc::new(evaluation), watchers }))
+}
+
+fn tracker(
+    of: &Assembly<'_>,
+    settings: &TrackerSettings,
+    metrics: StepMetrics,
+) -> Result<PayloadTracker, Stop> {
+    let config = client::notice_config(&of.settings.consume, &of.peers.bootstrap, NOTICE);
+    let publisher = publisher(&config, &settings.topic)?;
+    Ok(PayloadTracker::new(settings.clone(), publisher, metrics))
 }

@@ -5,20 +5,31 @@
 //!          ─► Peers: broker, BigQuery  ──┴─► flow ─► run       run
 //! ```
 
+mod assembly;
+mod broker;
 mod contract;
 mod domain;
 mod error;
+mod event_api;
+mod fields;
 mod flow;
+mod generator;
 mod judge;
 mod peers;
-#[cfg(feature = "local")]
+mod results;
 mod samples;
+mod sink;
 mod thread;
 
-pub use contract::{check_letters, domain};
-pub use domain::{ColumnsError, Domain, DomainError, RowOptions};
+pub use assembly::Assembly;
+pub use broker::ApiBroker;
+pub use contract::{check_settings, domain};
+pub use domain::{ColumnsError, Domain, DomainError, KeyProblem, Reports, RowOptions};
 pub use error::AppError;
-pub use flow::{Assembly, flow};
+pub use event_api::{EventApiAssembly, event_api, first_event};
+pub use flow::flow;
+pub use generator::Generator;
 pub use judge::{Judge, Verdict};
 pub use peers::{LOCAL_STORE, Peers};
+pub use results::{ResultsAssembly, follow, follower, store as results_store};
 pub use thread::run;

@@ -2,7 +2,9 @@
 
 use super::domain::Domain;
 use super::error::AppError;
-use crate::config::{Broker, Endpoint, Settings, TableId, WriteSettings};
+#[cfg(not(feature = "local"))]
+use crate::config::BigQuerySettings;
+use crate::config::{Broker, Endpoint, Settings, SinkSettings};
 use crate::record::UnsentRecord;
 
 /// Where the embedded BigQuery keeps its rows unless configured otherwise.
@@ -12,8 +14,8 @@ pub const LOCAL_STORE: &str = ".local/bigquery.sqlite";
 pub struct Peers {
     /// `bootstrap.servers`.
     pub bootstrap: String,
-    /// With an endpoint that can be reached.
-    pub write: WriteSettings,
+    /// With an address that can be reached.
+    pub sink: SinkSettings,
     #[cfg(feature = "local")]
     broker: Option<crate::local::broker::EmbeddedBroker>,
     #[cfg(feature = "local")]
@@ -40,9 +42,11 @@ impl Peers {
                 (broker.bootstrap_servers().to_owned(), Some(broker))
             }
         };
-        let mut write = settings.write.clone();
+        let mut sink = settings.write.sink.clone();
         let mut bigquery = None;
-        if write.endpoint == Endpoint::Embedded {
+        if let SinkSettings::BigQuery(write) = &mut sink
+            && write.endpoint == Endpoint::Embedded
+        {
             let tables = [write.table.to_string(), write.table.dead_letters().to_string()];
             let emptied = if broker.is_some() { &tables[..] } else { &[] };
             let running = embedded_bigquery(emptied).await?;
@@ -50,7 +54,7 @@ impl Peers {
             write.endpoint = Endpoint::Custom { rest, storage, trusted: false };
             bigquery = Some(running);
         }
-        Ok(Self { bootstrap, write, broker, bigquery })
+        Ok(Self { bootstrap, sink, broker, bigquery })
     }
 
     /// Whether every run reads all events again, into a BigQuery that keeps the rows of earlier
@@ -60,9 +64,9 @@ impl Peers {
     }
 
     /// How to see the rows, where they are on this machine.
-    pub fn how_to_see_rows(&self, table: &TableId) -> String {
+    pub fn how_to_see_rows(&self) -> String {
         let Some(bigquery) = &self.bigquery else { return "\n".to_owned() };
-        let table = table.to_string();
+        let table = self.sink.target();
         let name = bigquery.short_name(&table);
         format!(" ({LOCAL_STORE})\nlook at them   generic-consumer local rows {name}\n")
     }
@@ -149,14 +153,21 @@ impl Peers {
         _: &Domain,
         events: Option<Vec<UnsentRecord>>,
     ) -> Result<Self, AppError> {
-        match (&settings.consume.broker, &settings.write.endpoint) {
-            (Broker::Servers(_), _) if events.is_some() => {
+        let sink = &settings.write.sink;
+        let is_embedded = match sink {
+            SinkSettings::BigQuery(BigQuerySettings { endpoint, .. }) => {
+                *endpoint == Endpoint::Embedded
+            }
+            SinkSettings::Postgres(_) | SinkSettings::Influx(_) | SinkSettings::Kafka(_) => false,
+        };
+        match &settings.consume.broker {
+            Broker::Servers(_) if events.is_some() => {
                 Err(not_embedded(&settings.consume.environment))
             }
-            (Broker::Servers(servers), Endpoint::Google | Endpoint::Custom { .. }) => {
-                Ok(Self { bootstrap: servers.clone(), write: settings.write.clone() })
+            Broker::Servers(servers) if !is_embedded => {
+                Ok(Self { bootstrap: servers.clone(), sink: sink.clone() })
             }
-            (Broker::Embedded, _) | (_, Endpoint::Embedded) => Err(AppError::Configuration {
+            Broker::Embedded | Broker::Servers(_) => Err(AppError::Configuration {
                 what: "this program has no embedded peers".to_owned(),
                 hint: Some(
                     "build with the feature `local`, or name another environment".to_owned(),
@@ -170,7 +181,7 @@ impl Peers {
         false
     }
 
-    pub fn how_to_see_rows(&self, _: &TableId) -> String {
+    pub fn how_to_see_rows(&self) -> String {
         "\n".to_owned()
     }
 }

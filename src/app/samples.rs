@@ -1,6 +1,7 @@
-//! The events that the embedded broker is filled with: generated ones that the domain accepts, and
-//! a few bad ones.
+//! Generated events that the domain accepts, and those that the embedded broker is filled with, of
+//! which a few are bad.
 
+#[cfg(any(test, feature = "local"))]
 use std::collections::BTreeMap;
 
 use super::domain::{Domain, DomainError};
@@ -10,14 +11,17 @@ use crate::contract::sample::{Sample, Samples};
 use crate::record::UnsentRecord;
 
 /// Number of sample events of a first run.
+#[cfg(any(test, feature = "local"))]
 pub const SAMPLES: usize = 400;
 
+#[cfg(any(test, feature = "local"))]
 /// One of this many sample events is bad, as long as there are bad ones.
 const BAD_EVERY: usize = 50;
 
 /// How many events of a type are generated until one is accepted.
 const ATTEMPTS: usize = 200;
 
+#[cfg(any(test, feature = "local"))]
 /// Generated events, and what could not be generated.
 #[derive(Debug, Default)]
 pub struct SampleEvents {
@@ -28,8 +32,11 @@ pub struct SampleEvents {
 
 /// Generates events of all types of the contract, ignored ones too. The same seed gives the same
 /// events. Times lie in the day before `now_ms`.
+#[cfg(any(test, feature = "local"))]
 pub fn sample_events(domain: &Domain, seed: u64, now_ms: i64) -> Result<SampleEvents, DomainError> {
-    let mut judge = SampleJudge { judge: Judge::new(domain, now_ms * 1_000)? };
+    // What the filter makes of them is for the run to show.
+    let unfiltered = domain.without_filter();
+    let mut judge = SampleJudge::new(&unfiltered, now_ms * 1_000)?;
     let mut source = Samples::new(&domain.contract, seed, now_ms);
     let written = domain.contract.events.last();
     let bad: Vec<Sample> = written
@@ -70,13 +77,17 @@ pub fn sample_events(domain: &Domain, seed: u64, now_ms: i64) -> Result<SampleEv
 }
 
 /// Decides about samples.
-struct SampleJudge<'a> {
+pub struct SampleJudge<'a> {
     judge: Judge<'a>,
 }
 
-impl SampleJudge<'_> {
+impl<'a> SampleJudge<'a> {
+    pub fn new(domain: &'a Domain, now_micros: i64) -> Result<Self, DomainError> {
+        Ok(Self { judge: Judge::new(domain, now_micros)? })
+    }
+
     /// An event of this type that is not rejected; without one, why the last was rejected.
-    fn accepted(
+    pub fn accepted(
         &mut self,
         source: &mut Samples<'_>,
         event: &EventSchema,
@@ -95,22 +106,27 @@ impl SampleJudge<'_> {
 
     /// Why the sample is rejected; `None` if it is not.
     fn rejection(&mut self, sample: &Sample) -> Option<String> {
-        match self.judge.verdict(&record(sample.clone(), 0), 0) {
+        match self.judge.verdict(&plain(sample.clone()), 0) {
             Verdict::Row(_) | Verdict::Ignored(_) => None,
             Verdict::Rejected(why) => Some(why.to_string()),
         }
     }
 }
 
-/// The sample as a record with one of 97 keys.
-fn record(sample: Sample, number: usize) -> UnsentRecord {
-    let source = ("source".to_owned(), Some(b"generic-consumer samples".to_vec()));
+/// The sample as a record without a key.
+pub fn plain(sample: Sample) -> UnsentRecord {
     let event_type = sample.header.map(|(name, value)| (name, Some(value.into_bytes())));
-    UnsentRecord {
-        key: Some(format!("sample-{:03}", number % 97).into_bytes()),
-        headers: std::iter::once(source).chain(event_type).collect(),
-        value: Some(sample.value),
-    }
+    UnsentRecord { key: None, headers: event_type.into_iter().collect(), value: Some(sample.value) }
+}
+
+/// The sample as a record with one of 97 keys.
+#[cfg(any(test, feature = "local"))]
+fn record(sample: Sample, number: usize) -> UnsentRecord {
+    let mut record = plain(sample);
+    let source = ("source".to_owned(), Some(b"generic-consumer samples".to_vec()));
+    record.headers.insert(0, source);
+    record.key = Some(format!("sample-{:03}", number % 97).into_bytes());
+    record
 }
 
 #[cfg(test)]
@@ -159,6 +175,23 @@ mod tests {
             )
         });
         (events.records.len(), rejected.count(), events.missing)
+    }
+
+    #[test]
+    fn samples_do_not_depend_on_the_filter() {
+        let plain = domain(r#"{"amount":{"type":"number"}}"#);
+        let filter = crate::config::FilterSettings {
+            expression: "payload.amount > 1e300".to_owned(),
+            on_error: crate::config::FilterOnError::DeadLetter,
+        };
+        let options = RowOptions { filter: Some(filter), ..RowOptions::default() };
+        let filtered = Domain::new(plain.contract.clone(), options).expect("columns");
+        let values = |domain: &Domain| -> Vec<_> {
+            let events = sample_events(domain, 1, NOW_MS).expect("a plan");
+            assert!(events.missing.is_empty());
+            events.records.into_iter().map(|record| record.value).collect()
+        };
+        assert_eq!(values(&filtered), values(&plain));
     }
 
     /// Each schema was broken by samples that only kept types.

@@ -8,6 +8,12 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
+use super::dashboard_args::DashboardArgs;
+use super::import_args::ImportArgs;
+use super::layer_args::LayerArgs;
+use super::pace::Rate;
+use super::results_args::ResultsArgs;
+use super::rules_args::RulesArgs;
 use super::version;
 use crate::app::LOCAL_STORE;
 use crate::config::keys::{closest, did_you_mean};
@@ -31,6 +37,12 @@ Examples:
   generic-consumer config DELIVERY                   show every value and where it comes from
   generic-consumer validate DELIVERY events.ndjson   check events by the contract, alone
   generic-consumer produce DELIVERY events.ndjson    check events by the contract, publish them
+  generic-consumer produce DELIVERY --generate       publish made-up events, until it is stopped
+  generic-consumer api DELIVERY                      take events over HTTP, publish them
+  generic-consumer results REPORTS                   serve the latest report for each cluster
+  generic-consumer dashboard --series series.toml    serve a page with charts and the instances
+  generic-consumer rules test RULES archive.tar.gz   run rules on an archive, print the report
+  generic-consumer import-icm config.yaml            settings of Insights Core Messaging
   generic-consumer local rows delivery_events_temp --limit 5
 
 Configuration, later sources win: built-in defaults, .env, config/environments.toml, each --config
@@ -38,8 +50,8 @@ file, environment variables, the command line. docs/reference/configuration.md h
 
 Exit codes:
   0    done
-  1    the configuration or the contract is wrong (stderr lists every mistake), or `validate` found
-       events that the contract rejects
+  1    the configuration, the contract or the rules are wrong (stderr lists every mistake), or
+       `validate` found events that the contract rejects, or `rules test` cannot read the archive
   2    the command line is wrong
   3    stopped by an error that no retry can fix; stderr has a hint
   4    a shutdown reached its deadline (DRAIN_SECONDS) before everything that was read was written;
@@ -48,7 +60,7 @@ Exit codes:
   130  ended immediately by a second signal, or stopped before --until-caught-up had caught up;
        nothing is lost";
 
-/// Reads one domain's Kafka topic and writes its events to a BigQuery table, exactly once
+/// Reads one domain's Kafka topic and writes its events to BigQuery, PostgreSQL, InfluxDB or Kafka, once each
 #[derive(Debug, Clone, Parser)]
 #[command(
     name = "generic-consumer",
@@ -79,24 +91,20 @@ pub enum Command {
     Validate(ValidateArgs),
     /// Publish events to a domain's topic
     Produce(ProduceArgs),
+    /// Take events over HTTP and publish them to a domain's topic
+    Api(ApiArgs),
+    /// Keep the latest report for each cluster, and answer over HTTP
+    Results(ResultsArgs),
+    /// Serve a page with a chart from PostgreSQL and InfluxDB, and the state of instances
+    Dashboard(DashboardArgs),
+    /// Check a rule set, or run it on an archive
+    Rules(RulesArgs),
     /// Show the settings of a domain and where each comes from
     Config(ConfigArgs),
+    /// Turn a configuration file of Insights Core Messaging into a .env and its environments
+    ImportIcm(ImportArgs),
     /// Serve the embedded BigQuery, or show its rows
     Local(LocalArgs),
-}
-
-/// The files that the configuration is read from.
-#[derive(Debug, Clone, Default, clap::Args)]
-#[command(next_help_heading = "Configuration")]
-pub struct LayerArgs {
-    /// Read this file instead of .env: a path, s3://bucket/key, gs://bucket/object or
-    /// https://host/path; also in the variable ENV_FILE
-    #[arg(long, value_name = "LOCATION")]
-    pub env_file: Option<OsString>,
-    /// Read this TOML or YAML file, also from such a location, after config/environments.toml; may
-    /// be repeated, later files win
-    #[arg(long, value_name = "LOCATION")]
-    pub config: Vec<OsString>,
 }
 
 #[derive(Debug, Clone, clap::Args)]
@@ -170,19 +178,81 @@ pub struct ValidateArgs {
 Examples:
   generic-consumer produce DELIVERY events.ndjson
   head -n 1 events.ndjson | generic-consumer produce DELIVERY -
-  generic-consumer produce DELIVERY letters.ndjson --envelope --no-validate --to uat")]
+  generic-consumer produce DELIVERY letters.ndjson --envelope --no-validate --to uat
+  generic-consumer produce DELIVERY --generate --rate 10/s
+  generic-consumer produce DELIVERY --generate --count 1000 --to-api http://127.0.0.1:8080")]
 pub struct ProduceArgs {
     /// Domain whose topic the events are published to
     #[arg(value_name = "DELIVERY", value_parser = keys::domain)]
     pub domain: String,
-    #[command(flatten)]
-    pub events: EventFileArgs,
+    /// File with one event per line, or JSON over several lines; `-` for standard input
+    #[arg(
+        value_name = "FILE|-",
+        required_unless_present = "generate",
+        conflicts_with = "generate"
+    )]
+    pub file: Option<PathBuf>,
+    /// Each line is {"key": …, "headers": {…}, "value": …} instead of the value alone: a header is
+    /// text, {"base64": …}, null, or an array of those; key_base64 and value_base64 are bytes
+    #[arg(long, conflicts_with = "generate")]
+    pub envelope: bool,
     /// Publish without checking the events by the contract
-    #[arg(long)]
+    #[arg(long, conflicts_with = "generate")]
     pub no_validate: bool,
+    #[command(flatten)]
+    pub generate: GenerateArgs,
     /// Confirm the environment that is written to; required if it is `protected`
     #[arg(long, value_name = "ENV")]
     pub to: Option<String>,
+    #[command(flatten)]
+    pub layers: LayerArgs,
+}
+
+/// Which events to make up, and how fast.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Made-up events")]
+pub struct GenerateArgs {
+    /// Publish events made from the contract, until it is stopped
+    #[arg(long)]
+    pub generate: bool,
+    /// Events in a second, a minute or an hour: 100/s, 10/min, 5/h
+    #[arg(long, value_name = "N/UNIT", default_value = "100/s", conflicts_with = "file")]
+    pub rate: Rate,
+    /// Stop after this many events
+    #[arg(long, value_name = "N", conflicts_with = "file")]
+    pub count: Option<u64>,
+    /// Make the same events for the same seed, apart from times
+    #[arg(long, value_name = "S", conflicts_with = "file")]
+    pub seed: Option<u64>,
+    /// Send the events to this event API instead of Kafka
+    #[arg(long, value_name = "URL", conflicts_with = "file")]
+    pub to_api: Option<String>,
+    /// File with the bearer token for --to-api; without it the variable GENERIC_CONSUMER_API_TOKEN
+    #[arg(long, value_name = "FILE", requires = "to_api")]
+    pub token_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "\
+POST /v1/events takes one event as JSON, an array, an event a line (application/x-ndjson), and
+CloudEvents 1.0. An event is checked by the contract as the domain's consumer checks it. The answer
+202 comes after the broker's acknowledgement and has each event's partition and offset; 422 names
+every bad event, and then none is published (?partial=true publishes the good ones, 207).
+GET /openapi.json describes it. docs/reference/api.md has the rest.
+
+API_ADDR is where it listens (127.0.0.1:8080). Another address than loopback needs
+API_TOKENS_FILE, a file with a bearer token a line.
+
+Example:
+  generic-consumer api DELIVERY
+  curl -i http://127.0.0.1:8080/v1/events -H 'Content-Type: application/json' -d @event.json")]
+pub struct ApiArgs {
+    /// Domain whose topic the events are published to
+    #[arg(value_name = "DELIVERY", value_parser = keys::domain)]
+    pub domain: String,
+    /// Answer every request with 503 and do not use Kafka; the same as DISABLE=true
+    #[arg(short = 'x', long)]
+    pub disable: bool,
     #[command(flatten)]
     pub layers: LayerArgs,
 }
@@ -322,21 +392,21 @@ impl Args {
     }
 }
 
-impl LayerArgs {
-    /// The sources of the configuration: these files and the environment of this process.
+impl ApiArgs {
+    /// The sources of the configuration, including the flag that sets a key.
     pub fn inputs(&self) -> Inputs {
-        let mut inputs = Inputs::of_process();
-        if let Some(path) = &self.env_file {
-            inputs = inputs.env_file(path);
-        }
-        self.config.iter().fold(inputs, Inputs::file)
+        with_disable(self.layers.inputs(), self.disable)
     }
+}
+
+/// The inputs, with the flag `--disable` if it is given.
+fn with_disable(inputs: Inputs, disable: bool) -> Inputs {
+    if disable { inputs.flag("--disable", &keys::DISABLE, "true") } else { inputs }
 }
 
 impl RunArgs {
     /// The sources of the configuration, including the flags that set keys.
     pub fn inputs(&self) -> Inputs {
-        let inputs = self.flags.layers.inputs();
-        if self.flags.disable { inputs.flag("--disable", &keys::DISABLE, "true") } else { inputs }
+        with_disable(self.flags.layers.inputs(), self.flags.disable)
     }
 }

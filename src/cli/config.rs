@@ -6,12 +6,14 @@ use super::load::fetched;
 use super::output;
 use super::page::{terminal_width, wrapped};
 use super::settings_page;
-use crate::app::{Domain, DomainError, RowOptions, check_letters};
-use crate::config::keys::{CONTRACTS_DIR, IMPORT_OBJECT, IMPORT_PATH, PARTITION_BY};
+use crate::app::{Domain, DomainError, KeyProblem, Reports, check_settings};
+use crate::config::keys::{
+    CONTRACTS_DIR, FILTER, IMPORT_OBJECT, IMPORT_PATH, REPORT_OBJECT, REPORT_PATH, RULES,
+};
 use crate::config::location::{Location, Remote};
 use crate::config::{
     Complaint, ContractSettings, Fetched, Inputs, Loaded, Mistakes, NotFetched, Resolved,
-    RowSettings, Settings, load_and_check,
+    RowSettings, Settings, StepSettings, load_and_check,
 };
 use crate::contract::Documents;
 use crate::remote::{Fetcher, Fetching, Next};
@@ -45,11 +47,13 @@ pub async fn config(args: &ConfigArgs) -> Result<(), Failure> {
     };
     let loaded = loaded.map_err(Failure::configuration)?;
     let Some(domain) = domain else { return Ok(()) };
-    check_letters(&domain, &loaded.settings.dead_letter)?;
+    check_settings(&domain, &loaded.settings)?;
     let mut sentences: Vec<String> =
         inputs.fetched().chain(fetching.fetched()).map(fetched_from).collect();
     sentences.push(type_location(&domain));
     sentences.extend(renamed(&domain));
+    sentences.extend(filtered(&domain));
+    sentences.extend(applied(&domain));
     sentences.push(outcome(&domain, &loaded.settings));
     let page = match terminal_width() {
         Some(columns) => {
@@ -79,7 +83,7 @@ struct Attempt {
 
 fn attempt(name: &str, inputs: &Inputs, contract: &Contract<'_>) -> Attempt {
     let (mut domain, mut folder) = (None, None);
-    let loaded = load_and_check(name, inputs, &mut |settings, rows| {
+    let loaded = load_and_check(name, inputs, &mut |settings, rows, steps| {
         folder = Some(settings.dir.clone());
         let documents = match contract {
             Contract::From(documents) => documents,
@@ -88,7 +92,7 @@ fn attempt(name: &str, inputs: &Inputs, contract: &Contract<'_>) -> Attempt {
                 return vec![Complaint { key: &CONTRACTS_DIR, found, accepted }];
             }
         };
-        match check(settings, rows, documents) {
+        match check(settings, rows, steps, documents) {
             Ok(checked) => {
                 domain = Some(checked);
                 Vec::new()
@@ -111,39 +115,72 @@ fn type_location(domain: &Domain) -> String {
 
 /// Where fields become columns of another name.
 fn renamed(domain: &Domain) -> Vec<String> {
-    let renamed = domain.columns.renamed().into_iter();
+    let renamed = domain.written().columns.renamed().into_iter();
     renamed
         .map(|(field, column)| format!("the field {field} is written to the column {column}"))
         .collect()
 }
 
+/// Which event types lack fields that the filter reads.
+fn filtered(domain: &Domain) -> Vec<String> {
+    let filter = domain.filter.iter();
+    let lacking = filter.flat_map(|filter| filter.undeclared(&domain.contract, domain.ignored()));
+    lacking
+        .map(|(field, types)| {
+            format!(
+                "FILTER reads {field}, which is not declared by {}: it has no answer where the field \
+                 is missing (FILTER_ON_ERROR), unless it asks `has(…)` or by `.?` first",
+                types.join(", ")
+            )
+        })
+        .collect()
+}
+
+/// Which rules are applied, and what their reports are.
+fn applied(domain: &Domain) -> Option<String> {
+    let Reports { rules, domain: reports } = &**domain.reports.as_ref()?;
+    let count = counted(rules.len(), "rule");
+    let (version, contract) = (rules.version(), &reports.contract.id);
+    Some(format!("{count} of {version} are applied, and the reports are rows of {contract}"))
+}
+
 /// What the domain reads and writes.
-fn outcome(Domain { contract, columns, .. }: &Domain, settings: &Settings) -> String {
+fn outcome(domain: &Domain, settings: &Settings) -> String {
+    let (contract, columns) = (&domain.contract, &domain.written().columns);
     format!(
-        "{} reads {} ({} event types, {}) and writes {} columns to {}",
+        "{} reads {} ({}, {}) and writes {} to {}",
         settings.domain,
         contract.topic,
-        contract.events.len(),
+        counted(contract.events.len(), "event type"),
         contract.id,
-        columns.columns.len(),
-        settings.write.table,
+        counted(columns.columns.len(), "column"),
+        settings.write.sink.target(),
     )
 }
 
-/// The domain, or all that is wrong with its contract.
+/// `1 column`, `2 columns`.
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+/// The domain, or all that is wrong with its contracts and rules.
 fn check(
     settings: &ContractSettings,
     rows: &RowSettings,
+    steps: Option<&StepSettings>,
     documents: &Documents,
 ) -> Result<Domain, Vec<Complaint>> {
-    let options = RowOptions::new(settings, rows.layout, &rows.partition_by);
-    let domain = Domain::load(settings, options, documents).map_err(complaints)?;
+    let all =
+        |errors: Vec<DomainError>| errors.into_iter().flat_map(complaints).collect::<Vec<_>>();
+    let domain = Domain::of_settings(settings, rows.clone(), steps, documents).map_err(all)?;
     domain.plan(&domain.columns).map_err(complaints)?;
+    let written = domain.written();
+    written.plan(&written.columns).map_err(|error| of_report(complaints(error)))?;
     Ok(domain)
 }
 
 fn complaints(error: DomainError) -> Vec<Complaint> {
-    let (problems, partition) = match error {
+    let (problems, keys) = match error {
         DomainError::NoFolder(_) => {
             let accepted = "the folder of the contracts, relative to the working directory";
             return vec![Complaint {
@@ -152,24 +189,52 @@ fn complaints(error: DomainError) -> Vec<Complaint> {
                 accepted: accepted.to_owned(),
             }];
         }
-        DomainError::Contract { source, .. } => (source.problems, None),
-        DomainError::Columns { source, .. } => (source.problems, source.partition),
+        DomainError::Report(error) => return of_report(complaints(*error)),
+        DomainError::Rules { source, .. } => {
+            let problems = source.problems.iter().map(ToString::to_string);
+            return problems.map(about_rules).collect();
+        }
+        DomainError::Contract { source, .. } => (source.problems, Vec::new()),
+        DomainError::Columns { source, .. } => (source.problems, source.keys),
+        DomainError::Filter { source, .. } => {
+            let problems = source.problems.iter();
+            return problems.map(|problem| about_filter(problem.to_string())).collect();
+        }
         DomainError::Plan { source, .. } => {
             let mistakes = source.mistakes.iter();
             return mistakes.map(|mistake| about_contract(mistake.to_string())).collect();
         }
     };
-    let partition = partition.map(|error| about_partition(error.to_string()));
+    let keys = keys.into_iter().map(about_key);
     let problems = problems.iter().map(|problem| {
         let about: fn(String) -> Complaint =
             if problem.about_channel { about_channel } else { about_contract };
         about(problem.to_string())
     });
-    problems.chain(partition).collect()
+    problems.chain(keys).collect()
+}
+
+/// Complaints about the contract of the reports, which other keys name.
+fn of_report(complaints: Vec<Complaint>) -> Vec<Complaint> {
+    let renamed = |complaint: Complaint| match complaint.key {
+        key if *key == IMPORT_PATH => Complaint { key: &REPORT_PATH, ..complaint },
+        key if *key == IMPORT_OBJECT => Complaint {
+            key: &REPORT_OBJECT,
+            accepted: REPORT_OBJECT.accepted.to_owned(),
+            ..complaint
+        },
+        _ => complaint,
+    };
+    complaints.into_iter().map(renamed).collect()
+}
+
+fn about_rules(found: String) -> Complaint {
+    let accepted = "a folder of rules as docs/reference/rules.md describes them".to_owned();
+    Complaint { key: &RULES, found, accepted }
 }
 
 fn about_contract(found: String) -> Complaint {
-    let accepted = "an AsyncAPI 3 document whose payloads fit a BigQuery table".to_owned();
+    let accepted = "an AsyncAPI 3 document whose payloads fit the sink's table".to_owned();
     Complaint { key: &IMPORT_PATH, found, accepted }
 }
 
@@ -177,9 +242,12 @@ fn about_channel(found: String) -> Complaint {
     Complaint { key: &IMPORT_OBJECT, found, accepted: IMPORT_OBJECT.accepted.to_owned() }
 }
 
-fn about_partition(found: String) -> Complaint {
-    let accepted = "a timestamp or date column of the table".to_owned();
-    Complaint { key: &PARTITION_BY, found, accepted }
+fn about_filter(found: String) -> Complaint {
+    Complaint { key: &FILTER, found, accepted: FILTER.accepted.to_owned() }
+}
+
+fn about_key(KeyProblem { key, found, accepted }: KeyProblem) -> Complaint {
+    Complaint { key, found, accepted }
 }
 
 fn cells(resolved: &Resolved) -> [String; 4] {

@@ -159,18 +159,18 @@ mod tests {
 
     use super::*;
     use crate::app::RowOptions;
-    use crate::cli::row_json;
-    use crate::config::RowLayout;
+    use crate::config::{RowLayout, TableRules};
     use crate::contract;
     use crate::record::Reason;
+    use crate::row::json;
 
     fn domain(layout: RowLayout, partition_by: &str, ignore: &[&str]) -> Domain {
         let contracts = Path::new(env!("CARGO_MANIFEST_DIR")).join("contracts");
         let document = "contracts.delivery.delivery_events_v10";
         let contract = contract::load(&contracts, document, "DeliveryEventsV10Topic", &[]);
-        let partition_by = partition_by.to_owned();
+        let table = TableRules::BigQuery { partition_by: partition_by.to_owned() };
         let ignore = ignore.iter().map(|name| (*name).to_owned()).collect();
-        let options = RowOptions { layout, partition_by, ignore, ..RowOptions::default() };
+        let options = RowOptions { layout, table, ignore, ..RowOptions::default() };
         Domain::new(contract.expect("loads"), options).expect("columns")
     }
 
@@ -189,9 +189,7 @@ mod tests {
         let mut found = None;
         judge(events, domain, &mut |_, verdict| {
             found = Some(match verdict {
-                Verdict::Row(fields) => {
-                    Ok(row_json::cells(fields).expect("a row").len().to_string())
-                }
+                Verdict::Row(fields) => Ok(json::cells(fields).expect("a row").len().to_string()),
                 Verdict::Ignored(event_type) => Ok(event_type.to_owned()),
                 Verdict::Rejected(why) => Err((why.reason, why.detail)),
             });

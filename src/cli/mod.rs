@@ -1,22 +1,41 @@
 //! The command line. Each subcommand has its own file.
 
+mod api;
+mod api_page;
 pub mod args;
 mod config;
+mod dashboard;
+mod dashboard_args;
 mod envelope;
 mod event_file;
 mod failure;
+mod generate;
+mod import_args;
+mod import_icm;
+mod import_page;
+mod layer_args;
 mod load;
 mod local;
 mod output;
+mod pace;
 mod page;
 mod produce;
+mod produce_target;
 mod progress;
-mod row_json;
+mod report_page;
+mod results;
+mod results_args;
+mod results_page;
 mod row_page;
+mod rules;
+mod rules_args;
 mod run;
+mod sent;
 mod settings_page;
 #[cfg(test)]
 mod tests;
+mod to_api;
+mod to_topic;
 mod validate;
 pub mod version;
 
@@ -39,7 +58,12 @@ pub async fn dispatch(args: Args) -> Result<(), Failure> {
             let (loaded, fetcher) = load(&args.domain, args.layers.inputs()).await?;
             produce::produce(args, loaded.settings, &fetcher).await
         }
+        Command::Api(args) => api::api(&args).await,
+        Command::Results(args) => results::results(&args).await,
+        Command::Dashboard(args) => dashboard::dashboard(&args).await,
+        Command::Rules(args) => rules::rules(&args),
         Command::Config(args) => config::config(&args).await,
+        Command::ImportIcm(args) => import_icm::import(&args),
         Command::Local(args) => local::local(args).await,
     }
 }

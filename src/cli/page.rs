@@ -1,5 +1,7 @@
 //! Text for a terminal of a known width: cells on one line, cut or padded, and wrapped paragraphs.
 
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
 use console::{Term, measure_text_width, pad_str, truncate_str};
 
 /// The columns of the terminal that standard output is; `None` if it is none.
@@ -62,6 +64,16 @@ pub fn pieces(text: &str, columns: usize) -> Vec<String> {
     pieces
 }
 
+/// The address as a client on this machine writes it.
+pub fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address {
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        other => other.ip(),
+    };
+    SocketAddr::new(ip, address.port())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,5 +99,13 @@ mod tests {
         assert_eq!(pieces("abcdefg", 3), ["abc", "def", "g"]);
         assert_eq!(pieces("日本語", 4), ["日本", "語"]);
         assert_eq!(pieces("", 3), [""]);
+    }
+
+    #[test]
+    fn every_interface_is_reached_by_loopback() {
+        let at = |text: &str| reachable(text.parse().expect("an address")).to_string();
+        assert_eq!(at("0.0.0.0:80"), "127.0.0.1:80");
+        assert_eq!(at("[::]:80"), "[::1]:80");
+        assert_eq!(at("10.0.0.1:80"), "10.0.0.1:80");
     }
 }

@@ -1,4 +1,5 @@
 //! `produce DELIVERY FILE|-`: publish events to the domain's topic, checked by the contract first.
+//! (`generate.rs` is `produce DELIVERY --generate`.)
 //!
 //! Every line is read and checked before the first is published, so a file with a bad line
 //! publishes nothing.
@@ -15,9 +16,10 @@ use rdkafka::producer::FutureProducer;
 use super::args::ProduceArgs;
 use super::event_file::{self, FileEvent, listed};
 use super::failure::{Exit, Failure};
-use super::output;
+use super::produce_target::target;
+use super::{generate, output};
 use crate::app::{self, Domain, Verdict};
-use crate::config::{Broker, Settings};
+use crate::config::Settings;
 use crate::remote::Fetcher;
 use crate::source::{client, message};
 
@@ -36,9 +38,12 @@ pub async fn produce(
     settings: Settings,
     fetcher: &Fetcher,
 ) -> Result<(), Failure> {
-    let servers = target(&args, &settings)?;
+    let Some(file) = &args.file else {
+        return generate::generate(&args, &settings, fetcher).await;
+    };
+    let servers = target(args.to.as_deref(), &settings)?;
     let domain = app::domain(&settings, fetcher).await?;
-    let events = event_file::read(&args.events.file, args.events.envelope)?;
+    let events = event_file::read(file, args.envelope)?;
     if !args.no_validate {
         check(&events, &domain)?;
     }
@@ -46,35 +51,6 @@ pub async fn produce(
     publish(&events, &settings, &servers, topic).await?;
     let environment = &settings.consume.environment;
     output::print(&format!("published {} events to {topic} ({environment})\n", events.len()))
-}
-
-/// The broker to write to, unless it is protected or not there.
-fn target(args: &ProduceArgs, settings: &Settings) -> Result<String, Failure> {
-    let consume = &settings.consume;
-    let environment = &consume.environment;
-    if let Some(named) = args.to.as_ref().filter(|named| *named != environment) {
-        let what = format!("--to {named}, but {} reads from {environment}", settings.domain);
-        let hint = format!("set CONSUME_ENV_{}={named}, or leave --to out", settings.domain);
-        return Err(Failure::new(Exit::Usage, what).hint(hint));
-    }
-    if consume.protected && args.to.is_none() {
-        let what = format!("the environment {environment} is protected");
-        let hint = format!("name it to write to it: --to {environment}");
-        return Err(Failure::new(Exit::Usage, what).hint(hint));
-    }
-    match &consume.broker {
-        Broker::Servers(servers) => Ok(servers.clone()),
-        Broker::Embedded => {
-            let what = "the embedded broker lives inside `run` alone, so nothing can be sent to it";
-            let domain = &settings.domain;
-            let hint = format!(
-                "`generic-consumer {domain} --events FILE` fills it with your events; to publish, \
-                 name an environment with a broker: CONSUME__DEV__BOOTSTRAP_SERVERS=localhost:9092 \
-                 and CONSUME_ENV_{domain}=dev"
-            );
-            Err(Failure::new(Exit::Configuration, what).hint(hint))
-        }
-    }
 }
 
 /// Fails if the domain's consumer would reject one of the events.
@@ -109,8 +85,9 @@ async fn publish(
             .source(error)
             .hint("check the consume environment's servers and properties, and WRITE on the topic")
     };
-    let producer: FutureProducer =
-        client::producer_config(&settings.consume, servers).create().map_err(failed)?;
+    let mut config = client::producer_config(&settings.consume, servers);
+    config.set(client::TOPIC_MAY_COME.0, client::TOPIC_MAY_COME.1);
+    let producer: FutureProducer = config.create().map_err(failed)?;
     let progress = progress(events.len() as u64);
     let mut under_way = FuturesUnordered::new();
     let mut lost: Vec<(usize, KafkaError)> = Vec::new();

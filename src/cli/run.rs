@@ -10,11 +10,11 @@ use super::output;
 use super::progress::ProgressLine;
 use crate::app::{self, Assembly, Peers};
 use crate::config::Broker;
-use crate::pipeline::Until;
-use crate::record::UnsentRecord;
-use crate::serve;
+use crate::pipeline::{Summary, Until};
+use crate::record::{Reason, UnsentRecord};
+use crate::serve::{self, Instance};
 use crate::shutdown::Shutdown;
-use crate::telemetry::{Health, Metrics};
+use crate::telemetry::{Health, Metrics, StepMetrics};
 
 /// Runs the domain until it is stopped, caught up, or needs a person.
 pub async fn run(args: RunArgs) -> Result<(), Failure> {
@@ -34,10 +34,22 @@ pub async fn run(args: RunArgs) -> Result<(), Failure> {
     };
     let mut registry = Registry::default();
     let metrics = Metrics::register(&mut registry);
+    let has_steps = settings.steps.is_some();
+    let step_metrics = has_steps.then(|| StepMetrics::register(&mut registry));
     let health = Health::new();
-    let _server = serve::start(settings.metrics_addr, registry, health.clone())
+    let instance = Instance::new(&settings, metrics.clone());
+    let address = settings.metrics_addr;
+    let serving = serve::start_with_status(address, registry, health.clone(), instance.clone());
+    let _server = serving
         .await
         .map_err(|error| Failure::new(Exit::Stopped, "serve health and metrics").source(error))?;
+    tokio::spawn({
+        let (shutdown, health) = (shutdown.clone(), health.clone());
+        async move {
+            shutdown.wait().await;
+            health.draining();
+        }
+    });
     if settings.disabled {
         tracing::info!(domain = settings.domain, "disabled: kafka and bigquery are not touched");
         health.disabled();
@@ -48,6 +60,7 @@ pub async fn run(args: RunArgs) -> Result<(), Failure> {
         domain = app::domain(&settings, &fetcher) => domain?,
         () = shutdown.wait() => return stopped(),
     };
+    instance.reads(&domain.contract.topic);
     let started = async {
         let events = events(&args).await?;
         Ok::<_, Failure>(Peers::start(&settings, &domain, events).await?)
@@ -62,6 +75,7 @@ pub async fn run(args: RunArgs) -> Result<(), Failure> {
         peers: &peers,
         until,
         metrics: metrics.clone(),
+        step_metrics,
         health,
         shutdown: shutdown.clone(),
     };
@@ -75,7 +89,7 @@ pub async fn run(args: RunArgs) -> Result<(), Failure> {
         group = flow.subscription.group,
         table = flow.sink.target(),
         contract = domain.contract.id,
-        guarantee = ?settings.write.guarantee,
+        durability = ?flow.sink.durability(),
         "consuming"
     );
     let progress = match until {
@@ -85,9 +99,15 @@ pub async fn run(args: RunArgs) -> Result<(), Failure> {
     let ended = app::run(flow).await;
     drop(progress);
     let (summary, drained) = ended?;
+    if let Some(events) = unanswered(&summary) {
+        tracing::warn!(
+            events,
+            "FILTER had no answer for any event, so nothing was written: `validate` shows why"
+        );
+    }
     match until {
         Until::CaughtUp => {
-            let how = peers.how_to_see_rows(&settings.write.table);
+            let how = peers.how_to_see_rows();
             output::print(&format!("{summary}{how}"))?;
         }
         Until::Stopped => tracing::info!(
@@ -114,6 +134,13 @@ pub async fn run(args: RunArgs) -> Result<(), Failure> {
     }
 }
 
+/// The number of events, if the filter had no answer for any of them.
+fn unanswered(summary: &Summary) -> Option<u64> {
+    let events = *summary.dead_lettered.get(&Reason::FilterError)?;
+    let answered = summary.written + summary.ignored.get("filter").copied().unwrap_or(0);
+    (events > 0 && answered == 0).then_some(events)
+}
+
 const NOTHING_IS_LOST: &str =
     "nothing is lost: what was not committed is read again at the next start";
 
@@ -130,4 +157,25 @@ async fn events(args: &RunArgs) -> Result<Option<Vec<UnsentRecord>>, Failure> {
 /// A signal ended a run that was to catch up.
 fn not_caught_up(hint: &'static str) -> Failure {
     Failure::new(Exit::Interrupted, "stopped before it had caught up").hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_without_any_answer_of_the_filter_is_noticed() {
+        let mut summary = Summary::new(String::new(), String::new());
+        assert_eq!(unanswered(&summary), None);
+        summary.dead_lettered.insert(Reason::InvalidJson, 3);
+        assert_eq!(unanswered(&summary), None, "the filter is not at fault");
+        summary.dead_lettered.insert(Reason::FilterError, 5);
+        summary.ignored.insert("tombstone".to_owned(), 1);
+        assert_eq!(unanswered(&summary), Some(5));
+        summary.ignored.insert("filter".to_owned(), 1);
+        assert_eq!(unanswered(&summary), None, "one was left out");
+        summary.ignored.clear();
+        summary.written = 1;
+        assert_eq!(unanswered(&summary), None, "one was written");
+    }
 }

@@ -27,7 +27,7 @@ pub fn page(settings: &[Resolved], columns: usize) -> String {
             settings.iter().filter(|setting| source_of(setting) == source).collect();
         // As they stand in the file.
         of_source.sort_by_key(|setting| match setting.place {
-            Place::File { line, .. } => line,
+            Place::File { line, .. } | Place::Variables { line, .. } => line,
             Place::BuiltIn | Place::Variable(_) | Place::Flag(_) => None,
         });
         for setting in of_source {
@@ -81,7 +81,7 @@ fn sources(settings: &[Resolved]) -> Vec<Source> {
 
 fn source_of(setting: &Resolved) -> Source {
     let file = match &setting.place {
-        Place::File { file, .. } => Some(file.clone()),
+        Place::File { file, .. } | Place::Variables { file, .. } => Some(file.clone()),
         Place::BuiltIn | Place::Variable(_) | Place::Flag(_) => None,
     };
     (setting.layer, file)
@@ -95,10 +95,12 @@ fn heading((layer, file): &Source) -> String {
     }
 }
 
-/// `line 7`, or the flag; empty where the key says it all.
+/// `line 7`, `line 7, variable KAFKA`, or the flag; empty where the key says it all.
 fn line_number(setting: &Resolved) -> String {
     match &setting.place {
         Place::File { line: Some(line), .. } => format!("line {line}"),
+        Place::Variables { line: Some(line), by, .. } => format!("line {line}, {by}"),
+        Place::Variables { line: None, by, .. } => by.clone(),
         Place::Flag(flag) => (*flag).to_owned(),
         Place::File { line: None, .. } | Place::BuiltIn | Place::Variable(_) => String::new(),
     }

@@ -47,9 +47,33 @@ fn each_subcommand_has_its_arguments() {
     else {
         panic!("not produce")
     };
-    assert_eq!((produce.domain.as_str(), produce.events.file.to_str()), ("DELIVERY", Some("-")));
-    assert!(produce.events.envelope && produce.no_validate);
+    assert_eq!(
+        (produce.domain.as_str(), produce.file.as_deref()),
+        ("DELIVERY", Some("-".as_ref()))
+    );
+    assert!(produce.envelope && produce.no_validate && !produce.generate.generate);
     assert_eq!(produce.to.as_deref(), Some("prod"));
+
+    let line = "generic-consumer produce DELIVERY --generate --rate 10/min --count 5 --seed 7 \
+                --to-api http://127.0.0.1:8080";
+    let Ok(Command::Produce(produce)) = parse(line) else { panic!("not produce") };
+    let generate = produce.generate;
+    assert!(generate.generate && produce.file.is_none() && generate.token_file.is_none());
+    assert_eq!((generate.count, generate.seed), (Some(5), Some(7)));
+    for wrong in [
+        "generic-consumer produce DELIVERY",
+        "generic-consumer produce DELIVERY - --generate",
+        "generic-consumer produce DELIVERY - --count 5",
+        "generic-consumer produce DELIVERY --generate --rate 0/s",
+        "generic-consumer produce DELIVERY --generate --token-file t",
+    ] {
+        assert!(parse(wrong).is_err(), "{wrong}");
+    }
+
+    let Ok(Command::Api(api)) = parse("generic-consumer api DELIVERY -x") else {
+        panic!("not api")
+    };
+    assert!(api.domain == "DELIVERY" && api.disable);
 
     let line = "generic-consumer validate DELIVERY - --rows --columns a,b --format blocks";
     let Ok(Command::Validate(validate)) = parse(line) else { panic!("not validate") };

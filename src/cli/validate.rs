@@ -5,12 +5,12 @@ use super::args::ValidateArgs;
 use super::event_file::{self, FileEvent};
 use super::failure::{Exit, Failure};
 use super::output;
-use super::row_json;
 use super::row_page;
 use crate::app::{self, Verdict};
 use crate::config::{Settings, on_one_line};
+use crate::record::Reason;
 use crate::remote::Fetcher;
-use crate::row::{Cell, FieldError, NamedRows};
+use crate::row::{Cell, FieldError, NamedRows, json};
 
 /// What the command says about one event.
 struct Outcome {
@@ -19,6 +19,8 @@ struct Outcome {
     event_type: String,
     /// Reason code and detail of a rejected event; empty otherwise.
     why: String,
+    /// It is rejected because `FILTER` has no answer for it.
+    is_unfiltered: bool,
 }
 
 /// Prints a line about each event, and with `--rows` the rows. Fails if an event is rejected.
@@ -35,8 +37,10 @@ pub async fn validate(
     let events = event_file::read(&args.events.file, args.events.envelope)?;
     let mut outcomes = Vec::with_capacity(events.len());
     let mut rows = Vec::new();
+    // Where there are rules, what becomes a row is their report.
+    let taken = if domain.reports.is_some() { "to rules" } else { "row" };
     event_file::judge(&events, &domain, &mut |event, verdict| {
-        let (outcome, row) = outcome(event, verdict).map_err(|error| {
+        let (outcome, row) = outcome(event, verdict, taken).map_err(|error| {
             Failure::new(Exit::Stopped, format!("read the row of line {}", event.line))
                 .source(error)
         })?;
@@ -52,28 +56,43 @@ pub async fn validate(
     } else {
         output::print(&text)?;
     }
-    let rejected = outcomes.iter().filter(|outcome| !outcome.why.is_empty()).count();
-    if rejected == 0 {
-        return Ok(());
-    }
-    let what = format!("the contract rejects {rejected} of {} events", events.len());
+    let Some(what) = rejected(&outcomes) else { return Ok(()) };
     let hint = "docs/reference/outcomes.md explains the reason codes";
     Err(Failure::new(Exit::Configuration, what).hint(hint))
 }
 
+/// How many events are rejected, by the contract and for want of an answer of the filter.
+fn rejected(outcomes: &[Outcome]) -> Option<String> {
+    let of = outcomes.len();
+    let unfiltered = outcomes.iter().filter(|outcome| outcome.is_unfiltered).count();
+    let all = outcomes.iter().filter(|outcome| !outcome.why.is_empty()).count();
+    let by_contract = format!("the contract rejects {} of {of} events", all - unfiltered);
+    let by_filter = format!("FILTER has no answer for {unfiltered} of {of} events");
+    match (all - unfiltered, unfiltered) {
+        (0, 0) => None,
+        (_, 0) => Some(by_contract),
+        (0, _) => Some(by_filter),
+        _ => Some(format!("{by_contract}, {by_filter}")),
+    }
+}
+
+/// `taken`: what is said of an event that is neither left out nor rejected.
 fn outcome(
     event: &FileEvent,
     verdict: Verdict<'_>,
+    taken: &'static str,
 ) -> Result<(Outcome, Option<Vec<Cell>>), FieldError> {
     let line = event.line;
+    let is_unfiltered =
+        matches!(&verdict, Verdict::Rejected(why) if why.reason == Reason::FilterError);
     let (what, event_type, why, row) = match verdict {
         Verdict::Row(fields) => {
-            let row = row_json::cells(fields)?;
+            let row = json::cells(fields)?;
             let named = fields.columns().iter().zip(&row);
             let mut event_types = named.filter(|(column, _)| column.name == "_event_type");
             let event_type = event_types.next().and_then(|(_, cell)| cell.as_str());
             let event_type = event_type.unwrap_or_default();
-            ("row", event_type.to_owned(), String::new(), Some(row))
+            (taken, event_type.to_owned(), String::new(), Some(row))
         }
         Verdict::Ignored(event_type) => ("ignored", event_type.to_owned(), String::new(), None),
         Verdict::Rejected(rejection) => {
@@ -82,7 +101,8 @@ fn outcome(
             ("rejected", event_type, why, None)
         }
     };
-    Ok((Outcome { line, what, event_type: on_one_line(&event_type), why: on_one_line(&why) }, row))
+    let (event_type, why) = (on_one_line(&event_type), on_one_line(&why));
+    Ok((Outcome { line, what, event_type, why, is_unfiltered }, row))
 }
 
 /// The widest column of event types; a longer one moves only its own line.
@@ -92,7 +112,7 @@ fn lines(outcomes: &[Outcome]) -> String {
     let types = outcomes.iter().map(|outcome| outcome.event_type.chars().count());
     let longest = types.filter(|width| *width <= WIDEST).max().unwrap_or(0);
     let mut text = String::new();
-    for Outcome { line, what, event_type, why } in outcomes {
+    for Outcome { line, what, event_type, why, .. } in outcomes {
         let about = format!("line {line}: {what:8}  {event_type:longest$}  {why}");
         text.push_str(about.trim_end());
         text.push('\n');
@@ -108,7 +128,7 @@ mod tests {
     fn one_long_event_type_does_not_widen_the_other_lines() {
         let outcome = |line, event_type: &str| {
             let (event_type, why) = (event_type.to_owned(), "wrong_type: /a".to_owned());
-            Outcome { line, what: "rejected", event_type, why }
+            Outcome { line, what: "rejected", event_type, why, is_unfiltered: false }
         };
         let long = "x".repeat(300);
         let text = lines(&[outcome(1, "Paid"), outcome(2, &long), outcome(3, "Refunded")]);
@@ -117,5 +137,28 @@ mod tests {
              line 3: rejected  Refunded  wrong_type: /a\n"
         );
         assert_eq!(text, expected);
+    }
+    #[test]
+    fn what_the_filter_cannot_answer_is_counted_apart() {
+        let outcome = |why: &str| Outcome {
+            line: 1,
+            what: "",
+            event_type: String::new(),
+            why: why.to_owned(),
+            is_unfiltered: why.starts_with("filter"),
+        };
+        let (row, wrong, unfiltered) = ("", "wrong_type: /a", "filter_error: FILTER: …");
+        for (whys, expected) in [
+            (&[row][..], None),
+            (&[row, wrong, wrong], Some("the contract rejects 2 of 3 events")),
+            (&[row, unfiltered], Some("FILTER has no answer for 1 of 2 events")),
+            (
+                &[wrong, unfiltered, row],
+                Some("the contract rejects 1 of 3 events, FILTER has no answer for 1 of 3 events"),
+            ),
+        ] {
+            let outcomes: Vec<Outcome> = whys.iter().map(|why| outcome(why)).collect();
+            assert_eq!(rejected(&outcomes).as_deref(), expected, "{whys:?}");
+        }
     }
 }

@@ -15,6 +15,8 @@ pub struct Assignment {
     pub line: usize,
     /// Whether a variable was replaced in the value, or may have been.
     pub has_variable: bool,
+    /// Whether a variable in the value has a default (`${NAME:default}`), which dotenvy does not know.
+    pub has_default: bool,
 }
 
 /// A line that is not an assignment. Its text is not kept, because it may contain a secret.
@@ -34,13 +36,24 @@ pub fn parse(text: &str) -> (Vec<Assignment>, Vec<Unreadable>) {
         // `$` is another character.
         let (plain, _) = parse_once(&text.replace('$', PLAIN_DOLLAR.encode_utf8(&mut [0; 4])));
         for assignment in &mut assignments {
-            assignment.has_variable = !plain.iter().any(|plain| {
+            let same = |plain: &&Assignment| {
                 (plain.line, &plain.key) == (assignment.line, &assignment.key)
-                    && plain.text.replace(PLAIN_DOLLAR, "$") == assignment.text
-            });
+            };
+            let plain = plain.iter().find(same).map(|plain| plain.text.as_str());
+            assignment.has_variable =
+                plain.is_none_or(|plain| plain.replace(PLAIN_DOLLAR, "$") != assignment.text);
+            assignment.has_default = assignment.has_variable && plain.is_some_and(names_a_default);
         }
     }
     (assignments, unreadable)
+}
+
+/// Whether there is a `${NAME:` in a value that was read without variables.
+fn names_a_default(plain: &str) -> bool {
+    plain.split(PLAIN_DOLLAR).skip(1).any(|after| {
+        let inner = after.strip_prefix('{').and_then(|inner| inner.split_once('}'));
+        inner.is_some_and(|(inner, _)| inner.contains(':'))
+    })
 }
 
 fn parse_once(text: &str) -> (Vec<Assignment>, Vec<Unreadable>) {
@@ -55,7 +68,13 @@ fn parse_once(text: &str) -> (Vec<Assignment>, Vec<Unreadable>) {
         match item {
             Ok((key, text)) => {
                 let line = line_of(&lines[done..read], &key).map_or(read, |i| done + i + 1);
-                assignments.push(Assignment { key, text, line, has_variable: false });
+                assignments.push(Assignment {
+                    key,
+                    text,
+                    line,
+                    has_variable: false,
+                    has_default: false,
+                });
             }
             Err(dotenvy::Error::LineParse(rest, _)) => {
                 // `rest` is the text from the faulty assignment to the last line read, so its line

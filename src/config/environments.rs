@@ -2,10 +2,28 @@
 //! and `WRITE__PROD__…` in variables.
 
 use super::keys::{closest, did_you_mean};
+use super::variables::SUFFIX;
 
 const CONSUME: &[&str] = &["bootstrap_servers", "protected", "properties"];
-const WRITE: &[&str] = &["project", "dataset", "location", "endpoint"];
+const WRITE: &[&str] =
+    &["project", "dataset", "location", "endpoint", "postgres", "influxdb", "kafka"];
 const ENDPOINT: &[&str] = &["rest", "storage"];
+const POSTGRES: &[&str] = &["url", "user", "password", "sslmode", "sslrootcert", "connections"];
+const INFLUXDB: &[&str] = &[
+    "url",
+    "allow_http",
+    "api",
+    "org",
+    "bucket",
+    "token",
+    "database",
+    "retention_policy",
+    "user",
+    "password",
+    "gzip",
+];
+
+const KAFKA: &[&str] = &["bootstrap_servers", "properties"];
 
 /// A key that environments do not have.
 #[derive(Debug, PartialEq, Eq)]
@@ -44,11 +62,24 @@ pub fn path(parts: &[String]) -> Result<String, UnknownKey> {
     match (section, rest) {
         ("consume", [leaf]) if leaf == "bootstrap_servers" || leaf == "protected" => {}
         ("consume", [table, property @ ..]) if table == "properties" && !property.is_empty() => {
-            return property_path(env, &property.join("."));
+            return property_path(&format!("consume.{env}"), &property.join("."));
         }
         ("write", [leaf]) if leaf == "project" || leaf == "dataset" || leaf == "location" => {}
         ("write", [table, leaf]) if table == "endpoint" && ENDPOINT.contains(&leaf.as_str()) => {}
         ("write", [table, leaf]) if table == "endpoint" => return Err(unknown(leaf, ENDPOINT)),
+        ("write", [table, leaf]) if table == "postgres" && POSTGRES.contains(&leaf.as_str()) => {}
+        ("write", [table, leaf]) if table == "postgres" => return Err(unknown(leaf, POSTGRES)),
+        ("write", [table, leaf]) if table == "influxdb" && INFLUXDB.contains(&leaf.as_str()) => {}
+        ("write", [table, leaf]) if table == "influxdb" => return Err(unknown(leaf, INFLUXDB)),
+        ("write", [table, leaf]) if table == "kafka" && leaf == "bootstrap_servers" => {}
+        ("write", [table, leaf, property @ ..])
+            if table == "kafka" && leaf == "properties" && !property.is_empty() =>
+        {
+            return property_path(&format!("write.{env}.kafka"), &property.join("."));
+        }
+        ("write", [table, leaf, ..]) if table == "kafka" && !KAFKA.contains(&leaf.as_str()) => {
+            return Err(unknown(leaf, KAFKA));
+        }
         (_, [leaf, ..]) if known.contains(&leaf.as_str()) => {
             return Err(UnknownKey {
                 found: format!("a value of the wrong kind for `{leaf}`"),
@@ -59,6 +90,16 @@ pub fn path(parts: &[String]) -> Result<String, UnknownKey> {
         (_, []) => {}
     }
     Ok(format!("{section}.{env}.{}", rest.join(".")))
+}
+
+/// The key whose variable a key names: of `bootstrap_servers_env` that is `bootstrap_servers`. `None`
+/// if it is no such key. Properties have none: their names are librdkafka's.
+pub fn named_by_variable(parts: &[String]) -> Option<Vec<String>> {
+    let (leaf, outer) = parts.split_last()?;
+    let meant = leaf.strip_suffix(SUFFIX)?;
+    let parts: Vec<String> = outer.iter().cloned().chain([meant.to_owned()]).collect();
+    let is_property = outer.iter().skip(2).any(|part| part == "properties");
+    (!is_property && path(&parts).is_ok()).then_some(parts)
 }
 
 fn unknown(leaf: &str, known: &[&str]) -> UnknownKey {
@@ -87,11 +128,11 @@ fn check_name(env: &str) -> Result<(), UnknownKey> {
 
 /// The path of a librdkafka property. Its dots become underscores, so that a variable and a file
 /// that set the same property have the same path.
-fn property_path(env: &str, property: &str) -> Result<String, UnknownKey> {
+fn property_path(section: &str, property: &str) -> Result<String, UnknownKey> {
     let name = property.to_ascii_lowercase().replace('.', "_");
     let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
     if name.bytes().all(fits) {
-        return Ok(format!("consume.{env}.properties.{name}"));
+        return Ok(format!("{section}.properties.{name}"));
     }
     Err(UnknownKey {
         found: format!("{property:?} as a librdkafka property"),

@@ -13,12 +13,10 @@ use super::keys::{ENV_FILE, Key};
 use super::layer::{LayerKind, Place};
 use super::location::{Location, Remote};
 use super::mistake::{Mistake, printable_beginning};
+use super::variables::Variables;
 
 const ENV_FILE_FLAG: &str = "--env-file";
 const CONFIG_FLAG: &str = "--config";
-
-/// The environment of a process.
-pub type Variables = BTreeMap<OsString, OsString>;
 
 /// A configuration file to read.
 #[derive(Debug, Clone)]
@@ -152,7 +150,7 @@ impl Inputs {
                 None => gather.no_environments_at = std::path::absolute(&file.given).ok(),
             }
         }
-        gather.environment(&self.variables);
+        gather.environment();
         gather.command_line(&self.overrides);
     }
 

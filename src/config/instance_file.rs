@@ -6,7 +6,11 @@
 //! nothing else. The program knows that it runs in a cluster by `CLUSTER` in the environment of its
 //! process, which an instance's file cannot change.
 
-use super::keys::{self, CLUSTER, CONTRACTS_DIR, Key, METRICS_ADDR};
+use super::allow::AllowList;
+use super::keys::{
+    self, API_ADDR, API_TOKENS_FILE, CLUSTER, CONTRACTS_DIR, FETCH_ALLOW, Key, METRICS_ADDR,
+    RESULTS_ADDR, RESULTS_IDENTITY, RESULTS_STORE, RESULTS_TOKENS_FILE, RULE_SETS_DIR,
+};
 use super::layer::{Layer, LayerKind, Place};
 use super::layers::Layers;
 use super::mistake::{Mistake, looks_secret};
@@ -58,6 +62,10 @@ pub fn mistakes(layers: &Layers, file: &Suspicious<'_>) -> Vec<Mistake> {
         let found = match keys::named(path) {
             None => "a key of an environment, which belongs to the cluster",
             Some(key) if belongs_to_the_cluster(key) => "a key that belongs to the cluster",
+            // Whoever owns a domain must not reach into the cluster's own network.
+            Some(key) if *key == FETCH_ALLOW && lists_addresses(&setting.text) => {
+                "addresses, which only the environment of the process may allow"
+            }
             Some(_) if looks_secret(&setting.text) => {
                 "a value that looks secret; the file is in git"
             }
@@ -75,7 +83,22 @@ pub fn mistakes(layers: &Layers, file: &Suspicious<'_>) -> Vec<Mistake> {
     mistakes
 }
 
-/// Whether a key says where a process runs, reads its files, or as whom it writes.
+/// Whether a key says where a process runs, reads its files, who may use it, or as whom it writes.
 fn belongs_to_the_cluster(key: &Key) -> bool {
-    !key.per_domain || *key == CONTRACTS_DIR || *key == METRICS_ADDR
+    let of_the_cluster = [
+        &CONTRACTS_DIR,
+        &RULE_SETS_DIR,
+        &METRICS_ADDR,
+        &API_ADDR,
+        &API_TOKENS_FILE,
+        &RESULTS_ADDR,
+        &RESULTS_STORE,
+        &RESULTS_TOKENS_FILE,
+        &RESULTS_IDENTITY,
+    ];
+    !key.per_domain || of_the_cluster.contains(&key)
+}
+
+fn lists_addresses(text: &str) -> bool {
+    AllowList::parse(text).is_ok_and(|list| list.has_addresses())
 }

@@ -36,6 +36,12 @@ pub enum Place {
         file: Location,
         line: Option<usize>,
     },
+    /// A place in a file whose value comes out of variables: `variable KAFKA`, `default of KAFKA`.
+    Variables {
+        file: Location,
+        line: Option<usize>,
+        by: String,
+    },
     Variable(String),
     Flag(&'static str),
 }
@@ -46,6 +52,8 @@ impl fmt::Display for Place {
             Self::BuiltIn => f.write_str("built in"),
             Self::File { file, line: Some(line) } => write!(f, "{file}:{line}"),
             Self::File { file, line: None } => write!(f, "{file}"),
+            Self::Variables { file, line: Some(line), by } => write!(f, "{file}:{line}, {by}"),
+            Self::Variables { file, line: None, by } => write!(f, "{file}, {by}"),
             Self::Variable(name) => write!(f, "variable {name}"),
             Self::Flag(flag) => f.write_str(flag),
         }
@@ -62,6 +70,15 @@ pub struct RawSetting {
     pub secret: bool,
     pub layer: LayerKind,
     pub place: Place,
+    /// Why the variables in the text could not be replaced. It is a mistake where the setting counts.
+    pub fault: Option<Fault>,
+}
+
+/// What is wrong with the variables in a text. Safe to print.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    pub found: String,
+    pub accepted: String,
 }
 
 /// The settings of one source by path: `BQ_TABLE_DELIVERY`, `consume.prod.bootstrap_servers`,

@@ -71,7 +71,7 @@ pub fn printable(secret: bool, text: &str) -> String {
     on_one_line(&without_query(text))
 }
 
-/// [`printable`], shortened: a mistake may be a pasted document.
+/// A value as it may be shown, shortened: a mistake may be a pasted document.
 pub fn printable_beginning(secret: bool, text: &str) -> String {
     // In characters: enough for any table, server list or topic.
     const LONGEST: usize = 160;

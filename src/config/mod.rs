@@ -13,7 +13,9 @@
 //! a table that a value names exists. Files that are not on this machine are fetched before, by whoever
 //! makes the [`Inputs`].
 
-mod document;
+mod allow;
+mod dashboard;
+pub mod document;
 mod dotenv;
 mod env_file;
 mod environments;
@@ -30,20 +32,26 @@ mod resolver;
 pub mod secret;
 mod section;
 pub mod settings;
+pub mod sink_settings;
 mod values;
+mod variables;
 
 #[cfg(test)]
 mod tests;
 
+pub use allow::AllowList;
+pub use dashboard::{Aggregate, DashboardSettings, InstanceSettings, SeriesSettings, SeriesSource};
 pub use fetched::{Fetched, NotFetched, Version};
-pub use inputs::{Inputs, Variables};
+pub use inputs::Inputs;
 pub use layer::{LayerKind, Place};
-pub use mistake::{Mistake, Mistakes, on_one_line};
+pub use mistake::{Mistake, Mistakes, is_secret, looks_secret, on_one_line, printable_beginning};
 pub use resolver::Resolved;
 pub use secret::Secret;
-pub use section::{Check, Complaint, RowSettings};
+pub use section::{Check, Complaint, Property, property};
 pub use settings::*;
-pub use values::is_loopback;
+pub use sink_settings::*;
+pub use values::{is_host, is_loopback};
+pub use variables::{Variables, is_name as is_variable_name};
 
 use gather::Gather;
 use instance_file::Suspicious;
@@ -59,7 +67,7 @@ pub struct Loaded {
 
 /// Reads all sources and validates all values. An error contains every mistake.
 pub fn load(domain: &str, inputs: &Inputs) -> Result<Loaded, Mistakes> {
-    load_and_check(domain, inputs, &mut |_, _| Vec::new())
+    load_and_check(domain, inputs, &mut |_, _, _| Vec::new())
 }
 
 /// Like [`load`], and also runs a check of the contract that the settings name. What it complains
@@ -75,9 +83,32 @@ pub fn load_and_check(domain: &str, inputs: &Inputs, check: Check<'_>) -> Result
             accepted: error.to_string(),
         }],
     })?;
-    let mut gather = Gather::new(&name);
+    let mut gather = Gather::new(&name, inputs.variables());
     inputs.read(&mut gather);
-    resolve(gather, check)
+    let (settings, resolved) = resolve(gather, |resolver| section::read(resolver, check))?;
+    Ok(Loaded { settings, resolved })
+}
+
+/// Reads all sources and the series file, and validates what the dashboard needs of them. An error
+/// contains every mistake.
+pub fn load_dashboard(inputs: &Inputs) -> Result<DashboardSettings, Mistakes> {
+    let mut gather = Gather::new(dashboard::NAME, inputs.variables());
+    inputs.read(&mut gather);
+    // What it says about the domains of the file is about a domain.
+    gather.env_file = None;
+    let read = resolve(gather, dashboard::read);
+    let called = |mistakes| Mistakes { domain: "the dashboard".to_owned(), ..mistakes };
+    read.map(|(settings, _)| settings).map_err(called)
+}
+
+/// The mistakes in the text of a `.env` and of a TOML file, where the process has no variables.
+pub fn check_texts(domain: &str, env_file: &str, toml: &str) -> Vec<Mistake> {
+    let none = Variables::new();
+    let mut gather = Gather::new(domain, &none);
+    gather.env_file(&".env".into(), env_file);
+    gather.file(&"imported.toml".into(), toml);
+    let read = |resolver: &mut Resolver<'_>| section::read(resolver, &mut |_, _, _| Vec::new());
+    resolve(gather, read).map_or_else(|mistakes| mistakes.list, |_| Vec::new())
 }
 
 /// Whether Kafka takes the text as the name of a topic.
@@ -85,8 +116,12 @@ pub fn is_topic_name(text: &str) -> bool {
     values::topic(text).is_ok()
 }
 
-/// Validates the values of all layers. It does no I/O, except for what `check` does.
-fn resolve(gather: Gather<'_>, check: Check<'_>) -> Result<Loaded, Mistakes> {
+/// Validates the values of all layers, and returns also where each came from. It does no I/O, except
+/// for what `read` does.
+fn resolve<T>(
+    gather: Gather<'_>,
+    read: impl FnOnce(&mut Resolver<'_>) -> Option<T>,
+) -> Result<(T, Vec<Resolved>), Mistakes> {
     let Gather {
         domain,
         mut layers,
@@ -97,6 +132,8 @@ fn resolve(gather: Gather<'_>, check: Check<'_>) -> Result<Loaded, Mistakes> {
         foreign,
         with_variables,
         no_environments_at,
+        unset,
+        ..
     } = gather;
     instance_file::hide(&mut layers, &with_variables);
     let layers = Layers::new(layers);
@@ -110,11 +147,12 @@ fn resolve(gather: Gather<'_>, check: Check<'_>) -> Result<Loaded, Mistakes> {
         resolved: Vec::new(),
         incomplete,
         no_environments_at,
+        unset,
     };
-    let settings = section::read(&mut resolver, check);
+    let settings = read(&mut resolver);
     let Resolver { mistakes, resolved, .. } = resolver;
     match settings {
-        Some(settings) if mistakes.is_empty() => Ok(Loaded { settings, resolved }),
+        Some(settings) if mistakes.is_empty() => Ok((settings, resolved)),
         _ => {
             let missing = mistakes.iter().any(|mistake| mistake.at.is_none());
             let note = env_file.filter(|_| missing).and_then(|file| file.note(domain));

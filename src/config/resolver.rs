@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::keys::Key;
-use super::layer::{LayerKind, Place, RawSetting};
+use super::layer::{Fault, LayerKind, Place, RawSetting};
 use super::layers::Layers;
 use super::mistake::{Mistake, printable, printable_beginning};
 use super::values::Wrong;
@@ -33,6 +33,8 @@ pub struct Resolver<'a> {
     pub incomplete: bool,
     /// Where `config/environments.toml` was looked for, if it is not there.
     pub no_environments_at: Option<PathBuf>,
+    /// By path: the keys `<key>_env` of files whose variable is not set.
+    pub unset: Vec<(String, RawSetting)>,
 }
 
 impl<'a> Resolver<'a> {
@@ -56,6 +58,20 @@ impl<'a> Resolver<'a> {
                 None
             }
         }
+    }
+
+    /// The parsed value of a key; `Some(None)` if no layer sets it, or if it is empty, which takes back
+    /// what a weaker layer sets.
+    pub fn optional<T>(
+        &mut self,
+        key: &Key,
+        parse: impl FnOnce(&str) -> Result<T, Wrong>,
+    ) -> Option<Option<T>> {
+        let Some(setting) = self.find(key) else { return Some(None) };
+        self.parse(setting, key.accepted, |text| match text {
+            "" => Ok(None),
+            _ => parse(text).map(Some),
+        })
     }
 
     /// The parsed value at a path, which has to be set.
@@ -89,6 +105,9 @@ impl<'a> Resolver<'a> {
         accepted: &str,
         parse: impl FnOnce(&str) -> Result<T, Wrong>,
     ) -> Option<T> {
+        if self.is_faulty(setting) {
+            return None;
+        }
         let text = setting.text.trim();
         match parse(text) {
             Ok(value) => {
@@ -100,6 +119,14 @@ impl<'a> Resolver<'a> {
                 None
             }
         }
+    }
+
+    /// Whether the variables in a text could not be replaced. Records the mistake.
+    pub fn is_faulty(&mut self, setting: &RawSetting) -> bool {
+        if let Some(Fault { found, accepted }) = setting.fault.clone() {
+            self.mistake(setting, found, accepted);
+        }
+        setting.fault.is_some()
     }
 
     /// Records a value for the table that `config` prints.
@@ -130,10 +157,17 @@ impl<'a> Resolver<'a> {
     /// Records that a key is not set, unless a source could not be read.
     pub fn missing(&mut self, key: &str, accepted: &str) {
         if !self.incomplete {
+            let of_all = key.strip_suffix(self.domain).and_then(|base| base.strip_suffix('_'));
+            let unset =
+                self.unset.iter().filter(|(path, _)| path == key || Some(path.as_str()) == of_all);
+            let unset = unset.filter_map(|(_, setting)| {
+                let fault = setting.fault.as_ref()?;
+                Some(format!("; {} names {} ({})", setting.written, fault.found, setting.place))
+            });
             self.mistakes.push(Mistake {
                 key: key.to_owned(),
                 at: None,
-                found: "nothing".to_owned(),
+                found: format!("nothing{}", unset.collect::<String>()),
                 accepted: accepted.to_owned(),
             });
         }

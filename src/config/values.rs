@@ -18,6 +18,12 @@ impl Wrong {
         Self(why.to_string())
     }
 
+    /// The same reason, of a part of the value.
+    pub fn about(self, part: impl fmt::Display) -> Self {
+        let why = if self.0.is_empty() { "it is not one of these" } else { &self.0 };
+        Self(format!("{part}: {why}"))
+    }
+
     /// The accepted values, followed by the reason.
     pub fn accepted(self, accepted: &str) -> String {
         if self.0.is_empty() { accepted.to_owned() } else { format!("{accepted}; {}", self.0) }
@@ -68,9 +74,31 @@ pub fn milliseconds(text: &str, most: u64) -> Result<Duration, Wrong> {
     number(text, 0, most).map(Duration::from_millis)
 }
 
-/// A list of event types: a JSON list, a JSON string that contains one, or names separated by
-/// commas. Keeps the order and drops repetitions.
+/// An age: a number and a unit (`s`, `m`, `h`, `d`, `w`), at most a hundred years.
+pub fn age(text: &str) -> Result<Duration, Wrong> {
+    const MOST_SECONDS: u64 = 100 * 365 * 24 * 3_600;
+    let unit = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let (digits, unit) = text.split_at(unit);
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 24 * 3_600,
+        "w" => 7 * 24 * 3_600,
+        _ => return Err(Wrong::because("the units are s, m, h, d and w")),
+    };
+    number(digits.trim_end(), 1, MOST_SECONDS / seconds)
+        .map(|count| Duration::from_secs(count * seconds))
+}
+
+/// A list of event types; see [`names`].
 pub fn event_types(text: &str) -> Result<Vec<String>, Wrong> {
+    names(text, "an event type")
+}
+
+/// A list of names: a JSON list, a JSON string that contains one, or names separated by commas. Keeps
+/// the order and drops repetitions. `one` is what a message calls one of them.
+pub fn names(text: &str, one: &str) -> Result<Vec<String>, Wrong> {
     let names = match text.as_bytes().first() {
         None => Vec::new(),
         Some(b'[') => json_list(text)?,
@@ -89,7 +117,7 @@ pub fn event_types(text: &str) -> Result<Vec<String>, Wrong> {
     let mut kept: Vec<String> = Vec::with_capacity(names.len());
     for name in names {
         if name.is_empty() {
-            return Err(Wrong::because("an event type is empty"));
+            return Err(Wrong::because(format!("{one} is empty")));
         }
         if !kept.contains(&name) {
             kept.push(name);
@@ -106,6 +134,23 @@ fn json_list(text: &str) -> Result<Vec<String>, Wrong> {
 /// The kind of a JSON error and its column. serde_json's own message may repeat the value.
 fn brief(error: &serde_json::Error) -> String {
     format!("{:?} error at column {}", error.classify(), error.column()).to_lowercase()
+}
+
+/// The keys of a JSON pointer (RFC 6901).
+pub fn pointer(text: &str) -> Result<Vec<String>, Wrong> {
+    let Some(rest) = text.strip_prefix('/') else {
+        return Err(Wrong::because("a pointer begins with a slash"));
+    };
+    rest.split('/').map(pointer_key).collect()
+}
+
+/// The key that a segment of a pointer stands for. A tilde is the beginning of `~0` (a tilde) or `~1` (a slash).
+fn pointer_key(segment: &str) -> Result<String, Wrong> {
+    let tildes = segment.split('~').skip(1);
+    if tildes.into_iter().any(|after| !after.starts_with(['0', '1'])) {
+        return Err(Wrong::because("in a pointer `~` is written `~0`, and `/` in a key `~1`"));
+    }
+    Ok(segment.replace("~1", "/").replace("~0", "~"))
 }
 
 /// A name of 1 to `longest` ASCII letters, digits and bytes of `also`.
@@ -171,7 +216,7 @@ fn check_protocol(protocol: &str, security_protocol: Option<&str>) -> Result<(),
 }
 
 /// Whether a text is a host's name, which may have underscores, or its address.
-fn is_host(text: &str) -> bool {
+pub fn is_host(text: &str) -> bool {
     if let Some(address) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         return address.parse::<Ipv6Addr>().is_ok();
     }
@@ -188,6 +233,17 @@ fn is_host(text: &str) -> bool {
 /// A URL `https://host[:port]`, or `http://host[:port]` if the host is this machine. A slash at the
 /// end is removed.
 pub fn url(text: &str) -> Result<String, Wrong> {
+    let (url, in_clear) = address(text)?;
+    if in_clear {
+        return Err(Wrong::because(
+            "http:// is allowed for this machine only: http://127.0.0.1:port",
+        ));
+    }
+    Ok(url)
+}
+
+/// Like [`url`], and whether it sends in clear to another machine.
+pub fn address(text: &str) -> Result<(String, bool), Wrong> {
     let wrong = |why: &str| Err(Wrong::because(why));
     let Ok(uri) = text.parse::<http::Uri>() else { return wrong("this is not a URL") };
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
@@ -199,13 +255,12 @@ pub fn url(text: &str) -> Result<String, Wrong> {
     if uri.path() != "/" || uri.query().is_some() {
         return wrong("the URL must not have a path");
     }
-    match scheme {
-        "https" => {}
-        "http" if is_loopback(authority.host()) => {}
-        "http" => return wrong("http:// is allowed for this machine only: http://127.0.0.1:port"),
+    let in_clear = match scheme {
+        "https" => false,
+        "http" => !is_loopback(authority.host()),
         _ => return wrong("the URL's scheme is neither https nor http"),
-    }
-    Ok(text.trim_end_matches('/').to_owned())
+    };
+    Ok((text.trim_end_matches('/').to_owned(), in_clear))
 }
 
 /// Whether a URL's host is this machine.

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::bundle::Bundles;
+use super::bundle::{Bundle, Bundles};
 use super::dialect::Dialect;
 use super::documents::Library;
+use super::encoded;
 use super::files::{Files, Location};
 use super::json_types::JsonTypes;
 use super::node::{Node, NodeKind};
@@ -58,12 +59,22 @@ pub fn load_from(
     }
     let (at, channel) = channel(&mut files, &root, &document, import_object)?;
     let topic = topic(&channel, &at, &mut problems);
-    let discriminator = discriminator(&channel, &at, &mut problems);
+    let mut discriminator = discriminator(&channel, &at, &mut problems);
     let messages = at.at("messages");
     let events = events(&mut files, &messages, &channel["messages"], ignored, &mut problems);
     let has_messages = channel["messages"].as_object().is_some_and(|all| !all.is_empty());
     if !has_messages && problems.is_empty() {
         problems.push(Problem::new(&at, "the channel has no messages"));
+    }
+    if let Discriminator::Only(name) = &mut discriminator {
+        match &channel["messages"].as_object().map_or(0, |all| all.len()) {
+            0 | 1 => *name = events.first().map(|event| event.name.clone()).unwrap_or_default(),
+            count => {
+                let what =
+                    format!("x-event-type is `{ONLY}`, and the channel has {count} messages");
+                problems.push(Problem::new(at.at("x-event-type"), what));
+            }
+        }
     }
     let info = &document["info"];
     let version = text(info, "version", &root.at("info"), &mut problems);
@@ -163,10 +174,17 @@ fn topic(channel: &Value, at: &Location, problems: &mut Vec<Problem>) -> String 
     topic.unwrap_or_default().to_owned()
 }
 
-/// Reads `x-event-type`, an AsyncAPI runtime expression.
+/// `x-event-type` of a channel whose records do not name their type, because there is one.
+const ONLY: &str = "only";
+
+/// Reads `x-event-type`: an AsyncAPI runtime expression, or `only`.
 fn discriminator(channel: &Value, at: &Location, problems: &mut Vec<Problem>) -> Discriminator {
     let default = "$message.payload#/event_type";
     let expression = text(channel, "x-event-type", at, problems).unwrap_or(default);
+    if expression == ONLY {
+        // The message's name is not known yet.
+        return Discriminator::Only(String::new());
+    }
     let (source, pointer) = expression.split_once("#/").unwrap_or((expression, ""));
     let keys: Vec<String> = pointer.split('/').map(pointer::unescaped).collect();
     match (source, keys.as_slice()) {
@@ -174,7 +192,8 @@ fn discriminator(channel: &Value, at: &Location, problems: &mut Vec<Problem>) ->
         ("$message.header", [name]) if !name.is_empty() => Discriminator::Header(name.clone()),
         _ => {
             let what = format!(
-                "x-event-type is {expression:?}; write $message.payload#/field or $message.header#/name"
+                "x-event-type is {expression:?}; write $message.payload#/field, \
+                 $message.header#/name, or `{ONLY}` where the channel has one message"
             );
             problems.push(Problem::new(at.at("x-event-type"), what));
             Discriminator::Payload(Vec::new())
@@ -245,7 +264,8 @@ fn event(
     message: Message,
 ) -> Result<EventSchema, ContractError> {
     let (payload, dialect) = payload(files, &message.at, &message.value)?;
-    let (json_schema, places) = bundles.bundle(files, &payload, dialect)?;
+    let Bundle { schema: json_schema, places, has_encoded } =
+        bundles.bundle(files, &payload, dialect)?;
     let at = payload;
     let node = tree(&json_schema, left).map_err(|error| {
         if error == TreeError::TooLarge {
@@ -257,9 +277,14 @@ fn event(
         let what = "the payload has to be an object, because its fields become columns";
         return Err(Problem::new(&at, what).into());
     };
+    let encoded = if has_encoded {
+        encoded::fields(&json_schema).map_err(|problems| ContractError { problems })?
+    } else {
+        Vec::new()
+    };
     let (schema, validation) = (Schema::of(&node), Validation::of(&node));
     let json_schema = Arc::new(json_schema);
-    Ok(EventSchema { name: message.name, schema, json_schema, validation, node, places })
+    Ok(EventSchema { name: message.name, schema, json_schema, validation, encoded, node, places })
 }
 
 /// The payload's node, if it describes an object. The transcoder takes nothing but objects.

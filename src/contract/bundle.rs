@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::circles::{Reference, References};
 use super::dialect::{Dialect, Life, regex_mistake};
+use super::encoded;
 use super::files::{Files, Location};
 use super::keywords::{
     COLUMN_NAME, COLUMN_TYPE, DROPPED, INSERTED, NAMED_SCHEMAS, PLACE, SAME_VALUE, SCHEMA, SCHEMAS,
@@ -31,7 +32,7 @@ impl Bundles {
         files: &mut Files,
         at: &Location,
         dialect: Option<Dialect>,
-    ) -> Result<(Value, Places), ContractError> {
+    ) -> Result<Bundle, ContractError> {
         let raw = files.value(at)?;
         let mut bundler = Bundler::new(dialect);
         bundler.current_levels = at.levels();
@@ -65,6 +66,7 @@ impl Bundles {
         }
         bundler.problems.extend(bundler.references.circles());
         bundler.problems.extend(bundler.references.too_deep());
+        let has_encoded = bundler.has_encoded;
         if !bundler.problems.is_empty() {
             return Err(ContractError { problems: bundler.problems() });
         }
@@ -76,8 +78,16 @@ impl Bundles {
             root.insert("$schema".to_owned(), json!(dialect.of_bundle().uri()));
             root.insert("$defs".to_owned(), Value::Object(definitions));
         }
-        Ok((root, places))
+        Ok(Bundle { schema: root, places, has_encoded })
     }
+}
+
+/// A payload's schema by itself.
+pub(super) struct Bundle {
+    pub(super) schema: Value,
+    pub(super) places: Places,
+    /// Some field is decoded.
+    pub(super) has_encoded: bool,
 }
 
 /// A definition that is not yet bundled.
@@ -124,6 +134,8 @@ struct Bundler {
     particular: Vec<(Location, &'static Life)>,
     /// Regular expressions.
     patterns: Vec<(Location, String)>,
+    /// Some field is decoded.
+    has_encoded: bool,
     problems: Vec<Problem>,
 }
 
@@ -138,6 +150,7 @@ impl Bundler {
             declared,
             particular: Vec::new(),
             patterns: Vec::new(),
+            has_encoded: false,
             problems: Vec::new(),
         }
     }
@@ -183,6 +196,9 @@ impl Bundler {
         if !place.top && UNEVALUATED.iter().any(|keyword| raw.contains_key(*keyword)) {
             return json!({ "$ref": self.definition(at.clone(), at, place) });
         }
+        if encoded::is_declared(raw) {
+            return self.rewrite_encoded(at, raw, place);
+        }
         let mut schema = Map::new();
         let mut reference = None;
         for (keyword, value) in raw {
@@ -216,6 +232,23 @@ impl Bundler {
         // Up to draft 7, what stands next to a `$ref` is ignored; nothing in a contract is.
         all_of(&mut schema, reference);
         nullable::rewritten(schema)
+    }
+
+    /// The schema of what a text is when it is decoded.
+    fn rewrite_encoded(&mut self, at: &Location, raw: &Map<String, Value>, place: Place) -> Value {
+        self.has_encoded = true;
+        for (keyword, value) in raw {
+            self.note(&at.at(keyword), keyword, value);
+        }
+        let obstacles = encoded::obstacles(raw).into_iter();
+        self.problems.extend(obstacles.map(|(keyword, what)| Problem::new(at.at(keyword), what)));
+        let content = at.at("contentSchema");
+        let reference = self.definition(content.clone(), &content, place.under("contentSchema"));
+        let mut schema = encoded::rewritten(raw, &reference, &at.to_string());
+        if [COLUMN_NAME, COLUMN_TYPE].iter().any(|keyword| raw.contains_key(*keyword)) {
+            schema[PLACE] = json!(at.to_string());
+        }
+        schema
     }
 
     /// The value of a keyword.

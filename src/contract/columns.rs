@@ -9,7 +9,7 @@ use super::keywords::{COLUMN_NAME, COLUMN_TYPE};
 use super::names;
 use super::node::{Node, NodeField, NodeKind};
 use super::problem::{Problem, lines};
-use super::schema::{Contract, EventSchema};
+use super::schema::Contract;
 use crate::config::RowLayout;
 use crate::row::{Column, ColumnRules, ColumnType, Mode, TableSchema};
 
@@ -93,10 +93,6 @@ impl Contract {
             }
         }
         all.unwrap_or_default()
-    }
-
-    fn not_ignored(&self, ignored: &[String]) -> impl Iterator<Item = &EventSchema> {
-        self.events.iter().filter(|event| !ignored.contains(&event.name))
     }
 
     /// The place of a field in the first event type that declares it.

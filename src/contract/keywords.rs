@@ -39,6 +39,7 @@ pub(super) const DROPPED: &[&str] = &[
     "$defs",
     "definitions",
     "$comment",
+    // That of a text that is JSON is dealt with before (`encoded`).
     "contentSchema",
 ];
 
@@ -77,6 +78,8 @@ pub(super) const COLUMN_TYPE: &str = "x-bigquery-type";
 
 /// In a bundle, next to our keywords: the place of their schema in the documents.
 pub(super) const PLACE: &str = "x-contract-place";
+/// In a bundle: this schema is that of a value that stands encoded in a text, see `encoded`.
+pub(super) const ENCODED: &str = "x-contract-encoded";
 /// In a bundle: this part was not in the document, see `places`.
 pub(super) const INSERTED: &str = "x-contract-inserted";
 

@@ -25,6 +25,7 @@ mod columns;
 mod cycles;
 mod dialect;
 mod documents;
+pub mod encoded;
 mod files;
 mod json_types;
 mod keywords;
@@ -44,6 +45,7 @@ pub use asyncapi::{load, load_from};
 pub use bounds::{Bounds, Range};
 pub use columns::TableSchemaError;
 pub use documents::{Documents, Library, MOST_BYTES};
+pub use encoded::{ContentEncoding, EncodedField};
 pub use problem::{ContractError, Problem};
 pub use schema::{Contract, Discriminator, EventSchema, Property, Schema, SchemaKind, Validation};
 

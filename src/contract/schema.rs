@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::bounds::Bounds;
+use super::encoded::EncodedField;
 use super::json_types::JsonTypes;
 use super::node::{Node, NodeField, NodeKind};
 use super::places::Places;
@@ -21,6 +22,13 @@ pub struct Contract {
     pub events: Vec<EventSchema>,
 }
 
+impl Contract {
+    /// The event types that are not ignored.
+    pub fn not_ignored(&self, ignored: &[String]) -> impl Iterator<Item = &EventSchema> {
+        self.events.iter().filter(|event| !ignored.contains(&event.name))
+    }
+}
+
 /// Where a record names its event type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Discriminator {
@@ -28,6 +36,8 @@ pub enum Discriminator {
     Payload(Vec<String>),
     /// In the header of this name.
     Header(String),
+    /// Nowhere: all records are of this type, the channel's only one.
+    Only(String),
 }
 
 /// One event type.
@@ -40,6 +50,8 @@ pub struct EventSchema {
     /// `$defs`, and `$schema` names its dialect.
     pub json_schema: Arc<Value>,
     pub validation: Validation,
+    /// The fields that are decoded before the event is read. The schemas describe what they are then.
+    pub encoded: Vec<EncodedField>,
     /// What the columns are derived from.
     pub(super) node: Node,
     pub(super) places: Places,

@@ -13,8 +13,9 @@ use super::schema::{Contract, Discriminator, EventSchema, Schema, SchemaKind};
 impl fmt::Display for Discriminator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Payload(keys) => write!(f, "the payload's field {}", pointer(keys)),
+            Self::Payload(keys) => write!(f, "the payload's field {}", pointer::of(keys)),
             Self::Header(name) => write!(f, "the header {name}"),
+            Self::Only(name) => write!(f, "the contract, whose only event type is {name}"),
         }
     }
 }
@@ -25,14 +26,18 @@ impl Contract {
     /// of ignored types are not checked.
     pub fn type_place_problems(&self, ignored: &[String]) -> Vec<Problem> {
         let Discriminator::Payload(keys) = &self.discriminator else { return Vec::new() };
-        let events = self.events.iter().filter(|event| !ignored.contains(&event.name));
-        events.filter_map(|event| problem(event, keys)).collect()
+        self.not_ignored(ignored).filter_map(|event| problem(event, keys)).collect()
     }
 }
 
 fn problem(event: &EventSchema, keys: &[String]) -> Option<Problem> {
-    let pointer = pointer(keys);
+    let pointer = pointer::of(keys);
+    let is_encoded = event.encoded.iter().any(|field| keys.starts_with(&field.path));
     let what = match declaration(&event.schema, keys) {
+        _ if is_encoded => format!(
+            "the field {pointer} is the event type and stands in a text that is decoded; which fields \
+             are decoded depends on the event type"
+        ),
         None => format!(
             "the payload declares no field {pointer}, where the event type is read; declare it, or \
              say with `x-event-type` of the channel where the type is"
@@ -116,11 +121,6 @@ fn declaration<'s>(schema: &'s Schema, keys: &[String]) -> Option<&'s SchemaKind
         | SchemaKind::String
         | SchemaKind::Array(_) => None,
     })
-}
-
-/// The keys as a JSON pointer.
-fn pointer(keys: &[String]) -> String {
-    keys.iter().map(|key| format!("/{}", pointer::escaped(key))).collect()
 }
 
 #[cfg(test)]

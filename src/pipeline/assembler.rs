@@ -64,12 +64,25 @@ impl Assembler {
                     spans: Vec::new(),
                     rows: RowBuffer::with_capacity(room),
                     letters: Vec::new(),
+                    note: String::new(),
                 },
                 opened: now,
                 letter_bytes: 0,
                 span_of: Vec::new(),
             }
         })
+    }
+
+    /// A batch that only moves the offset.
+    pub fn without_records(&mut self, span: Span) -> Batch {
+        self.next += 1;
+        Batch {
+            id: BatchId(self.next),
+            spans: vec![span],
+            rows: RowBuffer::default(),
+            letters: Vec::new(),
+            note: String::new(),
+        }
     }
 
     /// Removes and returns the partition's batch if it is full.

@@ -7,6 +7,7 @@ use crate::config::Limits;
 use crate::shutdown::Shutdown;
 use crate::sink::Sink;
 use crate::source::Subscription;
+use crate::steps::{Watchers, Work};
 use crate::telemetry::{Health, Metrics};
 use crate::topic_id::TopicId;
 use crate::transcode::Plan;
@@ -20,10 +21,22 @@ pub enum Until {
     CaughtUp,
 }
 
+/// What happens to an event before it becomes a row.
+pub struct Steps {
+    /// Decides which events are worked on: those of which it would write a row.
+    pub gate: Plan,
+    pub work: Arc<dyn Work>,
+    /// They are told what becomes of these events.
+    pub watchers: Watchers,
+}
+
 /// The parts of a run, ready to flow.
 pub struct Flow {
     pub subscription: Subscription,
+    /// Writes rows: of events, or of the reports that the steps make of them.
     pub plan: Plan,
+    /// What happens to an event before it becomes a row.
+    pub steps: Option<Steps>,
     pub sink: Arc<dyn Sink>,
     pub limits: Limits,
     pub until: Until,
@@ -37,4 +50,11 @@ pub struct Flow {
     /// There was no topic when this run looked for it. So all of its records came while the run was
     /// there to read them.
     pub topic_was_missing: bool,
+}
+
+impl Flow {
+    /// The metric labels of events that are left out.
+    pub fn ignored_labels(&self) -> &[String] {
+        self.steps.as_ref().map_or(&self.plan, |steps| &steps.gate).ignored_labels()
+    }
 }

@@ -84,19 +84,15 @@ impl Ledger {
         self.partitions.insert(partition, account);
     }
 
-    /// The partition may be committed from here on. A sink that keeps the offset itself says where
-    /// to resume; where the group's offset differs, it is to be committed too.
-    pub fn ready(&mut self, partition: Partition, resume: Option<Offset>) {
-        let Some(account) = self.partitions.get_mut(&partition) else { return };
-        account.ready = true;
-        if let Some(next) = resume.filter(|next| *next != account.committed.reached.next) {
-            // Where the group would begin does not count where the sink resumes.
-            account.open.clear();
-            account.open.push_front(Entry::nothing_to_write(Reached::at(next)));
+    /// The partition may be committed from here on.
+    pub fn ready(&mut self, partition: Partition) {
+        if let Some(account) = self.partitions.get_mut(&partition) {
+            account.ready = true;
         }
     }
 
-    /// The group has no offset of the partition yet: where it begins is to be committed.
+    /// The group has no offset of the partition yet, or another one than the sink keeps: where it
+    /// begins is to be committed.
     pub fn begin(&mut self, partition: Partition) {
         let Some(account) = self.partitions.get_mut(&partition) else { return };
         let start = account.committed.reached;
@@ -127,6 +123,12 @@ impl Ledger {
 
     pub fn is_ready(&self, partition: Partition) -> bool {
         self.partitions.get(&partition).is_some_and(|account| account.ready)
+    }
+
+    /// Whether every batch of the partition is settled.
+    pub fn is_settled(&self, partition: Partition) -> bool {
+        let settled = |account: &Account| account.open.iter().all(|entry| entry.settled.is_some());
+        self.partitions.get(&partition).is_some_and(settled)
     }
 
     /// Where to read next, as long as nothing was read since the assignment.

@@ -84,7 +84,7 @@ proptest! {
         let mut due: Option<Promise> = None;
         let mut retired: Vec<u8> = Vec::new();
         ledger.assign(P, Reached::at(Offset(0)), None);
-        ledger.ready(P, None);
+        ledger.ready(P);
         for step in steps {
             match step {
                 Step::Open { offsets, fresh } => {
@@ -152,7 +152,7 @@ proptest! {
                     world.settled.retain(|offset, _| *offset < next);
                     ledger.assign(P, committed.reached, committed.promise.clone());
                     prop_assert!(ledger.commit_point(P).is_none());
-                    ledger.ready(P, None);
+                    ledger.ready(P);
                 }
             }
             let mut seen = world.visible();
@@ -166,7 +166,7 @@ proptest! {
 fn an_ignored_span_advances_the_head_without_a_promise() {
     let mut ledger = Ledger::default();
     ledger.assign(P, Reached::at(Offset(5)), None);
-    ledger.ready(P, None);
+    ledger.ready(P);
     ledger.open(BatchId(1), span(5, 9), Instant::now());
     assert_eq!(ledger.commit_point(P), None);
     ledger.settle(BatchId(1), P, None);
@@ -183,7 +183,7 @@ fn nothing_is_committed_before_the_partition_is_ready() {
     ledger.open(BatchId(1), span(0, 1), Instant::now());
     ledger.settle(BatchId(1), P, Some(promise(8, 1)));
     assert_eq!(ledger.commit_point(P), None);
-    ledger.ready(P, None);
+    ledger.ready(P);
     let point = ledger.commit_point(P).expect("ready");
     ledger.committed(P, point);
     assert_eq!(ledger.take_retired(P), Some(promise(7, 3)));
@@ -193,7 +193,7 @@ fn nothing_is_committed_before_the_partition_is_ready() {
 fn the_head_stops_where_the_stream_changes_until_the_first_is_visible() {
     let mut ledger = Ledger::default();
     ledger.assign(P, Reached::at(Offset(0)), None);
-    ledger.ready(P, None);
+    ledger.ready(P);
     for (batch, stream) in [(1, 1), (2, 2)] {
         ledger.open(BatchId(batch), span(batch as i64 - 1, batch as i64), Instant::now());
         ledger.settle(BatchId(batch), P, Some(promise(stream, 1)));
@@ -217,7 +217,7 @@ fn the_head_stops_where_the_stream_changes_until_the_first_is_visible() {
 fn once_all_is_visible_a_clean_commit_drops_the_promise() {
     let mut ledger = Ledger::default();
     ledger.assign(P, Reached::at(Offset(0)), None);
-    ledger.ready(P, None);
+    ledger.ready(P);
     ledger.open(BatchId(1), span(0, 1), Instant::now());
     ledger.settle(BatchId(1), P, Some(promise(1, 1)));
     let point = ledger.commit_point(P).expect("settled");
@@ -231,32 +231,12 @@ fn once_all_is_visible_a_clean_commit_drops_the_promise() {
     assert!(ledger.is_idle(P));
 }
 
-/// A sink that stores the offset itself may be ahead of the group, or behind it after a restore.
-#[test]
-fn where_the_sink_resumes_is_committed_to_the_group_and_wins() {
-    for resume in [3, 8] {
-        let mut ledger = Ledger::default();
-        ledger.assign(P, Reached::at(Offset(5)), None);
-        ledger.ready(P, Some(Offset(resume)));
-        assert_eq!(ledger.start(P), Some(Reached::at(Offset(resume))));
-        let point = ledger.commit_point(P).expect("differs from the group's");
-        assert_eq!(point, CommitPoint { reached: Reached::at(Offset(resume)), promise: None });
-        assert_eq!(ledger.committed(P, point), None);
-        assert!(ledger.is_idle(P));
-        assert_eq!(ledger.finished(P), Some(Offset(resume)));
-    }
-    let mut ledger = Ledger::default();
-    ledger.assign(P, Reached::at(Offset(5)), None);
-    ledger.ready(P, Some(Offset(5)));
-    assert_eq!((ledger.start(P), ledger.commit_point(P)), (Some(Reached::at(Offset(5))), None));
-}
-
 /// The series was finalized, and its acknowledged rows could never be made visible.
 #[test]
 fn a_series_is_not_retired_while_an_open_batch_may_have_rows_of_it() {
     let mut ledger = Ledger::default();
     ledger.assign(P, Reached::at(Offset(0)), None);
-    ledger.ready(P, None);
+    ledger.ready(P);
     for batch in 1..=4 {
         let next = i64::try_from(batch).expect("small");
         ledger.open(BatchId(batch), span(next - 1, next), Instant::now());
@@ -281,17 +261,4 @@ fn a_series_is_not_retired_while_an_open_batch_may_have_rows_of_it() {
         assert_eq!(retired, (expected == promise(2, 1)).then(|| promise(1, 2)));
         ledger.flushed(P, expected);
     }
-}
-
-#[test]
-fn where_the_sink_resumes_replaces_where_the_group_would_begin() {
-    let mut ledger = Ledger::default();
-    ledger.assign(P, Reached::at(Offset(0)), None);
-    ledger.begin(P);
-    ledger.ready(P, Some(Offset(30)));
-    assert_eq!(ledger.start(P), Some(Reached::at(Offset(30))));
-    let point = ledger.commit_point(P).expect("differs");
-    assert_eq!(point.reached, Reached::at(Offset(30)));
-    ledger.committed(P, point);
-    assert!(ledger.is_idle(P));
 }

@@ -6,6 +6,9 @@
 //!                ─► back_pressure: wait, pause, resume              end: catch_up
 //! ```
 //!
+//! In a flow with steps, a record is worked on between the source and the transcoder, and its row is
+//! that of the report: session/intake.
+//!
 //! [`run()`] opens sessions until one ends well. A session is one Kafka client's life; `turn` in
 //! session.rs is the whole chain on one screen. What is written where is the sink's business: the
 //! pipeline knows batches, reports and promises ([`crate::sink`]).
@@ -25,7 +28,7 @@ mod summary;
 #[cfg(test)]
 mod tests;
 
-pub use flow::{Flow, Until};
+pub use flow::{Flow, Steps, Until};
 pub use ledger::{CommitPoint, Ledger};
 pub use run::run;
 pub use summary::Summary;

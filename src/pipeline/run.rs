@@ -34,13 +34,25 @@ pub(super) fn run_with(
     mut flow: Flow,
     committer: &dyn Fn(&Flow) -> Result<Committer, CommitError>,
 ) -> Result<(Summary, bool), Stop> {
+    let ended = sessions(&mut flow, committer);
+    if let Some(steps) = &flow.steps {
+        steps.watchers.tell(|watcher| watcher.run_ended());
+    }
+    ended
+}
+
+fn sessions(
+    flow: &mut Flow,
+    committer: &dyn Fn(&Flow) -> Result<Committer, CommitError>,
+) -> Result<(Summary, bool), Stop> {
     let mut summary = Summary::new(flow.sink.target(), flow.sink.dead_letters());
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
     loop {
         if flow.shutdown.requested() {
             return Ok((summary, true));
         }
-        let why = match committer(&flow) {
+        flow.health.turned();
+        let why = match committer(flow) {
             Err(error) => match hint(&flow.subscription, &error) {
                 Some(hint) => {
                     let group = &flow.subscription.group;
@@ -49,7 +61,7 @@ pub(super) fn run_with(
                 }
                 None => Interruption::Transactions(error),
             },
-            Ok(committer) => match Session::open(&mut flow, committer, &mut summary)?.run()? {
+            Ok(committer) => match Session::open(flow, committer, &mut summary)?.run()? {
                 Ending::Finished { drained } => return Ok((summary, drained)),
                 Ending::Rejoin { why, progress } => {
                     if progress {
@@ -60,6 +72,7 @@ pub(super) fn run_with(
             },
         };
         flow.health.joined(false);
+        flow.health.paused(false);
         // Others have its partitions by now: their lags are no longer ours to tell.
         flow.metrics.nothing_owned();
         // The session's work was dropped. If it counted as pending, the liveness probe would restart
@@ -82,6 +95,7 @@ pub(super) fn run_with(
 /// What commits a session's offsets: a transaction where it has to be fenced.
 fn committer(flow: &Flow, transactional_id: &str) -> Result<Committer, CommitError> {
     match flow.sink.durability() {
+        Durability::Stored if flow.sink.commits_to_group() => Ok(Committer::BySink),
         Durability::Visible | Durability::Stored => Ok(Committer::Plain),
         Durability::Promised => {
             let mut config = flow.subscription.transactions.clone();

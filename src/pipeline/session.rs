@@ -3,25 +3,25 @@
 
 mod assignment;
 mod chain;
+mod intake;
 mod start;
 mod watch;
+mod watched;
 
 use std::time::{Duration, Instant};
 
-use self::chain::Chain;
-use super::assembler::Assembler;
+use self::intake::Intake;
 use super::back_pressure::{BackPressure, Pressure};
 use super::catch_up::CatchUp;
 use super::ending::{Break, Ending, Interruption};
 use super::flow::{Flow, Until};
 use super::settlement::Settlement;
-use super::summary::{Summary, Tally};
+use super::summary::Summary;
 use crate::error_chain::chain;
-use crate::record::{Bookmark, DeadLetter, Partition, Reached, Transcoded};
+use crate::record::Partition;
 use crate::sink::{Batch, Durability};
 use crate::source::{Committer, PollError, Polled, Source};
 use crate::stop::Stop;
-use crate::transcode::Ingestion;
 
 /// Records read between two checks of reports, commits and batch ages: at a million records a
 /// second one burst lasts a millisecond.
@@ -29,6 +29,9 @@ const BURST: usize = 1_000;
 
 /// The longest wait for a record: an idle session notices a shutdown within this time.
 const IDLE: Duration = Duration::from_millis(100);
+
+/// How often a session that waits for the sink takes what the steps have finished.
+const STAGED: Duration = Duration::from_millis(10);
 
 /// How long one question to the brokers may take.
 const REQUEST: Duration = Duration::from_secs(10);
@@ -38,7 +41,7 @@ pub struct Session<'a> {
     flow: &'a mut Flow,
     summary: &'a mut Summary,
     source: Source,
-    assembler: Assembler,
+    intake: Intake,
     settlement: Settlement,
     pressure: BackPressure,
     catch_up: CatchUp,
@@ -46,9 +49,6 @@ pub struct Session<'a> {
     joined: bool,
     /// Since when the topic is known not to exist.
     no_topic_since: Option<Instant>,
-    /// The last row of each partition.
-    chain: Chain,
-    tally: Tally,
     /// When the age of the oldest batch was last measured.
     observed: Instant,
     /// When a shutdown was first noticed.
@@ -67,7 +67,7 @@ impl<'a> Session<'a> {
             .map_err(|error| Stop::new("open the Kafka consumer", hint, error))?;
         Ok(Self {
             source,
-            assembler: Assembler::new(flow.sink.durability(), &flow.limits),
+            intake: Intake::new(flow),
             settlement: Settlement::new(
                 flow.sink.clone(),
                 committer,
@@ -79,8 +79,6 @@ impl<'a> Session<'a> {
             catch_up: CatchUp::new(flow.until),
             joined: false,
             no_topic_since: None,
-            chain: Chain::default(),
-            tally: Tally::default(),
             observed: Instant::now(),
             stopping_since: None,
             flow,
@@ -130,6 +128,8 @@ impl<'a> Session<'a> {
     fn turn(&mut self) -> Result<(), Break> {
         self.settlement.take_reports()?;
         self.settlement.commit_due(&self.source)?;
+        self.tell_watchers();
+        self.take_finished()?;
         self.regulate()?;
         self.watch()?;
         self.read()?;
@@ -146,32 +146,16 @@ impl<'a> Session<'a> {
             match self.source.poll(std::mem::take(&mut patience)) {
                 Ok(Polled::Record(record)) => {
                     let event = record.event();
-                    let partition = event.at.partition;
                     // Read once a burst, and not before the wait for its first record.
-                    let (now, ingested_at) = *clocks
+                    let times = *clocks
                         .get_or_insert_with(|| (Instant::now(), self.flow.clock.now_micros()));
-                    let open = self.assembler.batch_for(partition, now);
-                    let ingestion =
-                        Ingestion { at_micros: ingested_at, previous: self.chain.last(partition) };
-                    match self.flow.plan.transcode(&event, ingestion, open.rows()) {
-                        Transcoded::Row => self.chain.add(event.at),
-                        Transcoded::Ignored(label) => self.tally.ignore(label),
-                        Transcoded::Rejected(rejection) => {
-                            open.reject(DeadLetter::of(&event, *rejection));
-                        }
-                    }
-                    let reached = Reached {
-                        next: event.at.offset.next(),
-                        last: Some(Bookmark::of(&event)),
-                        last_row: self.chain.last(partition),
-                    };
-                    open.cover(partition, event.at.offset, reached);
-                    self.tally.read(event.value.map_or(0, <[u8]>::len));
-                    if let Some(batch) = self.assembler.take_full(partition) {
+                    if let Some(batch) = self.intake.take(&event, self.flow, times) {
                         self.settlement.send(batch);
-                        if self.pressure.is_over(self.held_bytes()) {
-                            return Ok(());
-                        }
+                    } else if !self.intake.is_staging() {
+                        continue;
+                    }
+                    if self.pressure.is_over(self.held_bytes()) {
+                        return Ok(());
                     }
                 }
                 Ok(Polled::Rebalance) => return self.rebalance(),
@@ -196,7 +180,8 @@ impl<'a> Session<'a> {
                 Err(error @ PollError::Changed(_)) => {
                     let what = format!("read topic {} on", self.source.topic());
                     self.finish_flushes();
-                    return Err(Stop::new(what, start::REWRITTEN, error).into());
+                    let hint = start::rewritten(&self.flow.sink.setting_offsets());
+                    return Err(Stop::new(what, hint, error).into());
                 }
                 Err(error @ (PollError::Client(_) | PollError::Misdirected(_))) => {
                     return Err(Break::Rejoin(Interruption::Read(error)));
@@ -206,17 +191,37 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
+    /// Adds to batches what the steps have finished.
+    fn take_finished(&mut self) -> Result<(), Break> {
+        for _ in 0..BURST {
+            let times = (Instant::now(), self.flow.clock.now_micros());
+            match self.intake.take_finished(self.flow, times)? {
+                None => break,
+                Some(None) => {}
+                Some(Some(batch)) => self.settlement.send(batch),
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the watchers how events ended that have been committed since the last call.
+    fn tell_watchers(&mut self) {
+        let rejected = self.settlement.take_rejected();
+        self.intake.tell_committed(rejected, self.settlement.ledger());
+    }
+
     /// How long the next poll may wait for a record. A report ends the wait; so do the age limit of
     /// a batch and the commit interval.
     fn patience(&self) -> Duration {
         let most = self.settlement.until_commit(IDLE);
-        self.assembler
+        self.intake
+            .assembler
             .deadline()
             .map_or(most, |deadline| most.min(deadline.saturating_duration_since(Instant::now())))
     }
 
     fn send_due(&mut self) {
-        let due = self.assembler.take_due(Instant::now());
+        let due = self.intake.assembler.take_due(Instant::now());
         self.send(due);
     }
 
@@ -245,21 +250,28 @@ impl<'a> Session<'a> {
 
     /// Bytes in flight and in open batches.
     fn held_bytes(&self) -> usize {
-        self.settlement.in_flight_bytes() + self.assembler.bytes()
+        self.in_flight_bytes() + self.intake.assembler.bytes()
+    }
+
+    /// Bytes of what others work on: the steps, and the sink.
+    fn in_flight_bytes(&self) -> usize {
+        self.settlement.in_flight_bytes() + self.intake.staged_bytes()
     }
 
     fn regulate(&mut self) -> Result<(), Break> {
         loop {
-            let in_flight = self.settlement.in_flight_bytes();
+            let in_flight = self.in_flight_bytes();
             match self.pressure.check(self.held_bytes(), in_flight, Instant::now()) {
                 Pressure::None => return Ok(()),
                 Pressure::Send => {
-                    let open = self.assembler.take_all();
+                    let open = self.intake.assembler.take_all();
                     self.send(open);
                 }
                 Pressure::Wait(most) => {
+                    let most = if self.intake.is_staging() { most.min(STAGED) } else { most };
                     self.settlement.wait_for_report(self.settlement.until_commit(most))?;
                     self.settlement.commit_due(&self.source)?;
+                    self.take_finished()?;
                 }
                 Pressure::Pause => self.pause(true)?,
                 Pressure::Resume => self.pause(false)?,
@@ -271,7 +283,8 @@ impl<'a> Session<'a> {
         let owned: Vec<Partition> = self.settlement.ledger().owned().collect();
         if pause { self.source.pause(&owned) } else { self.source.resume(&owned) }?;
         self.pressure.set_paused(pause);
-        let in_flight_bytes = self.settlement.in_flight_bytes();
+        self.flow.health.paused(pause);
+        let in_flight_bytes = self.in_flight_bytes();
         tracing::info!(paused = pause, in_flight_bytes, "back-pressure");
         Ok(())
     }
@@ -283,9 +296,9 @@ impl<'a> Session<'a> {
         if !self.joined {
             return false;
         }
-        let (ledger, assembler, source) = (self.settlement.ledger(), &self.assembler, &self.source);
+        let (ledger, intake, source) = (self.settlement.ledger(), &self.intake, &self.source);
         self.catch_up.is_done(ledger, |partition, end| {
-            let nothing_waits = ledger.is_idle(partition) && !assembler.holds(partition);
+            let nothing_waits = intake.is_nothing_of(partition, ledger);
             if source.is_checking(partition) {
                 return false;
             }
@@ -302,6 +315,7 @@ impl<'a> Session<'a> {
         let deadline = Instant::now() + self.flow.limits.drain;
         let owned: Vec<Partition> = self.settlement.ledger().owned().collect();
         let drained = self.drain(&owned)? && self.commit_last(&owned, deadline);
+        self.tell_watchers();
         self.source.unsubscribe();
         Ok(drained)
     }
@@ -311,7 +325,8 @@ impl<'a> Session<'a> {
     fn drain(&mut self, partitions: &[Partition]) -> Result<bool, Break> {
         let deadline = Instant::now() + self.flow.limits.drain;
         for partition in partitions {
-            if let Some(batch) = self.assembler.take(*partition) {
+            self.intake.release_staged(*partition);
+            if let Some(batch) = self.intake.assembler.take(*partition) {
                 self.settlement.send(batch);
             }
         }
@@ -332,6 +347,7 @@ impl<'a> Session<'a> {
         match self.flow.sink.durability() {
             Durability::Promised => true,
             Durability::Visible => self.source.confirm_committed(&offsets, deadline),
+            Durability::Stored if self.flow.sink.commits_to_group() => true,
             // The sink has the offsets; the group's are for those who watch lag.
             Durability::Stored => {
                 self.source.confirm_committed(&offsets, deadline);
@@ -351,24 +367,25 @@ impl<'a> Session<'a> {
         // Computing the age scans every partition, and the metric is scraped every few seconds.
         if self.observed.elapsed() >= IDLE {
             self.observed = Instant::now();
-            let oldest = self.settlement.ledger().oldest_unsettled();
-            let age = oldest.map_or(0.0, |since| since.elapsed().as_secs_f64());
-            self.flow.metrics.oldest_unsettled_seconds.set(age);
+            let staged = self.intake.oldest_staged();
+            let oldest =
+                self.settlement.ledger().oldest_unsettled().into_iter().chain(staged).min();
+            let age = |since: Option<Instant>| since.map_or(0.0, |at| at.elapsed().as_secs_f64());
+            self.flow.metrics.oldest_unsettled_seconds.set(age(oldest));
+            self.flow.metrics.oldest_staged_seconds.set(age(staged));
             self.observe_ends();
             self.observe_progress();
         }
     }
 
     fn publish_counts(&mut self) {
-        self.tally.publish(self.flow.plan.ignored_labels(), self.summary, &self.flow.metrics);
+        self.intake.tally.publish(self.flow.ignored_labels(), self.summary, &self.flow.metrics);
         self.summary.add_written(self.settlement.take_written());
     }
 
-    /// No batch, commit or flush is under way.
+    /// No record, batch, commit or flush is under way.
     fn is_settled(&self) -> bool {
         let ledger = self.settlement.ledger();
-        ledger
-            .owned()
-            .all(|partition| ledger.is_idle(partition) && !self.assembler.holds(partition))
+        ledger.owned().all(|partition| self.intake.is_nothing_of(partition, ledger))
     }
 }

@@ -2,6 +2,7 @@
 //! settled head is committed, and what was committed is flushed. Exactly-once rests on this order
 //! (docs/adr/0001-exactly-once.md).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,8 +11,8 @@ use super::ending::{Break, Interruption};
 use super::lanes::Lanes;
 use super::ledger::{CommitPoint, Ledger};
 use super::summary::Written;
-use crate::record::{Offset, Partition, Reached};
-use crate::sink::{Batch, BatchId, Durability, Promise, Report, Sink, Start};
+use crate::record::{Offset, Partition, Reached, Rejected};
+use crate::sink::{Batch, BatchId, Durability, Promise, Report, Sink, Span, Start, StoredOffset};
 use crate::source::{Commit, Committed, Committer, Source};
 use crate::stop::Stop;
 use crate::telemetry::metrics::ReasonLabel;
@@ -32,9 +33,12 @@ pub struct Settlement {
     has_committed: bool,
     /// What every commit says of the topic.
     topic: TopicNote,
+    /// [`Durability::Stored`]: what the sink keeps of the partitions that were claimed.
+    stored: BTreeMap<Partition, StoredOffset>,
     metrics: Metrics,
     health: Health,
     written: Written,
+    rejected: Vec<Rejected>,
 }
 
 impl Settlement {
@@ -54,9 +58,11 @@ impl Settlement {
             last_commit: Instant::now(),
             has_committed: false,
             topic: TopicNote::default(),
+            stored: BTreeMap::new(),
             metrics,
             health,
             written: Written::default(),
+            rejected: Vec::new(),
         }
     }
 
@@ -80,6 +86,11 @@ impl Settlement {
         std::mem::take(&mut self.written)
     }
 
+    /// Returns, and forgets, which records became dead letters since the last call.
+    pub fn take_rejected(&mut self) -> Vec<Rejected> {
+        std::mem::take(&mut self.rejected)
+    }
+
     // ------------------------------------------------------------------------------ partitions
 
     /// What a commit of the group says; `None` where it has committed nothing yet.
@@ -99,7 +110,34 @@ impl Settlement {
         self.topic = topic;
     }
 
-    /// Takes a partition on and opens its lane. `begins`: where it begins is to be committed.
+    /// Opens the lanes of partitions in a sink that keeps the offsets, which then reports where each
+    /// resumes.
+    pub fn claim(&mut self, partitions: &[Partition]) {
+        for partition in partitions {
+            self.stored.remove(partition);
+            self.ledger.assign(*partition, Reached::at(Offset(0)), None);
+            self.lanes.open(Some(*partition), Start::Fresh);
+        }
+    }
+
+    /// Where the sink says that a claimed partition resumes, as an offset that the group had
+    /// committed.
+    pub fn stored(&self, partition: Partition) -> Result<Option<Noted>, Stop> {
+        let Some(StoredOffset { next, note }) = self.stored.get(&partition) else {
+            return Ok(None);
+        };
+        commit_metadata::read(*next, note, self.sink.name())
+            .map(Some)
+            .map_err(|error| unreadable(partition, error))
+    }
+
+    /// Whether the sink keeps this offset of a claimed partition.
+    pub fn is_stored(&self, partition: Partition, next: Offset) -> bool {
+        self.stored.get(&partition).is_some_and(|stored| stored.next == next)
+    }
+
+    /// Takes a partition on and opens its lane, unless it is claimed. `begins`: where it begins is to
+    /// be committed.
     pub fn assign(
         &mut self,
         partition: Partition,
@@ -111,12 +149,16 @@ impl Settlement {
         if begins {
             self.ledger.begin(partition);
         }
+        if self.sink.durability() == Durability::Stored {
+            self.ledger.ready(partition);
+            return;
+        }
         let is_promised = promise.is_some();
         let start = promise.map_or(Start::Fresh, Start::Flush);
         if self.sink.durability().has_lane_per_partition() || is_promised {
             self.lanes.open(Some(partition), start);
         } else {
-            self.ledger.ready(partition, None);
+            self.ledger.ready(partition);
         }
     }
 
@@ -154,6 +196,7 @@ impl Settlement {
     /// Forgets a partition: what is in flight of it will not be committed.
     pub fn release(&mut self, partition: Partition) {
         self.ledger.release(partition);
+        self.stored.remove(&partition);
         self.lanes.close(partition);
     }
 
@@ -189,11 +232,24 @@ impl Settlement {
             true => batch.spans.first().map(|span| span.partition),
             false => None,
         };
+        if durability == Durability::Stored {
+            batch.note = self.note(&batch.spans);
+        }
         self.lanes.append(partition, batch);
     }
 
-    /// Takes all reports that have arrived.
+    /// The metadata of the offset after a batch of one partition. Without a promise it is never too
+    /// long.
+    fn note(&self, spans: &[Span]) -> String {
+        let Some(span) = spans.last() else { return String::new() };
+        let point = CommitPoint { reached: span.reached, promise: None };
+        commit_metadata::write(self.topic, &point).unwrap_or_default()
+    }
+
+    /// Takes all reports that have arrived. Every turn of the session and every wait comes through
+    /// here, so this is also what shows that the thread does not hang.
     pub fn take_reports(&mut self) -> Result<(), Break> {
+        self.health.turned();
         while let Some((partition, report)) = self.lanes.next_report() {
             self.take(partition, report)?;
         }
@@ -210,16 +266,20 @@ impl Settlement {
 
     fn take(&mut self, partition: Option<Partition>, report: Report) -> Result<(), Break> {
         match (report, partition) {
-            (Report::Ready { resume }, Some(partition)) => self.ledger.ready(partition, resume),
+            (Report::Ready { stored }, Some(partition)) => {
+                self.stored.extend(stored.map(|stored| (partition, stored)));
+                self.ledger.ready(partition);
+            }
             (Report::Settled { batch, promise, rows, bytes, letters }, _) => {
                 self.settle(batch, promise);
                 self.metrics.written.inc_by(rows as u64);
                 self.metrics.written_bytes.inc_by(bytes as u64);
-                for reason in &letters {
-                    let label = ReasonLabel { reason: reason.code() };
+                for letter in &letters {
+                    let label = ReasonLabel { reason: letter.rejection.reason.code() };
                     self.metrics.dead_lettered.get_or_create(&label).inc();
                 }
                 self.written.add(rows, bytes, &letters);
+                self.rejected.extend(letters);
                 self.health.progress();
             }
             (Report::Flushed(promise), Some(partition)) => {

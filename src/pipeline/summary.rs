@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use crate::record::{Position, Reason};
+use crate::record::{Position, Reason, Rejected};
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::{EventTypeLabel, LabelText};
 
@@ -126,10 +126,10 @@ pub(super) struct Written {
 }
 
 impl Written {
-    pub fn add(&mut self, rows: usize, bytes: usize, letters: &[Reason]) {
+    pub fn add(&mut self, rows: usize, bytes: usize, letters: &[Rejected]) {
         self.rows += rows as u64;
         self.bytes += bytes as u64;
-        self.letters.extend_from_slice(letters);
+        self.letters.extend(letters.iter().map(|letter| letter.rejection.reason));
     }
 }
 
@@ -157,7 +157,8 @@ impl Tally {
 
     /// Adds the counts to the summary and the metrics, and resets them.
     pub fn publish(&mut self, labels: &[String], summary: &mut Summary, metrics: &Metrics) {
-        if self.records == 0 {
+        // A record that the steps let pass is ignored later than it is read.
+        if self.records == 0 && self.ignored.iter().all(|count| *count == 0) {
             return;
         }
         summary.read += self.records;

@@ -26,10 +26,22 @@ pub struct DeadLetter {
     pub rejection: Rejection,
 }
 
+/// Which record became a dead letter, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    pub at: Position,
+    pub rejection: Rejection,
+}
+
 /// How much of a value a dead letter keeps: enough to read it, and far below an append's limit.
 const KEPT_BYTES: usize = 1 << 20;
 
 impl DeadLetter {
+    /// The letter without its record.
+    pub fn rejected(&self) -> Rejected {
+        Rejected { at: self.at, rejection: self.rejection.clone() }
+    }
+
     /// Copies the record: of its value the first MiB, with the length and hash of the whole.
     pub fn of(event: &Event<'_>, rejection: Rejection) -> Self {
         let headers = (0..event.headers.len())

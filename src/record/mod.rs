@@ -5,14 +5,16 @@
 mod dead_letter;
 mod event;
 mod outcome;
+mod owned;
 mod position;
 mod reached;
 mod reason;
 mod unsent;
 
-pub use dead_letter::DeadLetter;
+pub use dead_letter::{DeadLetter, Rejected};
 pub use event::{Event, HeaderList, NoHeaders};
 pub use outcome::{Rejection, Transcoded, shortened};
+pub use owned::OwnedEvent;
 pub use position::{Offset, Partition, Position};
 pub use reached::{Bookmark, Reached};
 pub use reason::Reason;

@@ -9,7 +9,7 @@ macro_rules! reasons {
         impl Reason {
             pub const ALL: &'static [Reason] = &[$(Reason::$name,)*];
 
-            pub fn code(self) -> &'static str {
+            pub const fn code(self) -> &'static str {
                 match self { $(Reason::$name => $code,)* }
             }
         }
@@ -31,6 +31,8 @@ reasons! {
     NoEventType = "no_event_type",
     /// An event type that the contract does not know and the ignore list does not name.
     UnknownEventType = "unknown_event_type",
+    /// The filter cannot be evaluated for the event.
+    FilterError = "filter_error",
     /// A field is missing that the contract requires.
     MissingField = "missing_field",
     /// A value of another JSON type than the contract's.
@@ -43,8 +45,24 @@ reasons! {
     NullInArray = "null_in_array",
     /// Any other rule of the contract's JSON Schema (enum, pattern, minimum, ...).
     ContractViolation = "contract_violation",
-    /// Too large for one append, with its row (20 MB with what frames it).
+    /// Too large for one append, with its row (20 MB with what frames it), or for the topic of rows.
     TooLarge = "too_large",
-    /// BigQuery refused the row (`row_errors`).
+    /// The sink refused the row.
     RowError = "row_error",
+    /// The URL in the event is none, or leads to where nothing may be fetched from.
+    ObjectRefused = "object_refused",
+    /// The store has no such object.
+    ObjectMissing = "object_missing",
+    /// The store had the object once.
+    ObjectGone = "object_gone",
+    /// The signed URL has expired.
+    ObjectExpired = "object_expired",
+    /// The store refuses what the URL asks for.
+    ObjectDenied = "object_denied",
+    /// The object, or what is in it, is beyond a limit.
+    ObjectTooLarge = "object_too_large",
+    /// The object has another size or digest than the event says.
+    ObjectMismatch = "object_mismatch",
+    /// The object is no archive, or a broken one.
+    ObjectUnreadable = "object_unreadable",
 }

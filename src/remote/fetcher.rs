@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
 use http::header::{ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use object_store::GetOptions;
 use object_store::path::Path;
+use object_store::{GetOptions, ObjectStoreExt};
 use reqwest::{Request, Url};
 use tokio::sync::{Mutex, OnceCell};
 
@@ -24,6 +26,7 @@ use crate::sink::bigquery::TokenError;
 pub struct Fetcher {
     variables: Variables,
     patience: Patience,
+    is_streaming: bool,
     http: OnceCell<Http>,
     /// By whether they are of S3, and their names.
     buckets: Mutex<HashMap<(bool, String), Bucket>>,
@@ -36,6 +39,13 @@ pub enum Found {
     Unchanged,
 }
 
+/// An object whose bytes are on their way.
+pub struct Object {
+    /// In bytes.
+    pub size: u64,
+    pub bytes: BoxStream<'static, object_store::Result<Bytes>>,
+}
+
 impl Fetcher {
     /// Endpoints and credentials come from these variables: those of the process.
     pub fn new(variables: Variables) -> Self {
@@ -43,8 +53,13 @@ impl Fetcher {
     }
 
     pub fn with_patience(variables: Variables, patience: Patience) -> Self {
-        let buckets = Mutex::default();
-        Self { variables, patience, http: OnceCell::new(), buckets }
+        let (http, buckets) = (OnceCell::new(), Mutex::default());
+        Self { variables, patience, is_streaming: false, http, buckets }
+    }
+
+    /// For objects of any size, which [`Fetcher::open`] opens.
+    pub fn of_objects(variables: Variables, patience: Patience) -> Self {
+        Self { is_streaming: true, ..Self::with_patience(variables, patience) }
     }
 
     /// The document at a location.
@@ -58,6 +73,25 @@ impl Fetcher {
             Found::Unchanged => {
                 Err(FetchError::new(at, Fault::Refused("answered 304 for no reason".to_owned())))
             }
+        }
+    }
+
+    /// An object of a bucket, whose bytes follow. Only locations in buckets have objects.
+    pub async fn open(&self, at: &Remote) -> Result<Object, FetchError> {
+        let opened = match at {
+            Remote::S3(object) | Remote::Gs(object) => self.open_object(at, object).await,
+            Remote::Https(_) => Err(Fault::Misconfigured("it is not in a bucket".to_owned())),
+        };
+        opened.map_err(|fault| FetchError::new(at, fault))
+    }
+
+    async fn open_object(&self, at: &Remote, object: &InBucket) -> Result<Object, Fault> {
+        let bucket = self.bucket(at, &object.bucket).await?;
+        let path = Path::parse(&object.key).map_err(|error| Fault::Misconfigured(chain(&error)))?;
+        let (result, trouble) = with_trouble(bucket.store.get(&path)).await;
+        match result {
+            Ok(found) => Ok(Object { size: found.meta.size, bytes: found.into_stream() }),
+            Err(error) => Err(fault(&error, trouble, &bucket)),
         }
     }
 
@@ -165,8 +199,12 @@ impl Fetcher {
 
     async fn http(&self) -> Result<&Http, Fault> {
         let metadata = variable(&self.variables, "AWS_METADATA_ENDPOINT");
-        let made = || async { Http::new(metadata) };
-        self.http.get_or_try_init(made).await.map_err(|error| Fault::Misconfigured(chain(&error)))
+        let made = || async {
+            let http = Http::new(metadata)?;
+            Ok(if self.is_streaming { http.streaming() } else { http })
+        };
+        let misconfigured = |error: reqwest::Error| Fault::Misconfigured(chain(&error));
+        self.http.get_or_try_init(made).await.map_err(misconfigured)
     }
 }
 

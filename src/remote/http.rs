@@ -7,9 +7,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http_body_util::BodyExt;
 use object_store::ClientOptions;
 use object_store::client::{
-    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService,
+    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse,
+    HttpResponseBody, HttpService,
 };
 use reqwest::redirect::Policy;
 use reqwest::{Request, Url};
@@ -22,6 +24,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long one attempt may take, the whole document included.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long an object may take whose reader has no limit of its own.
+const LONGEST_OBJECT: Duration = Duration::from_secs(24 * 3600);
 
 /// How long a service on the machine's own link may take: metadata servers answer at once.
 const LINK_LOCAL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -43,6 +48,8 @@ pub struct Http {
     direct: reqwest::Client,
     /// Where the metadata service is, if a variable names another place.
     metadata: Option<String>,
+    /// Whether `object_store` gets the bytes of documents as they arrive, however many there are.
+    is_streaming: bool,
 }
 
 /// A complete response.
@@ -137,7 +144,13 @@ impl Http {
             client: builder().build()?,
             direct: builder().no_proxy().build()?,
             metadata: metadata.and_then(|url| Some(authority(&url.parse().ok()?))),
+            is_streaming: false,
         })
+    }
+
+    /// The client for objects of any size. Whoever reads them limits bytes and time.
+    pub fn streaming(&self) -> Self {
+        Self { is_streaming: true, ..self.clone() }
     }
 
     /// The client for services that issue tokens.
@@ -146,7 +159,14 @@ impl Http {
     }
 
     /// Sends a request and reads the whole response.
-    pub async fn send(&self, mut request: Request) -> Result<Answer, NoAnswer> {
+    pub async fn send(&self, request: Request) -> Result<Answer, NoAnswer> {
+        let authority = authority(request.url());
+        let response = self.begin(request).await?;
+        complete(response).await.map_err(|why| NoAnswer { authority, why })
+    }
+
+    /// Sends a request and waits for the head of the response.
+    async fn begin(&self, mut request: Request) -> Result<reqwest::Response, NoAnswer> {
         let authority = authority(request.url());
         let failed = |why| NoAnswer { authority: authority.clone(), why };
         let host = request.url().host_str().unwrap_or_default().to_owned();
@@ -156,23 +176,11 @@ impl Http {
         }
         if is_link_local(&host) {
             *request.timeout_mut() = Some(LINK_LOCAL_TIMEOUT);
+        } else if self.is_streaming {
+            *request.timeout_mut() = Some(LONGEST_OBJECT);
         }
         let client = if near { &self.direct } else { &self.client };
-        let why = |error: reqwest::Error| failed(why(&error.without_url()));
-        let mut response = client.execute(request).await.map_err(why)?;
-        let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
-        let is_document = status.is_success();
-        let mut body = BytesMut::new();
-        while let Some(chunk) = response.chunk().await.map_err(why)? {
-            body.extend_from_slice(&chunk);
-            if is_document && body.len() as u64 > MOST_BYTES {
-                return Err(failed(Why::TooLarge));
-            }
-            if !is_document && body.len() > MOST_BYTES_OF_REFUSAL {
-                break;
-            }
-        }
-        Ok(Answer { status, headers, body: body.freeze() })
+        client.execute(request).await.map_err(|error| failed(why(&error.without_url())))
     }
 
     /// Whether a failed request is worth another attempt.
@@ -186,6 +194,23 @@ impl Http {
             Why::CertificateNotTrusted(_) | Why::TooLarge | Why::Plaintext | Why::NoUrl => false,
         }
     }
+}
+
+/// Reads the whole response.
+async fn complete(mut response: reqwest::Response) -> Result<Answer, Why> {
+    let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
+    let is_document = status.is_success();
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| why(&error.without_url()))? {
+        body.extend_from_slice(&chunk);
+        if is_document && body.len() as u64 > MOST_BYTES {
+            return Err(Why::TooLarge);
+        }
+        if !is_document && body.len() > MOST_BYTES_OF_REFUSAL {
+            break;
+        }
+    }
+    Ok(Answer { status, headers, body: body.freeze() })
 }
 
 #[async_trait]
@@ -209,7 +234,17 @@ impl HttpService for Http {
         if let Some(form) = body.as_bytes().filter(|form| !form.is_empty()) {
             *request.body_mut() = Some(form.clone().into());
         }
-        let answer = self.send(request).await.map_err(failed)?;
+        let response = self.begin(request).await.map_err(failed)?;
+        if self.is_streaming && response.status().is_success() {
+            note(None);
+            let response: Response<reqwest::Body> = response.into();
+            let silent = |error: reqwest::Error| {
+                HttpError::new(HttpErrorKind::Interrupted, error.without_url())
+            };
+            return Ok(response.map(|body| HttpResponseBody::new(body.map_err(silent))));
+        }
+        let answer = complete(response).await;
+        let answer = answer.map_err(|why| failed(NoAnswer { authority: asked.clone(), why }))?;
         let refusal = (!answer.status.is_success()).then(|| Refusal::of(&answer, asked));
         note(refusal.map(Trouble::Refused));
         let mut response = Response::new(answer.body.into());

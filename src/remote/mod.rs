@@ -21,7 +21,7 @@ mod patience;
 mod tests;
 
 pub use error::{Fault, FetchError};
-pub use fetcher::Fetcher;
+pub use fetcher::{Fetcher, Object};
 pub use fetching::{Fetching, Next};
 pub use inputs::files;
 pub use patience::Patience;

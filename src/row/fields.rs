@@ -98,6 +98,14 @@ impl<'r> Fields<'r> {
         read
     }
 
+    /// The value of the column for this field; `None` where there is no such column, or no row.
+    pub fn named(self, source: &str) -> Option<FieldValue<'r>> {
+        let index = self.columns.iter().position(|column| column.source == source)?;
+        let mut values = Vec::new();
+        self.read(&mut values).ok()?;
+        values.get(index).copied()
+    }
+
     /// Replaces the value of every column that the row has; `values` has one for each column.
     fn fill(self, values: &mut [FieldValue<'r>]) -> Result<(), FieldError> {
         let mut wire = Wire::new(self.bytes);

@@ -6,6 +6,7 @@
 mod buffer;
 mod cell;
 mod fields;
+pub mod json;
 mod schema;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -14,5 +15,5 @@ mod wire;
 pub use buffer::RowBuffer;
 pub use cell::{Cell, NamedRows};
 pub use fields::{FieldError, FieldValue, Fields, Items, ItemsIter};
-pub use schema::{Column, ColumnRules, ColumnType, Mode, TableSchema};
+pub use schema::{Column, ColumnRules, ColumnType, Mode, TableSchema, fitting_name};
 pub use wire::WireError;

@@ -81,6 +81,19 @@ pub struct ColumnRules {
     pub deepest_record: usize,
 }
 
+/// A name of at most so many bytes that is neither empty nor reserved: such a one gets `f_` in front.
+pub fn fitting_name(mut name: String, reserved: &[&str], longest: usize) -> String {
+    if name.is_empty() || reserved.contains(&name.as_str()) {
+        name.insert_str(0, "f_");
+    }
+    let mut end = name.len().min(longest);
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    name.truncate(end);
+    name
+}
+
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 
 impl ColumnType {

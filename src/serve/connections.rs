@@ -13,6 +13,8 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 
+use super::unread::give_up_on_unread_answers;
+
 /// How long a client may take to send the head of a request.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
 
@@ -47,6 +49,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router) {
 }
 
 async fn connection(stream: TcpStream, router: Router) {
+    give_up_on_unread_answers(&stream);
     // An error is the client's: it went away, was too slow or sent no HTTP.
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -1,16 +1,26 @@
-//! The HTTP server of an instance: probes and metrics.
+//! HTTP: probes, metrics and status of an instance, the event API, the dashboard, and the
+//! latest reports.
 
+pub mod api;
 mod connections;
+pub mod dashboard;
+mod draining;
 #[cfg(test)]
 pub(crate) mod loopback;
 mod probes;
+pub mod results;
+mod status;
+mod unread;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
+use axum::Router;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+pub use self::status::Instance;
 use crate::telemetry::Health;
 
 #[derive(Debug, thiserror::Error)]
@@ -35,16 +45,31 @@ impl Drop for Server {
     }
 }
 
-/// Starts the server. Port 0 takes any free port.
+/// Starts the server of probes and metrics. Port 0 takes any free port.
 pub async fn start(
     address: SocketAddr,
     registry: Registry,
     health: Health,
 ) -> Result<Server, ServeError> {
+    listen(address, probes::router(Arc::new(registry), health)).await
+}
+
+/// The same with the instance's status. Its metrics are in the registry.
+pub async fn start_with_status(
+    address: SocketAddr,
+    registry: Registry,
+    health: Health,
+    instance: Instance,
+) -> Result<Server, ServeError> {
+    let registry = Arc::new(registry);
+    let status = status::router(instance, registry.clone(), health.clone());
+    listen(address, probes::router(registry, health).merge(status)).await
+}
+
+async fn listen(address: SocketAddr, router: Router) -> Result<Server, ServeError> {
     let failed = |source| ServeError { address, source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
-    let router = probes::router(registry, health);
     let task = tokio::spawn(connections::serve(listener, router));
     Ok(Server { address: bound, task })
 }

@@ -15,12 +15,12 @@ use crate::telemetry::Health;
 use crate::telemetry::health::Unhealthy;
 
 struct Shared {
-    registry: Registry,
+    registry: Arc<Registry>,
     health: Health,
 }
 
 /// The routes of the probes and the metrics.
-pub(super) fn router(registry: Registry, health: Health) -> Router {
+pub(super) fn router(registry: Arc<Registry>, health: Health) -> Router {
     Router::new()
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))

@@ -23,6 +23,8 @@ pub struct Batch {
     pub spans: Vec<Span>,
     pub rows: RowBuffer,
     pub letters: Vec<DeadLetter>,
+    /// With [`Durability::Stored`](super::Durability::Stored): what is stored next to the offset after the batch.
+    pub note: String,
 }
 
 impl Batch {

@@ -2,7 +2,7 @@
 
 use super::batch::{Batch, BatchId};
 use super::promise::Promise;
-use crate::record::{Offset, Partition, Reason};
+use crate::record::{Offset, Partition, Rejected};
 use crate::stop::Stop;
 
 /// What a lane does first.
@@ -21,6 +21,15 @@ pub struct Lane {
     /// `None`: the one lane for all partitions.
     pub partition: Option<Partition>,
     pub epoch: u64,
+}
+
+/// What a sink with [`Durability::Stored`](super::Durability::Stored) keeps of a partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredOffset {
+    /// The next offset to read.
+    pub next: Offset,
+    /// The metadata that the offset's commit to Kafka carried; empty where there was none.
+    pub note: String,
 }
 
 /// What a writer is asked to do.
@@ -42,9 +51,9 @@ pub enum Command {
 pub enum Report {
     /// The partition may be committed from here on: what the owner before promised is visible.
     Ready {
-        /// [`Durability::Stored`](super::Durability::Stored): the next offset to read, where the sink has one. It wins over the
-        /// group's.
-        resume: Option<Offset>,
+        /// [`Durability::Stored`](super::Durability::Stored): where the sink says that reading resumes. It wins over the group's
+        /// offset. `None`: nothing of the partition is stored yet.
+        stored: Option<StoredOffset>,
     },
     /// Every row of the batch is acknowledged and every dead letter durable.
     Settled {
@@ -54,8 +63,8 @@ pub enum Report {
         rows: usize,
         /// Bytes of the rows as they were sent.
         bytes: usize,
-        /// Reasons of the batch's dead letters, those of rows that the sink refused included.
-        letters: Vec<Reason>,
+        /// The batch's dead letters, those of rows that the sink refused included.
+        letters: Vec<Rejected>,
     },
     /// The promised rows are visible.
     Flushed(Promise),

@@ -9,14 +9,17 @@
 mod batch;
 pub mod bigquery;
 pub mod dead_letter;
+pub mod influxdb;
+pub mod kafka;
 mod messages;
+pub mod postgres;
 mod promise;
 mod protocol;
 mod reports;
 mod reread;
 
 pub use batch::{Batch, BatchId, Span};
-pub use messages::{Command, Lane, Report, Start};
+pub use messages::{Command, Lane, Report, Start, StoredOffset};
 pub use promise::{Promise, SinkName};
 pub use protocol::{Durability, Sink};
 pub use reports::{Reports, Writer};

@@ -18,6 +18,17 @@ pub trait Sink: Send + Sync {
     /// What an acknowledged batch is worth. Constant during a run.
     fn durability(&self) -> Durability;
 
+    /// Whether the sink's transactions commit the offsets of the consumer's own group. Then nobody
+    /// else may: a plain commit that comes late would move the group back.
+    fn commits_to_group(&self) -> bool {
+        false
+    }
+
+    /// How a person sets the offset from which this group reads on, as the end of a sentence.
+    fn setting_offsets(&self) -> String {
+        "kafka-consumer-groups --reset-offsets".to_owned()
+    }
+
     /// Starts the writer of a lane on the current tokio runtime. A lane of one partition reports
     /// [`Report::Ready`](super::Report::Ready) before anything else.
     fn open(&self, lane: Lane, start: Start, reports: Reports) -> Writer;

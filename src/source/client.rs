@@ -1,8 +1,11 @@
 //! librdkafka's configuration for each kind of client, and its log messages.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 
-use crate::config::ConsumeSettings;
+use crate::config::{ConsumeSettings, KafkaServer, Secret};
 
 /// Properties that only a consumer has; a producer would warn about each.
 const CONSUMER_ONLY: &[&str] = &[
@@ -45,10 +48,14 @@ const PRODUCER_ONLY: &[&str] = &[
     "transaction.timeout.ms",
 ];
 
+/// For how long a topic that the broker does not know may still be created. Then its records are
+/// refused, before whoever waits for them gives up; librdkafka's own default is half a minute.
+pub const TOPIC_MAY_COME: (&str, &str) = ("topic.metadata.propagation.max.ms", "5000");
+
 /// The consumer of the domain's topic. The properties that the guarantees rest on are set last and
 /// cannot be overridden; the environment's properties may change the others.
 pub fn consumer_config(consume: &ConsumeSettings, bootstrap: &str) -> ClientConfig {
-    let mut config = base(consume, bootstrap);
+    let mut config = base(&consume.group_id, bootstrap);
     // After finding its queue full, librdkafka waits this long before it fetches again. With its
     // default of 1,000 ms, a consumer slower than the broker idled two thirds of the time.
     config.set("fetch.queue.backoff.ms", "2");
@@ -64,7 +71,7 @@ pub fn consumer_config(consume: &ConsumeSettings, bootstrap: &str) -> ClientConf
     config.set("session.timeout.ms", "10000");
     // A running group finds added partitions this often; librdkafka's own default is five minutes.
     config.set("topic.metadata.refresh.interval.ms", "60000");
-    apply(&mut config, consume, PRODUCER_ONLY);
+    apply(&mut config, &consume.properties, PRODUCER_ONLY);
     config
         .set("group.id", &consume.group_id)
         .set("enable.auto.commit", "false")
@@ -81,8 +88,8 @@ pub fn consumer_config(consume: &ConsumeSettings, bootstrap: &str) -> ClientConf
 
 /// The producer that commits offsets in transactions, without its `transactional.id`.
 pub fn transactional_config(consume: &ConsumeSettings, bootstrap: &str) -> ClientConfig {
-    let mut config = base(consume, bootstrap);
-    apply(&mut config, consume, CONSUMER_ONLY);
+    let mut config = base(&consume.group_id, bootstrap);
+    apply(&mut config, &consume.properties, CONSUMER_ONLY);
     // If a process dies during a commit, the next owner waits until the broker aborts the
     // transaction: this long, and up to ten seconds more, how often the broker looks for them.
     config.set("transaction.timeout.ms", "10000");
@@ -97,28 +104,105 @@ pub fn transactional_config(consume: &ConsumeSettings, bootstrap: &str) -> Clien
 
 /// A producer of records: `produce` and the dead-letter topic.
 pub fn producer_config(consume: &ConsumeSettings, bootstrap: &str) -> ClientConfig {
-    let mut config = base(consume, bootstrap);
+    let mut config = base(&consume.group_id, bootstrap);
     config.set("linger.ms", "5");
     // librdkafka refuses larger records itself, by default those above 1,000,000 bytes. This is the
     // most that it takes, so that the topic's limit decides.
     config.set("message.max.bytes", "1000000000");
-    apply(&mut config, consume, CONSUMER_ONLY);
+    apply(&mut config, &consume.properties, CONSUMER_ONLY);
     config.set("enable.idempotence", "true").set("acks", "all");
     config
 }
 
-fn base(consume: &ConsumeSettings, bootstrap: &str) -> ClientConfig {
+/// The producer of the event API. A record is not larger than [`largest_message`], and is given up
+/// after `timeout`.
+pub fn publisher_config(
+    consume: &ConsumeSettings,
+    bootstrap: &str,
+    timeout: Duration,
+) -> ClientConfig {
+    let mut config = producer_config(consume, bootstrap);
+    config.set(TOPIC_MAY_COME.0, TOPIC_MAY_COME.1);
+    // The API limits the bytes that wait. librdkafka would refuse a part of a request's events.
+    config.set("queue.buffering.max.messages", "100000000");
+    config.set("queue.buffering.max.kbytes", "2097151");
+    config.set("message.max.bytes", largest_message(consume).to_string());
+    config.remove("delivery.timeout.ms");
+    config.set("message.timeout.ms", timeout.as_millis().to_string());
+    config
+}
+
+/// The producer of messages that are given up after `timeout`, and sooner where many wait.
+pub fn notice_config(
+    consume: &ConsumeSettings,
+    bootstrap: &str,
+    timeout: Duration,
+) -> ClientConfig {
+    let mut config = publisher_config(consume, bootstrap, timeout);
+    config.set("queue.buffering.max.messages", "10000");
+    config.set("queue.buffering.max.kbytes", "16384");
+    config
+}
+
+/// Bytes of the largest message: librdkafka's own default, which every topic takes that is not
+/// limited further, or what the environment's properties say.
+pub fn largest_message(consume: &ConsumeSettings) -> usize {
+    let property = consume.properties.get("message.max.bytes");
+    property.and_then(|value| value.expose().trim().parse().ok()).unwrap_or(1_000_000)
+}
+
+/// The producer of rows for another topic, without its `transactional.id`. `group` is the one whose
+/// records become the rows.
+pub fn rows_config(server: &KafkaServer, group: &str) -> ClientConfig {
+    let mut config = base(group, &server.bootstrap);
+    // Whoever waits for rows flushes them.
+    config.set("linger.ms", "5");
+    // Where Java's producers put the same key.
+    config.set("partitioner", "murmur2_random");
+    // The settings limit what is in flight; librdkafka would refuse a part of a batch.
+    config.set("queue.buffering.max.messages", "10000000");
+    config.set("queue.buffering.max.kbytes", "2097151");
+    // The topic's limit decides, as in `producer_config`.
+    config.set("message.max.bytes", "1000000000");
+    apply(&mut config, &server.properties, CONSUMER_ONLY);
+    // How long a transaction may stay open if its owner dies and nobody takes its partition over. So
+    // long a reader of committed records waits behind it.
+    config.set("transaction.timeout.ms", ROWS_TRANSACTION.as_millis().to_string());
+    // As long as the broker is away, librdkafka keeps the records of the transaction.
+    config.set("message.timeout.ms", ROWS_TRANSACTION.as_millis().to_string());
+    config.remove("delivery.timeout.ms");
+    config.set("retry.backoff.ms", "5");
+    config.set(TOPIC_MAY_COME.0, TOPIC_MAY_COME.1);
+    config
+}
+
+/// How long a transaction of rows may take.
+const ROWS_TRANSACTION: Duration = Duration::from_secs(30);
+
+/// A client that reads offsets which transactions have stored in a group, and never joins it.
+pub fn offsets_config(server: &KafkaServer, group: &str) -> ClientConfig {
+    let mut config = base(group, &server.bootstrap);
+    apply(&mut config, &server.properties, PRODUCER_ONLY);
+    config
+        .set("group.id", group)
+        .set("enable.auto.commit", "false")
+        // Not before pending transactions have ended.
+        .set("isolation.level", "read_committed");
+    config
+}
+
+fn base(group: &str, bootstrap: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
     config
         .set("bootstrap.servers", bootstrap)
-        .set("client.id", format!("generic-consumer-{}", consume.group_id))
+        .set("client.id", format!("generic-consumer-{group}"))
         .set("socket.keepalive.enable", "true")
         .set("reconnect.backoff.max.ms", "2000");
     config
 }
 
-fn apply(config: &mut ClientConfig, consume: &ConsumeSettings, not: &[&str]) {
-    for (name, value) in &consume.properties {
+fn apply(config: &mut ClientConfig, properties: &BTreeMap<String, Secret>, not: &[&str]) {
+    for (name, value) in properties {
         if !not.contains(&name.as_str()) {
             config.set(name, value.expose());
         }

@@ -14,7 +14,7 @@ use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
 use super::consumer::{METADATA_TOO_LARGE, Source};
 use super::group::is_fenced;
-use super::offsets_producer::{OffsetsProducer, TransactionError};
+use super::transactional_producer::{TransactionError, TransactionalProducer};
 use crate::record::{Offset, Partition};
 
 /// Timeout of each of the two requests of a commit. Together they may take longer than
@@ -35,9 +35,11 @@ pub struct Commit {
 /// How offsets are committed.
 pub enum Committer {
     /// A transaction that holds nothing but offsets.
-    Transactional(OffsetsProducer),
+    Transactional(TransactionalProducer),
     /// A plain commit that nobody waits for.
     Plain,
+    /// The sink commits them, with its rows.
+    BySink,
     /// A plain commit that is waited for: librdkafka's mock cluster does not keep the offsets of
     /// transactions.
     #[cfg(test)]
@@ -86,9 +88,8 @@ impl Committer {
     /// Makes the transactional producer. `init_transactions` ends what an earlier session of the
     /// same `transactional.id` left behind and fences its delayed requests by a higher epoch.
     pub fn transactional(config: &ClientConfig, patience: Duration) -> Result<Self, CommitError> {
-        let producer = OffsetsProducer::create(config).map_err(|source| CommitError::Kafka {
-            step: "create the transactional producer",
-            source,
+        let producer = TransactionalProducer::create(config).map_err(|source| {
+            CommitError::Kafka { step: "create the transactional producer", source }
         })?;
         producer.init(patience).map_err(transaction("initialise transactions"))?;
         Ok(Self::Transactional(producer))
@@ -98,6 +99,9 @@ impl Committer {
     /// broker has answered. Only the thread that serves rebalances may call this.
     pub fn commit(&self, source: &Source, commits: &[Commit]) -> Result<Duration, CommitError> {
         let began = Instant::now();
+        if matches!(self, Self::BySink) {
+            return Ok(began.elapsed());
+        }
         // The membership is read first, and the loss of the assignment checked afterwards. When
         // librdkafka loses the assignment it clears the membership and sets the flag together, and it
         // joins again only after this thread has served the loss. So if the flag is not set now, the
@@ -130,6 +134,7 @@ impl Committer {
             // A plain commit that is lost or late can only repeat rows, which at-least-once allows.
             // So nothing waits for its answer. Leaving the group sends it first.
             Self::Plain => plain(source, &list, CommitMode::Async)?,
+            Self::BySink => {}
             #[cfg(test)]
             Self::Synchronous => plain(source, &list, CommitMode::Sync)?,
         }

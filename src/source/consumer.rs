@@ -379,7 +379,7 @@ impl Drop for Source {
 pub const METADATA_TOO_LARGE: &str = "each commit carries up to 4,096 bytes of metadata: set the \
                                       brokers' offset.metadata.max.bytes to its default, 4096, or more";
 
-fn classify(topic: &str, source: KafkaError) -> PollError {
+pub(super) fn classify(topic: &str, source: KafkaError) -> PollError {
     use RDKafkaErrorCode as Code;
     let refused =
         |hint| PollError::Refused { topic: topic.to_owned(), hint, source: source.clone() };

@@ -1,6 +1,5 @@
 //! The source on librdkafka's mock cluster.
 
-use std::collections::BTreeMap;
 use std::time::Instant;
 
 use rdkafka::mocking::MockCluster;
@@ -221,58 +220,6 @@ fn a_partition_released_halfway_begins_at_its_next_assignment() {
     source.assign(&[start(partitions[1], 3)]).unwrap();
     let offsets = read(&mut source, &partitions[1..], RECORDS);
     assert!(offsets.iter().copied().eq((3..RECORDS).map(|offset| (partitions[1].0, offset))));
-}
-
-/// librdkafka pauses all partitions while the group rebalances, and fetches records again.
-#[test]
-fn each_record_is_returned_once_while_a_second_member_joins() {
-    let cluster = filled(4);
-    let (mut first, mut second) = (open(&cluster), open(&cluster));
-    let producer = producer(&cluster.bootstrap_servers());
-    let mut next: BTreeMap<Partition, i64> = (0..4).map(|p| (Partition(p), 0)).collect();
-    let (mut published, mut of_second) = (RECORDS, 0);
-    let began = Instant::now();
-    while of_second == 0 || next.values().any(|offset| *offset < published) {
-        assert!(began.elapsed() < WITHIN, "{next:?} of {published}");
-        of_second += serve(&mut second, &mut next);
-        serve(&mut first, &mut next);
-        if of_second == 0 && next.values().all(|offset| *offset == published) {
-            // More to read until the second member has joined.
-            (0..4).for_each(|partition| send(&producer, partition, 10));
-            published += 10;
-        }
-    }
-}
-
-/// Polls until there is nothing, and carries rebalances out. `next`: the offset at which each
-/// partition goes on. Returns the number of partitions that were assigned.
-fn serve(source: &mut Source, next: &mut BTreeMap<Partition, i64>) -> usize {
-    let mut assigned = 0;
-    loop {
-        match source.poll(Duration::from_millis(5)).unwrap() {
-            Polled::Record(record) => {
-                let at = record.event().at;
-                let expected = next.insert(at.partition, at.offset.0 + 1);
-                assert_eq!(expected, Some(at.offset.0), "{at}");
-            }
-            Polled::Rebalance => {
-                for change in source.rebalances() {
-                    match change {
-                        Rebalance::Assigned(partitions) => {
-                            let starts: Vec<_> =
-                                partitions.iter().map(|p| start(*p, next[p])).collect();
-                            source.assign(&starts).unwrap();
-                            assigned += partitions.len();
-                        }
-                        Rebalance::Revoked { partitions, .. } => {
-                            source.release(&partitions).unwrap();
-                        }
-                    }
-                }
-            }
-            Polled::Nothing => return assigned,
-        }
-    }
 }
 
 #[test]

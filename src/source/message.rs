@@ -14,11 +14,18 @@ pub fn message<'a>(topic: &'a str, record: &'a UnsentRecord) -> FutureRecord<'a,
     if let Some(value) = &record.value {
         message = message.payload(value.as_slice());
     }
-    if !record.headers.is_empty() {
-        let headers = record.headers.iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
-            headers.insert(Header { key, value: value.as_deref() })
-        });
+    if let Some(headers) = headers(&record.headers) {
         message = message.headers(headers);
     }
     message
+}
+
+/// Headers as librdkafka takes them; `None` if there are none.
+pub fn headers(list: &[(String, Option<Vec<u8>>)]) -> Option<OwnedHeaders> {
+    let empty = || OwnedHeaders::new_with_capacity(list.len());
+    (!list.is_empty()).then(|| {
+        list.iter().fold(empty(), |headers, (key, value)| {
+            headers.insert(Header { key, value: value.as_deref() })
+        })
+    })
 }

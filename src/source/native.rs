@@ -14,10 +14,10 @@ use rdkafka::bindings::{
 };
 use rdkafka::bindings::{
     rd_kafka_header_cnt, rd_kafka_header_get_all, rd_kafka_mem_free, rd_kafka_memberid,
-    rd_kafka_position, rd_kafka_resp_err_t,
+    rd_kafka_message_status, rd_kafka_msg_status_t, rd_kafka_position, rd_kafka_resp_err_t,
 };
 use rdkafka::client::{Client, ClientContext};
-use rdkafka::message::BorrowedHeaders;
+use rdkafka::message::{BorrowedHeaders, BorrowedMessage};
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::record::Partition;
@@ -68,6 +68,14 @@ pub fn metadata(list: &TopicPartitionList, index: usize) -> Cow<'_, str> {
             std::slice::from_raw_parts(element.metadata.cast::<u8>(), element.metadata_size);
         String::from_utf8_lossy(bytes)
     }
+}
+
+/// Whether a record that was not delivered is not on the topic either: it was never sent, or the
+/// broker has refused it.
+pub fn is_surely_lost(message: &BorrowedMessage<'_>) -> bool {
+    // SAFETY: the message lives, and is one of a delivery report, as the function requires.
+    let status = unsafe { rd_kafka_message_status(message.ptr()) };
+    status == rd_kafka_msg_status_t::RD_KAFKA_MSG_STATUS_NOT_PERSISTED
 }
 
 /// Whether the group has given this client a member id.

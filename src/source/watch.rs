@@ -108,9 +108,27 @@ impl Watch {
         partitions: &[Partition],
         patience: Duration,
     ) -> Result<Vec<(Partition, Offset)>, KafkaError> {
-        // An answer about readable ends that is still on its way must not be taken for this one.
+        self.ends_now(partitions, End::Written, patience)
+    }
+
+    /// Where the partitions' readable records end, waiting for the brokers' answer.
+    pub fn readable_ends(
+        &mut self,
+        partitions: &[Partition],
+        patience: Duration,
+    ) -> Result<Vec<(Partition, Offset)>, KafkaError> {
+        self.ends_now(partitions, End::Readable, patience)
+    }
+
+    fn ends_now(
+        &mut self,
+        partitions: &[Partition],
+        end: End,
+        patience: Duration,
+    ) -> Result<Vec<(Partition, Offset)>, KafkaError> {
+        // An answer that is still on its way must not be taken for this one.
         self.take_all(Instant::now() + patience)?;
-        self.admin.ask_for_ends(partitions, End::Written, patience);
+        self.admin.ask_for_ends(partitions, end, patience);
         match self.admin.answer(patience + Duration::from_secs(1)) {
             Some(Answer::Ends(ends)) => ends,
             _ => Err(timed_out()),

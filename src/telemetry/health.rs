@@ -16,12 +16,51 @@ pub struct Health {
 #[derive(Debug)]
 struct State {
     disabled: bool,
+    /// It publishes events, and neither joins a group nor writes to a sink.
+    event_api: bool,
+    broker_reached: bool,
+    /// It keeps the latest reports of a topic, and neither joins a group nor writes to a sink.
+    results: bool,
+    /// It has read to where the topic ended when it started.
+    caught_up: bool,
+    draining: bool,
+    /// Reading is paused, because too much waits for the sink.
+    paused: bool,
     joined: bool,
     sink_reachable: bool,
     missing_topic: Option<String>,
     /// Since when there has been work without a break.
     work_since: Option<Instant>,
     last_progress: Instant,
+    turns: u64,
+}
+
+/// What an instance is doing, in one word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// It does not read yet, or not at the moment.
+    Starting(Unhealthy),
+    Running,
+    /// It does not read, because too much waits for the sink.
+    Paused,
+    Stuck(Unhealthy),
+    /// It is switched off on purpose.
+    Disabled,
+    Stopping,
+}
+
+impl Condition {
+    /// The word in `/status`.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Starting(_) => "starting",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Stuck(_) => "stuck",
+            Self::Disabled => "disabled",
+            Self::Stopping => "stopping",
+        }
+    }
 }
 
 /// Why a probe fails.
@@ -29,12 +68,18 @@ struct State {
 pub enum Unhealthy {
     #[error("there is work, and it has made no progress for {} s", .0.as_secs())]
     Stuck(Duration),
-    #[error("bigquery was not reached yet")]
+    #[error("the sink was not reached yet")]
     SinkNotReached,
     #[error("topic {0} does not exist")]
     NoTopic(String),
     #[error("the consumer group is not joined")]
     NotJoined,
+    #[error("the broker was not reached yet")]
+    BrokerNotReached,
+    #[error("the topic is not read to where it ended at the start yet")]
+    NotCaughtUp,
+    #[error("the process is stopping")]
+    Stopping,
 }
 
 impl Default for Health {
@@ -51,11 +96,18 @@ impl Health {
     fn starting_at(now: Instant) -> Self {
         let state = State {
             disabled: false,
+            event_api: false,
+            broker_reached: false,
+            results: false,
+            caught_up: false,
+            draining: false,
+            paused: false,
             joined: false,
             sink_reachable: false,
             missing_topic: None,
             work_since: None,
             last_progress: now,
+            turns: 0,
         };
         Self { state: Arc::new(Mutex::new(state)) }
     }
@@ -63,6 +115,38 @@ impl Health {
     /// Records that the instance is switched off on purpose: alive and ready, doing nothing.
     pub fn disabled(&self) {
         self.with(|state| state.disabled = true);
+    }
+
+    /// Says that this instance is an event API: it is ready once the broker knows its topic.
+    pub fn of_event_api(self) -> Self {
+        self.with(|state| state.event_api = true);
+        self
+    }
+
+    /// Records that the event API has reached the broker.
+    pub fn broker_reached(&self) {
+        self.with(|state| state.broker_reached = true);
+    }
+
+    /// Says that this instance keeps and serves the latest reports: it is ready once it has caught up.
+    pub fn of_results(self) -> Self {
+        self.with(|state| state.results = true);
+        self
+    }
+
+    /// Records whether the topic was read to where it ended at the start, or is read anew.
+    pub fn caught_up(&self, caught_up: bool) {
+        self.with(|state| state.caught_up = caught_up);
+    }
+
+    /// Records that the process was asked to stop: it takes no more requests.
+    pub fn draining(&self) {
+        self.with(|state| state.draining = true);
+    }
+
+    /// Records whether reading is paused, because too much waits for the sink.
+    pub fn paused(&self, paused: bool) {
+        self.with(|state| state.paused = paused);
     }
 
     /// Records whether the instance is a member of the group, with or without partitions.
@@ -94,6 +178,16 @@ impl Health {
         self.with(|state| state.last_progress = Instant::now());
     }
 
+    /// Records that the thread that polls Kafka has come around once more, with or without work.
+    pub fn turned(&self) {
+        self.with(|state| state.turns += 1);
+    }
+
+    /// How often [`Self::turned`] was called: as long as this grows, the thread does not hang.
+    pub fn turns(&self) -> u64 {
+        self.with(|state| state.turns)
+    }
+
     /// Fails if the process should be restarted.
     pub fn check_live(&self) -> Result<(), Unhealthy> {
         self.check_live_at(Instant::now())
@@ -112,10 +206,37 @@ impl Health {
         self.check_live()?;
         self.with(|state| match state {
             State { disabled: true, .. } => Ok(()),
+            State { event_api: true, draining: true, .. } => Err(Unhealthy::Stopping),
+            State { event_api: true, missing_topic: Some(topic), .. } => {
+                Err(Unhealthy::NoTopic(topic.clone()))
+            }
+            State { event_api: true, broker_reached: false, .. } => {
+                Err(Unhealthy::BrokerNotReached)
+            }
+            State { event_api: true, .. } => Ok(()),
+            State { results: true, draining: true, .. } => Err(Unhealthy::Stopping),
+            State { results: true, caught_up: true, .. } => Ok(()),
+            State { results: true, missing_topic: Some(topic), .. } => {
+                Err(Unhealthy::NoTopic(topic.clone()))
+            }
+            State { results: true, .. } => Err(Unhealthy::NotCaughtUp),
             State { sink_reachable: false, .. } => Err(Unhealthy::SinkNotReached),
             State { missing_topic: Some(topic), .. } => Err(Unhealthy::NoTopic(topic.clone())),
             State { joined: false, .. } => Err(Unhealthy::NotJoined),
             State { .. } => Ok(()),
+        })
+    }
+
+    /// What the instance is doing.
+    pub fn condition(&self) -> Condition {
+        let (live, ready) = (self.check_live(), self.check_ready());
+        self.with(|state| match (live, ready) {
+            _ if state.disabled => Condition::Disabled,
+            _ if state.draining => Condition::Stopping,
+            (Err(stuck), _) => Condition::Stuck(stuck),
+            (Ok(()), Err(reason)) => Condition::Starting(reason),
+            (Ok(()), Ok(())) if state.paused => Condition::Paused,
+            (Ok(()), Ok(())) => Condition::Running,
         })
     }
 
@@ -132,7 +253,7 @@ mod tests {
     fn ready_once_the_sink_is_reached_and_the_group_joined() {
         let health = Health::new();
         assert_eq!(health.check_ready(), Err(Unhealthy::SinkNotReached));
-        assert!(Unhealthy::SinkNotReached.to_string().contains("bigquery"));
+        assert!(Unhealthy::SinkNotReached.to_string().contains("sink"));
         health.sink_reachable(true);
         assert_eq!(health.check_ready(), Err(Unhealthy::NotJoined));
         assert!(Unhealthy::NotJoined.to_string().contains("group"));
@@ -144,6 +265,51 @@ mod tests {
         assert_eq!(health.check_ready(), Ok(()));
         health.joined(false);
         assert_eq!(health.check_ready(), Err(Unhealthy::NotJoined));
+    }
+
+    #[test]
+    fn the_condition_is_the_first_that_applies() {
+        let health = Health::new();
+        assert_eq!(health.condition(), Condition::Starting(Unhealthy::SinkNotReached));
+        health.sink_reachable(true);
+        health.joined(true);
+        assert_eq!(health.condition(), Condition::Running);
+        health.paused(true);
+        assert_eq!(health.condition(), Condition::Paused);
+        health.draining();
+        assert_eq!(health.condition(), Condition::Stopping);
+        assert_eq!(health.check_ready(), Ok(()), "a consumer that drains is still a member");
+        health.disabled();
+        assert_eq!(health.condition(), Condition::Disabled);
+    }
+
+    #[test]
+    fn an_event_api_is_ready_once_the_broker_knows_its_topic() {
+        let health = Health::new().of_event_api();
+        assert_eq!(health.check_ready(), Err(Unhealthy::BrokerNotReached));
+        health.missing_topic(Some("events".to_owned()));
+        assert_eq!(health.check_ready(), Err(Unhealthy::NoTopic("events".to_owned())));
+        health.missing_topic(None);
+        health.broker_reached();
+        assert_eq!(health.check_ready(), Ok(()));
+        health.draining();
+        assert_eq!((health.check_live(), health.check_ready()), (Ok(()), Err(Unhealthy::Stopping)));
+    }
+
+    #[test]
+    fn results_are_ready_once_they_have_caught_up() {
+        let health = Health::new().of_results();
+        assert_eq!(health.check_ready(), Err(Unhealthy::NotCaughtUp));
+        health.missing_topic(Some("reports".to_owned()));
+        assert_eq!(health.check_ready(), Err(Unhealthy::NoTopic("reports".to_owned())));
+        health.missing_topic(None);
+        health.caught_up(true);
+        assert_eq!(health.check_ready(), Ok(()));
+        health.caught_up(false);
+        assert_eq!(health.check_ready(), Err(Unhealthy::NotCaughtUp), "it is read anew");
+        health.caught_up(true);
+        health.draining();
+        assert_eq!(health.check_ready(), Err(Unhealthy::Stopping));
     }
 
     #[test]

@@ -3,9 +3,9 @@
 //! Label values come from closed sets: the contract's event types plus `unknown`, the reason
 //! codes, and the assigned partitions.
 
-use std::sync::atomic::AtomicU64;
-
 use std::fmt::Write;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
@@ -27,6 +27,30 @@ pub struct ReasonLabel {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct PartitionLabel {
     pub partition: i32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct StatusLabel {
+    /// An HTTP status.
+    pub status: u16,
+}
+
+/// Rules are those of the set, so there are as many as its documents have.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RuleLabel {
+    pub rule: LabelText,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct SkipLabel {
+    /// A rule, or a member of the report.
+    pub rule: LabelText,
+    pub reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OutcomeLabel {
+    pub outcome: &'static str,
 }
 
 /// A label's value that may be any text: backslashes, quotes and line breaks are escaped when it is
@@ -67,12 +91,17 @@ pub struct Metrics {
     pub in_flight_bytes: Gauge,
     pub oldest_unsettled_seconds: Gauge<f64, AtomicU64>,
     pub assigned_partitions: Gauge,
+    /// Which partitions these are.
+    owned: Arc<Mutex<Vec<i32>>>,
     /// Times the Kafka client was replaced by a new one.
     pub rejoins: Counter,
     /// Offsets that a run which only catches up had before it in its partitions, and how many of them
     /// it has read. They are for the progress line on a terminal and are not exposed.
     pub to_catch_up: Gauge,
     pub caught_up: Gauge,
+    /// Age of the oldest record that the steps before a row work on; 0 where they work on none. For the
+    /// status, and not exposed.
+    pub oldest_staged_seconds: Gauge<f64, AtomicU64>,
 }
 
 impl Metrics {
@@ -95,18 +124,149 @@ impl Metrics {
             oldest_unsettled_seconds: names
                 .add_seconds("oldest_unsettled", "Age of the oldest unsettled record"),
             assigned_partitions: names.add("assigned_partitions", "Partitions this instance owns"),
+            owned: Arc::default(),
             rejoins: names.add("rejoins", "Times the Kafka client was made anew"),
             to_catch_up: Gauge::default(),
             caught_up: Gauge::default(),
+            oldest_staged_seconds: Gauge::default(),
         }
+    }
+
+    /// This instance owns these partitions.
+    pub fn owns(&self, partitions: Vec<i32>) {
+        self.assigned_partitions.set(partitions.len() as i64);
+        *self.owned.lock().unwrap_or_else(PoisonError::into_inner) = partitions;
+    }
+
+    /// The partitions that this instance owns.
+    pub fn owned(&self) -> Vec<i32> {
+        self.owned.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// This instance owns no partition and has nothing under way.
     pub fn nothing_owned(&self) {
         self.lag.clear();
-        self.assigned_partitions.set(0);
+        self.owns(Vec::new());
         self.in_flight_bytes.set(0);
         self.oldest_unsettled_seconds.set(0.0);
+        self.oldest_staged_seconds.set(0.0);
+    }
+}
+
+/// The metrics of the steps before a row. Clones share the same counters.
+#[derive(Debug, Clone)]
+pub struct StepMetrics {
+    /// Time to a whole object, with all attempts.
+    pub fetch_seconds: Histogram,
+    /// Attempts that failed and were repeated.
+    pub fetch_retries: Counter,
+    /// Bytes of the objects when they are unpacked.
+    pub unpacked_bytes: Counter,
+    pub evaluate_seconds: Histogram,
+    /// Findings in reports, by rule.
+    pub findings: Family<RuleLabel, Counter>,
+    /// Rules, and members of reports, without an answer.
+    pub skips: Family<SkipLabel, Counter>,
+    /// Messages to the payload tracker by what became of them.
+    pub tracked: Family<OutcomeLabel, Counter>,
+}
+
+impl StepMetrics {
+    /// Metrics that nobody scrapes.
+    pub fn unregistered() -> Self {
+        Self::register(&mut Registry::default())
+    }
+
+    /// Creates the metrics and registers each under its name.
+    pub fn register(registry: &mut Registry) -> Self {
+        let mut names = Names(registry.sub_registry_with_prefix("generic_consumer"));
+        Self {
+            fetch_seconds: names.add_histogram("fetch", "Time to a whole object"),
+            fetch_retries: names.add("fetch_retries", "Attempts to fetch that were repeated"),
+            unpacked_bytes: names.add_bytes("unpacked", "Bytes of unpacked objects"),
+            evaluate_seconds: names.add_histogram("evaluate", "Time to evaluate all rules"),
+            findings: names.add("findings", "Findings of rules"),
+            skips: names.add("rule_skips", "Rules and members of reports without an answer"),
+            tracked: names.add("tracker_messages", "Messages to the payload tracker"),
+        }
+    }
+}
+
+/// The metrics of the event API. Clones share the same counters.
+#[derive(Debug, Clone)]
+pub struct ApiMetrics {
+    /// Requests by the status of their answer.
+    pub requests: Family<StatusLabel, Counter>,
+    /// Events by what became of them.
+    pub events: Family<OutcomeLabel, Counter>,
+    /// Bytes of the events handed to the broker.
+    pub bytes: Counter,
+    pub request_seconds: Histogram,
+    pub publish_seconds: Histogram,
+    /// Bytes of requests that are not yet answered.
+    pub queued_bytes: Gauge,
+}
+
+impl ApiMetrics {
+    /// Creates the metrics and registers each under its name.
+    pub fn register(registry: &mut Registry) -> Self {
+        let mut names = Names(registry.sub_registry_with_prefix("generic_consumer_api"));
+        Self {
+            requests: names.add("requests", "Requests answered"),
+            events: names.add("events", "Events taken or refused"),
+            bytes: names.add_bytes("published", "Bytes of events sent to the broker"),
+            request_seconds: names.add_histogram("request", "Time to a request's answer"),
+            publish_seconds: names.add_histogram("publish", "Time to the broker's answer"),
+            queued_bytes: names.add_bytes("queued", "Bytes of unanswered requests"),
+        }
+    }
+
+    /// Counts events by what became of them.
+    pub fn count(&self, outcome: &'static str, events: usize) {
+        if events > 0 {
+            self.events.get_or_create(&OutcomeLabel { outcome }).inc_by(events as u64);
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RouteLabel {
+    /// A path with its parameters' names, or `other`.
+    pub route: &'static str,
+    /// An HTTP status.
+    pub status: u16,
+}
+
+/// The metrics of the aggregator of results. Clones share the same counters.
+#[derive(Debug, Clone)]
+pub struct ResultsMetrics {
+    /// Reports that are shown: one for each organization and cluster.
+    pub reports: Gauge,
+    /// Records read from Kafka.
+    pub read: Counter,
+    /// Records that left the former report as it was.
+    pub rejected: Family<ReasonLabel, Counter>,
+    /// Records between what is stored and the partition's end.
+    pub lag: Family<PartitionLabel, Gauge>,
+    /// Times the store was emptied to read the topic from its beginning.
+    pub rebuilds: Counter,
+    pub requests: Family<RouteLabel, Counter>,
+    pub request_seconds: Histogram,
+}
+
+impl ResultsMetrics {
+    /// Creates the metrics and registers each under its name.
+    pub fn register(registry: &mut Registry) -> Self {
+        let mut names = Names(registry.sub_registry_with_prefix("generic_consumer_results"));
+        Self {
+            reports: names.add("reports", "Reports held"),
+            read: names.add("read_records", "Records read from Kafka"),
+            rejected: names.add("rejected_records", "Records that are no report"),
+            lag: names.add("lag_records", "Records behind the end of the partition"),
+            rebuilds: names.add("rebuilds", "Times the topic was read from its beginning"),
+            requests: names.add("requests", "Requests answered"),
+            request_seconds: names.add_histogram("request", "Time to a request's answer"),
+        }
     }
 }
 
@@ -163,6 +323,18 @@ mod tests {
             .inc();
         metrics.dead_lettered.get_or_create(&ReasonLabel { reason: "empty" }).inc();
         metrics.lag.get_or_create(&PartitionLabel { partition: 0 }).set(1);
+        let steps = StepMetrics::register(&mut registry);
+        let rule = || LabelText("a".to_owned());
+        steps.findings.get_or_create(&RuleLabel { rule: rule() }).inc();
+        steps.skips.get_or_create(&SkipLabel { rule: rule(), reason: "error" }).inc();
+        steps.tracked.get_or_create(&OutcomeLabel { outcome: "published" }).inc();
+        let api = ApiMetrics::register(&mut registry);
+        api.requests.get_or_create(&StatusLabel { status: 202 }).inc();
+        api.count("published", 1);
+        let results = ResultsMetrics::register(&mut registry);
+        results.rejected.get_or_create(&ReasonLabel { reason: "empty" }).inc();
+        results.lag.get_or_create(&PartitionLabel { partition: 0 }).set(1);
+        results.requests.get_or_create(&RouteLabel { route: "other", status: 404 }).inc();
         let mut text = String::new();
         encode(&mut text, &registry).expect("encoded");
         let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));

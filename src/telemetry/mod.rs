@@ -8,4 +8,4 @@ mod repeats;
 pub mod status_line;
 
 pub use health::Health;
-pub use metrics::Metrics;
+pub use metrics::{ApiMetrics, Metrics, ResultsMetrics, StepMetrics};

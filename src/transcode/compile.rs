@@ -3,10 +3,11 @@
 mod fields;
 
 use self::fields::EventCompiler;
-use super::event_type::{Action, EventTypes, PayloadPath, TypeLocation};
+use super::content::Content;
+use super::event_type::{Action, Elsewhere, EventTypes, PayloadPath, TypeLocation};
 use super::options::{PlanError, PlanMistake, PlanOptions};
 use super::partition::PartitionWindow;
-use super::plan::{EventPlan, Plan};
+use super::plan::{EventPlan, Plan, PlanFilter};
 use super::position::PositionColumns;
 use super::validator::SchemaValidator;
 use super::walk::Scratch;
@@ -25,11 +26,10 @@ impl Plan {
     ) -> Result<Self, PlanError> {
         let position = PositionColumns::of(table);
         let mut events = Vec::new();
+        let mut contents = Vec::new();
         let mut objects = Vec::new();
         let mut mistakes = Vec::new();
-        let is_ignored = |event: &&EventSchema| options.ignore.contains(&event.name);
-        let declared: Vec<&EventSchema> =
-            contract.events.iter().filter(|event| !is_ignored(event)).collect();
+        let declared: Vec<&EventSchema> = contract.not_ignored(&options.ignore).collect();
         for event in &declared {
             let partition = options.partition.as_ref();
             let mut compiler = EventCompiler::new(event, partition, &mut objects, &mut mistakes);
@@ -43,12 +43,25 @@ impl Plan {
                 None
             });
             events.push(EventPlan { root, constants, validator });
+            contents.push(Content::of(&event.encoded));
         }
         if !mistakes.is_empty() {
             return Err(PlanError { mistakes });
         }
-        let (event_types, ignored_labels) =
-            event_types(&contract.discriminator, &declared, &options.ignore);
+        let (event_types, mut ignored_labels) = event_types(
+            &contract.discriminator,
+            &declared,
+            &options.ignore,
+            options.filter.is_some(),
+        );
+        let tombstone = ignored_labels.len();
+        ignored_labels.push("tombstone".to_owned());
+        let filter = options.filter.map(|filter| {
+            let label = ignored_labels.len();
+            ignored_labels.push("filter".to_owned());
+            let event_types = declared.iter().map(|event| event.name.clone()).collect();
+            Box::new(PlanFilter { filter, label, event_types })
+        });
         let extra = match options.layout {
             RowLayout::Columns => Tag::find(table, "_extra", &ColumnType::Json),
             RowLayout::Envelope => None,
@@ -59,6 +72,9 @@ impl Plan {
         Ok(Self {
             event_types,
             ignored_labels,
+            tombstone,
+            filter,
+            contents,
             events,
             objects,
             position,
@@ -78,22 +94,26 @@ fn event_types(
     discriminator: &Discriminator,
     declared: &[&EventSchema],
     ignore: &[String],
+    is_filtered: bool,
 ) -> (EventTypes, Vec<String>) {
     let mut labels: Vec<String> = ignore.to_vec();
     labels.sort_unstable();
     labels.dedup();
     let ignored = labels.iter().enumerate().map(|(i, name)| (name.as_str(), Action::Ignore(i)));
-    let declared = declared
-        .iter()
-        .enumerate()
-        .map(|(index, event)| (event.name.as_str(), Action::Transcode(index)));
+    let declared = declared.iter().enumerate().map(|(index, event)| {
+        let is_prepared = is_filtered || !event.encoded.is_empty();
+        let action = if is_prepared { Action::Prepare } else { Action::Transcode };
+        (event.name.as_str(), action(index))
+    });
     let known: Vec<(&str, Action)> = ignored.chain(declared).collect();
     let location = match discriminator {
         Discriminator::Payload(keys) => TypeLocation::Payload(PayloadPath::new(keys)),
-        Discriminator::Header(name) => TypeLocation::Header(name.as_str().into()),
+        Discriminator::Header(name) => {
+            TypeLocation::Elsewhere(Elsewhere::Header(name.as_str().into()))
+        }
+        Discriminator::Only(name) => TypeLocation::Elsewhere(Elsewhere::Only(name.as_str().into())),
     };
     let event_types = EventTypes::new(location, &known);
-    labels.push("tombstone".to_owned());
     (event_types, labels)
 }
 

@@ -137,7 +137,8 @@ pub(super) fn string(
     }
 }
 
-fn base64(text: &[u8], row: &mut Vec<u8>) -> Result<()> {
+/// Appends what a text encodes in base64.
+pub(super) fn base64(text: &[u8], row: &mut Vec<u8>) -> Result<()> {
     let start = row.len();
     row.resize(start + base64::decoded_len_estimate(text.len()), 0);
     let used = BASE64

@@ -16,14 +16,25 @@ pub(super) enum Action {
     Ignore(usize),
     /// Transcode them; the index of their `EventPlan`.
     Transcode(usize),
+    /// Decode fields and ask the filter before, as there are; likewise. An action of its own, because
+    /// asking each event for them costs the path without them more than it has to spare.
+    Prepare(usize),
 }
 
 /// Where a record has its event type.
 #[derive(Debug)]
 pub(super) enum TypeLocation {
     Payload(PayloadPath),
+    /// Not in the payload, whose path is the one that has no instruction to spare.
+    Elsewhere(Elsewhere),
+}
+
+#[derive(Debug)]
+pub(super) enum Elsewhere {
     /// In the header of this name.
     Header(Box<str>),
+    /// Nowhere: every record is of this type.
+    Only(Box<str>),
 }
 
 /// All event types that the contract or the ignore list names.
@@ -59,10 +70,7 @@ impl EventTypes {
     pub(super) fn action(&mut self, event: &Event<'_>, value: &[u8]) -> Result<Action> {
         let Self { location, known, scratch } = self;
         match location {
-            TypeLocation::Header(name) => match in_headers(event.headers, name) {
-                Some(event_type) => known.action(event_type),
-                None => Err(Fault::new(Reason::NoEventType, format!("no header `{name}`"))),
-            },
+            TypeLocation::Elsewhere(place) => known.action(place.event_type(event)?),
             TypeLocation::Payload(path) => {
                 let (first, rest) = path.read_first(value, scratch)?;
                 let action = known.action_of(first, scratch);
@@ -82,7 +90,7 @@ impl EventTypes {
         // Names of event types are short. A longer text is some other part of a payload.
         const LONGEST: usize = 200;
         let found = match &self.location {
-            TypeLocation::Header(name) => in_headers(event.headers, name)?,
+            TypeLocation::Elsewhere(place) => place.event_type(event).ok()?,
             TypeLocation::Payload(path) => {
                 let scratch = &mut self.scratch;
                 let last = path.read_last(value, scratch);
@@ -93,6 +101,17 @@ impl EventTypes {
             }
         };
         Some(String::from_utf8_lossy(&found[..found.len().min(LONGEST)]).into_owned())
+    }
+}
+
+impl Elsewhere {
+    #[inline(never)]
+    fn event_type<'e>(&'e self, event: &Event<'e>) -> Result<&'e [u8]> {
+        match self {
+            Self::Only(name) => Ok(name.as_bytes()),
+            Self::Header(name) => in_headers(event.headers, name)
+                .ok_or_else(|| Fault::new(Reason::NoEventType, format!("no header `{name}`"))),
+        }
     }
 }
 

@@ -14,6 +14,12 @@
 //! per record   event_type ─── on the ignore list ───────────────────────────► ignored
 //!                  │ in the contract
 //!                  ▼
+//!              content, if the type has encoded fields
+//!                  │
+//!                  ▼
+//!              filter ─── not true ──────────────────────────────────────► ignored
+//!                  │
+//!                  ▼
 //!              walk: scan ─► convert ─► wire ─► validator, if needed ───────► row
 //!                  │ fault
 //!                  ▼
@@ -38,10 +44,12 @@
 //! | `convert` | converts a number or string to its column's type |
 //! | `wire` | protobuf's wire format |
 //! | `position`, `headers` | the columns that say where a row comes from |
+//! | `content` | decodes the fields whose text is JSON |
+//! | `filter` | leaves out events for which `FILTER` is not true |
 //! | `extra` | the column `_extra`: what the contract does not declare |
 //! | `partition` | the days that the table's partitions accept |
 //! | `bounds`, `validator` | rules beyond types: checked quickly, or by a JSON Schema validator |
-//! | `json_tree`, `declared` | for the validator: the value as a tree; which members are declared |
+//! | `declared` | for the validator: which members are declared |
 //! | `fault` | why a value is rejected, and where |
 //!
 //! `tests` has the same transcoder written the obvious way (parse to a tree, validate, encode). The
@@ -50,6 +58,7 @@
 mod block;
 mod bounds;
 mod compile;
+mod content;
 mod convert;
 mod declared;
 mod duplicates;
@@ -57,10 +66,10 @@ mod event_type;
 mod expected;
 mod extra;
 mod fault;
+mod filter;
 mod guess;
 mod headers;
 mod json_string;
-mod json_tree;
 mod key;
 mod key_digests;
 mod names;
@@ -79,6 +88,7 @@ mod wire;
 #[cfg(any(test, fuzzing))]
 pub mod tests;
 
+pub use self::filter::{Filter, FilterError, FilterProblem};
 pub use self::options::{Ingestion, PlanError, PlanMistake, PlanOptions};
 pub use self::partition::PartitionWindow;
 pub use self::plan::Plan;

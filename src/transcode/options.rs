@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::filter::Filter;
 use super::partition::PartitionWindow;
 use crate::config::RowLayout;
 use crate::record::Offset;
@@ -13,6 +14,8 @@ pub struct PlanOptions {
     /// Event types to ignore. They do not have to be in the contract; one that is in the contract
     /// too is ignored.
     pub ignore: Vec<String>,
+    /// Which of the other events become rows; `None`: all.
+    pub filter: Option<Filter>,
     pub layout: RowLayout,
     /// The column that the table is partitioned by, if rows outside a range of days would be
     /// refused. `None`: days are not checked.

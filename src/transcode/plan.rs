@@ -1,9 +1,11 @@
 //! The plan: decides about each record and writes its row.
 
+use super::content::Content;
 use super::duplicates::without_duplicates;
 use super::event_type::{Action, EventTypes};
 use super::expected::{ObjectPlan, ValuePlan};
 use super::fault::{Fault, Result};
+use super::filter::Filter;
 use super::options::Ingestion;
 use super::partition::{PartitionCheck, PartitionWindow};
 use super::position::{self, PositionColumns};
@@ -11,6 +13,7 @@ use super::scan;
 use super::validator::SchemaValidator;
 use super::walk::{Scratch, Walk};
 use super::wire::Tag;
+use crate::expression::Subject;
 use crate::record::{Event, Reason, Rejection, Transcoded};
 use crate::row::RowBuffer;
 
@@ -19,6 +22,11 @@ use crate::row::RowBuffer;
 pub struct Plan {
     pub(super) event_types: EventTypes,
     pub(super) ignored_labels: Vec<String>,
+    /// The label of records without a value.
+    pub(super) tombstone: usize,
+    pub(super) filter: Option<Box<PlanFilter>>,
+    /// The encoded fields of each of `events`.
+    pub(super) contents: Vec<Option<Content>>,
     pub(super) events: Vec<EventPlan>,
     /// The objects of all event types.
     pub(super) objects: Vec<ObjectPlan>,
@@ -32,6 +40,16 @@ pub struct Plan {
     pub(super) partition_by_timestamp: bool,
     pub(super) max_row_bytes: usize,
     pub(super) scratch: Scratch,
+}
+
+/// Which events become rows.
+#[derive(Debug)]
+pub(super) struct PlanFilter {
+    pub(super) filter: Filter,
+    /// The label of the events that are left out.
+    pub(super) label: usize,
+    /// The names of the event types, in the order of `Plan::events`.
+    pub(super) event_types: Vec<String>,
 }
 
 /// One event type of the contract. It takes exactly one cache line, like the parts of `expected`.
@@ -50,7 +68,7 @@ const _: () = assert!(size_of::<EventPlan>() == 64);
 
 impl Plan {
     /// The metric labels that the index in [`Transcoded::Ignored`] refers to: the ignored event
-    /// types, then `tombstone`.
+    /// types, then `tombstone`, and `filter` where there is one.
     pub fn ignored_labels(&self) -> &[String] {
         &self.ignored_labels
     }
@@ -64,7 +82,7 @@ impl Plan {
         rows: &mut RowBuffer,
     ) -> Transcoded {
         let Some(value) = event.value else {
-            return Transcoded::Ignored(self.ignored_labels.len() - 1);
+            return Transcoded::Ignored(self.tombstone);
         };
         self.transcode_value(event, value, false, ingestion, rows)
             .or_else(|_| self.transcode_without_duplicates(event, value, ingestion, rows))
@@ -104,10 +122,52 @@ impl Plan {
         ingestion: Ingestion,
         rows: &mut RowBuffer,
     ) -> Result<Transcoded> {
-        let index = match self.event_types.action(event, value)? {
+        let text;
+        let (index, value, no_duplicates) = match self.event_types.action(event, value)? {
             Action::Ignore(label) => return Ok(Transcoded::Ignored(label)),
-            Action::Transcode(index) => index,
+            Action::Transcode(index) => (index, value, no_duplicates),
+            Action::Prepare(index) => match self.prepare(event, value, index)? {
+                Prepared::LeftOut(label) => return Ok(Transcoded::Ignored(label)),
+                Prepared::AsItIs => (index, value, no_duplicates),
+                Prepared::Decoded(decoded) => {
+                    text = decoded;
+                    (index, text.as_slice(), true)
+                }
+            },
         };
+        self.write(event, value, index, no_duplicates, ingestion, rows)
+    }
+
+    /// Decodes the fields of an event of this type, and asks the filter.
+    // Apart, because the path without it is shorter that way.
+    #[inline(never)]
+    fn prepare(&mut self, event: &Event<'_>, value: &[u8], index: usize) -> Result<Prepared> {
+        check_size(value.len(), self.max_row_bytes, "value")?;
+        let decoded = match &self.contents[index] {
+            Some(content) => Some(content.decode(value)?),
+            None => None,
+        };
+        let value = decoded.as_deref().unwrap_or(value);
+        if let Some(PlanFilter { filter, label, event_types }) = self.filter.as_deref() {
+            let subject = Subject { event, payload: value, event_type: &event_types[index] };
+            if !filter.keeps(&subject)? {
+                return Ok(Prepared::LeftOut(*label));
+            }
+        }
+        Ok(decoded.map_or(Prepared::AsItIs, Prepared::Decoded))
+    }
+
+    /// Writes the row of an event of this type.
+    #[inline(always)]
+    fn write(
+        &mut self,
+        event: &Event<'_>,
+        value: &[u8],
+        index: usize,
+        no_duplicates: bool,
+        ingestion: Ingestion,
+        rows: &mut RowBuffer,
+    ) -> Result<Transcoded> {
         check_size(value.len(), self.max_row_bytes, "value")?;
         let plan = &self.events[index];
         let partition =
@@ -131,6 +191,24 @@ impl Plan {
         })?;
         Ok(Transcoded::Row)
     }
+
+    /// The value of an event that has a row, with its decoded fields. `None`: it has none.
+    pub fn decoded(&mut self, event: &Event<'_>) -> Option<Vec<u8>> {
+        let value = event.value?;
+        match self.event_types.action(event, value).ok()? {
+            Action::Prepare(index) => self.contents[index].as_ref()?.decode(value).ok(),
+            Action::Ignore(_) | Action::Transcode(_) => None,
+        }
+    }
+}
+
+/// An event before its row is written.
+enum Prepared {
+    /// By the filter. The index is the metric label's.
+    LeftOut(usize),
+    AsItIs,
+    /// Its value with its decoded fields, without duplicate keys.
+    Decoded(Vec<u8>),
 }
 
 /// Checks what can be known of a value without reading it as JSON.

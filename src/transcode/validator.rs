@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use super::declared::Declarations;
 use super::fault::{Fault, LONGEST_POINTER, Result};
-use super::json_tree;
 use crate::contract::EventSchema;
+use crate::json_tree;
 use crate::record::{Reason, shortened};
 
 #[derive(Debug)]
@@ -53,7 +53,11 @@ impl SchemaValidator {
 
     /// Validates a text that has been read without a fault.
     pub(super) fn check(&self, text: &[u8]) -> Result<()> {
-        let mut value = json_tree::read(text)?;
+        let mut value = json_tree::read(text).map_err(|error| {
+            // The error's own text may have a value of the payload.
+            let detail = format!("the value cannot be read at its column {}", error.column());
+            Fault::new(Reason::InvalidJson, detail)
+        })?;
         if self.compares_objects {
             // The validator compares objects key by key, in order.
             value.sort_all_objects();

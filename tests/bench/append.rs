@@ -57,8 +57,8 @@ pub async fn append(args: &AppendArgs) -> Done {
     let settings = config::load(&args.domain, &Inputs::of_process())
         .map_err(|mistakes| format!("{mistakes:?}"))?
         .settings;
-    let write = &settings.write;
-    let options = RowOptions::new(&settings.contract, write.layout, &write.partition_by);
+    let write = settings.write.sink.bigquery().ok_or("the sink is another one")?;
+    let options = RowOptions::new(&settings.contract, settings.write.rows());
     let domain = Domain::load(&settings.contract, options, &Documents::default())?;
     let metrics = Metrics::register(&mut Registry::default());
     let bigquery = BigQuery::connect(write, metrics, Clock::System).await?;
@@ -86,7 +86,13 @@ pub async fn append(args: &AppendArgs) -> Done {
                 let rows = rows.clone();
                 copying += cpu(ClockId::ThreadCPUTime) - copied;
                 let (id, spans, letters) = (BatchId(sent), Vec::new(), Vec::new());
-                writer.send(Command::Append(Batch { id, spans, rows, letters }));
+                writer.send(Command::Append(Batch {
+                    id,
+                    spans,
+                    rows,
+                    letters,
+                    note: String::new(),
+                }));
                 sent += 1;
             }
             match reported.recv()? {

@@ -5,6 +5,7 @@
 //! ```text
 //! bench            all readers in rounds, then single figures → target/bench/result.json
 //! bench curves     cost by partitions, types, size, ignored share, latency → target/bench/curves.json
+//! bench postgres    the PostgreSQL sink next to psql and to Python consumers → target/bench/postgres.json
 //! bench stalled    memory and CPU while the sink acknowledges nothing → target/bench/stalled.json
 //! bench compare    CPU of several programs, divided by that of the first
 //! bench hold       keeps the topic and the server for a profiler, until standard input ends
@@ -23,6 +24,7 @@ mod kcat;
 mod measure;
 mod null;
 mod pairs;
+mod postgres;
 mod readers;
 mod report;
 mod server;
@@ -55,6 +57,8 @@ enum Part {
         /// Only these curves: partitions, event, bytes, ignored, latency
         along: Vec<String>,
     },
+    /// Measures the CPU of the PostgreSQL sink, of `psql \copy` and of two Python consumers
+    Postgres,
     /// Measures memory and CPU while the sink acknowledges nothing
     Stalled,
     /// Measures the CPU of several programs in rounds and divides it by that of the first
@@ -81,6 +85,7 @@ fn main() -> Done {
     match args.part {
         None => pairs::run(&args.readers),
         Some(Part::Curves { along }) => curves::run(&along),
+        Some(Part::Postgres) => postgres::run(),
         Some(Part::Stalled) => stalled::run(),
         Some(Part::Compare(args)) => compare::run(&args),
         Some(Part::Hold) => pairs::hold(),

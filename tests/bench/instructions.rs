@@ -26,14 +26,14 @@ fn ran<W>(mut work: W, run: impl Fn(&mut W) -> usize) -> W {
 }
 
 // Transcodes a thousand events, of which a fifth is ignored.
-#[library_benchmark(config = at_most(6_000 * THOUSAND))]
+#[library_benchmark(config = at_most(6_100 * THOUSAND))]
 #[bench::delivery(Transcoding::new(Columns::All, 0.2))]
 fn transcode(work: Transcoding) -> Transcoding {
     ran(work, Transcoding::run)
 }
 
 // Reads and checks a thousand events, but encodes no columns.
-#[library_benchmark(config = at_most(4_900 * THOUSAND))]
+#[library_benchmark(config = at_most(5_000 * THOUSAND))]
 #[bench::delivery(Transcoding::new(Columns::None, 0.0))]
 fn decode(work: Transcoding) -> Transcoding {
     ran(work, Transcoding::run)
@@ -43,6 +43,13 @@ fn decode(work: Transcoding) -> Transcoding {
 #[library_benchmark(config = at_most(1_025 * THOUSAND))]
 #[bench::delivery(Transcoding::new(Columns::All, 1.0))]
 fn ignore(work: Transcoding) -> Transcoding {
+    ran(work, Transcoding::run)
+}
+
+// Leaves out a thousand events by a filter that reads one field of the payload and one comparison.
+#[library_benchmark(config = at_most(12_250 * THOUSAND))]
+#[bench::delivery(Transcoding::filtered(Columns::All, 0.0, Some("payload.delivery_id == ''")))]
+fn filter(work: Transcoding) -> Transcoding {
     ran(work, Transcoding::run)
 }
 
@@ -59,6 +66,9 @@ fn ledger() -> generic_consumer::pipeline::Ledger {
     black_box(work::settle_a_thousand_batches())
 }
 
-library_benchmark_group!(name = hot_path, benchmarks = [transcode, decode, ignore, frame, ledger]);
+library_benchmark_group!(
+    name = hot_path,
+    benchmarks = [transcode, decode, ignore, filter, frame, ledger]
+);
 
 main!(library_benchmark_groups = hot_path);

@@ -30,8 +30,7 @@ pub fn drain(args: &NullArgs) -> Done {
     let Broker::Servers(servers) = &settings.consume.broker else {
         return Err("null reads from a Kafka broker, not from the embedded one".into());
     };
-    let options =
-        RowOptions::new(&settings.contract, settings.write.layout, &settings.write.partition_by);
+    let options = RowOptions::new(&settings.contract, settings.write.rows());
     let domain = Domain::load(&settings.contract, options, &Documents::default())?;
     let mut plan = domain.plan(&domain.columns)?;
     let config = client::consumer_config(&settings.consume, servers);

@@ -210,7 +210,8 @@ impl Bench {
     }
 }
 
-fn start(name: &str, program: &Path, arguments: &[&str]) -> Process {
+/// Starts a program in a folder of its own.
+pub fn start(name: &str, program: &Path, arguments: &[&str]) -> Process {
     let folder = folder::fresh(name);
     Process::start(&Start {
         name,
@@ -236,8 +237,8 @@ fn last_line(process: &Process) -> Value {
     serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in\n{said}"))
 }
 
-/// The Python of a virtual environment with the clients that the two Python consumers use.
-fn python() -> PathBuf {
+/// The Python of a virtual environment with the clients that the Python consumers use.
+pub fn python() -> PathBuf {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench/python/venv.sh");
     let made = Command::new(script).arg(folder::target()).output().expect("venv.sh runs");
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));

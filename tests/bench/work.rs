@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use generic_consumer::app::{Domain, RowOptions};
+use generic_consumer::config::{FilterOnError, FilterSettings, TableRules};
 use generic_consumer::contract;
 use generic_consumer::pipeline::Ledger;
 use generic_consumer::record::{
@@ -42,12 +43,26 @@ pub enum Columns {
 impl Transcoding {
     /// A thousand events of the delivery contract; `ignored` is the share that is ignored.
     pub fn new(columns: Columns, ignored: f64) -> Self {
+        Self::filtered(columns, ignored, None)
+    }
+
+    /// The same with a `FILTER`.
+    pub fn filtered(columns: Columns, ignored: f64, filter: Option<&str>) -> Self {
         let contracts = Path::new(env!("CARGO_MANIFEST_DIR")).join("contracts");
         let document = "contracts.delivery.delivery_events_v10";
         let contract = contract::load(&contracts, document, "DeliveryEventsV10Topic", &[])
             .unwrap_or_else(|error| panic!("{error:?}"));
         let (partition_by, ignore) = ("occurred_at".to_owned(), vec![IGNORED.to_owned()]);
-        let options = RowOptions { partition_by, ignore, ..RowOptions::default() };
+        let filter = filter.map(|expression| FilterSettings {
+            expression: expression.to_owned(),
+            on_error: FilterOnError::DeadLetter,
+        });
+        let options = RowOptions {
+            table: TableRules::BigQuery { partition_by },
+            ignore,
+            filter,
+            ..RowOptions::default()
+        };
         let domain = Domain::new(contract, options).expect("columns");
         let plan = match columns {
             Columns::All => domain.plan(&domain.columns),
@@ -112,7 +127,7 @@ pub fn settle_a_thousand_batches() -> Ledger {
     let now = Instant::now();
     let mut ledger = Ledger::default();
     ledger.assign(partition, Reached::at(Offset(0)), None);
-    ledger.ready(partition, None);
+    ledger.ready(partition);
     for number in 0..COUNT as i64 {
         let batch = BatchId(number as u64 + 1);
         let (first, next) = (Offset(number * 1_000), Offset((number + 1) * 1_000));

@@ -7,6 +7,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use generic_consumer::app::{Domain, RowOptions};
+use generic_consumer::config::TableRules;
 use generic_consumer::contract;
 use generic_consumer::record::{Event, Position, Transcoded};
 use generic_consumer::row::RowBuffer;
@@ -84,7 +85,11 @@ fn plan() -> Plan {
     std::fs::write(folder.path().join("test.json"), document.to_string()).unwrap();
     let contract = contract::load(folder.path(), "test", "Topic", &[]).unwrap();
     let (partition_by, ignore) = ("at".to_owned(), vec!["Ignored".to_owned()]);
-    let options = RowOptions { partition_by, ignore, ..RowOptions::default() };
+    let options = RowOptions {
+        table: TableRules::BigQuery { partition_by },
+        ignore,
+        ..RowOptions::default()
+    };
     let domain = Domain::new(contract, options).unwrap();
     domain.plan(&domain.columns).unwrap()
 }

@@ -26,7 +26,7 @@ fn folder(env: &str) -> tempfile::TempDir {
     folder
 }
 
-fn generic_consumer(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+pub fn generic_consumer(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_generic-consumer"))
         .args(arguments)
         .current_dir(folder)
@@ -37,7 +37,7 @@ fn generic_consumer(folder: &Path, arguments: &[&str], variables: &[(&str, &str)
         .expect("the binary starts")
 }
 
-fn text(bytes: &[u8]) -> String {
+pub fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("UTF-8")
 }
 
@@ -209,6 +209,39 @@ fn produce_refuses_what_the_domains_own_table_would_not_take() {
     for part in ["1 of 1 lines", "line 1: out_of_range: /occurred_at", "nothing was published"] {
         assert!(errors.contains(part), "{part:?} is missing in\n{errors}");
     }
+}
+
+#[test]
+fn a_filter_is_held_to_the_contract_and_decides_about_events() {
+    let config = |filter: &str| {
+        let folder = folder(&format!("{VALID}FILTER_DELIVERY='{filter}'\n"));
+        let output = generic_consumer(folder.path(), &["config", "DELIVERY"], &[]);
+        (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+    };
+    for (filter, mistake) in [
+        ("payload.delivery_idd == \"a\"", "did you mean `/delivery_id`?"),
+        ("delivery_id == \"a\"", "there is no variable `delivery_id`"),
+        ("payload.delivery_id ==", "line 1, column "),
+        ("event_type == \"Other\"", "there is no event type `Other`"),
+        ("payload.delivery_id.matches(\"(\")", "unclosed group"),
+    ] {
+        let (code, said) = config(filter);
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains(mistake) && said.contains("FILTER_DELIVERY"), "{said}");
+    }
+    let (code, said) = config("payload.courier.id == \"a\"");
+    assert_eq!(code, Some(0), "{said}");
+    let shown = said.lines().find(|line| line.starts_with("FILTER_DELIVERY "));
+    assert!(shown.is_some_and(|line| line.contains("payload.courier.id")), "{said}");
+    let lacking = "FILTER reads /courier/id, which is not declared by ";
+    assert!(said.contains(lacking) && said.contains("DeliveryCreatedEvent"), "{said}");
+
+    let folder =
+        folder(&format!("{VALID}FILTER_DELIVERY='event_type == \"DeliveryCreatedEvent\"'\n"));
+    std::fs::write(folder.path().join("events.ndjson"), old_event()).expect("written");
+    let output = generic_consumer(folder.path(), &["validate", "DELIVERY", "events.ndjson"], &[]);
+    assert_eq!(text(&output.stdout).lines().next(), Some("line 1: ignored   filter"));
+    assert_eq!(output.status.code(), Some(0));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Every contract under `contracts/` with its samples: adding a document with `accept/` and
+//! Every contract under `contracts/` and in `examples/` with its samples: adding a document with `accept/` and
 //! `reject/` beside it adds its tests.
 //!
 //! A sample is a JSON file: the event itself, or, where headers or bytes matter or an outcome is
@@ -17,6 +17,9 @@ use serde_json::Value;
 
 /// 2026-11-21, in microseconds: samples are dated near it.
 const NOW: i64 = 1_795_219_200_000_000;
+
+const ROOTS: [&str; 2] = ["contracts", "examples/streamproc/contracts"];
+const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];
 
 struct Sample {
     headers: Vec<(String, Option<Vec<u8>>)>,
@@ -56,9 +59,9 @@ fn sample(path: &Path) -> Sample {
 
 /// Contracts that have samples: (contract, folder of the samples).
 fn contracts() -> Vec<(Contract, PathBuf)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("contracts");
     let mut found = Vec::new();
-    for ending in ["yaml", "yml", "json"] {
+    for (root, ending) in ROOTS.iter().flat_map(|root| ENDINGS.map(|ending| (root, ending))) {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(root);
         for document in files(&root, ending) {
             let samples = document.with_extension("");
             if !samples.join("accept").is_dir() {
@@ -76,7 +79,7 @@ fn contracts() -> Vec<(Contract, PathBuf)> {
             }
         }
     }
-    assert!(found.len() >= 2, "the contracts of this repository");
+    assert!(found.len() > ROOTS.len(), "the contracts of this repository");
     found
 }
 

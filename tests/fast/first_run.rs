@@ -96,6 +96,54 @@ fn domains_live_side_by_side_and_a_run_empties_its_own_tables() {
     assert_eq!(rows(folder.path(), "deliveries_dead_letters").len(), 7);
 }
 
+/// `HIGH` and `LOW` read one topic, each with the other's filter turned round.
+#[test]
+fn two_domains_share_out_a_topic() {
+    let folder = folder();
+    let document = json!({
+        "asyncapi": "3.0.0",
+        "channels": { "Amounts": { "address": "amounts", "messages": { "Amount": { "payload": {
+            "type": "object",
+            "required": ["event_type"],
+            "properties": { "event_type": { "type": "string" }, "amount": { "type": "number" } },
+        } } } } },
+    });
+    std::fs::create_dir(folder.path().join("own")).expect("a folder");
+    std::fs::write(folder.path().join("own/amounts.json"), document.to_string()).expect("written");
+    let mut env = ENV.to_owned();
+    for (domain, filter) in [("HIGH", "payload.amount > 5"), ("LOW", "payload.amount <= 5")] {
+        env += &format!(
+            "BQ_TABLE_{domain}='{domain}'\nIMPORT_PATH_{domain}='amounts'\nIMPORT_OBJECT_{domain}='Amounts'\n\
+             CONSUME_ENV_{domain}='local'\nGROUP_ID_{domain}='{domain}'\nFILTER_{domain}='{filter}'\n"
+        );
+    }
+    std::fs::write(folder.path().join(".env"), env).expect("written");
+    let events: String = ["1", "5", "5.0", "5.1", "9223372036854775808", "-1e3", "\"6\"", "null"]
+        .map(|amount| format!("{{\"event_type\":\"Amount\",\"amount\":{amount}}}\n"))
+        .concat();
+    std::fs::write(folder.path().join("events.ndjson"), events).expect("written");
+    let share = |domain: &str| {
+        let arguments = [domain, "--until-caught-up", "--events", "events.ndjson"];
+        let output = command(folder.path(), &arguments).env("CONTRACTS_DIR", "own").output();
+        let output = output.expect("the binary starts");
+        let summary = String::from_utf8(output.stdout).expect("UTF-8");
+        let log = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(0), "{summary}{log}");
+        let mut tenths: Vec<i64> = rows(folder.path(), domain)
+            .iter()
+            .map(|row| (row["amount"].as_f64().expect("a number") * 10.0) as i64)
+            .collect();
+        tenths.sort_unstable();
+        (tenths, summary)
+    };
+    let ((high, said), (low, _)) = (share("HIGH"), share("LOW"));
+    assert_eq!(high, [51, i64::MAX]);
+    assert_eq!(low, [-10_000, 10, 50, 50]);
+    for part in ["filter ", "filter_error "] {
+        assert!(said.contains(part), "{said}");
+    }
+}
+
 /// What no field of the contract takes, so it is in `_extra`.
 const SURPLUS: &str =
     r#""surplus":{"n":12345678901234567890123,"price":1.10,"r":0.8999999999999999}"#;

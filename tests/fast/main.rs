@@ -1,9 +1,17 @@
 //! Tests that need only the program and its sources.
 
 mod allocations;
+#[cfg(feature = "local")]
+mod claim_check;
 mod command_line;
 mod contracts;
+mod dashboard;
+#[cfg(feature = "local")]
+mod event_api;
 mod first_run;
+mod import;
+mod results;
+mod rules;
 mod structure;
 #[cfg(target_os = "linux")]
 mod terminal;

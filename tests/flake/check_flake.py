@@ -118,7 +118,7 @@ class Outputs(unittest.TestCase):
         self.assertEqual(
             sorted(path.name for path in built.iterdir()), ["argocd", "base", "components", "overlays", "rendered"]
         )
-        self.assertEqual(len(list((built / "rendered").glob("*.yaml"))), 5)
+        self.assertEqual(len(list((built / "rendered").glob("*.yaml"))), 6)
 
     def test_run_does_what_cargo_run_does(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -115,6 +115,7 @@ let
         pauseAutoscaling = false;
         googleApis = "public";
         dnsAddresses = [ "169.254.20.10" ];
+        stores = [ "10.30.0.5:5432" ];
       }
       // c.spec
       // {

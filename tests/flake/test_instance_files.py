@@ -33,7 +33,7 @@ class Case(RefusalCase):
 class Keys(Case):
     def test_the_lists_are_the_programs_table(self):
         """A new key of the program has to be given to the instance or to the cluster."""
-        table = dict(re.findall(r"(?m)^    ([A-Z_]+): (true|false), ", (ROOT / "src/config/keys.rs").read_text()))
+        table = dict(re.findall(r"(?m)^    ([A-Z0-9_]+): (true|false), ", (ROOT / "src/config/keys.rs").read_text()))
         self.assertGreater(len(table), 20)
         self.assertEqual(set(KEYS["instance"]) & set(KEYS["cluster"]), set())
         self.assertEqual(
@@ -296,6 +296,23 @@ class OneTable(Case):
                 ORDERS,
                 "several domains write to the table `change-me-prod.events.order_events`, each from its own consumer group: give each its own BQ_TABLE",
             )
+
+    def test_two_domains_in_postgresql(self):
+        def change(copy, second="public.order_events"):
+            for path, old, table in (
+                (ORDERS, "BQ_TABLE_ORDERS='order_events'", "SINK=postgres\nPG_TABLE_ORDERS='order_events'"),
+                (ORDERS.replace("orders", "inventory"), "BQ_TABLE_INVENTORY='stock_events'", f"SINK_INVENTORY='postgres'\nPG_TABLE='{second}'"),
+            ):
+                text = copy.path(path).read_text()
+                self.assertIn(old, text)
+                copy.path(path).write_text(text.replace(old, table))
+
+        saying = "several domains write to the table `public.order_events of PostgreSQL in prod`, each from its own consumer group: give each its own PG_TABLE"
+        self.refused(change, saying)
+        self.refused(lambda copy: change(copy, "a.b.c"), "PG_TABLE is not a table: write `table` or `schema.table`")
+        with Copy() as copy:
+            change(copy, "stock.order_events")
+            copy.render()
 
     def test_one_domain_on_two_clusters(self):
         for old, new in (("'orders-prod'", "'orders-prod-2'"), ("CONSUME_ENV_ORDERS='prod'", "CONSUME_ENV_ORDERS='uat'")):

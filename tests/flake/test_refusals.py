@@ -154,6 +154,13 @@ class Refusals(RefusalCase):
             lambda copy: copy.replace(f"{GKE}/cluster.nix", '"169.254.20.10"', '"kube-dns.kube-system"'),
             'dnsAddresses has "kube-dns.kube-system", which is not an IPv4 address',
         )
+        for store in ["db.example:5432", "10.30.0.5", "10.30.0.5:0", "10.30.0.5:65536", "10.30.0.256:5432", "0.0.0.0/0:443", "10.0.0.0/7:443", "10.0.0.0/33:443", "10.0.0.0:443/8"]:
+            self.refused(
+                lambda copy, store=store: copy.replace(
+                    f"{GKE}/cluster.nix", 'googleApis = "restricted";', f'googleApis = "restricted"; stores = [ "{store}" ];'
+                ),
+                f'stores has "{store}", which is not an IPv4 address with a port',
+            )
 
     def test_a_duplicate_instance(self):
         def twice(copy):

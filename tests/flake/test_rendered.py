@@ -215,6 +215,18 @@ class EveryInstance(unittest.TestCase):
             policy = one(things, "NetworkPolicy")["spec"]
             self.assertEqual([to for to, port in reach(policy) if port == 443], known[tree.spec(cluster).get("googleApis", "public")])
 
+    def test_stores(self):
+        with tree.Copy() as copy:
+            copy.replace("nix/clusters/gke-uat/cluster.nix", 'googleApis = "restricted";', 'googleApis = "restricted"; stores = [ "10.30.0.5:5432" "10.30.0.6:8086" "52.216.0.0/15:443" ];')
+            copy.render()
+            things = copy.build("overlays/gke-uat")
+        policies = [thing["spec"] for thing in things if thing["kind"] == "NetworkPolicy"]
+        self.assertTrue(policies)
+        written = (("10.30.0.5/32", 5432), ("10.30.0.6/32", 8086), ("52.216.0.0/15", 443))
+        allowed = [{"to": [{"ipBlock": {"cidr": cidr}}], "ports": [{"port": port, "protocol": "TCP"}]} for cidr, port in written]
+        for policy in policies:
+            self.assertEqual([rule for rule in policy["egress"] if rule in allowed], allowed)
+
     def test_nothing_is_open_to_everywhere(self):
         for _, _, things, _ in self.each():
             for rule in one(things, "NetworkPolicy")["spec"]["egress"]:

@@ -57,8 +57,9 @@ def build(folder, command=None):
 
 
 def overlays():
-    """The folders that kustomize builds: argocd, and each cluster with its parts."""
+    """The folders that kustomize builds: argocd, the local cluster, and each cluster with its parts."""
     yield ROOT / "kustomize/argocd"
+    yield ROOT / "kustomize/overlays/local"
     for cluster, instances in clusters().items():
         overlay = ROOT / "kustomize/overlays" / cluster
         yield overlay
@@ -83,7 +84,7 @@ class Copy:
     def __enter__(self):
         self.folder = tempfile.TemporaryDirectory()
         self.root = pathlib.Path(self.folder.name)
-        for part in ("nix", "config", "kustomize"):
+        for part in ("nix", "config", "kustomize", "examples"):
             shutil.copytree(ROOT / part, self.root / part)
         return self
 

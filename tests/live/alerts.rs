@@ -41,10 +41,14 @@ fn scaled_by(overlay: &Path) -> String {
         .expect("the overlay sets the query")
 }
 
-/// The query for this instance. All instances of all clusters have the same but for their names.
+/// The query for this instance. All instances of all clusters have the same but for their names. The
+/// local cluster has no autoscaler.
 fn autoscaler() -> String {
     let mut queries = BTreeSet::new();
-    for cluster in folders(&Path::new(KUSTOMIZE).join("overlays")) {
+    let clusters = Path::new(env!("CARGO_MANIFEST_DIR")).join("nix/clusters");
+    for cluster in folders(&clusters) {
+        let name = cluster.file_name().expect("a cluster");
+        let cluster = Path::new(KUSTOMIZE).join("overlays").join(name);
         for overlay in folders(&cluster.join("instances")) {
             let name = overlay.file_name().and_then(|name| name.to_str()).expect("UTF-8");
             let (own, ours) = (format!("\"{name}\""), format!("\"{INSTANCE}\""));

@@ -1,4 +1,4 @@
-//! Tests against a real Kafka broker, two BigQuery emulators, servers of buckets and Google's Python clients:
+//! Tests against a real Kafka broker, two BigQuery emulators, PostgreSQL, InfluxDB, servers of buckets and Google's Python clients:
 //! `cargo test --test live`. A test fails if it cannot start the service it needs.
 
 #[path = "../support/mod.rs"]
@@ -8,14 +8,26 @@ mod alerts;
 mod bigquery_limits;
 mod chaos;
 mod clients;
+mod dashboard;
+mod dashboard_influxdb;
 mod dead_letters;
+mod event_api;
+mod influx;
+mod influx_chaos;
+mod influx_errors;
 mod kafka_facts;
+mod kafka_sink;
+mod kafka_sink_chaos;
 mod lifecycle;
 mod locations;
 mod memory;
 mod offsets;
 mod other_bigquery;
 mod outage;
+mod postgres;
+mod postgres_chaos;
+mod postgres_errors;
+mod postgres_harness;
 mod produce;
 mod rebalance;
 mod replaced_topic;

@@ -149,3 +149,19 @@ fn a_protected_environment_has_to_be_named() {
     assert_eq!(code, Some(0), "{said}");
     assert_eq!(published(kafka, &domain), EVENTS as i64);
 }
+
+/// Before the client gives up on a broker that does not answer, it says that this one does.
+#[test]
+fn a_topic_that_does_not_exist_is_named() {
+    let kafka = shared();
+    let bigquery = EmbeddedBigQuery::start("no-topic", "", 1);
+    let domain = Domain::new("no-topic", kafka, &bigquery.urls());
+    let event = lines(samples(&domain).iter().take(1).map(|sample| &sample.value[..]));
+    let event = domain.file("event.ndjson", &event);
+    kafka.delete_topic(&domain.topic);
+    for arguments in [vec![event.to_str().unwrap()], vec!["--generate", "--count", "1"]] {
+        let (code, said) = produce(&domain, &arguments);
+        assert_eq!(code, Some(3), "{said}");
+        assert!(said.contains("nknown topic"), "{said}");
+    }
+}

@@ -1,12 +1,16 @@
 //! Rebalances while batches are in flight.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
+
+use generic_consumer::record::{Offset, Partition};
+use generic_consumer::source::{Beginning, Polled, Rebalance, Source};
+use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 
 use crate::support::bigquery::EmbeddedBigQuery;
 use crate::support::domain::{Domain, Instance, PARTITIONS, TABLE};
 use crate::support::events::{Feed, Publisher};
-use crate::support::kafka::shared;
+use crate::support::kafka::{Kafka, shared};
 use crate::support::proof::{Guarantee, compare, wait, wait_progress};
 use crate::support::until::until_true;
 
@@ -115,4 +119,90 @@ fn rolling_replacement_does_not_stall_the_group() {
     wait(&bigquery, &sent, WITHIN);
     instances.iter_mut().for_each(Instance::stop);
     compare(&bigquery, &sent, Guarantee::ExactlyOnce);
+}
+
+/// librdkafka pauses all partitions while the group rebalances, and fetches records again. Its mock
+/// cluster gets stuck with two members: it answers a SyncGroup that comes after the leader's with
+/// INVALID_REQUEST, and then no JoinGroup.
+#[test]
+fn each_record_is_returned_once_while_a_second_member_joins() {
+    let (kafka, topic) = (shared(), "second-member");
+    kafka.create_topic(topic, PARTITIONS);
+    let producer: ThreadedProducer<DefaultProducerContext> =
+        kafka.client().create().expect("a producer");
+    let mut published = 0;
+    let publish = |published: &mut i64| {
+        *published += 50;
+        for number in 0..50 * PARTITIONS {
+            let record =
+                BaseRecord::<(), _>::to(topic).partition(number % PARTITIONS).payload("{}");
+            producer.send(record).map_err(|(error, _)| error).expect("sent");
+        }
+        producer.flush(WITHIN).expect("delivered");
+    };
+    publish(&mut published);
+    let mut next: BTreeMap<Partition, i64> =
+        (0..PARTITIONS).map(|partition| (Partition(partition), 0)).collect();
+    let mut first = member(kafka, topic);
+    let began = Instant::now();
+    while next.values().any(|offset| *offset < published) {
+        assert!(began.elapsed() < WITHIN, "{next:?} of {published}");
+        serve(&mut first, &mut next);
+    }
+    let (mut second, mut of_second) = (member(kafka, topic), 0);
+    while of_second == 0 || next.values().any(|offset| *offset < published) {
+        assert!(began.elapsed() < WITHIN, "{next:?} of {published}");
+        of_second += serve(&mut second, &mut next);
+        serve(&mut first, &mut next);
+        if of_second == 0 {
+            // More to read until the second member has partitions.
+            publish(&mut published);
+        }
+    }
+}
+
+fn member(kafka: &Kafka, topic: &str) -> Source {
+    let mut config = kafka.client();
+    config
+        .set("group.id", topic)
+        .set("enable.auto.commit", "false")
+        .set("partition.assignment.strategy", "cooperative-sticky")
+        .set("heartbeat.interval.ms", "500")
+        .set("auto.offset.reset", "error");
+    Source::open(&config, topic).expect("a consumer")
+}
+
+/// Polls until there is nothing, and carries rebalances out. `next`: the offset at which each
+/// partition goes on. Returns the number of partitions that were assigned.
+fn serve(source: &mut Source, next: &mut BTreeMap<Partition, i64>) -> usize {
+    let mut assigned = 0;
+    loop {
+        match source.poll(Duration::from_millis(5)).expect("no error") {
+            Polled::Record(record) => {
+                let at = record.event().at;
+                let expected = next.insert(at.partition, at.offset.0 + 1);
+                assert_eq!(expected, Some(at.offset.0), "{at}");
+            }
+            Polled::Rebalance => {
+                for change in source.rebalances() {
+                    match change {
+                        Rebalance::Assigned(partitions) => {
+                            let begin = |partition: &Partition| Beginning {
+                                partition: *partition,
+                                offset: Offset(next[partition]),
+                                check: None,
+                            };
+                            let beginnings: Vec<_> = partitions.iter().map(begin).collect();
+                            source.assign(&beginnings).expect("assigned");
+                            assigned += partitions.len();
+                        }
+                        Rebalance::Revoked { partitions, .. } => {
+                            source.release(&partitions).expect("released");
+                        }
+                    }
+                }
+            }
+            Polled::Nothing => return assigned,
+        }
+    }
 }

@@ -3,15 +3,17 @@
 //! counterexample, except for rules that are needed only in pairs or not at all.
 //! docs/adr/0001-exactly-once.md describes the protocol.
 
+mod check;
 mod rules;
 mod state;
 mod steps;
+mod stored;
+mod transactions;
 
-use std::time::Instant;
-
+use check::{ALL_DONE, Action, breaks, holds};
 use rules::{Budget, Kind, PROTOCOL, Rules};
 use state::State;
-use stateright::{Checker, HasDiscoveries, Model, Property};
+use stateright::{Model, Property};
 use steps::World;
 
 use Kind::{Bad, Ignored, Rejected, Row};
@@ -61,13 +63,6 @@ impl Run {
     }
 }
 
-/// A step: its index among the steps of its state, and its description for the trace.
-#[derive(Debug, Clone, PartialEq)]
-struct Action {
-    index: usize,
-    words: String,
-}
-
 impl Model for Run {
     type State = State;
     type Action = Action;
@@ -110,51 +105,10 @@ impl Model for Run {
                 let goes_on = run.steps(state).iter().any(|step| !step.fault);
                 goes_on || run.is_complete(state)
             }),
-            Property::sometimes("all is done", |run: &Run, state: &State| run.is_complete(state)),
+            Property::sometimes(ALL_DONE, |run: &Run, state: &State| run.is_complete(state)),
         ]
     }
 }
-
-/// Asserts that every property holds in the whole state space.
-fn holds(name: &str, run: Run) {
-    let began = Instant::now();
-    let checker = run.checker().threads(2).spawn_bfs().join();
-    assert!(checker.is_done(), "{name}: not all states were checked");
-    println!(
-        "{name}: {} states, {:.1} s",
-        checker.unique_state_count(),
-        began.elapsed().as_secs_f32()
-    );
-    checker.assert_properties();
-}
-
-/// Asserts that a property is violated, and prints the shortest trace to the violation.
-fn breaks(name: &str, run: Run) {
-    let began = Instant::now();
-    let checker = run
-        .checker()
-        .threads(2)
-        .finish_when(HasDiscoveries::AnyFailures)
-        .target_state_count(ENOUGH)
-        .spawn_bfs()
-        .join();
-    let found = checker.discoveries().into_iter().find(|(property, _)| *property != "all is done");
-    let Some((property, path)) = found else {
-        panic!("{name}: no counterexample in {} states", checker.unique_state_count());
-    };
-    println!(
-        "{name}: violated: {property} ({} states, {:.1} s)",
-        checker.unique_state_count(),
-        began.elapsed().as_secs_f32()
-    );
-    for action in path.into_actions() {
-        println!("    {}", action.words);
-    }
-}
-
-/// States after which the search for a counterexample stops, to bound its memory. A test that
-/// reaches this needs a budget with fewer faults.
-const ENOUGH: usize = 10_000_000;
 
 const CALM: Budget = Budget {
     crash: 0,

@@ -24,7 +24,7 @@ pub struct World<'a> {
     pub steps: Vec<Step>,
 }
 
-fn spend(left: &mut u8) -> bool {
+pub fn spend(left: &mut u8) -> bool {
     let some = *left > 0;
     *left = left.saturating_sub(1);
     some

@@ -143,7 +143,8 @@ in
           if doCheck then
             ''
               cargo clean --quiet --offline --target "$target" --profile ${profile checkType} --package ${pname}
-              cargo test --profile ${profile checkType} "''${flags[@]}" ${toString cargoTestFlags}
+              # The tests wait for timeouts more than they compute.
+              RUST_TEST_THREADS=8 cargo test --profile ${profile checkType} "''${flags[@]}" ${toString cargoTestFlags}
             ''
           else
             ""

@@ -2,7 +2,8 @@
 # Installs what `make test` needs and this machine lacks, on Debian; on other systems lists it.
 # `install.sh nix` also installs Nix, for the manifests; `install.sh delivery` also installs the tools that
 # the jobs call; `install.sh infra` also installs the tools that check infra/; `install.sh image` also
-# installs the tools that build and run the image.
+# installs the tools that build and run the image; `install.sh browser` also installs what the dashboard
+# is tested with; `install.sh ccx` also installs what the framework of CCX runs with.
 set -euo pipefail
 
 rust_needed=90      # 1.90, rust-version in Cargo.toml
@@ -21,8 +22,17 @@ has make || want "make" make
 has perl || want "perl" perl
 has git || want "git" git
 has java && [ "$(java_version)" -ge "$java_needed" ] || want "Java $java_needed or later" java
+[ -n "$(compgen -G '/usr/lib/postgresql/*/bin/initdb')" ] || has initdb || want "PostgreSQL 15 or later" postgresql
 has mvn || want "Maven (mvn)" maven
 case ${1:-} in
+  browser)
+    has chromium || [ -n "${DASHBOARD_CHROMIUM:-}" ] || want "Chromium" chromium
+    [ -n "$(compgen -G '/usr/share/fonts/truetype/dejavu/*.ttf')" ] || want "a font" fonts-dejavu-core
+    ;;
+  ccx)
+    has unzip || want "unzip" unzip
+    python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || want "Python 3.11 or later" python3
+    ;;
   nix) has nix-instantiate || want "Nix 2.8 or later" nix-bin ;;
   delivery)
     has nix-instantiate || want "Nix 2.8 or later" nix-bin

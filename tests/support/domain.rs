@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::ffi::OsString;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use generic_consumer::contract::{self, Contract};
@@ -53,6 +54,83 @@ impl Domain {
     }
 
     pub fn with_partitions(name: &str, kafka: &Kafka, bigquery: &Urls, partitions: i32) -> Self {
+        let write = format!(
+            r#"
+[write.live]
+project = "{PROJECT}"
+dataset = "{DATASET}"
+[write.live.endpoint]
+rest = "{rest}"
+storage = "{storage}"
+"#,
+            rest = bigquery.rest,
+            storage = bigquery.storage,
+        );
+        Self::writing(name, kafka, partitions, &write, &[("BQ_TABLE_DELIVERY", TABLE)])
+    }
+
+    /// A domain whose sink is a PostgreSQL server. `section` has the keys of `[write.<env>.postgres]`.
+    pub fn on_postgres(name: &str, kafka: &Kafka, section: &str) -> Self {
+        Self::on_postgres_with_partitions(name, kafka, section, PARTITIONS)
+    }
+
+    pub fn on_postgres_with_partitions(
+        name: &str,
+        kafka: &Kafka,
+        section: &str,
+        partitions: i32,
+    ) -> Self {
+        let write = format!("[write.live.postgres]\n{section}\n");
+        let keys = [("SINK_DELIVERY", "postgres"), ("PG_TABLE_DELIVERY", TABLE)];
+        Self::writing(name, kafka, partitions, &write, &keys)
+    }
+
+    /// A domain whose sink is an InfluxDB server. `section` has the keys of `[write.<env>.influxdb]`.
+    pub fn on_influx(name: &str, kafka: &Kafka, section: &str) -> Self {
+        Self::on_influx_with_partitions(name, kafka, section, PARTITIONS)
+    }
+
+    pub fn on_influx_with_partitions(
+        name: &str,
+        kafka: &Kafka,
+        section: &str,
+        partitions: i32,
+    ) -> Self {
+        let write = format!("[write.live.influxdb]\n{section}\n");
+        let keys = [("SINK_DELIVERY", "influxdb"), ("INFLUX_MEASUREMENT_DELIVERY", TABLE)];
+        Self::writing(name, kafka, partitions, &write, &keys)
+    }
+
+    /// A domain that writes to a topic of a Kafka cluster, the same or another: to `<name>-out`, which
+    /// is created with that of its dead letters.
+    pub fn on_kafka(name: &str, kafka: &Kafka, out: &Kafka) -> Self {
+        Self::on_kafka_with(name, kafka, out, PARTITIONS, &[])
+    }
+
+    /// The same with so many partitions to read, and properties of the topics that are written to.
+    pub fn on_kafka_with(
+        name: &str,
+        kafka: &Kafka,
+        out: &Kafka,
+        partitions: i32,
+        properties: &[(&str, &str)],
+    ) -> Self {
+        let topic = format!("{name}-out");
+        out.create_topic_with(&topic, PARTITIONS, properties);
+        out.create_topic_with(&format!("{topic}_dead_letters"), 1, properties);
+        let servers = out.bootstrap();
+        let write = format!("[write.live.kafka]\nbootstrap_servers = \"{servers}\"\n");
+        let keys = [("SINK_DELIVERY", "kafka"), ("OUT_TOPIC_DELIVERY", topic.as_str())];
+        Self::writing(name, kafka, partitions, &write, &keys)
+    }
+
+    fn writing(
+        name: &str,
+        kafka: &Kafka,
+        partitions: i32,
+        write: &str,
+        sink: &[(&str, &str)],
+    ) -> Self {
         kafka.create_topic(name, partitions);
         let folder = folder::fresh(&format!("domain-{name}"));
         copy_contract(&folder.join("contracts/delivery"), name);
@@ -65,20 +143,11 @@ bootstrap_servers = "{bootstrap}"
 # The group removes a killed member after six seconds.
 "session.timeout.ms" = "6000"
 "heartbeat.interval.ms" = "1000"
-[write.live]
-project = "{PROJECT}"
-dataset = "{DATASET}"
-[write.live.endpoint]
-rest = "{rest}"
-storage = "{storage}"
-"#,
+{write}"#,
             bootstrap = kafka.bootstrap(),
-            rest = bigquery.rest,
-            storage = bigquery.storage,
         );
         std::fs::write(folder.join("config/environments.toml"), environments).expect("written");
         let keys = [
-            ("BQ_TABLE_DELIVERY", TABLE.to_owned()),
             ("IMPORT_PATH_DELIVERY", format!("contracts.delivery.{DOCUMENT}")),
             ("IMPORT_OBJECT_DELIVERY", CHANNEL.to_owned()),
             ("IGNORE_EVENTS_DELIVERY", format!(r#""[\"{IGNORED}\"]""#)),
@@ -86,7 +155,8 @@ storage = "{storage}"
             ("GROUP_ID_DELIVERY", name.to_owned()),
             ("WRITE_ENV", "live".to_owned()),
         ];
-        let keys = keys.map(|(name, value)| (name.to_owned(), value)).to_vec();
+        let sink = sink.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        let keys = sink.chain(keys).map(|(name, value)| (name.to_owned(), value)).collect();
         let name = name.to_owned();
         let (keys, started) = (RefCell::new(keys), Cell::new(0));
         Self { topic: name.clone(), group: name, folder, keys, started }
@@ -106,11 +176,25 @@ storage = "{storage}"
             .unwrap_or_else(|error| panic!("the contract loads: {error:?}"))
     }
 
+    /// Replaces the contract by a document with the channel `C`.
+    pub fn set_contract(&self, document: &serde_json::Value) -> &Self {
+        self.file("contracts/own.json", &document.to_string());
+        self.unset("IGNORE_EVENTS_DELIVERY");
+        self.set("IMPORT_PATH_DELIVERY", "contracts.own").set("IMPORT_OBJECT_DELIVERY", "C")
+    }
+
     /// Starts an instance and does not wait until it is ready.
     pub fn start(&self) -> Instance {
+        self.start_with(&[])
+    }
+
+    /// Like [`Self::start`], with variables of its own.
+    pub fn start_with(&self, variables: &[(&str, &str)]) -> Instance {
         let metrics = ports::free();
-        let process = self.run(&["DELIVERY"], &[("METRICS_ADDR", &format!("127.0.0.1:{metrics}"))]);
-        Instance { process, metrics }
+        let address = format!("127.0.0.1:{metrics}");
+        let mut all = vec![("METRICS_ADDR", address.as_str())];
+        all.extend_from_slice(variables);
+        Instance { process: self.run(&["DELIVERY"], &all), metrics }
     }
 
     /// Starts an instance and waits until it is ready.
@@ -208,9 +292,28 @@ impl Instance {
         assert!(status.is_none(), "{} has ended: {status:?}", self.process.name());
     }
 
+    /// Whether it has ended because a call of librdkafka's did not come back.
+    pub fn has_hung(&mut self) -> bool {
+        self.process.ended().is_some_and(|status| status.code() == Some(3))
+            && self.process.output().contains("has not come back from a call")
+    }
+
     /// Sends SIGTERM, and asserts that it exits with 0 within 30 s.
     pub fn stop(&mut self) {
         let (status, took) = self.process.stop(Duration::from_secs(60));
+        self.assert_stopped(status, took);
+    }
+
+    /// Like [`Self::stop`], but it may hang instead, and end by itself.
+    pub fn stop_or_hang(&mut self, patience: Duration) {
+        let (status, took) = self.process.stop(patience);
+        match self.has_hung() {
+            true => println!("{} hung when it was to stop", self.process.name()),
+            false => self.assert_stopped(status, took),
+        }
+    }
+
+    fn assert_stopped(&self, status: ExitStatus, took: Duration) {
         assert_eq!(status.code(), Some(0), "{} after SIGTERM", self.process.name());
         assert!(took < Duration::from_secs(30), "SIGTERM took {took:?}");
     }

@@ -22,6 +22,9 @@ use super::kafka::Kafka;
 /// Long enough for the broker to restart meanwhile.
 const DELIVERED_WITHIN: Duration = Duration::from_secs(180);
 
+/// The longest wait for the ends of a partition.
+const WITHIN: Duration = Duration::from_secs(60);
+
 /// 6 November 2026; the samples' times are in the day before it.
 const AROUND_MS: i64 = 1_794_000_000_000;
 
@@ -51,7 +54,43 @@ pub fn count(sent: &Sent, fate: impl Fn(&Fate) -> bool) -> usize {
     sent.values().filter(|each| fate(each)).count()
 }
 
-struct Deliveries(Arc<Mutex<Sent>>);
+/// What the broker has acknowledged.
+#[derive(Default)]
+struct Acknowledged {
+    sent: Sent,
+    /// Events without an offset, by partition and in order: the answer to their batch was lost, and to
+    /// the second copy the broker answers only that it has it already.
+    unplaced: BTreeMap<i32, Vec<Fate>>,
+}
+
+impl Acknowledged {
+    fn add(&mut self, partition: i32, offset: i64, fate: Fate) {
+        if offset < 0 {
+            self.unplaced.entry(partition).or_default().push(fate);
+            return;
+        }
+        let at = (partition, offset);
+        let before = self.sent.insert(at, fate);
+        assert_eq!(before, None, "two events at {at:?}");
+    }
+
+    /// Gives the events without an offset the offsets that no other event has: an idempotent
+    /// producer keeps a partition's order. `log` returns where the partition begins and ends.
+    fn place(&mut self, log: impl Fn(i32) -> (i64, i64)) {
+        for (partition, fates) in std::mem::take(&mut self.unplaced) {
+            let (begin, end) = log(partition);
+            let free: Vec<i64> = (begin..end)
+                .filter(|offset| !self.sent.contains_key(&(partition, *offset)))
+                .collect();
+            assert_eq!(free.len(), fates.len(), "partition {partition}: free offsets {free:?}");
+            for (offset, fate) in free.into_iter().zip(fates) {
+                self.add(partition, offset, fate);
+            }
+        }
+    }
+}
+
+struct Deliveries(Arc<Mutex<Acknowledged>>);
 
 impl ClientContext for Deliveries {}
 
@@ -61,9 +100,7 @@ impl ProducerContext for Deliveries {
     fn delivery(&self, result: &DeliveryResult<'_>, fate: Box<Fate>) {
         match result {
             Ok(message) => {
-                let at = (message.partition(), message.offset());
-                let before = self.0.lock().expect("no panics").insert(at, *fate);
-                assert_eq!(before, None, "two events at {at:?}");
+                self.0.lock().expect("no panics").add(message.partition(), message.offset(), *fate)
             }
             Err((error, _)) => panic!("an event was not delivered: {error}"),
         }
@@ -74,7 +111,7 @@ impl ProducerContext for Deliveries {
 /// bad; of the others, one in seven has the ignored event type.
 pub struct Publisher {
     producer: ThreadedProducer<Deliveries>,
-    sent: Arc<Mutex<Sent>>,
+    acknowledged: Arc<Mutex<Acknowledged>>,
     topic: String,
     contract: Contract,
     dice: StdRng,
@@ -84,17 +121,17 @@ pub struct Publisher {
 
 impl Publisher {
     pub fn new(kafka: &Kafka, domain: &Domain, seed: u64) -> Self {
-        let sent = Arc::new(Mutex::new(Sent::new()));
+        let acknowledged = Arc::<Mutex<Acknowledged>>::default();
         let producer = kafka
             .client()
             .set("enable.idempotence", "true")
             .set("linger.ms", "5")
             .set("message.timeout.ms", DELIVERED_WITHIN.as_millis().to_string())
-            .create_with_context(Deliveries(Arc::clone(&sent)))
+            .create_with_context(Deliveries(Arc::clone(&acknowledged)))
             .expect("a producer");
         Self {
             producer,
-            sent,
+            acknowledged,
             topic: domain.topic.clone(),
             contract: domain.contract(),
             dice: StdRng::seed_from_u64(seed),
@@ -130,7 +167,12 @@ impl Publisher {
     /// Waits until the broker has acknowledged everything; returns all events sent so far.
     pub fn flush(&self) -> Sent {
         self.producer.flush(DELIVERED_WITHIN).expect("everything is delivered");
-        self.sent.lock().expect("no panics").clone()
+        let mut acknowledged = self.acknowledged.lock().expect("no panics");
+        acknowledged.place(|partition| {
+            let log = self.producer.client().fetch_watermarks(&self.topic, partition, WITHIN);
+            log.expect("the ends of a partition")
+        });
+        acknowledged.sent.clone()
     }
 
     fn good(&self, sample: &Sample) -> (Vec<u8>, Fate) {
@@ -199,4 +241,16 @@ impl Drop for Feed {
 pub fn event_id(sample: &Sample) -> String {
     let event: serde_json::Value = serde_json::from_slice(&sample.value).unwrap();
     event["event_id"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn events_without_an_offset_take_the_free_ones_in_order() {
+    let fate = |id: &str| Fate::Row { event_id: id.to_owned() };
+    let mut acknowledged = Acknowledged::default();
+    for (offset, id) in [(0, "a"), (-1001, "b"), (-1001, "c"), (3, "d")] {
+        acknowledged.add(7, offset, fate(id));
+    }
+    acknowledged.place(|_| (0, 4));
+    let expected = ["a", "b", "c", "d"].map(fate);
+    assert_eq!(acknowledged.sent.values().collect::<Vec<_>>(), expected.iter().collect::<Vec<_>>());
 }

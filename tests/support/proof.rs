@@ -50,6 +50,16 @@ pub fn prove(
 
 /// Waits until every event has its visible row or its dead letter; panics with what is missing.
 pub fn wait(bigquery: &EmbeddedBigQuery, sent: &Sent, patience: Duration) {
+    wait_while(bigquery, sent, patience, || {});
+}
+
+/// Like [`wait`]; calls `look` before each check.
+pub fn wait_while(
+    bigquery: &EmbeddedBigQuery,
+    sent: &Sent,
+    patience: Duration,
+    mut look: impl FnMut(),
+) {
     let began = Instant::now();
     let complete = || {
         let rows = bigquery.rows(TABLE);
@@ -67,6 +77,7 @@ pub fn wait(bigquery: &EmbeddedBigQuery, sent: &Sent, patience: Duration) {
     };
     // Each check reads the whole table, so there is a pause between two.
     while !complete() {
+        look();
         if began.elapsed() > patience {
             compare(bigquery, sent, Guarantee::AtLeastOnce);
             panic!("not everything arrived within {patience:?}");
@@ -77,7 +88,7 @@ pub fn wait(bigquery: &EmbeddedBigQuery, sent: &Sent, patience: Duration) {
 
 /// Every row names the row before it in its partition, or a row that BigQuery refused after it was
 /// named; the first row of a partition names none.
-fn check_chain(
+pub fn check_chain(
     chain: &BTreeMap<At, Option<i64>>,
     letters: &BTreeMap<At, String>,
     mistakes: &mut Mistakes,
@@ -168,19 +179,34 @@ pub fn compare(bigquery: &EmbeddedBigQuery, sent: &Sent, guarantee: Guarantee) -
 /// Waits until a row that was not in the store before is visible. `what` is for the failure
 /// message.
 pub fn wait_progress(bigquery: &EmbeddedBigQuery, what: &str, patience: Duration) {
-    let (_, known) = bigquery.fresh_rows(TABLE, 0);
-    until_true(&format!("new rows {what}"), patience, || bigquery.fresh_rows(TABLE, known).0 > 0);
+    wait_progress_while(bigquery, what, patience, || {});
 }
 
+/// Like [`wait_progress`]; calls `look` before each check.
+pub fn wait_progress_while(
+    bigquery: &EmbeddedBigQuery,
+    what: &str,
+    patience: Duration,
+    mut look: impl FnMut(),
+) {
+    let (_, known) = bigquery.fresh_rows(TABLE, 0);
+    until_true(&format!("new rows {what}"), patience, || {
+        look();
+        bigquery.fresh_rows(TABLE, known).0 > 0
+    });
+}
+
+/// What is wrong with what arrived, by kind.
 #[derive(Default)]
-struct Mistakes(BTreeMap<&'static str, Vec<String>>);
+pub struct Mistakes(BTreeMap<&'static str, Vec<String>>);
 
 impl Mistakes {
-    fn add(&mut self, kind: &'static str, what: String) {
+    pub fn add(&mut self, kind: &'static str, what: String) {
         self.0.entry(kind).or_default().push(what);
     }
 
-    fn assert_none(&self, arrived: &Arrived, sent: usize) {
+    /// Panics with all mistakes.
+    pub fn assert_none(&self, arrived: &impl std::fmt::Debug, sent: usize) {
         let mut text = String::new();
         for (kind, all) in &self.0 {
             let first: Vec<&str> = all.iter().take(SHOWN).map(String::as_str).collect();

@@ -59,13 +59,18 @@ impl TlsFront {
 
 /// Writes a self-signed certificate for localhost, `cert.pem`, and its key, `key.pem`.
 pub fn certificate(folder: &Path) {
+    certificate_for(folder, "DNS:localhost,IP:127.0.0.1");
+}
+
+/// The same for other names, which are written as OpenSSL takes a `subjectAltName`.
+pub fn certificate_for(folder: &Path, names: &str) {
     let made = Command::new("openssl")
         .current_dir(folder)
         .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"])
         .args(["-keyout", "key.pem", "-out", "cert.pem", "-days", "2", "-subj", "/CN=localhost"])
         // rustls rejects a server's certificate that is a CA's.
         .args(["-addext", "basicConstraints=critical,CA:FALSE"])
-        .args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"])
+        .args(["-addext", &format!("subjectAltName={names}")])
         .output()
         .expect("openssl is installed");
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));

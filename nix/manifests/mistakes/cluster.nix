@@ -132,6 +132,15 @@ let
         "${at} has ${show value}, which is not an IPv4 address: write those of the cluster's resolver that belong to no pod.";
   };
 
+  port = "(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3})";
+  stores = shape.items {
+    example = "stores = [ \"10.30.0.5:5432\" ]";
+    of =
+      at: value:
+      when (!(matches "${octet}([.]${octet}){3}(/([89]|[12][0-9]|3[0-2]))?:${port}" value))
+        "${at} has ${show value}, which is not an IPv4 address with a port: write those of PostgreSQL, InfluxDB and object stores as pods reach them, \"10.30.0.5:5432\", or a range (of /8 at most), \"52.216.0.0/15:443\".";
+  };
+
   # Names that only this repository's code sets.
   reserved = [
     "CLUSTER"
@@ -284,7 +293,12 @@ let
       prometheus =
         isUnseen (matches "https?://[A-Za-z0-9.-]+(:[0-9]+)?(/[^@[:space:]]*)?") "the URL of a Prometheus"
           "write http:// or https://, host and path, without a user";
-      inherit dnsAddresses resources externalSecrets;
+      inherit
+        dnsAddresses
+        externalSecrets
+        resources
+        stores
+        ;
       awsRole = awsRole c;
       googleApis =
         is (value: isString value && google ? ${value}) "one of ${list (attrNames google)}"

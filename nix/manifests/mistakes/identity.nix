@@ -32,9 +32,11 @@ let
   # The table's parts; the program splits from the end, because a project may contain dots.
   full = "(([A-Za-z0-9.:-]+)[.])?([A-Za-z0-9_]+)[.]([A-Za-z0-9_-]+)";
   alone = "[A-Za-z0-9_-]+";
+  inPostgres = "(([A-Za-z_][A-Za-z0-9_]*)[.])?([A-Za-z_][A-Za-z0-9_]*)";
 in
 rec {
   isTable = value: text.matches full value || text.matches alone value;
+  isPostgresTable = text.matches inPostgres;
   isGroup = text.matches "[!-~]+";
   isEnvironment = text.matches "[A-Za-z0-9_]+";
 
@@ -44,6 +46,16 @@ rec {
     first (variables c "WRITE__${text.toUpper c.env}__${text.toUpper field}") (
       environments.write.${c.env}.${field} or null
     );
+
+  # The key that names the table, which depends on the sink.
+  tableKey =
+    c: i:
+    {
+      postgres = "PG_TABLE";
+      influxdb = "INFLUX_MEASUREMENT";
+      kafka = "OUT_TOPIC";
+    }
+    .${toString (valueOf c i "SINK")} or "BQ_TABLE";
 
   # The project that the table's name contains, if it does.
   projectOf =
@@ -56,11 +68,24 @@ rec {
   table =
     c: i:
     let
-      name = valueOf c i "BQ_TABLE";
+      name = valueOf c i (tableKey c i);
       parts = match full name;
       project = first (elemAt parts 1) (writes c "project");
+      postgres = match inPostgres name;
+      schema = first (elemAt postgres 1) "public";
     in
-    if text.matches full name then
+    # Points of different domains do not overwrite each other, even in one measurement; nor do messages
+    # in one topic.
+    if
+      builtins.elem (tableKey c i) [
+        "INFLUX_MEASUREMENT"
+        "OUT_TOPIC"
+      ]
+    then
+      null
+    else if tableKey c i == "PG_TABLE" then
+      if isPostgresTable name then "${schema}.${elemAt postgres 2} of PostgreSQL in ${c.env}" else null
+    else if text.matches full name then
       "${toString project}.${elemAt parts 2}.${elemAt parts 3}"
     else if text.matches alone name then
       "${toString (writes c "project")}.${toString (writes c "dataset")}.${name}"

@@ -93,6 +93,7 @@ let
     ++
       wrong "BQ_TABLE" identity.isTable
         "a table: write `table`, `dataset.table` or `project.dataset.table`"
+    ++ wrong "PG_TABLE" identity.isPostgresTable "a table: write `table` or `schema.table`"
     ++
       wrong "GROUP_ID" identity.isGroup
         "a consumer group: write letters, digits and punctuation, without spaces"

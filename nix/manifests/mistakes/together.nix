@@ -26,6 +26,7 @@ let
       place = "nix/clusters/${c.name}/instances/${text.showName i.file}";
       group = identity.group c i;
       table = identity.table c i;
+      tableKey = identity.tableKey c i;
     }) (filter (i: i.plain) c.instances)
   ) clusters;
   read = filter (i: i.group != null) all;
@@ -47,7 +48,7 @@ map (
   same:
   mistake same (
     if distinct (i: i.domain) same > 1 then
-      "several domains write to the table `${(head same).table}`, each from its own consumer group: give each its own BQ_TABLE."
+      "several domains write to the table `${(head same).table}`, each from its own consumer group: give each its own ${(head same).tableKey}."
     else
       "duplicate instance: several consumer groups would write ${(head same).domain} to the table `${(head same).table}`, each of them every event: remove all but one, or give them the same GROUP_ID (as a move between clusters does)."
   )

@@ -4,7 +4,7 @@ mod toml;
 mod tree;
 mod yaml;
 
-pub use tree::{FileValue, KeyValue, SyntaxError};
+pub use tree::{FileValue, KeyValue, NO_PLAIN_LIST, SyntaxError};
 
 /// Reads the text of a file in the format that the ending of its name says.
 pub fn parse(extension: Option<&str>, text: &str) -> (Vec<KeyValue>, Vec<SyntaxError>) {

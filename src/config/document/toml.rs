@@ -3,7 +3,7 @@
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::tree::{FileValue, KeyValue, SyntaxError, UNSUPPORTED_LIST};
+use super::tree::{FileValue, KeyValue, SyntaxError};
 
 pub fn parse(text: &str) -> (Vec<KeyValue>, Vec<SyntaxError>) {
     let lines = Lines::of(text);
@@ -40,11 +40,7 @@ fn file_value(value: &Spanned<DeValue<'_>>, text: &str, lines: &Lines) -> FileVa
         }
         DeValue::Table(table) => FileValue::Table(key_values(table, text, lines)),
         DeValue::Array(array) => {
-            let texts = array.iter().map(|element| match file_value(element, text, lines) {
-                FileValue::Text(text) => Some(text),
-                FileValue::List(_) | FileValue::Table(_) | FileValue::Unsupported(_) => None,
-            });
-            texts.collect::<Option<_>>().map_or(UNSUPPORTED_LIST, FileValue::List)
+            FileValue::list(array.iter().map(|it| file_value(it, text, lines)).collect())
         }
     }
 }

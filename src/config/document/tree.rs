@@ -6,6 +6,8 @@ pub enum FileValue {
     Text(String),
     List(Vec<String>),
     Table(Vec<KeyValue>),
+    /// A list of tables alone, with at least one.
+    Tables(Vec<Vec<KeyValue>>),
     /// A value that no key accepts, described for the message.
     Unsupported(&'static str),
 }
@@ -26,6 +28,24 @@ pub struct SyntaxError {
     pub message: String,
 }
 
-/// A list with elements other than plain values.
-pub const UNSUPPORTED_LIST: FileValue =
-    FileValue::Unsupported("a list with elements other than strings, numbers and booleans");
+/// What a list with elements other than plain values is called, where only these are accepted.
+pub const NO_PLAIN_LIST: &str = "a list with elements other than strings, numbers and booleans";
+
+impl FileValue {
+    /// A list of these elements.
+    pub fn list(elements: Vec<Self>) -> Self {
+        let is_table = |element: &Self| matches!(element, Self::Table(_));
+        if !elements.is_empty() && elements.iter().all(is_table) {
+            let tables = elements.into_iter().filter_map(|element| match element {
+                Self::Table(pairs) => Some(pairs),
+                _ => None,
+            });
+            return Self::Tables(tables.collect());
+        }
+        let texts = elements.into_iter().map(|element| match element {
+            Self::Text(text) => Some(text),
+            Self::List(_) | Self::Table(_) | Self::Tables(_) | Self::Unsupported(_) => None,
+        });
+        texts.collect::<Option<_>>().map_or(Self::Unsupported(NO_PLAIN_LIST), Self::List)
+    }
+}

@@ -1,11 +1,13 @@
-//! The keys that name the contract and the event types to ignore.
+//! The keys that name the contract and the events to leave out.
 
 use crate::config::instance_file;
-use crate::config::keys::{CONTRACTS_DIR, IGNORE_EVENTS, IMPORT_OBJECT, IMPORT_PATH};
+use crate::config::keys::{
+    CONTRACTS_DIR, FILTER, FILTER_ON_ERROR, IGNORE_EVENTS, IMPORT_OBJECT, IMPORT_PATH, IN_TOPIC,
+};
 use crate::config::layer::LayerKind;
 use crate::config::location::Location;
 use crate::config::resolver::Resolver;
-use crate::config::settings::ContractSettings;
+use crate::config::settings::{ContractSettings, FilterOnError, FilterSettings};
 use crate::config::values::{self, Wrong};
 
 pub fn read(resolver: &mut Resolver<'_>) -> Option<ContractSettings> {
@@ -15,12 +17,16 @@ pub fn read(resolver: &mut Resolver<'_>) -> Option<ContractSettings> {
         "" => Err(Wrong::plain()),
         _ => Ok(text.to_owned()),
     });
+    let topic = resolver.optional(&IN_TOPIC, values::topic);
     let ignore_events = ignore_events(resolver);
+    let filter = filter(resolver);
     Some(ContractSettings {
         dir: dir?,
         import_path: import_path?,
         import_object: import_object?,
+        topic: topic?,
         ignore_events: ignore_events?,
+        filter: filter?,
     })
 }
 
@@ -39,7 +45,7 @@ fn dir(resolver: &mut Resolver<'_>) -> Option<Location> {
 }
 
 /// A path with dots for slashes, which therefore cannot lead out of the folder of the contracts.
-fn document(text: &str) -> Result<String, Wrong> {
+pub(super) fn document(text: &str) -> Result<String, Wrong> {
     if text.split('.').any(|part| values::name(part, b"_-", 255).is_err()) {
         return Err(Wrong::because("the parts between dots have letters, digits, `_` and `-`"));
     }
@@ -48,6 +54,9 @@ fn document(text: &str) -> Result<String, Wrong> {
 
 fn ignore_events(resolver: &mut Resolver<'_>) -> Option<Vec<String>> {
     let setting = resolver.find(&IGNORE_EVENTS)?;
+    if resolver.is_faulty(setting) {
+        return None;
+    }
     match values::event_types(setting.text.trim()) {
         Ok(events) => {
             // Shown in the same form, whichever form it is written in.
@@ -59,4 +68,14 @@ fn ignore_events(resolver: &mut Resolver<'_>) -> Option<Vec<String>> {
             None
         }
     }
+}
+
+/// The expression is compiled with the contract, which has the fields that it may name.
+fn filter(resolver: &mut Resolver<'_>) -> Option<Option<FilterSettings>> {
+    let on_error = resolver.required(&FILTER_ON_ERROR, |text| {
+        let choices =
+            [("dead-letter", FilterOnError::DeadLetter), ("ignore", FilterOnError::Ignore)];
+        values::choice(text, &choices)
+    })?;
+    resolver.optional(&FILTER, |text| Ok(FilterSettings { expression: text.to_owned(), on_error }))
 }

@@ -1,25 +1,35 @@
 //! The sections of the settings. Each file reads the keys of one section and records what is wrong
 //! with them.
 
+mod api;
+mod bigquery;
 mod consume;
 mod contract;
+pub mod influx;
+mod kafka;
 mod limits;
+pub mod postgres;
 mod process;
 mod properties;
+mod results;
+mod steps;
 mod write;
 
 #[cfg(test)]
 pub use properties::refused as refused_properties;
 
+pub use consume::environment;
+pub use properties::{Property, property};
+
 use super::keys::Key;
 use super::resolver::Resolver;
-use super::settings::{ContractSettings, Settings};
+use super::settings::{ContractSettings, Settings, StepSettings};
+use super::sink_settings::RowSettings;
 
-pub use write::RowSettings;
-
-/// A check of the contract that the settings name. It runs as soon as the contract's own keys are
+/// A check of the contracts and rules that the settings name. It runs as soon as their own keys are
 /// valid, even if others are not.
-pub type Check<'a> = &'a mut dyn FnMut(&ContractSettings, &RowSettings) -> Vec<Complaint>;
+pub type Check<'a> =
+    &'a mut dyn FnMut(&ContractSettings, &RowSettings, Option<&StepSettings>) -> Vec<Complaint>;
 
 /// A mistake that a check found.
 #[derive(Debug)]
@@ -33,9 +43,10 @@ pub struct Complaint {
 /// Reads all sections, even after a mistake; `None` if there was one.
 pub fn read(resolver: &mut Resolver<'_>, check: Check<'_>) -> Option<Settings> {
     let contract = contract::read(resolver);
+    let steps = steps::read(resolver);
     let rows = write::rows(resolver);
-    if let (Some(contract), Some(rows)) = (&contract, &rows) {
-        for Complaint { key, found, accepted } in check(contract, rows) {
+    if let (Some(contract), Some(steps), Some(rows)) = (&contract, &steps, rows.settings()) {
+        for Complaint { key, found, accepted } in check(contract, &rows, steps.as_ref()) {
             if let Some(setting) = resolver.find(key) {
                 resolver.mistake(setting, found, accepted);
             }
@@ -45,6 +56,8 @@ pub fn read(resolver: &mut Resolver<'_>, check: Check<'_>) -> Option<Settings> {
     let write = write::read(resolver, rows);
     let dead_letter = write::dead_letter(resolver);
     let limits = limits::read(resolver);
+    let api = api::read(resolver);
+    let results = results::read(resolver);
     let metrics_addr = process::metrics_addr(resolver);
     let disabled = process::disabled(resolver);
     let env_file = process::env_file(resolver);
@@ -54,10 +67,13 @@ pub fn read(resolver: &mut Resolver<'_>, check: Check<'_>) -> Option<Settings> {
     Some(Settings {
         domain: resolver.domain.to_owned(),
         contract: contract?,
+        steps: steps?,
         consume: consume?,
         write: write?,
         dead_letter: dead_letter?,
         limits: limits?,
+        api: api?,
+        results: results?,
         metrics_addr: metrics_addr?,
         disabled: disabled?,
     })

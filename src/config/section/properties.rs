@@ -64,12 +64,32 @@ const OFFSET_STORE: &str =
 const PROTOCOL: &str =
     "exactly-once is verified for cooperative-sticky assignment in a classic group";
 const ACKS: &str = "a dead letter counts as written when all in-sync replicas have it";
-const TRANSACTION: &str = "the program configures the transactions that commit offsets";
+const TRANSACTION: &str = "the program configures the transactions that commit offsets and rows";
 
 /// The names of the properties that cannot be set.
 #[cfg(test)]
 pub fn refused() -> impl Iterator<Item = &'static str> {
     REFUSED.iter().map(|(name, _)| *name)
+}
+
+/// What a name is, as the name of a property.
+pub enum Property {
+    Known,
+    /// It cannot be set; the reason.
+    Refused(&'static str),
+    Unknown,
+}
+
+/// What a name with dots is, as the name of a property.
+pub fn property(name: &str) -> Property {
+    if let Some((_, reason)) = REFUSED.iter().find(|(refused, _)| *refused == name) {
+        return Property::Refused(reason);
+    }
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._".contains(c);
+    match name.chars().all(fits) && is_known(&name.replace('.', "_")) {
+        true => Property::Known,
+        false => Property::Unknown,
+    }
 }
 
 /// Why a property is not accepted. Printed as the accepted values of a mistake.
@@ -95,6 +115,10 @@ pub fn read(resolver: &mut Resolver<'_>, path: &str) -> Option<BTreeMap<String, 
         let Some(setting) = resolver.layers.find(&format!("{path}.{underscored}")) else {
             continue;
         };
+        if resolver.is_faulty(setting) {
+            valid = false;
+            continue;
+        }
         let mut setting = setting.clone();
         // An unknown name may be the misspelt name of a secret.
         setting.secret |= !is_known(&underscored);

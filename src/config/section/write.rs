@@ -1,219 +1,132 @@
-//! `[write.<env>]` and the keys of the table, its rows and its dead letters.
+//! The keys of the sink, the rows and the dead letters, and the environment that is written to.
 
-use std::path::PathBuf;
-
-use super::consume::{embedded, environment};
-use crate::config::instance_file;
+use super::consume::environment;
+use super::{bigquery, influx, kafka, postgres};
 use crate::config::keys::{
-    BQ_TABLE, DEAD_LETTER, DELIVERY_GUARANTEE, GOOGLE_APPLICATION_CREDENTIALS, MANAGE_TABLE,
-    PARTITION_BY, ROW_LAYOUT, WRITE_ENV,
+    BQ_TABLE, DEAD_LETTER, INFLUX_FIELDS, INFLUX_MEASUREMENT, INFLUX_TAGS, INFLUX_TIME, Key,
+    MANAGE_TABLE, OUT_KEY, OUT_TOPIC, PARTITION_BY, PG_COMPRESS_AFTER, PG_RETENTION, PG_TABLE,
+    PG_TIME_COLUMN, ROW_LAYOUT, SINK, WRITE_ENV,
 };
-use crate::config::layer::LayerKind;
 use crate::config::resolver::Resolver;
-use crate::config::settings::{
-    DeadLetterTarget, Endpoint, Guarantee, RowLayout, TableId, WriteSettings,
-};
+use crate::config::settings::{DeadLetterTarget, WriteSettings};
+use crate::config::sink_settings::{PointRules, RowLayout, RowSettings, SinkSettings, TableRules};
 use crate::config::values::{self, Wrong};
 
-const PROJECT: &str = "a Google Cloud project id";
-const DATASET: &str = "a dataset name: letters, digits and underscores";
-const LOCATION: &str = "a BigQuery location: `EU`, `europe-west1`";
-const URL: &str = "`https://host`, `http://` for this machine only, or `embedded` for the BigQuery inside this process";
-
-/// The settings that determine the columns of a contract's rows.
-#[derive(Debug, Clone)]
-pub struct RowSettings {
-    pub layout: RowLayout,
-    pub partition_by: String,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SinkKind {
+    BigQuery,
+    Postgres,
+    Influx,
+    Kafka,
 }
 
-pub fn rows(resolver: &mut Resolver<'_>) -> Option<RowSettings> {
-    let partition_by = resolver.required(&PARTITION_BY, |text| {
-        values::name(text, b"_", 300)
-            .ok()
-            .filter(|name| !name.starts_with(|c: char| c.is_ascii_digit()))
-            .ok_or_else(Wrong::plain)
-    });
+/// Each sink with the keys that only it has.
+const SINKS: &[(&str, SinkKind, &[&Key])] = &[
+    ("bigquery", SinkKind::BigQuery, &[&BQ_TABLE, &PARTITION_BY]),
+    (
+        "postgres",
+        SinkKind::Postgres,
+        &[&PG_TABLE, &PG_TIME_COLUMN, &PG_COMPRESS_AFTER, &PG_RETENTION],
+    ),
+    (
+        "influxdb",
+        SinkKind::Influx,
+        &[&INFLUX_MEASUREMENT, &INFLUX_TAGS, &INFLUX_FIELDS, &INFLUX_TIME],
+    ),
+    ("kafka", SinkKind::Kafka, &[&OUT_TOPIC, &OUT_KEY]),
+];
+
+/// The settings that determine the columns of a contract's rows, each as far as it is valid.
+pub struct RowKeys {
+    sink: Option<SinkKind>,
+    layout: Option<RowLayout>,
+    partition_by: Option<String>,
+    time_column: Option<Option<String>>,
+    point: Option<PointRules>,
+    key: Option<Option<Vec<String>>>,
+}
+
+impl RowKeys {
+    /// `None` if one of them is not valid.
+    pub fn settings(&self) -> Option<RowSettings> {
+        let table = match self.sink? {
+            SinkKind::BigQuery => TableRules::BigQuery { partition_by: self.partition_by.clone()? },
+            SinkKind::Postgres => TableRules::Postgres { time_column: self.time_column.clone()? },
+            SinkKind::Influx => TableRules::Influx(self.point.clone()?),
+            SinkKind::Kafka => TableRules::Kafka { key: self.key.clone()? },
+        };
+        Some(RowSettings { layout: self.layout?, table })
+    }
+}
+
+pub fn rows(resolver: &mut Resolver<'_>) -> RowKeys {
+    let sink = kind(resolver);
+    let (mut partition_by, mut time_column, mut point, mut key) = (None, None, None, None);
+    match sink {
+        Some(SinkKind::BigQuery) => partition_by = bigquery::partition_by(resolver),
+        Some(SinkKind::Postgres) => time_column = postgres::time_column(resolver),
+        Some(SinkKind::Influx) => point = influx::point(resolver),
+        Some(SinkKind::Kafka) => key = kafka::key(resolver),
+        None => {}
+    }
     let layout = resolver.required(&ROW_LAYOUT, |text| {
         values::choice(text, &[("columns", RowLayout::Columns), ("envelope", RowLayout::Envelope)])
     });
-    Some(RowSettings { layout: layout?, partition_by: partition_by? })
+    RowKeys { sink, layout, partition_by, time_column, point, key }
 }
 
-pub fn read(resolver: &mut Resolver<'_>, rows: Option<RowSettings>) -> Option<WriteSettings> {
-    let credentials = credentials(resolver);
-    let manage_table = resolver.required(&MANAGE_TABLE, values::flag);
-    let guarantee = resolver.required(&DELIVERY_GUARANTEE, |text| {
-        let choices =
-            [("exactly-once", Guarantee::ExactlyOnce), ("at-least-once", Guarantee::AtLeastOnce)];
+/// The sink. A key of another sink, set for this domain alone, is a mistake: its author expects
+/// something of it.
+fn kind(resolver: &mut Resolver<'_>) -> Option<SinkKind> {
+    let kind = resolver.required(&SINK, |text| {
+        let choices: Vec<(&str, SinkKind)> =
+            SINKS.iter().map(|(name, kind, _)| (*name, *kind)).collect();
         values::choice(text, &choices)
-    });
-    let name = resolver.required(&BQ_TABLE, table_name);
-    let environment = environment(resolver, &WRITE_ENV, "write")?;
-    let at = format!("write.{environment}");
-    let table = table(resolver, &at, name);
-    // For readers of the configuration; nothing uses it.
-    let location = resolver.optional_at(&format!("{at}.location"), LOCATION, location);
-    let endpoint = endpoint(resolver, &format!("{at}.endpoint"));
-    let RowSettings { layout, partition_by } = rows?;
-    location?;
+    })?;
+    for (name, _, keys) in SINKS.iter().filter(|(_, other, _)| *other != kind) {
+        for key in *keys {
+            if let Some(setting) = resolver.layers.find(&key.name_in(resolver.domain)) {
+                let found = format!("a key of the sink `{name}`, which is not this domain's");
+                let accepted =
+                    format!("this key with {}={name} only", SINK.name_in(resolver.domain));
+                resolver.mistake(setting, found, accepted);
+            }
+        }
+    }
+    Some(kind)
+}
+
+pub fn read(resolver: &mut Resolver<'_>, rows: RowKeys) -> Option<WriteSettings> {
+    let manage_table = resolver.required(&MANAGE_TABLE, values::flag);
+    let environment = environment(resolver, &WRITE_ENV, "write");
+    let at = environment.as_ref().map(|environment| format!("write.{environment}"));
+    let at = at.as_deref();
+    let sink = match rows.sink {
+        Some(SinkKind::BigQuery) => {
+            bigquery::read(resolver, at, rows.partition_by).map(SinkSettings::BigQuery)
+        }
+        Some(SinkKind::Postgres) => {
+            postgres::read(resolver, at, rows.time_column).map(SinkSettings::Postgres)
+        }
+        Some(SinkKind::Influx) => influx::read(resolver, at, rows.point).map(SinkSettings::Influx),
+        Some(SinkKind::Kafka) => kafka::read(resolver, at, rows.key).map(SinkSettings::Kafka),
+        None => None,
+    };
     Some(WriteSettings {
-        environment,
-        table: table?,
-        endpoint: endpoint?,
-        credentials: credentials?,
+        environment: environment?,
+        layout: rows.layout?,
         manage_table: manage_table?,
-        partition_by,
-        layout,
-        guarantee: guarantee?,
+        sink: sink?,
     })
 }
 
 pub fn dead_letter(resolver: &mut Resolver<'_>) -> Option<DeadLetterTarget> {
     resolver.required(&DEAD_LETTER, |text| {
-        if text.eq_ignore_ascii_case("bigquery") {
-            return Ok(DeadLetterTarget::BigQuery);
+        // `bigquery` is the name that the first releases had for the table.
+        if text.eq_ignore_ascii_case("table") || text.eq_ignore_ascii_case("bigquery") {
+            return Ok(DeadLetterTarget::Table);
         }
         let topic = text.strip_prefix("kafka:").ok_or_else(Wrong::plain)?;
         values::topic(topic.trim()).map(DeadLetterTarget::Kafka)
     })
-}
-
-/// The table's name as written, which may leave out the project or the dataset.
-struct TableName {
-    project: Option<String>,
-    dataset: Option<String>,
-    table: String,
-}
-
-fn table_name(text: &str) -> Result<TableName, Wrong> {
-    // Split from the end, because an old project id may contain dots (`example.com:project`).
-    let mut parts = text.rsplitn(3, '.');
-    let table = parts.next().unwrap_or_default();
-    // A table's name has at most 1,024 bytes, and `_dead_letters` adds 13.
-    let table = values::name(table, b"_-", 1_011)
-        .map_err(|_| Wrong::because("a table name has letters, digits, `_` and `-`"))?;
-    let dataset = parts.next().map(dataset).transpose()?;
-    let project = parts.next().map(project).transpose()?;
-    Ok(TableName { project, dataset, table })
-}
-
-fn dataset(text: &str) -> Result<String, Wrong> {
-    values::name(text, b"_", 1_024)
-        .map_err(|_| Wrong::because("a dataset name has letters, digits and underscores"))
-}
-
-fn project(text: &str) -> Result<String, Wrong> {
-    // At most 30 characters, but an old id begins with a domain name.
-    values::name(text, b"-.:", 128)
-        .map_err(|_| Wrong::because("a project id has letters, digits and hyphens"))
-}
-
-/// The table's full name. The environment adds what the name leaves out.
-fn table(resolver: &mut Resolver<'_>, at: &str, name: Option<TableName>) -> Option<TableId> {
-    let project_path = format!("{at}.project");
-    let dataset_path = format!("{at}.dataset");
-    let default_project = resolver.optional_at(&project_path, PROJECT, project);
-    let default_dataset = resolver.optional_at(&dataset_path, DATASET, dataset);
-    let named = |part: fn(&TableName) -> bool| name.as_ref().is_some_and(part);
-    if !named(|name| name.project.is_some()) && default_project == Some(None) {
-        resolver.missing(&project_path, PROJECT);
-    }
-    if !named(|name| name.dataset.is_some()) && default_dataset == Some(None) {
-        resolver.missing(&dataset_path, &format!("{DATASET}, here or in BQ_TABLE"));
-    }
-    let name = name?;
-    if let (Some(named), Some(Some(default))) = (&name.project, &default_project)
-        && named != default
-        && let Some(cluster) = instance_file::cluster(resolver.layers)
-        && let Some(setting) = resolver.find(&BQ_TABLE)
-        && setting.layer == LayerKind::EnvFile
-    {
-        let found = format!("the project `{named}`, which is another than the cluster's");
-        let accepted = format!("a table of `{default}`, where the cluster `{cluster}` writes");
-        resolver.mistake(setting, found, accepted);
-        return None;
-    }
-    Some(TableId {
-        project: name.project.or(default_project?)?,
-        dataset: name.dataset.or(default_dataset?)?,
-        table: name.table,
-    })
-}
-
-fn location(text: &str) -> Result<String, Wrong> {
-    values::name(text, b"-", 63)
-}
-
-/// The path of the credentials file; `Some(None)` if there is none. An empty value removes the path
-/// that a weaker layer sets.
-fn credentials(resolver: &mut Resolver<'_>) -> Option<Option<PathBuf>> {
-    let key = &GOOGLE_APPLICATION_CREDENTIALS;
-    if resolver.find(key).is_none() {
-        return Some(None);
-    }
-    resolver.required(key, |text| match text {
-        "" => Ok(None),
-        _ if text.starts_with('{') => {
-            Err(Wrong::because("this is the content of a credentials file, not its path"))
-        }
-        _ => Ok(Some(PathBuf::from(text))),
-    })
-}
-
-/// The two addresses of BigQuery, of which both or none are set: with only one, tables and rows
-/// would be on different servers.
-fn endpoint(resolver: &mut Resolver<'_>, path: &str) -> Option<Endpoint> {
-    let [rest_path, storage_path] = ["rest", "storage"].map(|leaf| format!("{path}.{leaf}"));
-    let rest = resolver.optional_at(&rest_path, URL, address);
-    let storage = resolver.optional_at(&storage_path, URL, address);
-    match (rest, storage) {
-        (Some(None), Some(None)) => Some(Endpoint::Google),
-        (_, Some(None)) => {
-            resolver.missing(&storage_path, "an address, because `rest` has one: both or neither");
-            None
-        }
-        (Some(None), _) => {
-            resolver.missing(&rest_path, "an address, because `storage` has one: both or neither");
-            None
-        }
-        (None, _) | (_, None) => None,
-        (Some(Some(Address::Embedded)), Some(Some(Address::Embedded))) => Some(Endpoint::Embedded),
-        (Some(Some(Address::Url(rest))), Some(Some(Address::Url(storage)))) => {
-            let trusted = is_google(&rest) && is_google(&storage)
-                || [&rest_path, &storage_path].iter().all(|path| !in_env_file(resolver, path));
-            Some(Endpoint::Custom { rest, storage, trusted })
-        }
-        (Some(Some(_)), Some(Some(_))) => {
-            let accepted = "`embedded` for both `rest` and `storage`, or for neither";
-            if let Some(setting) = resolver.layers.find(&storage_path) {
-                resolver.wrong(setting, accepted.to_owned());
-            }
-            None
-        }
-    }
-}
-
-/// Whether a URL is one of Google's, so that a token that is sent there reaches nobody else.
-fn is_google(url: &str) -> bool {
-    let host = url.parse::<http::Uri>().ok().and_then(|uri| uri.host().map(str::to_owned));
-    url.starts_with("https://") && host.is_some_and(|host| host.ends_with(".googleapis.com"))
-}
-
-/// Whether the value that counts at a path stands in the `.env`.
-fn in_env_file(resolver: &Resolver<'_>, path: &str) -> bool {
-    resolver.layers.find(path).is_some_and(|setting| setting.layer == LayerKind::EnvFile)
-}
-
-/// One address of BigQuery.
-enum Address {
-    Embedded,
-    Url(String),
-}
-
-fn address(text: &str) -> Result<Address, Wrong> {
-    if text == "embedded" {
-        return embedded().map(|()| Address::Embedded);
-    }
-    values::url(text).map(Address::Url)
 }

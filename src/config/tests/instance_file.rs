@@ -12,7 +12,7 @@ GROUP_ID_DELIVERY='delivery-prod'
 ";
 
 /// An instance's file, with the files and the environment of a cluster.
-fn instance() -> Sources {
+pub(super) fn instance() -> Sources {
     let environments = r#"
 [consume.prod]
 bootstrap_servers = "prod1:9092"
@@ -30,7 +30,7 @@ fn keys_of_the_domain_are_accepted_and_the_cluster_is_shown() {
     let loaded = instance().env("BATCH_ROWS='5'").env("PARTITION_BY=_ingested_at").load();
     let loaded = loaded.unwrap_or_else(|mistakes| panic!("{mistakes}"));
     assert_eq!(loaded.shown("CLUSTER").0, "gke-prod");
-    assert_eq!(loaded.settings.write.endpoint, Endpoint::Google);
+    assert_eq!(bigquery(&loaded.settings).endpoint, Endpoint::Google);
 }
 
 #[test]
@@ -72,6 +72,15 @@ fn every_key_belongs_to_the_domain_or_to_the_cluster() {
         "ENV_FILE",
         "GOOGLE_APPLICATION_CREDENTIALS",
         "CONTRACTS_DIR",
+        "RULE_SETS_DIR",
+        "API_ADDR",
+        "API_TOKENS_FILE",
+        "RESULTS_ADDR",
+        "RESULTS_STORE",
+        "RESULTS_TOKENS_FILE",
+        "RESULTS_IDENTITY",
+        "SERIES",
+        "DASHBOARD_ADDR",
         "METRICS_ADDR",
     ];
     for key in keys::ALL {
@@ -142,7 +151,7 @@ fn only_the_environment_of_the_process_names_the_cluster() {
 #[test]
 fn tokens_go_to_google_and_where_files_or_the_environment_point() {
     let [rest, storage] = ["REST", "STORAGE"].map(|leaf| format!("WRITE__PROD__ENDPOINT__{leaf}"));
-    let trusted = |sources: Sources| match sources.settings().write.endpoint {
+    let trusted = |sources: Sources| match bigquery(&sources.settings()).endpoint {
         Endpoint::Custom { trusted, .. } => trusted,
         other => panic!("{other:?}"),
     };

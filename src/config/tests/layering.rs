@@ -36,7 +36,7 @@ const SUBJECTS: &[Subject] = &[
     },
     Subject {
         forms: &["BQ_TABLE_DELIVERY", "BQ_TABLE"],
-        get: |settings| settings.write.table.table.clone(),
+        get: |settings| bigquery(settings).table.table.clone(),
     },
     Subject {
         forms: &["CONSUME__PROD__BOOTSTRAP_SERVERS"],
@@ -51,7 +51,7 @@ const SUBJECTS: &[Subject] = &[
     },
     Subject {
         forms: &["WRITE__PROD__PROJECT"],
-        get: |settings| settings.write.table.project.clone(),
+        get: |settings| bigquery(settings).table.project.clone(),
     },
 ];
 

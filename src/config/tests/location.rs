@@ -266,7 +266,7 @@ fn in_a_cluster_a_fetched_env_file_holds_keys_of_its_domain_only() {
     let document = fetched(&format!("{VALID}CONTRACTS_DIR=https://elsewhere.example/\n"));
     let inputs = Inputs::at(Path::new("/nowhere")).env_file(ENV).variable("CLUSTER", "gke-prod");
     let mut checked = false;
-    let mistakes = load_and_check("DELIVERY", &with(inputs, &document), &mut |_, _| {
+    let mistakes = load_and_check("DELIVERY", &with(inputs, &document), &mut |_, _, _| {
         checked = true;
         Vec::new()
     });

@@ -99,6 +99,63 @@ fn keys_of_others_are_ignored() {
     assert!(sources.load().is_ok());
 }
 
+/// One key's name begins with another's, so a misspelt form of it could be the other key of another
+/// domain.
+#[test]
+fn a_misspelt_key_is_not_taken_for_a_key_of_another_domain() {
+    for name in [
+        "FILTER_ONERROR_DELIVERY",
+        "FILTER_ON_ERRORS_DELIVERY",
+        "FILTER_ON_EROR_DELIVERY",
+        "FILTER_ON_ERRRO_DELIVERY",
+        "FILTER_NO_ERROR_DELIVERY",
+        "FILTER_OM_ERROR_DELIVERY",
+        "FILTER_ERROR_DELIVERY",
+        "filter_onerror_DELIVERY",
+    ] {
+        let in_env = Sources::valid().env(&format!("{name}=ignore")).mistake();
+        let in_file = Sources::valid().file("x.toml", &format!("{name} = 'ignore'")).mistake();
+        for mistake in [in_env, in_file] {
+            assert_eq!(mistake.key, name);
+            assert!(mistake.accepted.contains("`FILTER_ON_ERROR_DELIVERY`"), "{mistake}");
+        }
+    }
+    for name in [
+        "FILTER_ORDERS_DELIVERY",
+        "FILTER_EVENTS_DELIVERY",
+        "FILTER_HTTP_ERRORS_DELIVERY",
+        "FILTER_ORDERS",
+        "FILTER_ON_ERROR_ORDERS",
+        "FILTER_ON_ERROR_EVENTS_DELIVERY",
+        "GROUP_ID_EVENTS_DELIVERY",
+        "BATCH_ROWS_MORE_DELIVERY",
+    ] {
+        assert!(Sources::valid().env(&format!("{name}=ignore")).load().is_ok(), "{name}");
+    }
+}
+
+#[test]
+fn a_misspelt_domain_is_reported_where_no_domain_has_that_name() {
+    for (name, meant) in [
+        ("FILTER_DELIVREY", "FILTER_DELIVERY"),
+        ("FILTER_ON_ERROR_DELIVERI", "FILTER_ON_ERROR_DELIVERY"),
+        ("BATCH_ROWS_DELIVER", "BATCH_ROWS_DELIVERY"),
+        ("IGNORE_EVENTS_DDELIVERY", "IGNORE_EVENTS_DELIVERY"),
+    ] {
+        let mistake = Sources::valid().env(&format!("{name}=x")).mistake();
+        assert_eq!(mistake.key, name);
+        assert!(mistake.accepted.contains(&format!("`{meant}`")), "{mistake}");
+        // A domain of that name has keys that it cannot do without.
+        let domain = name.rsplit('_').next().expect("a domain");
+        let both = Sources::valid().env(&format!("{name}=x\nBQ_TABLE_{domain}=t"));
+        assert!(both.load().is_ok(), "{name}");
+        assert!(Sources::valid().variable(name, "x").load().is_ok(), "of another program");
+    }
+    for name in ["FILTER_ORDERS", "FILTER_DELIVERIES", "FILTER_DELIVERY2", "RUST_LOG_DELIVER"] {
+        assert!(Sources::valid().env(&format!("{name}=x")).load().is_ok(), "{name}");
+    }
+}
+
 #[test]
 fn a_key_of_the_cluster_has_no_form_for_one_domain() {
     for name in ["WRITE_ENV_DELIVERY", "GOOGLE_APPLICATION_CREDENTIALS_DELIVERY"] {

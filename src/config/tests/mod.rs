@@ -1,14 +1,20 @@
 //! Tests of the layers and of the rules of every key. Most sources are texts, so a test needs no
 //! files and no variables of its own process.
 
+mod dashboard;
 mod documents;
+mod influx;
 mod instance_file;
+mod kafka;
 mod layering;
 mod location;
 mod mistakes;
+mod postgres;
 mod reference;
 mod rules;
 mod sources;
+mod steps;
+mod variables;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -40,6 +46,18 @@ WRITE__PROD__PROJECT='a-project'
 WRITE__PROD__DATASET='a_dataset'
 ";
 
+/// The settings of the sink where it is BigQuery; owned, as most tests load them for one question.
+fn bigquery(settings: &Settings) -> BigQuerySettings {
+    settings.write.sink.bigquery().expect("the sink is BigQuery").clone()
+}
+
+/// A valid configuration of DELIVERY without what BigQuery needs, for the tests of other sinks.
+fn without_bigquery() -> Sources {
+    let of_bigquery = |line: &&str| line.starts_with("BQ_TABLE") || line.starts_with("WRITE__");
+    let lines = VALID.lines().filter(|line| !of_bigquery(line));
+    Sources { env_file: lines.map(|line| format!("{line}\n")).collect(), ..Sources::default() }
+}
+
 impl Sources {
     fn valid() -> Self {
         Self { env_file: VALID.to_owned(), ..Self::default() }
@@ -62,14 +80,15 @@ impl Sources {
     }
 
     fn load(&self) -> Result<Loaded, Mistakes> {
-        let mut gather = Gather::new("DELIVERY");
+        let mut gather = Gather::new("DELIVERY", &self.variables);
         gather.env_file(&".env".into(), &self.env_file);
         for (name, text) in &self.files {
             gather.file(&(*name).into(), text);
         }
-        gather.environment(&self.variables);
+        gather.environment();
         gather.command_line(&self.flags);
-        resolve(gather, &mut |_, _| Vec::new())
+        let read = |resolver: &mut Resolver<'_>| section::read(resolver, &mut |_, _, _| Vec::new());
+        resolve(gather, read).map(|(settings, resolved)| Loaded { settings, resolved })
     }
 
     /// The settings. A mistake fails the test.

@@ -9,6 +9,8 @@ use crate::config::values::event_types;
 
 /// Every key with accepted values and rejected values.
 const VALUES: &[(&str, &[&str], &[&str])] = &[
+    // The other sinks are in postgres.rs, influx.rs and kafka.rs, fetch and rules in steps.rs.
+    ("SINK", &["bigquery", "BigQuery"], &["", "bq", "big query"]),
     (
         "BQ_TABLE",
         &["t", "d.t", "my-project.d.t", "example.com:p.d.t_1-2", " t "],
@@ -16,6 +18,7 @@ const VALUES: &[(&str, &[&str], &[&str])] = &[
     ),
     ("IMPORT_PATH", &["a", "contracts.delivery.v10", "a-b.c_d"], &["", "a..b", "../a", "a/b", "."]),
     ("IMPORT_OBJECT", &["DeliveryEventsV10Topic", "x"], &["", " "]),
+    ("IN_TOPIC", &["", "orders-v1.x_y"], &["a b", "..", "a/b"]),
     (
         "IGNORE_EVENTS",
         &["", "A", "A, B", r#"["A"]"#, r#""[\"A\"]""#, "[]", r#""[]""#],
@@ -32,6 +35,32 @@ const VALUES: &[(&str, &[&str], &[&str])] = &[
             "\"",
         ],
     ),
+    ("FILTER", &["", "payload.amount > 5", r#"event_type in ["a", "b"]"#], &[]),
+    ("FILTER_ON_ERROR", &["dead-letter", "ignore"], &["", "deadletter", "drop"]),
+    ("FETCH", &["", "/url", "/a/b~1c"], &["url", "/~"]),
+    (
+        "FETCH_ALLOW",
+        &["", "[]", "https://a.example, s3://bucket", r#"["https://*.a.example", "10.0.0.0/8"]"#],
+        &["a.example", "ftp://a", "https://*", "https://u@a", "10.0.0.0/33"],
+    ),
+    ("OBJECT_SIZE", &["", "/size"], &["size"]),
+    ("OBJECT_SHA256", &["", "/sha256"], &["sha256"]),
+    ("OBJECT_BYTES", &["1KiB", "128MiB", "64GiB"], &["", "1023", "65GiB", "1MB"]),
+    ("OBJECT_UNPACKED_BYTES", &["1KiB", "1024GiB"], &["", "0", "1025GiB"]),
+    ("OBJECT_FILE_BYTES", &["1KiB", "1GiB"], &["", "0", "2GiB"]),
+    ("OBJECT_FILES", &["1", "100_000"], &["", "0", "100000001"]),
+    ("OBJECT_TIMEOUT_MS", &["100", "60000"], &["", "99", "3600001"]),
+    ("OBJECT_IDLE_MS", &["100", "60000"], &["", "99", "3600001"]),
+    ("OBJECT_CONCURRENCY", &["1", "256"], &["", "0", "257"]),
+    ("RULES", &["", "rules.ccx_v1", "ccx"], &["../a", "a/b", "a..b"]),
+    ("RULE_SETS_DIR", &["rules", "/mnt/rules"], &[""]),
+    ("REPORT_PATH", &["contracts.ccx.v1"], &["", "a..b", "../a", "."]),
+    ("REPORT_OBJECT", &["Reports"], &["", " "]),
+    ("TRACKER_TOPIC", &["", "platform.payload-status"], &["a b", ".."]),
+    ("TRACKER_SERVICE", &["ccx-data-pipeline", "a b"], &["", "a\u{1}b"]),
+    ("TRACKER_REQUEST", &["/request_id", "/a/b"], &["", "request_id"]),
+    ("TRACKER_ORG", &["", "/org_id"], &["org_id"]),
+    ("TRACKER_ACCOUNT", &["", "/account"], &["account"]),
     ("CONSUME_ENV", &["prod", "PROD"], &["", "prd", "prod-eu"]),
     ("GROUP_ID", &["test-new-uat-ip", "a.b:c/d"], &["", "a b", "a\tb"]),
     ("START_FROM", &["earliest", "latest", "LATEST"], &["", "beginning", "0"]),
@@ -41,11 +70,25 @@ const VALUES: &[(&str, &[&str], &[&str])] = &[
     ("CLUSTER", &["gke-uat"], &["", "gke uat"]),
     ("GOOGLE_APPLICATION_CREDENTIALS", &["", "/a/b.json"], &["{\"private_key\": \"x\"}"]),
     ("MANAGE_TABLE", &["true", "false", "1", "0", "False"], &["", "yes", "2"]),
+    ("PG_TABLE", &["high", "events.high_1", "High"], &["", ".", "a.b.c", "a-b", "1st", "a b"]),
+    ("PG_TIME_COLUMN", &["", "_ingested_at", "occurredAt"], &["a\0b"]),
+    (
+        "PG_COMPRESS_AFTER",
+        &["", "90s", "5m", "12h", "7d", "4 w"],
+        &["7", "0d", "-1d", "1y", "1.5d"],
+    ),
+    ("PG_RETENTION", &["", "90d"], &["90", "99999999w"]),
+    ("INFLUX_MEASUREMENT", &["low", "a b,c=d", "température"], &["", "_internal", "#a", "a\\b"]),
+    ("INFLUX_TAGS", &["", "[]", r#"["region"]"#, "region, a.b"], &["region,,", "[1]", "['a']"]),
+    ("INFLUX_FIELDS", &["", "[]", r#"["amount"]"#, "a,b"], &[",", "[a]"]),
+    ("INFLUX_TIME", &["", "/occurred_at", "/a/b"], &["occurred_at", "/~"]),
+    ("OUT_TOPIC", &["ccx.results", "a-b_c"], &["", ".", "a b", "a/b"]),
+    ("OUT_KEY", &["", "/order_id", "/a/b~1c"], &["order_id", "/~"]),
     ("PARTITION_BY", &["_ingested_at", "occurredAt"], &["", "a-b", "1a", "a b"]),
     (
         "DEAD_LETTER",
-        &["bigquery", "kafka:dead.letters-1_x"],
-        &["", "kafka", "kafka:", "kafka:a b", "kafka:..", "table", "topic:x"],
+        &["table", "bigquery", "kafka:dead.letters-1_x"],
+        &["", "kafka", "kafka:", "kafka:a b", "kafka:..", "tables", "topic:x"],
     ),
     ("CONTRACTS_DIR", &["contracts", "/mnt/c", "gs://a-bucket"], &["", "https://h/c?d"]),
     ("DELIVERY_GUARANTEE", &["exactly-once", "at-least-once"], &["", "exactly_once", "once"]),
@@ -71,6 +114,18 @@ const VALUES: &[(&str, &[&str], &[&str])] = &[
     ("BATCH_AGE_MS", &["0", "60000"], &["", "60001", "20ms"]),
     ("COMMIT_INTERVAL_MS", &["0", "60000"], &["", "60001", "0.1"]),
     ("DRAIN_SECONDS", &["1", "25", "025"], &["", "0", "26", "20s"]),
+    ("API_ADDR", &["127.0.0.1:0", "[::]:8080"], &["", ":8080", "localhost:8080", "8080"]),
+    ("API_TOKENS_FILE", &["", "/run/secrets/tokens"], &[]),
+    ("API_BODY_BYTES", &["1KiB", "16MiB"], &["", "1023", "17MiB", "one"]),
+    ("API_TIMEOUT_MS", &["1000", "60_000"], &["", "999", "60001", "10s"]),
+    ("EVENT_KEY", &["", "/order_id", "/a~1b/~0c"], &["order_id", "/a~2b", "/~"]),
+    ("RESULTS_ADDR", &["127.0.0.1:0", "[::]:8082"], &["", ":8082", "localhost:8082", "8082"]),
+    ("RESULTS_STORE", &["results.sqlite", "/var/lib/results/a.sqlite"], &["", " "]),
+    ("RESULTS_TOKENS_FILE", &["", "/run/secrets/tokens"], &[]),
+    ("RESULTS_IDENTITY", &["", "x-rh-identity", "X-RH-Identity"], &["true", "authorization"]),
+    // The dashboard reads these two, and no domain does: dashboard.rs.
+    ("SERIES", &[], &[]),
+    ("DASHBOARD_ADDR", &[], &[]),
     ("METRICS_ADDR", &["127.0.0.1:0", "[::]:9464"], &["", ":9464", "localhost:9464", "9464"]),
     ("DISABLE", &["true", "0"], &["", "no", "-x"]),
 ];
@@ -97,7 +152,14 @@ fn every_key_accepts_and_rejects_the_listed_values() {
     for ((base, right, wrong), key) in VALUES.iter().zip(keys::ALL) {
         let name = key.name_in("DELIVERY");
         // Where the cluster is named, the .env must not hold what belongs to it.
-        let others = || if *base == "CLUSTER" { in_environment() } else { without(base) };
+        let others = || match *base {
+            "CLUSTER" => in_environment(),
+            _ if base.starts_with("PG_") => postgres::valid_without(base),
+            _ if base.starts_with("INFLUX_") => influx::valid_without(base),
+            _ if base.starts_with("OUT_") => kafka::valid_without(base),
+            _ if steps::KEYS.iter().any(|key| base.starts_with(key)) => steps::valid_without(base),
+            _ => without(base),
+        };
         for value in *right {
             let sources = others().variable(&name, value);
             assert!(sources.load().is_ok(), "{name}={value:?}: {:?}", sources.load().err());
@@ -116,14 +178,14 @@ fn every_key_accepts_and_rejects_the_listed_values() {
 #[test]
 fn a_table_name_may_contain_dataset_and_project() {
     let table = |name: &str| {
-        without("BQ_TABLE").variable("BQ_TABLE", name).settings().write.table.to_string()
+        bigquery(&without("BQ_TABLE").variable("BQ_TABLE", name).settings()).table.to_string()
     };
     assert_eq!(table("t"), "a-project.a_dataset.t");
     assert_eq!(table("d.t"), "a-project.d.t");
     assert_eq!(table("p.d.t"), "p.d.t");
     assert_eq!(table("example.com:p.d.t"), "example.com:p.d.t");
     let bare = without("WRITE__").variable("WRITE__PROD__LOCATION", "EU");
-    let table = bare.variable("BQ_TABLE_DELIVERY", "p.d.t").settings().write.table;
+    let table = bigquery(&bare.variable("BQ_TABLE_DELIVERY", "p.d.t").settings()).table;
     assert_eq!(table.to_string(), "p.d.t");
 }
 
@@ -143,7 +205,7 @@ fn values_are_parsed() {
     assert_eq!(settings.dead_letter, DeadLetterTarget::Kafka("dead".to_owned()));
     assert_eq!(settings.consume.start_from, StartFrom::Latest);
     assert_eq!(settings.write.layout, RowLayout::Envelope);
-    assert_eq!(settings.write.guarantee, Guarantee::AtLeastOnce);
+    assert_eq!(bigquery(&settings).guarantee, Guarantee::AtLeastOnce);
     assert!(settings.consume.protected && !settings.write.manage_table);
 }
 
@@ -172,7 +234,7 @@ fn an_endpoint_without_tls_is_on_this_machine() {
     ] {
         let expected = url.trim_end_matches('/').to_owned();
         let custom = Endpoint::Custom { rest: expected.clone(), storage: expected, trusted: true };
-        assert_eq!(endpoint(url, url).settings().write.endpoint, custom);
+        assert_eq!(bigquery(&endpoint(url, url).settings()).endpoint, custom);
     }
     for url in [
         "http://10.0.0.1:9050",
@@ -335,7 +397,7 @@ fn embedded_broker_and_bigquery_can_be_chosen() {
     if cfg!(feature = "local") {
         let settings = sources.settings();
         assert_eq!(settings.consume.broker, Broker::Embedded);
-        assert_eq!(settings.write.endpoint, Endpoint::Embedded);
+        assert_eq!(bigquery(&settings).endpoint, Endpoint::Embedded);
     } else {
         let mistakes = sources.mistakes();
         assert_eq!(mistakes.len(), 3, "{mistakes:#?}");

@@ -20,8 +20,8 @@ fn the_repository_runs_delivery_on_the_embedded_broker_and_bigquery() {
     assert_eq!(settings.domain, "DELIVERY");
     assert_eq!(settings.contract.ignore_events, ["ShippingPricesEstimatedEvent"]);
     assert_eq!(settings.consume.broker, Broker::Embedded);
-    assert_eq!(settings.write.endpoint, Endpoint::Embedded);
-    assert_eq!(settings.write.table.to_string(), "local.events.delivery_events_temp");
+    assert_eq!(bigquery(&settings).endpoint, Endpoint::Embedded);
+    assert_eq!(bigquery(&settings).table.to_string(), "local.events.delivery_events_temp");
 }
 
 /// The `.env` file of the system's first description, unchanged.
@@ -54,27 +54,27 @@ fn the_first_env_file_works_with_the_repository_s_environments() {
     assert_eq!(settings.consume.broker, Broker::Servers(servers));
     assert!(settings.consume.protected);
     assert_eq!(settings.write.environment, "prod");
-    assert_eq!(settings.write.table.table, "delivery_events_temp");
-    assert_eq!(settings.write.endpoint, Endpoint::Google);
+    assert_eq!(bigquery(&settings).table.table, "delivery_events_temp");
+    assert_eq!(bigquery(&settings).endpoint, Endpoint::Google);
 }
 
 #[test]
 fn defaults_are_as_in_the_reference() {
     let settings = Sources::valid().settings();
-    let limits = settings.limits;
+    let limits = settings.limits.clone();
     assert_eq!((limits.in_flight_bytes, limits.batch_bytes), (64 << 20, 1 << 20));
     assert_eq!(limits.batch_rows, 10_000);
     assert_eq!(limits.batch_age.as_millis(), 20);
     assert_eq!((limits.commit_interval.as_millis(), limits.drain.as_secs()), (100, 20));
     assert_eq!(settings.metrics_addr.to_string(), "0.0.0.0:9464");
-    assert_eq!(settings.dead_letter, DeadLetterTarget::BigQuery);
+    assert_eq!(settings.dead_letter, DeadLetterTarget::Table);
     assert_eq!(settings.consume.start_from, StartFrom::Earliest);
-    assert_eq!(settings.write.guarantee, Guarantee::ExactlyOnce);
+    assert_eq!(bigquery(&settings).guarantee, Guarantee::ExactlyOnce);
     assert_eq!(settings.write.layout, RowLayout::Columns);
-    assert_eq!(settings.write.partition_by, "_ingested_at");
+    assert_eq!(bigquery(&settings).partition_by, "_ingested_at");
     assert_eq!(settings.contract.dir, "contracts".into());
     assert!(settings.write.manage_table && !settings.disabled && !settings.consume.protected);
-    assert_eq!(settings.write.credentials, None);
+    assert_eq!(bigquery(&settings).credentials, None);
 }
 
 #[test]
@@ -110,16 +110,28 @@ fn a_flag_wins_over_the_domain_s_own_key() {
 #[test]
 fn an_empty_path_removes_the_credentials() {
     let sources = Sources::valid().env("GOOGLE_APPLICATION_CREDENTIALS='/etc/key.json'");
-    assert_eq!(sources.settings().write.credentials.as_deref(), Some(Path::new("/etc/key.json")));
+    assert_eq!(
+        bigquery(&sources.settings()).credentials.as_deref(),
+        Some(Path::new("/etc/key.json"))
+    );
     let emptied = sources.variable("GOOGLE_APPLICATION_CREDENTIALS", "");
-    assert_eq!(emptied.settings().write.credentials, None);
+    assert_eq!(bigquery(&emptied.settings()).credentials, None);
 }
 
 #[test]
 fn no_key_is_another_key_with_a_domain_name() {
+    let mut hidden = Vec::new();
     for key in keys::ALL {
         for other in keys::ALL {
-            assert!(!other.base.starts_with(&format!("{}_", key.base)), "{key:?} hides {other:?}");
+            let Some(domain) = other.base.strip_prefix(&format!("{}_", key.base)) else { continue };
+            assert!(keys::domain(domain).is_err(), "{key:?} hides {other:?}");
+            assert!(keys::domain(&format!("{domain}_X")).is_err(), "{key:?} hides {other:?}");
+            hidden.push(domain);
         }
     }
+    // The message about a domain's name has these.
+    assert_eq!(hidden, ["ON_ERROR", "ALLOW"]);
+    assert_eq!(keys::owner("FILTER_ON_ERROR_X"), Some("X".to_owned()));
+    assert_eq!(keys::owner("FILTER_X"), Some("X".to_owned()));
+    assert_eq!(keys::owner("FILTER_ON_ERROR"), None);
 }

@@ -14,7 +14,7 @@ use crate::pipeline::commit_metadata::{Noted, TopicNote};
 use crate::pipeline::ending::{Break, Interruption};
 use crate::record::{Offset, Partition, Reached};
 use crate::retry::Backoff;
-use crate::sink::{Durability, Promise};
+use crate::sink::{Durability, Promise, Span as SinkSpan};
 use crate::source::{Beginning, Rebalance, Source};
 use crate::stop::Stop;
 use crate::telemetry::metrics::PartitionLabel;
@@ -34,20 +34,27 @@ impl Session<'_> {
                 Rebalance::Revoked { partitions, lost: true } => self.lose(&partitions)?,
             }
         }
-        let owned = self.settlement.ledger().owned().count();
-        self.flow.metrics.assigned_partitions.set(owned as i64);
+        let owned = self.settlement.ledger().owned().map(|partition| partition.0).collect();
+        self.flow.metrics.owns(owned);
         Ok(())
     }
 
     /// Reads the partitions' committed offsets, checks that they still mean the same records, has the
     /// rows flushed that the previous owner promised, and starts reading there.
     fn take_on(&mut self, partitions: &[Partition]) -> Result<(), Break> {
+        if self.flow.sink.durability() == Durability::Stored {
+            self.settlement.claim(partitions);
+            self.wait_until(Self::is_ready, partitions)?;
+        }
         let starts = self.starts(partitions)?;
         for (partition, start) in &starts {
-            self.chain.resume(*partition, start.reached.last_row);
+            self.intake.chain.resume(*partition, start.reached.last_row);
             let Start { reached, promise, begins, .. } = start.clone();
-            self.settlement.assign(*partition, reached, promise, begins);
+            // The group's offset follows the one that the sink keeps.
+            let follows = self.settlement.is_stored(*partition, reached.next);
+            self.settlement.assign(*partition, reached, promise, begins || follows);
         }
+        self.store_beginnings(&starts)?;
         let begins = |(partition, start): &(Partition, Start)| {
             start.begins.then_some((*partition, start.reached.next))
         };
@@ -89,7 +96,8 @@ impl Session<'_> {
         })?;
         let mut noted = Vec::with_capacity(committed.len());
         for one in &committed {
-            noted.push((one.partition, self.settlement.read(one)?));
+            let groups = self.settlement.read(one)?;
+            noted.push((one.partition, self.settlement.stored(one.partition)?.or(groups)));
         }
         let began_with = self.began_with(&noted, topic.partitions)?;
         let note = TopicNote { id: topic.id, began_with };
@@ -124,7 +132,8 @@ impl Session<'_> {
         }
         if let Some(error) = refused {
             let what = format!("read topic {} on", subscription.topic);
-            let stop = Stop::new(what, error.hint(), error);
+            let setting = self.flow.sink.setting_offsets();
+            let stop = Stop::new(what, error.hint(&setting), error);
             // Whoever follows the hint sets the group's offsets anew, and with them goes what the
             // metadata promises.
             self.keep(promises);
@@ -185,6 +194,25 @@ impl Session<'_> {
         })
     }
 
+    /// Has a sink that keeps the offsets store where partitions begin, before their first record is
+    /// read and before the group's offset moves: until rows are stored, nothing else says where the
+    /// group began, and Kafka forgets.
+    fn store_beginnings(&mut self, starts: &[(Partition, Start)]) -> Result<(), Break> {
+        if self.flow.sink.durability() != Durability::Stored {
+            return Ok(());
+        }
+        let mut stored = Vec::new();
+        for (partition, Start { reached, begins, .. }) in starts {
+            if *begins || !self.settlement.is_stored(*partition, reached.next) {
+                let span =
+                    SinkSpan { partition: *partition, first: reached.next, reached: *reached };
+                self.settlement.send(self.intake.assembler.without_records(span));
+                stored.push(*partition);
+            }
+        }
+        self.wait_until(Self::is_settled_in, &stored)
+    }
+
     /// Commits where partitions begin before their first record is read: until then a restart would
     /// begin at what is the latest offset by that time.
     fn commit_beginnings(&mut self, begins: &[(Partition, Offset)]) -> Result<(), Break> {
@@ -202,6 +230,8 @@ impl Session<'_> {
         self.settlement.commit_now(&self.source)?;
         match self.flow.sink.durability() {
             Durability::Promised => Ok(()),
+            // It was settled before.
+            Durability::Stored if self.flow.sink.commits_to_group() => Ok(()),
             Durability::Visible | Durability::Stored => {
                 let commits = self.settlement.last_commits(&partitions);
                 match self.source.confirm_committed(&commits, Instant::now() + PATIENCE) {
@@ -214,13 +244,15 @@ impl Session<'_> {
 
     fn beginning(&self, (partition, start): &(Partition, Start)) -> Option<Beginning> {
         let offset = self.settlement.ledger().start(*partition)?.next;
-        // Where the sink resumes somewhere else, the bookmark is not the record before.
-        let check = start.check.filter(|_| offset == start.reached.next);
-        Some(Beginning { partition: *partition, offset, check })
+        Some(Beginning { partition: *partition, offset, check: start.check })
     }
 
     fn may_read(&self, partitions: &[Partition]) -> bool {
         self.settlement.may_read(partitions)
+    }
+
+    fn is_settled_in(&self, partitions: &[Partition]) -> bool {
+        partitions.iter().all(|partition| self.settlement.ledger().is_settled(*partition))
     }
 
     fn is_ready(&self, partitions: &[Partition]) -> bool {
@@ -250,6 +282,7 @@ impl Session<'_> {
         if drained {
             self.settlement.commit_clean(&self.source, partitions)?;
         }
+        self.tell_watchers();
         tracing::info!(partitions = ?ids(partitions), drained, "partitions revoked");
         self.forget(partitions);
         Ok(self.source.release(partitions)?)
@@ -267,10 +300,11 @@ impl Session<'_> {
     fn forget(&mut self, partitions: &[Partition]) {
         let lane_per_partition = self.flow.sink.durability().has_lane_per_partition();
         for partition in partitions {
+            self.intake.release(*partition);
             self.settlement.release(*partition);
             self.flow.metrics.lag.remove(&PartitionLabel { partition: partition.0 });
             // A batch of the lane for all partitions has records of those that stay.
-            if let Some(batch) = self.assembler.take(*partition)
+            if let Some(batch) = self.intake.assembler.take(*partition)
                 && !lane_per_partition
             {
                 self.settlement.send(batch);
@@ -287,6 +321,7 @@ impl Session<'_> {
         let began = Instant::now();
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
         loop {
+            self.flow.health.turned();
             match ask(&mut self.source) {
                 Ok(answer) => return Ok(answer),
                 Err(error) => {

@@ -58,30 +58,35 @@ pub(super) enum StartError {
     Expired { partition: Partition, committed: Offset, begin: Offset },
 }
 
-/// What to do about a log that was cut off and written anew.
-pub(super) const REWRITTEN: &str = "records that were read are gone and others stand in their place (an unclean leader election, a \
-     restored disk, offsets copied from another cluster): find the offset from which records are \
-     new, and set the group's offset there (kafka-consumer-groups --reset-offsets), which accepts \
-     them";
+/// What to do about a log that was cut off and written anew; `setting` says how a person sets the
+/// group's offset.
+pub(super) fn rewritten(setting: &str) -> String {
+    format!(
+        "records that were read are gone and others stand in their place (an unclean leader \
+         election, a restored disk, offsets copied from another cluster): find the offset from which \
+         records are new, and set the group's offset there ({setting}), which accepts them"
+    )
+}
 
 /// The topic was replaced while or before it was read.
 pub(super) fn other_topic(topic: &str, read: TopicId, found: TopicId) -> Stop {
     let error = StartError::OtherTopic { read, found };
-    Stop::new(format!("read topic {topic} on"), error.hint(), error)
+    Stop::new(format!("read topic {topic} on"), error.hint(""), error)
 }
 
 impl StartError {
-    pub fn hint(&self) -> String {
+    /// `setting` says how a person sets the group's offset.
+    pub fn hint(&self, setting: &str) -> String {
         match self {
             Self::OtherTopic { found, .. } => format!(
                 "to read the new topic from its beginning, set ACCEPT_TOPIC_ID={found} (or \
                  ACCEPT_TOPIC_ID_<DOMAIN>) and start again; rows of the old topic stay as they are"
             ),
-            Self::CutOff { .. } => REWRITTEN.to_owned(),
+            Self::CutOff { .. } => rewritten(setting),
             Self::Expired { begin, .. } => format!(
                 "if they held records, these were not read; transaction markers and aborted records \
                  have offsets too. Check what is missing, then set the group's offset to {begin} \
-                 (kafka-consumer-groups --reset-offsets) to go on"
+                 ({setting}) to go on"
             ),
         }
     }

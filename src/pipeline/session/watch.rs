@@ -9,7 +9,8 @@ use crate::config::StartFrom;
 use crate::pipeline::ending::Break;
 use crate::pipeline::flow::Until;
 use crate::pipeline::summary::HeldUp;
-use crate::record::{Offset, Partition, Position};
+use crate::record::{Offset, Partition, Position, Reached};
+use crate::sink::{Durability, Span};
 use crate::source::{PollError, RecordReader, Topic};
 use crate::stop::Stop;
 use crate::telemetry::metrics::PartitionLabel;
@@ -59,11 +60,10 @@ impl Session<'_> {
             let ledger = self.settlement.ledger();
             let Some(committed) = ledger.committed_offset(partition) else { continue };
             if committed < end
-                && ledger.is_idle(partition)
-                && !self.assembler.holds(partition)
+                && self.intake.is_nothing_of(partition, ledger)
                 && let Some(position) = self.source.position(partition)
             {
-                self.settlement.skip(partition, position);
+                self.skip(partition, position);
             }
             let lag = end.0.saturating_sub(committed.0).max(0);
             self.flow
@@ -71,6 +71,24 @@ impl Session<'_> {
                 .lag
                 .get_or_create(&PartitionLabel { partition: partition.0 })
                 .set(lag);
+        }
+    }
+
+    /// Moves an idle partition's offset to `next`, where nothing before it is a record. A sink that
+    /// keeps the offset has to store it.
+    fn skip(&mut self, partition: Partition, next: Offset) {
+        let reached = self.settlement.ledger().start(partition);
+        match (self.flow.sink.durability(), reached) {
+            (Durability::Stored, Some(reached)) if next > reached.next => {
+                let first = reached.next;
+                let span = Span { partition, first, reached: Reached { next, ..reached } };
+                let batch = self.intake.assembler.without_records(span);
+                self.settlement.send(batch);
+            }
+            (Durability::Visible | Durability::Promised, _) => {
+                self.settlement.skip(partition, next)
+            }
+            (Durability::Stored, _) => {}
         }
     }
 
@@ -101,7 +119,9 @@ impl Session<'_> {
         let subscription = &self.flow.subscription;
         let reader = RecordReader::new(subscription.consumer.clone(), subscription.topic.clone());
         let readable: BTreeMap<Partition, Offset> = readable.into_iter().collect();
+        let health = &self.flow.health;
         let held_up = |(partition, written): (Partition, Offset)| {
+            health.turned();
             let readable = *readable.get(&partition)?;
             (written > readable).then(|| {
                 let at = Position { partition, offset: readable };

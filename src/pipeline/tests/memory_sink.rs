@@ -10,9 +10,10 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use crate::record::{Offset, Partition, Position, Reason};
+use crate::record::{DeadLetter, Offset, Partition, Position, Reason, Rejected, Rejection};
 use crate::sink::{
-    Batch, Command, Durability, Lane, Promise, Report, Reports, Sink, SinkName, Start, Writer,
+    Batch, Command, Durability, Lane, Promise, Report, Reports, Sink, SinkName, Start,
+    StoredOffset, Writer,
 };
 use crate::stop::Stop;
 
@@ -39,9 +40,10 @@ pub struct Series {
     pub retired: bool,
 }
 
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default, Clone)]
 pub struct Stored {
     pub next: Option<Offset>,
+    pub note: String,
     /// Number of the claim that owns it.
     pub owner: u64,
 }
@@ -60,6 +62,8 @@ pub struct Faults {
     pub fail_flushes: bool,
     /// Appends wait as long as this is true.
     pub hold: bool,
+    /// Rows of this offset become dead letters.
+    pub refused: Option<Offset>,
 }
 
 /// The sink of one instance. Clones of the store are shared with others.
@@ -82,7 +86,7 @@ impl Store {
         let claims: u64 = self.offsets.values().map(|stored| stored.owner).max().unwrap_or(0);
         let stored = self.offsets.entry(partition).or_default();
         stored.owner = claims + 1;
-        *stored
+        stored.clone()
     }
 }
 
@@ -101,6 +105,7 @@ impl Faults {
             fail_after: None,
             fail_flushes: false,
             hold: false,
+            refused: None,
         }
     }
 }
@@ -126,6 +131,10 @@ impl Sink for MemorySink {
 
     fn durability(&self) -> Durability {
         self.durability
+    }
+
+    fn setting_offsets(&self) -> String {
+        "set the sink's offset".to_owned()
     }
 
     fn open(&self, lane: Lane, start: Start, reports: Reports) -> Writer {
@@ -195,7 +204,8 @@ impl Task {
         if self.durability == Durability::Stored {
             self.owned = self.call(|store| store.claim(partition)).await;
         }
-        self.report(Report::Ready { resume: self.owned.next });
+        let Stored { next, note, .. } = self.owned.clone();
+        self.report(Report::Ready { stored: next.map(|next| StoredOffset { next, note }) });
         Ok(())
     }
 
@@ -207,6 +217,8 @@ impl Task {
                 self.report(Report::Flushed(promise));
                 Ok(())
             }
+            // As BigQuery's writer does: the series that rows still go to stays open.
+            Command::Retire(promise) if *promise.series() == self.series => Ok(()),
             Command::Retire(promise) => {
                 if let Some(series) = self.store().series.get_mut(promise.series()) {
                     series.retired = true;
@@ -217,17 +229,24 @@ impl Task {
     }
 
     async fn append(&mut self, batch: Batch) -> Result<(), End> {
-        while self.faults().hold {
+        while self.faults().hold && !(batch.rows.is_empty() && batch.letters.is_empty()) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         let done = self.store().calls;
         if self.faults().fail_after.is_some_and(|most| done >= most) {
             return Err(End::Failed("append to memory"));
         }
+        let mut rejected: Vec<Rejected> = batch.letters.iter().map(DeadLetter::rejected).collect();
+        let refused = self.faults().refused;
+        let (refused, positions): (Vec<Position>, Vec<Position>) =
+            batch.rows.positions().iter().partition(|at| Some(at.offset) == refused);
+        rejected.extend(refused.into_iter().map(|at| {
+            let rejection = Rejection::new(Reason::RowError, "refused".to_owned(), None);
+            Rejected { at, rejection }
+        }));
         let letters: Vec<(Position, Reason)> =
-            batch.letters.iter().map(|letter| (letter.at, letter.rejection.reason)).collect();
+            rejected.iter().map(|letter| (letter.at, letter.rejection.reason)).collect();
         self.call(|store| store.letters.extend(&letters)).await;
-        let positions = batch.rows.positions().to_vec();
         let promise = match self.durability {
             Durability::Visible => {
                 self.call(|store| {
@@ -260,7 +279,7 @@ impl Task {
             promise,
             rows: positions.len(),
             bytes: batch.rows.bytes(),
-            letters: letters.into_iter().map(|(_, reason)| reason).collect(),
+            letters: rejected,
         });
         Ok(())
     }
@@ -268,7 +287,7 @@ impl Task {
     /// Rows and the next offset in one step, as a transaction with a compare-and-set would.
     async fn store_with_offset(&mut self, batch: &Batch, rows: &[Position]) -> Result<(), End> {
         let [span] = batch.spans[..] else { panic!("one partition a lane") };
-        let Stored { next: expected, owner } = self.owned;
+        let Stored { next: expected, owner, .. } = self.owned;
         let stored = self
             .call(|store| {
                 store.calls += 1;
@@ -284,6 +303,7 @@ impl Task {
                     return false;
                 }
                 stored.next = Some(span.reached.next);
+                stored.note.clone_from(&batch.note);
                 store.rows.extend(rows);
                 true
             })

@@ -6,3 +6,4 @@ mod faults;
 mod memory_sink;
 mod ownership;
 mod rig;
+mod steps;

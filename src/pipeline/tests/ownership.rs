@@ -43,7 +43,8 @@ fn the_offset_that_the_sink_keeps_wins_over_the_groups() {
         rig.publish(0, 40);
         rig.commit(groups, "");
         for partition in all() {
-            let stored = Stored { next: Some(Offset(sinks)), owner: 7 };
+            let note = String::new();
+            let stored = Stored { next: Some(Offset(sinks)), note, owner: 7 };
             rig.store().offsets.insert(partition, stored);
         }
         rig.catch_up(Durability::Stored, Faults::none());
@@ -65,6 +66,30 @@ fn a_sink_that_has_no_offset_yet_resumes_where_the_group_stands() {
     let expected: Vec<Position> =
         positions(40, Kind::Row).into_iter().filter(|at| at.offset.0 >= 25).collect();
     assert_eq!(rig.store().visible(), expected);
+}
+
+/// The sink keeps what a commit says of its offset, so that the checks of a restart hold for it too.
+#[test]
+fn a_sink_that_keeps_the_offset_keeps_its_metadata_too() {
+    let rig = Rig::new();
+    rig.publish(0, 40);
+    rig.catch_up(Durability::Stored, Faults::none());
+    let committed: Vec<String> = rig.committed().into_iter().map(|(_, note)| note).collect();
+    let stored: Vec<String> =
+        all().iter().map(|partition| rig.store().offsets[partition].note.clone()).collect();
+    assert_eq!(stored, committed);
+    assert!(stored.iter().all(|note| note.contains("\"last_row\":")), "{stored:?}");
+    // A database from which rows were taken back, or a log that was written anew: the record before
+    // the offset is another one.
+    for partition in all() {
+        let mut store = rig.store();
+        let stored = store.offsets.get_mut(&partition).expect("stored");
+        let (head, tail) = stored.note.split_once("\"hash\":\"").expect("a hash");
+        stored.note = format!("{head}\"hash\":\"{:016x}{}", 7, &tail[tail.find('"').unwrap()..]);
+    }
+    let stopped = rig.start(Durability::Stored, Until::CaughtUp, Faults::none()).join();
+    let stop = stopped.expect_err("another record");
+    assert!(stop.hint.contains("set the sink's offset"), "{}", stop.hint);
 }
 
 /// Somebody else claims every partition in the sink: the instance notices at its next write, joins

@@ -19,11 +19,12 @@ use crate::clock::Clock;
 use crate::config::{Limits, StartFrom};
 use crate::contract;
 use crate::pipeline::run::run_with;
-use crate::pipeline::{Flow, Summary, Until, run};
+use crate::pipeline::{Flow, Steps, Summary, Until, run};
 use crate::record::{Partition, Position, Reason};
 use crate::shutdown::Shutdown;
 use crate::sink::Durability;
 use crate::source::{Committer, Subscription, start_mock_groups_at_once};
+use crate::steps::{Watchers, Work};
 use crate::stop::Stop;
 use crate::telemetry::{Health, Metrics};
 
@@ -75,6 +76,16 @@ pub struct Rig {
 /// What a run returns.
 type Ended = Result<(Summary, bool), Stop>;
 
+/// Runs with offset commits that the mock cluster keeps.
+fn run_kept(flow: Flow) -> Ended {
+    run_with(flow, &|flow| {
+        Ok(match flow.sink.durability() {
+            Durability::Visible | Durability::Stored => Committer::Plain,
+            Durability::Promised => Committer::Synchronous,
+        })
+    })
+}
+
 /// A run on a thread of its own.
 pub struct Running {
     pub shutdown: Shutdown,
@@ -125,14 +136,34 @@ impl Rig {
         let faults = sink.faults.clone();
         let mut flow = self.flow(sink, until);
         flow.limits = limits;
-        self.spawn(faults, flow, |flow| {
-            run_with(flow, &|flow| {
-                Ok(match flow.sink.durability() {
-                    Durability::Visible | Durability::Stored => Committer::Plain,
-                    Durability::Promised => Committer::Synchronous,
-                })
-            })
-        })
+        self.spawn(faults, flow, run_kept)
+    }
+
+    /// Starts an instance that works on each event before it becomes a row.
+    pub fn start_with_steps(
+        &self,
+        of: (Durability, Until),
+        work: Arc<dyn Work>,
+        limits: Limits,
+    ) -> Running {
+        self.start_watched(of, work, limits, (Watchers::default(), Faults::none()))
+    }
+
+    /// The same with subscribers and faults.
+    pub fn start_watched(
+        &self,
+        (durability, until): (Durability, Until),
+        work: Arc<dyn Work>,
+        limits: Limits,
+        (watchers, faults): (Watchers, Faults),
+    ) -> Running {
+        let sink = MemorySink::new(durability, self.store.clone(), faults);
+        let faults = sink.faults.clone();
+        let mut flow = self.flow(sink, until);
+        let gate = self.domain.plan(&self.domain.columns).expect("compiles");
+        flow.steps = Some(Steps { gate, work, watchers });
+        flow.limits = limits;
+        self.spawn(faults, flow, run_kept)
     }
 
     /// Starts an instance that commits in transactions, whose offsets the mock cluster forgets.
@@ -148,6 +179,7 @@ impl Rig {
             topic_was_missing: false,
             subscription: self.subscription(),
             plan: self.domain.plan(&self.domain.columns).expect("compiles"),
+            steps: None,
             sink: Arc::new(sink),
             limits: limits(),
             until,

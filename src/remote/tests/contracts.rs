@@ -168,10 +168,12 @@ async fn the_number_of_documents_is_bounded() {
 #[tokio::test]
 async fn a_folder_on_this_machine_is_complete_at_once() {
     let at = ContractSettings {
+        topic: None,
         dir: "contracts".into(),
         import_path: "contracts.delivery.delivery_events_v10".to_owned(),
         import_object: "DeliveryEventsV10Topic".to_owned(),
         ignore_events: Vec::new(),
+        filter: None,
     };
     let fetcher = fetcher(&[]);
     let mut fetching = Fetching::new(&fetcher);

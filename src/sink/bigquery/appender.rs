@@ -28,7 +28,7 @@ use super::row_error;
 use super::stream::StreamName;
 use crate::config::TableId;
 use crate::error_chain::chain;
-use crate::record::{Position, Reason};
+use crate::record::{Position, Rejected};
 use crate::retry::Backoff;
 use crate::row::RowBuffer;
 use crate::sink::BatchId;
@@ -140,7 +140,7 @@ impl Appender {
     }
 
     /// One delivery of dead letters of this batch is durable.
-    pub fn delivered(&mut self, batch: BatchId, letters: Vec<Reason>) {
+    pub fn delivered(&mut self, batch: BatchId, letters: Vec<Rejected>) {
         self.unsettled.delivered(batch, letters);
     }
 

@@ -16,7 +16,7 @@ use super::coalesce::Coalesced;
 use super::rest::Rest;
 use super::table::{self, PreparedTable};
 use crate::clock::Clock;
-use crate::config::{Endpoint, TableId, WriteSettings};
+use crate::config::{BigQuerySettings, Endpoint, TableId};
 use crate::row::TableSchema;
 use crate::stop::Stop;
 use crate::telemetry::Metrics;
@@ -47,7 +47,7 @@ impl BigQuery {
     /// Sets up a client for the endpoint in the settings. It reads the credentials file, but opens
     /// no connection before it is used.
     pub async fn connect(
-        write: &WriteSettings,
+        write: &BigQuerySettings,
         metrics: Metrics,
         clock: Clock,
     ) -> Result<Self, Stop> {

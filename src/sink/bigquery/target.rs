@@ -6,8 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::appender::Destination;
 use super::client::BigQuery;
 use super::stream::StreamName;
-use crate::record::Offset;
-use crate::row::{FieldValue, Fields, TableSchema};
+use crate::row::TableSchema;
 use crate::sink::Reread;
 use crate::sink::dead_letter::DeadLetters;
 
@@ -20,20 +19,6 @@ pub struct Target {
     pub letters: DeadLetters,
     pub reread: Arc<dyn Reread>,
     pub finalized: FinalizedStreams,
-}
-
-impl Target {
-    /// The record of the row before this row, as the row names it.
-    pub fn previous(&self, row: &[u8]) -> Option<Offset> {
-        let columns = &self.columns.columns;
-        let index = columns.iter().position(|column| column.source == "_kafka_previous")?;
-        let mut values = Vec::new();
-        Fields::new(columns, row).read(&mut values).ok()?;
-        match values.get(index)? {
-            FieldValue::Int64(offset) => Some(Offset(*offset)),
-            _ => None,
-        }
-    }
 }
 
 /// Streams that refused a flush because they were finalized. An owner finalizes a stream only after a

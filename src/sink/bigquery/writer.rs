@@ -125,7 +125,7 @@ impl Task {
 
     /// BigQuery keeps no offsets of Kafka's.
     fn report_ready(&self) {
-        self.report(Report::Ready { resume: None });
+        self.report(Report::Ready { stored: None });
     }
 
     fn report(&self, report: Report) {

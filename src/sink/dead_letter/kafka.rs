@@ -1,8 +1,7 @@
 //! Dead letters in a Kafka topic: key and value as they were, everything else as headers.
 //!
-//! A letter that is larger than the topic allows loses parts of its record until it fits: its value
-//! is halved down to nothing, then the record's own headers and its key are left out. What remains
-//! names the record, with the size and hash of its whole value.
+//! A letter that is larger than the topic allows loses parts of its record until it fits
+//! (letter_message.rs).
 
 use std::fmt;
 use std::time::Duration;
@@ -10,13 +9,14 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 
 use super::about::About;
+use super::letter_message::Parts;
 use super::on_retry::OnRetry;
 use crate::record::DeadLetter;
 use crate::retry::Backoff;
+use crate::source;
 use crate::stop::Stop;
 
 /// The dead-letter topic and its producer.
@@ -51,7 +51,7 @@ impl LetterTopic {
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(30));
         let mut left: Vec<&DeadLetter> = letters.iter().collect();
         loop {
-            let whole = left.iter().map(|letter| self.deliver(letter, Kept::whole(letter)));
+            let whole = left.iter().map(|letter| self.deliver(letter, Parts::whole(letter)));
             let answers = join_all(whole).await;
             let mut failed = Vec::new();
             for (letter, answer) in left.into_iter().zip(answers) {
@@ -80,7 +80,7 @@ impl LetterTopic {
         answer: Result<(), KafkaError>,
     ) -> Result<(), KafkaError> {
         let mut answer = answer;
-        for kept in Kept::parts(letter) {
+        for kept in Parts::smaller(letter) {
             if !answer.as_ref().is_err_and(is_too_large) {
                 break;
             }
@@ -98,8 +98,11 @@ impl LetterTopic {
         answer
     }
 
-    async fn deliver(&self, letter: &DeadLetter, kept: Kept) -> Result<(), KafkaError> {
-        let mut record = FutureRecord::to(&self.topic).headers(self.headers(letter, kept));
+    async fn deliver(&self, letter: &DeadLetter, kept: Parts) -> Result<(), KafkaError> {
+        let mut record = FutureRecord::to(&self.topic);
+        if let Some(headers) = source::headers(&self.about.letter_headers(letter, kept)) {
+            record = record.headers(headers);
+        }
         if let Some(key) = letter.key.as_ref().filter(|_| kept.key) {
             record = record.key(key);
         }
@@ -110,69 +113,12 @@ impl LetterTopic {
         sent.map(drop).map_err(|(error, _)| error)
     }
 
-    /// The record's own headers first, then ours, all beginning with `dead_letter.`.
-    fn headers(&self, letter: &DeadLetter, kept: Kept) -> OwnedHeaders {
-        let mut headers = OwnedHeaders::new();
-        for (key, value) in letter.headers.iter().filter(|_| kept.headers) {
-            headers = headers.insert(Header { key, value: value.as_deref() });
-        }
-        let optional = |number: Option<i64>| number.map(|number| number.to_string());
-        let facts = [
-            ("dead_letter.reason", Some(letter.rejection.reason.code().to_owned())),
-            ("dead_letter.detail", Some(letter.rejection.detail.clone())),
-            ("dead_letter.event_type", letter.rejection.event_type.clone()),
-            ("dead_letter.topic", Some(self.about.topic.clone())),
-            ("dead_letter.partition", Some(letter.at.partition.to_string())),
-            ("dead_letter.offset", Some(letter.at.offset.to_string())),
-            ("dead_letter.previous", optional(letter.previous.map(|offset| offset.0))),
-            ("dead_letter.timestamp_ms", optional(letter.timestamp_ms)),
-            ("dead_letter.value_bytes", Some(letter.value_bytes.to_string())),
-            ("dead_letter.value_sha256", Some(letter.value_sha256.clone())),
-            ("dead_letter.contract", Some(self.about.contract.clone())),
-            ("dead_letter.consumer_group", Some(self.about.group.clone())),
-        ];
-        for (key, value) in facts.iter().filter(|(_, value)| value.is_some()) {
-            headers = headers.insert(Header { key, value: value.as_deref() });
-        }
-        headers
-    }
-
     fn stop(&self, error: KafkaError) -> Stop {
         Stop::new(
             format!("send dead letters to topic {}", self.topic),
             "create the topic, grant WRITE on it, and let it take messages of at least 16 KiB",
             error,
         )
-    }
-}
-
-/// What is kept of a letter's record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Kept {
-    /// Bytes at the beginning of the value.
-    value: usize,
-    headers: bool,
-    key: bool,
-}
-
-impl Kept {
-    fn whole(letter: &DeadLetter) -> Self {
-        Self { value: letter.value.as_ref().map_or(0, Vec::len), headers: true, key: true }
-    }
-
-    /// Ever smaller parts of a letter.
-    fn parts(letter: &DeadLetter) -> impl Iterator<Item = Self> + use<> {
-        let whole = Self::whole(letter);
-        let values =
-            std::iter::successors(Some(whole.value / 2), |value| (*value > 0).then_some(value / 2));
-        // Kafka's default limit is twelve bytes more than the largest value of a letter. So the first
-        // cut is a small one, which leaves room for the headers.
-        let values = std::iter::once(whole.value - whole.value / 16).chain(values);
-        let empty = Self { value: 0, ..whole };
-        let headless = Self { headers: false, ..empty };
-        values
-            .map(move |value| Self { value, ..whole })
-            .chain([headless, Self { key: false, ..headless }])
     }
 }
 
@@ -200,18 +146,6 @@ fn needs_a_person(error: &KafkaError) -> bool {
 mod tests {
     use super::*;
     use crate::record::{Event, Position, Reason, Rejection};
-
-    #[test]
-    fn the_value_is_cut_before_headers_and_key() {
-        let rejection = Rejection::new(Reason::InvalidJson, String::new(), None);
-        let value = vec![b'x'; 64];
-        let event = Event { value: Some(&value), ..Event::unknown(Position::new(0, 1)) };
-        let letter = DeadLetter::of(&event, rejection);
-        let parts: Vec<_> =
-            Kept::parts(&letter).map(|kept| (kept.value, kept.headers, kept.key)).collect();
-        let values = [60, 32, 16, 8, 4, 2, 1, 0].map(|value| (value, true, true));
-        assert_eq!(parts, [&values[..], &[(0, false, true), (0, false, false)]].concat());
-    }
 
     #[tokio::test]
     async fn each_retry_is_reported_while_the_broker_is_away() {

@@ -5,7 +5,9 @@ mod about;
 mod bigquery;
 mod headers;
 mod kafka;
-mod on_retry;
+pub mod letter_message;
+pub mod letter_row;
+pub mod on_retry;
 
 use std::fmt;
 use std::sync::Arc;

@@ -330,6 +330,16 @@ proptest! {
     }
 
     #[test]
+    fn records_of_the_only_type_agree((a, _, records) in case()) {
+        let mut setup = Setup::of(vec![("A", a)]);
+        setup.discriminator = Discriminator::Only("A".to_owned());
+        let mut fixture = setup.build();
+        for record in records {
+            fixture.value(record);
+        }
+    }
+
+    #[test]
     fn records_with_the_type_in_a_nested_object_agree((a, b, records) in case(), meta in "A|B|Ignored|Unknown") {
         let mut setup = Setup::of(vec![("A", a), ("B", b)]);
         setup.discriminator = Discriminator::Payload(vec!["meta".to_owned(), "type".to_owned()]);

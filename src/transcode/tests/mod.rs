@@ -7,14 +7,18 @@
 //!   outcomes, `fuzz` is what the fuzzer calls.
 //! - `schemas` generates any schemas and holds the outcome against the `jsonschema` crate; `cases` has
 //!   single contracts with their events in `cases.yaml`.
+//! - `content` holds what becomes of fields whose text is JSON.
+//! - `filter` holds what `FILTER` leaves out and refuses.
 //! - `grammar` and `values` test the scanner, numbers, dates and names on their own.
 #![cfg_attr(fuzzing, allow(unused, missing_docs, clippy::all))]
 
 mod agreement;
 mod cases;
+mod content;
 mod descriptor;
 mod examples;
 mod fields;
+mod filter;
 pub mod fuzz;
 mod grammar;
 mod named;

@@ -48,7 +48,9 @@ impl Oracle {
         {
             // A later duplicate of the type counts only if the whole text is JSON.
             match (&self.discriminator, Plain::read(String::from_utf8_lossy(value).as_bytes())) {
-                (Discriminator::Header(_), _) | (_, Err(_)) => return Verdict::Ignored(kind),
+                (Discriminator::Header(_) | Discriminator::Only(_), _) | (_, Err(_)) => {
+                    return Verdict::Ignored(kind);
+                }
                 (Discriminator::Payload(path), Ok(plain)) => {
                     if at(&plain, path) == Some(&Plain::String(kind.clone())) {
                         return Verdict::Ignored(kind);
@@ -73,7 +75,7 @@ impl Oracle {
             return Err(Reason::InvalidJson);
         }
         let kind = match &self.discriminator {
-            Discriminator::Header(_) => self.named_first(event, value),
+            Discriminator::Header(_) | Discriminator::Only(_) => self.named_first(event, value),
             Discriminator::Payload(path) => match at(&plain, path) {
                 Some(Plain::String(kind)) => Some(kind.clone()),
                 _ => None,
@@ -299,6 +301,7 @@ impl Oracle {
                 let value = headers.filter(|(n, value)| n == name && value.is_some()).last()?.1?;
                 Some(String::from_utf8_lossy(value).into_owned())
             }
+            Discriminator::Only(name) => Some(name.clone()),
             Discriminator::Payload(path) => first(&String::from_utf8_lossy(value), path),
         }
     }

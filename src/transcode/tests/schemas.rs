@@ -383,9 +383,30 @@ fn reference(case: &Case) -> jsonschema::Validator {
     let mut schema = case.payload.clone();
     schema["$schema"] = json!(case.dialect.uri());
     schema["components"] = json!({"schemas": case.schemas});
+    split_limits(&mut schema);
     schema.sort_all_objects();
     let options = jsonschema::options().should_validate_formats(false);
     options.build(&schema).expect("a generated schema compiles")
+}
+
+/// Says the upper limit of `contains` apart from the lower one: where a schema has both, the crate takes
+/// a reference in `contains` that leads back to the schema for one that is always kept.
+fn split_limits(schema: &mut Value) {
+    match schema {
+        Value::Array(all) => all.iter_mut().for_each(split_limits),
+        Value::Object(members) => {
+            members.values_mut().for_each(split_limits);
+            let most = members.get("maxContains").and_then(Value::as_u64);
+            if let Some(most) = most.filter(|_| members.contains_key("minContains")) {
+                members.shift_remove("maxContains");
+                let of = members["contains"].clone();
+                let more = json!({"type": "array", "contains": of, "minContains": most + 1});
+                let all = members.entry("allOf").or_insert_with(|| json!([]));
+                all.as_array_mut().expect("a list").push(json!({"not": more}));
+            }
+        }
+        _ => {}
+    }
 }
 
 /// Whether the value is valid without some of the members that are null.

@@ -23,14 +23,19 @@ pub(super) const COLUMN_RULES: ColumnRules = ColumnRules {
 
 /// A plan for rows of any day that ignores no event type.
 pub(super) fn plain_plan(contract: &Contract, table: &TableSchema, layout: RowLayout) -> Plan {
-    let options = PlanOptions {
+    Plan::compile(contract, table, plain_options(layout)).unwrap()
+}
+
+/// Takes rows of any day, and ignores no event type.
+pub(super) fn plain_options(layout: RowLayout) -> PlanOptions {
+    PlanOptions {
         topic: "t".to_owned(),
         ignore: Vec::new(),
+        filter: None,
         layout,
         partition: None,
         max_row_bytes: 1 << 20,
-    };
-    Plan::compile(contract, table, options).unwrap()
+    }
 }
 
 pub(super) struct Setup {
@@ -74,6 +79,7 @@ impl Setup {
         let options = PlanOptions {
             topic: contract.topic.clone(),
             ignore,
+            filter: None,
             layout: self.layout,
             partition: self.window.map(|(days_back, days_ahead)| PartitionWindow {
                 column: self.partition_by.to_owned(),
@@ -179,7 +185,7 @@ fn last_row(mut frame: &[u8]) -> &[u8] {
 }
 
 /// Writes these event types as a contract document and loads it as usual.
-fn load(events: &[(&'static str, Value)], discriminator: &Discriminator) -> Contract {
+pub(super) fn load(events: &[(&'static str, Value)], discriminator: &Discriminator) -> Contract {
     let messages: serde_json::Map<_, _> = events
         .iter()
         .map(|(name, schema)| ((*name).to_owned(), json!({"payload": schema})))
@@ -187,6 +193,7 @@ fn load(events: &[(&'static str, Value)], discriminator: &Discriminator) -> Cont
     let event_type = match discriminator {
         Discriminator::Payload(keys) => format!("$message.payload#/{}", keys.join("/")),
         Discriminator::Header(name) => format!("$message.header#/{name}"),
+        Discriminator::Only(_) => "only".to_owned(),
     };
     let channel = json!({"address": "topic", "x-event-type": event_type, "messages": messages});
     let document = json!({

@@ -6,6 +6,8 @@ use std::process::Command;
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -64,6 +66,15 @@ impl Kafka {
         self.process.take().expect("the broker is running").kill();
     }
 
+    /// Stops its process from running, with its connections open.
+    pub fn freeze(&self) {
+        self.process.as_ref().expect("the broker is running").signal("STOP");
+    }
+
+    pub fn thaw(&self) {
+        self.process.as_ref().expect("the broker is running").signal("CONT");
+    }
+
     /// Stops the broker with a controlled shutdown.
     pub fn stop(&mut self) {
         self.process.take().expect("the broker is running").stop(STOPS_WITHIN);
@@ -107,6 +118,17 @@ impl Kafka {
                 answer.topics().iter().all(|it| it.error().is_some() || it.partitions().is_empty())
             })
         });
+    }
+
+    /// Deletes a group without members with its offsets, as offset retention does.
+    pub fn delete_group(&self, group: &str) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().expect("a client");
+        let answers = runtime()
+            .block_on(admin.delete_groups(&[group], &AdminOptions::new()))
+            .expect("the broker answers");
+        for answer in answers {
+            answer.unwrap_or_else(|error| panic!("delete the group {group}: {error:?}"));
+        }
     }
 
     /// Deletes all records of a topic before these offsets, as retention does.
@@ -214,7 +236,10 @@ impl Kafka {
     }
 
     fn format(&self) {
-        let id = "AAAAAAAAAAAAAAAAAAAAAQ";
+        // Clusters are told apart by their ids.
+        let mut bits = rand::random::<[u8; 16]>();
+        bits[0] &= 0x7f;
+        let id = URL_SAFE_NO_PAD.encode(bits);
         let arguments =
             ["format".into(), "-t".into(), id.into(), "-c".into(), self.path("server.properties")];
         let mut process = self.java("format", "kafka.tools.StorageTool", &arguments);

@@ -13,7 +13,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use serde_norway::Deserializer as Yaml;
 
 use self::shape::Shape;
-use super::tree::{FileValue, KeyValue, SyntaxError, UNSUPPORTED_LIST};
+use super::tree::{FileValue, KeyValue, SyntaxError};
 
 pub fn parse(text: &str) -> (Vec<KeyValue>, Vec<SyntaxError>) {
     match read(text) {
@@ -37,7 +37,10 @@ fn read(text: &str) -> Result<Vec<KeyValue>, SyntaxError> {
     let guide = Guide { shape: &shape, path: "", lines: &lines };
     match guide.deserialize(Yaml::from_str(text)).map_err(syntax_error)? {
         FileValue::Table(pairs) => Ok(pairs),
-        FileValue::Text(_) | FileValue::List(_) | FileValue::Unsupported(_) => Ok(Vec::new()),
+        FileValue::Text(_)
+        | FileValue::List(_)
+        | FileValue::Tables(_)
+        | FileValue::Unsupported(_) => Ok(Vec::new()),
     }
 }
 
@@ -90,14 +93,12 @@ impl<'de> Visitor<'de> for Guide<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<FileValue, A::Error> {
-        let mut texts = Some(Vec::new());
-        for shape in self.shape.inner() {
-            match (access.next_element_seed(Guide { shape, ..self })?, &mut texts) {
-                (Some(FileValue::Text(text)), Some(texts)) => texts.push(text),
-                _ => texts = None,
-            }
+        let mut elements = Vec::new();
+        for (index, shape) in self.shape.inner().iter().enumerate() {
+            let path = element(self.path, index);
+            elements.extend(access.next_element_seed(Guide { shape, path: &path, ..self })?);
         }
-        Ok(texts.map_or(UNSUPPORTED_LIST, FileValue::List))
+        Ok(FileValue::list(elements))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<FileValue, A::Error> {
@@ -117,24 +118,45 @@ impl<'de> Visitor<'de> for Guide<'_> {
     }
 }
 
+/// The path of an element of the list at a path.
+fn element(list: &str, index: usize) -> String {
+    format!("{list}\n{index}")
+}
+
 /// The lines of keys in block style by path, its keys joined by line breaks. Keys inside `{…}` are
 /// not found: no line is better than a wrong one.
 fn lines_of(text: &str) -> HashMap<String, usize> {
     let mut lines = HashMap::new();
-    let mut open: Vec<(usize, String)> = Vec::new();
+    // How far what is open is indented, its path, and how many elements it has so far.
+    let mut open: Vec<(usize, String, usize)> = Vec::new();
     for (index, line) in text.lines().enumerate() {
-        let content = line.trim_start();
-        let indent = line.len() - content.len();
+        let mut content = line.trim_start();
+        let mut indent = line.len() - content.len();
+        // The elements of a list may stand below their key without being indented.
+        while let Some(rest) =
+            content.strip_prefix('-').filter(|it| it.is_empty() || it.starts_with(' '))
+        {
+            while open.last().is_some_and(|(outer, ..)| *outer > indent) {
+                open.pop();
+            }
+            let Some((_, list, elements)) = open.last_mut() else { break };
+            let path = element(list, *elements);
+            *elements += 1;
+            // Further in than its dash, which ends the element before, and less far than its keys.
+            open.push((indent + 1, path, 0));
+            content = rest.trim_start();
+            indent = line.len() - content.len();
+        }
         let Some(key) = key_of(content) else { continue };
-        while open.last().is_some_and(|(outer, _)| *outer >= indent) {
+        while open.last().is_some_and(|(outer, ..)| *outer >= indent) {
             open.pop();
         }
         let path = match open.last() {
-            Some((_, outer)) => format!("{outer}\n{key}"),
+            Some((_, outer, _)) => format!("{outer}\n{key}"),
             None => key.to_owned(),
         };
         lines.entry(path.clone()).or_insert(index + 1);
-        open.push((indent, path));
+        open.push((indent, path, 0));
     }
     lines
 }

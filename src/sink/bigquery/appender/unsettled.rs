@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::record::Reason;
+use crate::record::Rejected;
 use crate::row::RowBuffer;
 use crate::sink::BatchId;
 use crate::sink::bigquery::stream::{StreamName, StreamPlace};
@@ -32,7 +32,7 @@ pub struct Settled {
     pub rows: usize,
     /// Bytes of the rows as they were sent.
     pub bytes: usize,
-    pub letters: Vec<Reason>,
+    pub letters: Vec<Rejected>,
 }
 
 /// Requests and the batches they belong to.
@@ -68,7 +68,7 @@ struct Open {
     /// again, and its counts come from them.
     acked: Vec<Arc<RowBuffer>>,
     place: Option<StreamPlace>,
-    letters: Vec<Reason>,
+    letters: Vec<Rejected>,
 }
 
 impl Unsettled {
@@ -162,7 +162,7 @@ impl Unsettled {
     }
 
     /// One delivery of dead letters of this batch is durable.
-    pub(super) fn delivered(&mut self, batch: BatchId, letters: Vec<Reason>) {
+    pub(super) fn delivered(&mut self, batch: BatchId, letters: Vec<Rejected>) {
         if let Some(open) = self.batch(batch) {
             open.deliveries -= 1;
             open.letters.extend(letters);

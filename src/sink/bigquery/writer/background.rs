@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use super::Task;
 use super::finished::Finished;
 use crate::error_chain::chain;
-use crate::record::{DeadLetter, Event, Reason, Rejection};
+use crate::record::DeadLetter;
 use crate::retry::Backoff;
 use crate::sink::bigquery::appender::RefusedRow;
 use crate::sink::bigquery::errors::Verdict;
 use crate::sink::bigquery::stream::StreamPlace;
+use crate::sink::reread::letter_of_refused_row;
 use crate::sink::{BatchId, Report};
 
 impl Task {
@@ -32,29 +33,27 @@ impl Task {
         let report_retry = self.retry_reporter();
         self.background.spawn(async move {
             to.send(&letters, &report_retry).await?;
-            let letters = letters.iter().map(|letter| letter.rejection.reason).collect();
+            let letters = letters.iter().map(DeadLetter::rejected).collect();
             Ok(Finished::Delivery { batch, letters })
         });
     }
 
     /// Delivers the records of refused rows. They are read from Kafka again, because their values
-    /// were not kept; one that is gone leaves a letter with its position alone.
+    /// were not kept.
     pub(super) fn deliver_refused(&mut self, batch: BatchId, refused: Vec<RefusedRow>) {
         let target = self.target.clone();
         let report_retry = self.retry_reporter();
         self.background.spawn(async move {
             let mut letters = Vec::with_capacity(refused.len());
             for RefusedRow { at, row, message } in refused {
-                let rejection = Rejection::new(Reason::RowError, message, None);
-                let letter = target.reread.reread(at, rejection.clone()).await;
-                let letter =
-                    letter.unwrap_or_else(|| DeadLetter::of(&Event::unknown(at), rejection));
-                letters.push(DeadLetter { previous: target.previous(&row), ..letter });
+                let (reread, columns) = (&*target.reread, &target.columns);
+                letters.push(letter_of_refused_row(reread, columns, (at, &row), message).await);
                 // Reading may take a minute for each record while the broker is away.
                 report_retry();
             }
             target.letters.send(&letters, &report_retry).await?;
-            Ok(Finished::Delivery { batch, letters: vec![Reason::RowError; letters.len()] })
+            let letters = letters.iter().map(DeadLetter::rejected).collect();
+            Ok(Finished::Delivery { batch, letters })
         });
     }
 

@@ -1,6 +1,6 @@
 //! What a writer's background tasks bring back.
 
-use crate::record::Reason;
+use crate::record::Rejected;
 use crate::sink::{BatchId, Promise};
 
 /// A background task that has ended well.
@@ -12,7 +12,7 @@ pub(super) enum Finished {
     Fenced,
     Delivery {
         batch: BatchId,
-        letters: Vec<Reason>,
+        letters: Vec<Rejected>,
     },
     Finalize,
 }

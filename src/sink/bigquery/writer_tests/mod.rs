@@ -17,7 +17,7 @@ use prometheus_client::registry::Registry;
 
 use super::*;
 use crate::clock::Clock;
-use crate::config::{Endpoint, Guarantee, RowLayout, TableId, WriteSettings};
+use crate::config::{BigQuerySettings, Endpoint, Guarantee, TableId};
 use crate::record::{
     DeadLetter, Event, NoHeaders, Offset, Partition, Position, Reached, Reason, Rejection,
 };
@@ -107,8 +107,7 @@ impl Rig {
     ) -> Self {
         let table =
             TableId { project: "p".to_owned(), dataset: "d".to_owned(), table: "t".to_owned() };
-        let write = WriteSettings {
-            environment: "test".to_owned(),
+        let write = BigQuerySettings {
             table: table.clone(),
             endpoint: Endpoint::Custom {
                 rest: fake.rest.clone(),
@@ -116,9 +115,7 @@ impl Rig {
                 trusted: false,
             },
             credentials: None,
-            manage_table: false,
             partition_by: "_ingested_at".to_owned(),
-            layout: RowLayout::Columns,
             guarantee: Guarantee::ExactlyOnce,
         };
         let metrics = Metrics::register(&mut Registry::default());
@@ -189,7 +186,8 @@ impl Rig {
     }
 
     fn send(&self, id: u64, span: Span, rows: RowBuffer, letters: Vec<DeadLetter>) {
-        let batch = Batch { id: BatchId(id), spans: vec![span], rows, letters };
+        let note = String::new();
+        let batch = Batch { id: BatchId(id), spans: vec![span], rows, letters, note };
         self.writer.send(Command::Append(batch));
     }
 
@@ -214,6 +212,8 @@ impl Rig {
                 Report::Ready { .. } => {}
                 Report::Settled { batch, promise, rows, letters, .. } => {
                     let place = promise.map(StreamPlace::from);
+                    let reasons = letters.into_iter().map(|letter| letter.rejection.reason);
+                    let letters = reasons.collect();
                     return Settled { batch, place, rows, letters };
                 }
                 other => panic!("{other:?}"),

@@ -73,7 +73,7 @@ async fn the_previous_owners_rows_are_flushed_first() {
     let (mut ready, mut settled) = (false, false);
     while !(ready && settled) {
         match rig.report().await {
-            Report::Ready { resume: None } => {
+            Report::Ready { stored: None } => {
                 assert_eq!(flushed(&rig), 2, "ready means visible");
                 ready = true;
             }

@@ -76,6 +76,25 @@ fn an_ignored_event_is_read_only_as_far_as_its_type() {
 }
 
 #[test]
+fn a_channel_with_one_message_needs_no_type_in_its_records() {
+    let schema =
+        schema!({"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}});
+    let mut setup = Setup::of(vec![("Only", schema)]);
+    setup.discriminator = Discriminator::Only("Only".to_owned());
+    let fixture = &mut setup.build();
+    assert!(matches!(fixture.value(r#"{"n":1}"#), Became::Row(_)));
+    assert!(matches!(fixture.value(r#"{"n":1,"event_type":"Another"}"#), Became::Row(_)));
+    for (value, reason) in
+        [("{}", Reason::MissingField), ("[1]", Reason::InvalidJson), ("", Reason::Empty)]
+    {
+        match fixture.value(value) {
+            Became::Rejected(rejection) => assert_eq!(rejection.reason, reason, "{value}"),
+            other => panic!("{value}: {other:?}"),
+        }
+    }
+}
+
+#[test]
 fn the_type_in_a_header() {
     let mut setup = delivery();
     setup.discriminator = Discriminator::Header("type".to_owned());

@@ -97,6 +97,8 @@ fn the_page_names_every_reason_and_every_test() {
         include_str!("../agreement.rs"),
         include_str!("../cases.rs"),
         include_str!("../schemas.rs"),
+        include_str!("../filter.rs"),
+        include_str!("../content.rs"),
     ]
     .concat();
     for name in page.split('`').skip(1).step_by(2).filter(|name| name.matches('_').count() > 2) {

@@ -1,0 +1,197 @@
+//! The tables of an instance: created where they are missing, given the columns that they lack, and
+//! looked at for what their columns take.
+
+use tokio_postgres::types::Type;
+
+use super::columns::{literal, quoted, quoted_name, sql_type};
+use super::copy::CopyInto;
+use super::errors::PgError;
+use super::pool::Connection;
+use crate::config::PostgresTable;
+use crate::row::{Column, TableSchema};
+use crate::stop::Stop;
+
+/// A column of the live table.
+struct Live {
+    name: String,
+    /// `None` for a type that is not built in.
+    kind: Option<Type>,
+    /// As PostgreSQL writes it.
+    type_name: String,
+    /// Whether every row needs a value, because nothing else gives one.
+    needed: bool,
+    /// Whether the server makes its values.
+    generated: bool,
+}
+
+/// Makes the table ready, and returns how rows of `desired` go into it: columns that the table lacks,
+/// and may not be given, are left out.
+pub(super) async fn prepare(
+    connection: &Connection,
+    table: &PostgresTable,
+    desired: &TableSchema,
+    manage: bool,
+    time_column: Option<&str>,
+) -> Result<CopyInto, PrepareError> {
+    let mut live = read(connection, table).await?;
+    if manage && lacks(&live, desired) {
+        alter(connection, table, desired, &live).await?;
+        live = read(connection, table).await?;
+    }
+    let live = live.ok_or_else(|| PrepareError::Refused(missing(table)))?;
+    fit(table, desired, &live, time_column).map_err(PrepareError::Refused)
+}
+
+/// Why a table is not ready.
+pub(super) enum PrepareError {
+    Postgres(PgError),
+    /// It never will be as it is.
+    Refused(Stop),
+}
+
+impl From<PgError> for PrepareError {
+    fn from(error: PgError) -> Self {
+        Self::Postgres(error)
+    }
+}
+
+fn missing(table: &PostgresTable) -> Stop {
+    Stop {
+        what: format!("write to the table {table}"),
+        hint: "there is no such table; create it, or set MANAGE_TABLE=true".to_owned(),
+        source: None,
+    }
+}
+
+fn lacks(live: &Option<Vec<Live>>, desired: &TableSchema) -> bool {
+    live.as_ref()
+        .is_none_or(|live| desired.columns.iter().any(|column| find(live, column).is_none()))
+}
+
+/// The live column of a column of ours: the one of its name, or else of its name in lower case, as
+/// unquoted names are.
+fn find<'l>(live: &'l [Live], column: &Column) -> Option<&'l Live> {
+    let lower = column.name.to_lowercase();
+    let named = |name: &str| live.iter().find(|one| one.name == name);
+    named(&column.name).or_else(|| named(&lower))
+}
+
+/// The columns of the table; `None` where there is no table.
+async fn read(
+    connection: &Connection,
+    table: &PostgresTable,
+) -> Result<Option<Vec<Live>>, PgError> {
+    let statement = "SELECT a.attname::text, a.atttypid, format_type(a.atttypid, a.atttypmod), \
+         a.attnotnull AND NOT a.atthasdef AND a.attidentity = '', \
+         a.attgenerated <> '' OR a.attidentity = 'a' \
+         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+         LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
+         WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p', 'v', 'f') \
+         ORDER BY a.attnum";
+    let failed = || PgError::of("read the columns of a table");
+    let rows =
+        connection.query(statement, &[&table.schema, &table.table]).await.map_err(failed())?;
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let mut live = Vec::with_capacity(rows.len());
+    for row in rows {
+        let Some(name) = row.try_get::<_, Option<String>>(0).map_err(failed())? else { continue };
+        live.push(Live {
+            name,
+            kind: Type::from_oid(row.try_get(1).map_err(failed())?),
+            type_name: row.try_get(2).map_err(failed())?,
+            needed: row.try_get(3).map_err(failed())?,
+            generated: row.try_get(4).map_err(failed())?,
+        });
+    }
+    Ok(Some(live))
+}
+
+/// Creates the table, or adds columns to it. Instances that start together do so one after the other.
+async fn alter(
+    connection: &Connection,
+    table: &PostgresTable,
+    desired: &TableSchema,
+    live: &Option<Vec<Live>>,
+) -> Result<(), PgError> {
+    let name = quoted_name(table);
+    let column = |column: &Column| format!("{} {}", quoted(&column.name), sql_type(column));
+    let change = match live {
+        None => {
+            let columns: Vec<String> = desired.columns.iter().map(column).collect();
+            format!("CREATE TABLE IF NOT EXISTS {name} ({})", columns.join(", "))
+        }
+        Some(live) => {
+            let added = desired.columns.iter().filter(|one| find(live, one).is_none());
+            let added: Vec<String> =
+                added.map(|one| format!("ADD COLUMN IF NOT EXISTS {}", column(one))).collect();
+            format!("ALTER TABLE {name} {}", added.join(", "))
+        }
+    };
+    tracing::info!(%table, change, "the table is created or gets new columns");
+    one_at_a_time(connection, table, &change).await
+}
+
+/// Runs a change of a table while no other instance changes it.
+pub(super) async fn one_at_a_time(
+    connection: &Connection,
+    table: &PostgresTable,
+    change: &str,
+) -> Result<(), PgError> {
+    let key = literal(&format!("generic-consumer {table}"));
+    connection
+        .batch_execute(&format!(
+            "BEGIN; SELECT pg_advisory_xact_lock(hashtextextended({key}, 0)); {change}; COMMIT"
+        ))
+        .await
+        .map_err(PgError::of("create or alter a table"))
+}
+
+/// How rows of the desired columns go into the live ones. A hypertable's time column is NOT NULL: a
+/// row without a time is refused by itself.
+fn fit(
+    table: &PostgresTable,
+    desired: &TableSchema,
+    live: &[Live],
+    time_column: Option<&str>,
+) -> Result<CopyInto, Stop> {
+    let refused = |found: String| Stop {
+        what: format!("write to the table {table}: {found}"),
+        hint: "alter the table, or write to another one".to_owned(),
+        source: None,
+    };
+    let mut columns = Vec::new();
+    for column in &desired.columns {
+        match find(live, column) {
+            Some(one) if !one.generated => {
+                let unknown = || {
+                    let wanted = sql_type(column);
+                    let (name, found) = (&one.name, &one.type_name);
+                    refused(format!(
+                        "column {name} has the type {found}, and its values are {wanted}"
+                    ))
+                };
+                let kind = one.kind.clone().ok_or_else(unknown)?;
+                columns.push((Column { name: one.name.clone(), ..column.clone() }, kind));
+            }
+            Some(_) => {}
+            None => tracing::warn!(
+                %table,
+                column = column.name,
+                "the table has no such column: its values are left out"
+            ),
+        }
+    }
+    let filled = |one: &Live| {
+        let ours = columns.iter().find(|(column, _)| column.name == one.name);
+        ours.is_some_and(|(column, _)| column.required || time_column == Some(&column.name))
+    };
+    if let Some(one) = live.iter().find(|one| one.needed && !filled(one)) {
+        return Err(refused(format!(
+            "column {} is NOT NULL without a default, and not every event has a value for it",
+            one.name
+        )));
+    }
+    CopyInto::new(table, columns).map_err(|mismatch| refused(mismatch.to_string()))
+}

@@ -1,0 +1,146 @@
+//! Reads a whole topic, all of its partitions, without a consumer group: whoever reads says where to
+//! begin, and keeps the offsets itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Message};
+use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
+
+use super::admin::Topic;
+use super::consumer::{PollError, classify};
+use super::native;
+use super::rebalancer::Rebalancer;
+use super::watch::Watch;
+use crate::record::{Event, HeaderList, NoHeaders, Offset, Partition, Position};
+
+/// A client that is assigned all partitions of a topic. It joins no group and commits nothing; the
+/// group of its configuration is a name only.
+pub struct TopicReader {
+    watch: Watch,
+    topic: String,
+    consumer: Arc<BaseConsumer<Rebalancer>>,
+}
+
+/// A read that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The log begins after the next offset, or ends before it.
+    #[error("the broker does not have the next offset")]
+    Lost(#[source] KafkaError),
+    #[error(transparent)]
+    Poll(PollError),
+}
+
+impl TopicReader {
+    /// `config` is a consumer's, with `auto.offset.reset=error`.
+    pub fn open(config: &ClientConfig, topic: &str) -> Result<Self, KafkaError> {
+        let consumer: BaseConsumer<Rebalancer> = config.create_with_context(Rebalancer::new())?;
+        let consumer = Arc::new(consumer);
+        let watch = Watch::new(consumer.clone(), topic)?;
+        Ok(Self { watch, topic: topic.to_owned(), consumer })
+    }
+
+    /// Begins to read. `None`: from the partition's beginning.
+    pub fn assign(&self, from: &[(Partition, Option<Offset>)]) -> Result<(), KafkaError> {
+        let mut list = TopicPartitionList::with_capacity(from.len());
+        for (partition, offset) in from {
+            let offset = offset.map_or(KafkaOffset::Beginning, |at| KafkaOffset::Offset(at.0));
+            list.add_partition_offset(&self.topic, partition.0, offset)?;
+        }
+        self.consumer.assign(&list)
+    }
+
+    /// Hands the next record to `take`, if one comes within `patience`. Returns whether one came.
+    pub fn poll(
+        &self,
+        patience: Duration,
+        take: impl FnOnce(&Event<'_>),
+    ) -> Result<bool, ReadError> {
+        use RDKafkaErrorCode as Code;
+        match self.consumer.poll(patience) {
+            None => Ok(false),
+            Some(Ok(message)) => {
+                with_event(&message, take);
+                Ok(true)
+            }
+            Some(Err(
+                error @ KafkaError::MessageConsumption(
+                    Code::AutoOffsetReset | Code::OffsetOutOfRange,
+                ),
+            )) => Err(ReadError::Lost(error)),
+            Some(Err(error)) => Err(ReadError::Poll(classify(&self.topic, error))),
+        }
+    }
+
+    /// Where the client stands in a partition: after the last record or transaction marker that it has
+    /// returned. `None` before the first.
+    pub fn position(&self, partition: Partition) -> Option<Offset> {
+        native::position(self.consumer.client(), &self.topic, partition).map(Offset)
+    }
+
+    /// The topic as the brokers have it now.
+    pub fn topic_now(&mut self, patience: Duration) -> Result<Topic, KafkaError> {
+        self.watch.topic_now(patience)
+    }
+
+    /// Where the readable records of the partitions end now. [`Self::end`] follows these partitions
+    /// from then on.
+    pub fn ends_now(
+        &mut self,
+        partitions: &[Partition],
+        patience: Duration,
+    ) -> Result<Vec<(Partition, Offset)>, KafkaError> {
+        let ends = self.watch.readable_ends(partitions, patience)?;
+        for (partition, end) in &ends {
+            self.watch.note_end(*partition, *end);
+        }
+        Ok(ends)
+    }
+
+    /// Asks the brokers every few seconds, without waiting, whether the topic is still the same one
+    /// and where these partitions end.
+    pub fn watch(&mut self, partitions: impl FnOnce() -> Vec<Partition>) {
+        self.watch.turn(partitions);
+    }
+
+    /// The topic as the last answer had it; `None` where that was none.
+    pub fn topic_seen(&self) -> Option<Topic> {
+        self.watch.topic()
+    }
+
+    /// Where a partition's readable records end, as it was last seen.
+    pub fn end(&self, partition: Partition) -> Option<Offset> {
+        self.watch.end(partition)
+    }
+}
+
+fn with_event(message: &BorrowedMessage<'_>, take: impl FnOnce(&Event<'_>)) {
+    let headers = message.headers().map(Headers);
+    let event = Event {
+        at: Position::new(message.partition(), message.offset()),
+        timestamp_ms: message.timestamp().to_millis(),
+        key: message.key(),
+        value: message.payload(),
+        headers: headers.as_ref().map_or(&NoHeaders as &dyn HeaderList, |headers| headers),
+    };
+    take(&event);
+}
+
+/// The headers of a message; a name that is not UTF-8 is empty.
+struct Headers<'m>(&'m BorrowedHeaders);
+
+impl HeaderList for Headers<'_> {
+    fn len(&self) -> usize {
+        native::header_count(self.0)
+    }
+
+    fn get(&self, index: usize) -> (&str, Option<&[u8]>) {
+        native::header(self.0, index).map_or(("", None), |(name, value)| {
+            (std::str::from_utf8(name).unwrap_or_default(), value)
+        })
+    }
+}
