@@ -7,13 +7,14 @@ mod http;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use self::http::get;
 use crate::first_run::command;
+use crate::signal::{Signal, signal};
 
 const SERIES: &str = "\
 [[series]]
@@ -82,8 +83,7 @@ fn it_shows_what_is_away_and_ends_cleanly() {
     assert!(fleet.contains("\"state\":\"away\""), "{fleet}");
     let mut again = start(folder.path(), free);
     assert_eq!(again.0.wait().expect("ends").code(), Some(3), "the port is in use");
-    let sent = Command::new("kill").args(["-TERM", &dashboard.0.id().to_string()]).status();
-    assert!(sent.is_ok_and(|status| status.success()));
+    assert!(signal(Signal::TERM, dashboard.0.id()));
     assert_eq!(dashboard.0.wait().expect("ends").code(), Some(0));
 }
 

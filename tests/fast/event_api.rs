@@ -6,6 +6,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::first_run::{command, folder};
+use crate::signal::{Signal, signal};
 
 fn program(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = command(folder, arguments);
@@ -76,8 +77,7 @@ fn made_up_events_are_sent_to_an_api_that_ends_cleanly() {
     let endless = endless.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("starts");
     std::thread::sleep(Duration::from_millis(500));
     for pid in [endless.id(), api.0.id()] {
-        let sent = Command::new("kill").args(["-TERM", &pid.to_string()]).status();
-        assert!(sent.is_ok_and(|status| status.success()));
+        assert!(signal(Signal::TERM, pid));
         std::thread::sleep(Duration::from_millis(200));
     }
     let (code, said, _) = text(&endless.wait_with_output().expect("ends"));

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::signal::{Signal, signal};
+
 /// How long one run may take.
 const RUN_WITHIN: Duration = Duration::from_secs(60);
 
@@ -412,10 +414,7 @@ struct Running(Child);
 
 impl Running {
     fn interrupt(&self) {
-        let interrupt = format!("kill -INT {}", self.0.id());
-        assert!(
-            Command::new("bash").args(["-c", &interrupt]).status().is_ok_and(|it| it.success())
-        );
+        assert!(signal(Signal::INT, self.0.id()));
     }
 }
 

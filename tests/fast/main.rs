@@ -10,8 +10,11 @@ mod dashboard;
 mod event_api;
 mod first_run;
 mod import;
+mod programs;
 mod results;
 mod rules;
+#[path = "../support/signal.rs"]
+mod signal;
 mod structure;
 #[cfg(target_os = "linux")]
 mod terminal;

@@ -12,6 +12,7 @@ use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedPr
 use serde_json::Value;
 
 use crate::first_run::command;
+use crate::signal::{Signal, signal};
 
 const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/ccx");
 const CLUSTER: &str = "b2a1c0de-8f5a-4f43-9d3c-2f7f1f0d7c11";
@@ -131,8 +132,7 @@ fn a_killed_process_goes_on_where_its_store_stands() {
 
     let mut running = Running::start(folder.path(), &servers);
     running.wait_for(&path, |status, _| status == 404);
-    let sent = Command::new("kill").args(["-TERM", &running.child.id().to_string()]).status();
-    assert!(sent.is_ok_and(|status| status.success()));
+    assert!(signal(Signal::TERM, running.child.id()));
     assert_eq!(running.child.wait().expect("ends").code(), Some(0));
     assert!(folder.path().join(".local/results_reports.sqlite").exists());
 }

@@ -11,6 +11,7 @@ use crate::support::domain::{Domain, TABLE};
 use crate::support::events::{Feed, Publisher};
 use crate::support::kafka::shared;
 use crate::support::proof::{Guarantee, prove, wait, wait_progress};
+use crate::support::signal::Signal;
 use crate::support::until::until_true;
 
 const WITHIN: Duration = Duration::from_secs(180);
@@ -109,14 +110,14 @@ fn an_owner_that_was_frozen_before_its_flush_goes_on() {
     wait_progress(&bigquery, "before the freeze", WITHIN);
     let mut other = domain.start_ready();
     for _ in 0..3 {
-        frozen.process.signal("STOP");
+        frozen.process.signal(Signal::STOP);
         until_true("the frozen instance has lost its partitions", WITHIN, || {
             kafka.members(&domain.group) == Some(1)
         });
         for _ in 0..10 {
             wait_progress(&bigquery, "while one is frozen", WITHIN);
         }
-        frozen.process.signal("CONT");
+        frozen.process.signal(Signal::CONT);
         frozen.wait_ready();
         wait_progress(&bigquery, "after it thaws", WITHIN);
     }

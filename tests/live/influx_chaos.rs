@@ -17,6 +17,7 @@ use crate::support::events::{Fate, Feed, Publisher, Sent, count};
 use crate::support::influx::proof::compare;
 use crate::support::influx::{Influx, url};
 use crate::support::kafka::Kafka;
+use crate::support::signal::Signal;
 use crate::support::stored::{wait_progress, wait_while};
 use crate::support::until::until_true;
 
@@ -169,13 +170,13 @@ impl Scene {
         let zombie = self.members.remove(index);
         let group = self.domain.group.clone();
         let removed = self.kafka.timed_out(&group).len();
-        zombie.instance.process.signal("STOP");
+        zombie.instance.process.signal(Signal::STOP);
         until_true("the group removes the frozen instance", RECOVERS_WITHIN, || {
             supervise(&mut self.members, &self.domain, &self.server);
             self.kafka.timed_out(&group).len() > removed
         });
         self.wait_progress("after a takeover");
-        zombie.instance.process.signal("CONT");
+        zombie.instance.process.signal(Signal::CONT);
         self.members.push(zombie);
     }
 

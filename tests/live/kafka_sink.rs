@@ -9,6 +9,7 @@ use crate::support::domain::{Domain, PARTITIONS};
 use crate::support::events::{Feed, Publisher};
 use crate::support::kafka::{Kafka, shared};
 use crate::support::messages::{Written, read_all};
+use crate::support::signal::Signal;
 use crate::support::stored::{Store, wait_progress};
 
 /// The offsets that the groups of the partitions keep in the other cluster.
@@ -37,10 +38,10 @@ fn rows_letters_and_the_groups_offsets_arrive_together() {
     let feed = Feed::start(publisher, 100);
     let mut zombie = domain.start_ready();
     wait_progress(&written, "of the first instance", WITHIN, || zombie.assert_running());
-    zombie.process.signal("STOP");
+    zombie.process.signal(Signal::STOP);
     let mut second = domain.start_ready();
     wait_progress(&written, "of the second instance", WITHIN, || second.assert_running());
-    zombie.process.signal("CONT");
+    zombie.process.signal(Signal::CONT);
     wait_progress(&written, "after the thaw", WITHIN, || second.assert_running());
     second.stop();
     wait_progress(&written, "of the thawed instance", WITHIN, || zombie.assert_running());

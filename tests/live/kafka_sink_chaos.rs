@@ -15,6 +15,7 @@ use crate::support::domain::{Domain, Instance, PARTITIONS};
 use crate::support::events::{Fate, Feed, Publisher, count};
 use crate::support::kafka::Kafka;
 use crate::support::messages::Written;
+use crate::support::signal::Signal;
 use crate::support::stored::{Store, wait_progress, wait_while};
 use crate::support::until::until_true;
 
@@ -173,13 +174,13 @@ impl Scene {
         let zombie = self.members.remove(index);
         let group = self.domain.group.clone();
         let removed = self.brokers.kafka.timed_out(&group).len();
-        zombie.process.signal("STOP");
+        zombie.process.signal(Signal::STOP);
         until_true("the group removes the frozen instance", RECOVERS_WITHIN, || {
             supervise(&mut self.members, &self.domain);
             self.brokers.kafka.timed_out(&group).len() > removed
         });
         self.wait_progress("after a takeover");
-        zombie.process.signal("CONT");
+        zombie.process.signal(Signal::CONT);
         self.members.push(zombie);
     }
 }

@@ -18,6 +18,7 @@ use crate::support::events::{Fate, Feed, Publisher, Sent, count};
 use crate::support::kafka::Kafka;
 use crate::support::postgres::proof::compare;
 use crate::support::postgres::{Postgres, url};
+use crate::support::signal::Signal;
 use crate::support::stored::{wait_progress, wait_while};
 use crate::support::until::until_true;
 
@@ -185,7 +186,7 @@ impl Scene {
         }
         let group = self.domain.group.clone();
         let removed = self.kafka.timed_out(&group).len();
-        zombie.instance.process.signal("STOP");
+        zombie.instance.process.signal(Signal::STOP);
         until_true("the group removes the frozen instance", RECOVERS_WITHIN, || {
             supervise(&mut self.members, &self.domain, &self.server);
             self.kafka.timed_out(&group).len() > removed
@@ -195,7 +196,7 @@ impl Scene {
         if late {
             self.wait_progress("after late requests");
         }
-        zombie.instance.process.signal("CONT");
+        zombie.instance.process.signal(Signal::CONT);
         self.members.push(zombie);
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::process::{Process, Start};
+use super::signal::Signal;
 use super::until::until_true;
 use super::{folder, ports};
 
@@ -128,12 +129,12 @@ impl EmbeddedBigQuery {
 
     /// Sends SIGSTOP: connections stay open, and no request is answered.
     pub fn freeze(&self) {
-        self.process.as_ref().expect("running").signal("STOP");
+        self.process.as_ref().expect("running").signal(Signal::STOP);
     }
 
     /// Ends a freeze with SIGCONT.
     pub fn thaw(&self) {
-        self.process.as_ref().expect("running").signal("CONT");
+        self.process.as_ref().expect("running").signal(Signal::CONT);
     }
 
     /// The rows of a table, ordered by stream and row number; none if there is no such table yet.

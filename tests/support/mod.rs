@@ -17,6 +17,7 @@ pub mod process;
 pub mod prometheus;
 pub mod proof;
 pub mod records;
+pub mod signal;
 pub mod stored;
 pub mod stores;
 pub mod timescale;

@@ -9,6 +9,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
+use super::signal::{Signal, signal};
 use super::until::until;
 
 /// How many bytes of a log are printed when a test fails.
@@ -63,10 +64,8 @@ impl Process {
         &self.name
     }
 
-    /// Sends a signal, given by its name (`TERM`, `STOP`, `CONT`).
-    pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([format!("-{name}"), self.pid().to_string()]).status();
-        assert!(sent.is_ok_and(|status| status.success()), "signal {name} to {}", self.name);
+    pub fn signal(&self, name: Signal) {
+        assert!(signal(name, self.pid()), "signal {name:?} to {}", self.name);
     }
 
     /// Sends SIGKILL and waits for the end.
@@ -95,7 +94,7 @@ impl Process {
     /// Sends SIGTERM if the process is running; does not wait.
     pub fn ask_to_stop(&mut self) {
         if self.ended().is_none() {
-            self.signal("TERM");
+            self.signal(Signal::TERM);
         }
     }
 

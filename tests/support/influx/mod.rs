@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::bigquery::At;
 use super::process::{Process, Start};
+use super::signal::Signal;
 use super::stored::StoredRow;
 use super::until::until_true;
 use super::{folder, http, ports};
@@ -121,12 +122,12 @@ impl Influx {
 
     /// Stops it with SIGSTOP: connections stay open, and nothing is answered.
     pub fn freeze(&self) {
-        self.process.as_ref().expect("the server is running").signal("STOP");
+        self.process.as_ref().expect("the server is running").signal(Signal::STOP);
     }
 
     /// Ends a freeze with SIGCONT.
     pub fn thaw(&self) {
-        self.process.as_ref().expect("the server is running").signal("CONT");
+        self.process.as_ref().expect("the server is running").signal(Signal::CONT);
     }
 
     /// Writes lines as an administrator; panics if they are refused.

@@ -14,6 +14,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use super::process::{Process, Start};
+use super::signal::Signal;
 use super::until::until_true;
 use super::{folder, ports};
 
@@ -68,11 +69,11 @@ impl Kafka {
 
     /// Stops its process from running, with its connections open.
     pub fn freeze(&self) {
-        self.process.as_ref().expect("the broker is running").signal("STOP");
+        self.process.as_ref().expect("the broker is running").signal(Signal::STOP);
     }
 
     pub fn thaw(&self) {
-        self.process.as_ref().expect("the broker is running").signal("CONT");
+        self.process.as_ref().expect("the broker is running").signal(Signal::CONT);
     }
 
     /// Stops the broker with a controlled shutdown.

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::ports;
 use super::process::{Process, Start};
+use super::signal::{Signal, signal};
 use super::until::until_true;
 
 /// Long enough for recovery after a kill on two busy cores.
@@ -123,14 +124,14 @@ impl Postgres {
     pub fn kill(&mut self) {
         let mut process = self.process.take().expect("the server is running");
         process.kill();
-        signal("CONT", &processes(&self.data()));
+        signal_all(Signal::CONT, &processes(&self.data()));
         until_true("its children end", ENDS_WITHIN, || processes(&self.data()).is_empty());
     }
 
     /// Stops the server cleanly: it ends the connections and writes a checkpoint.
     pub fn stop(&mut self) {
         let mut process = self.process.take().expect("the server is running");
-        process.signal("INT");
+        process.signal(Signal::INT);
         process.wait(ENDS_WITHIN);
         until_true("its children end", ENDS_WITHIN, || processes(&self.data()).is_empty());
     }
@@ -144,14 +145,14 @@ impl Postgres {
             if found == frozen {
                 return;
             }
-            signal("STOP", &found);
+            signal_all(Signal::STOP, &found);
             frozen = found;
         }
     }
 
     /// Ends a freeze with SIGCONT.
     pub fn thaw(&self) {
-        signal("CONT", &processes(&self.data()));
+        signal_all(Signal::CONT, &processes(&self.data()));
     }
 
     /// Ends the program's connections, as an administrator or a planned failover does.
@@ -193,7 +194,7 @@ impl Drop for Postgres {
     fn drop(&mut self) {
         if self.process.is_some() {
             self.process = None;
-            signal("KILL", &processes(&self.data()));
+            signal_all(Signal::KILL, &processes(&self.data()));
         }
         if !std::thread::panicking() {
             let _ = std::fs::remove_dir_all(&self.folder);
@@ -248,10 +249,8 @@ fn processes(data: &Path) -> Vec<u32> {
 }
 
 /// Sends a signal to processes, some of which may have ended.
-fn signal(name: &str, pids: &[u32]) {
-    if pids.is_empty() {
-        return;
+fn signal_all(name: Signal, pids: &[u32]) {
+    for pid in pids {
+        signal(name, *pid);
     }
-    let pids = pids.iter().map(|pid| OsString::from(pid.to_string()));
-    let _ = Command::new("kill").arg(format!("-{name}")).args(pids).output();
 }
