@@ -69,6 +69,10 @@ fn test(args: &RulesTest) -> Result<(), Failure> {
 }
 
 fn load(folder: &Path) -> Result<RuleSet, Failure> {
+    if let Err(error) = std::fs::read_dir(folder) {
+        let what = format!("read the rules of {}", folder.display());
+        return Err(Failure::new(Exit::Usage, what).source(error).hint(HINT));
+    }
     let wrong = |error: RulesError| {
         let mistakes = counted(error.problems.len(), "mistake");
         let what = format!("{mistakes} in the rules of {}\n{error}", folder.display());

@@ -93,6 +93,6 @@ fn the_command_prints_a_report_and_says_what_is_wrong() {
     assert!(errors.contains("(archive_truncated)") && errors.contains("because: "), "{errors}");
     assert_eq!(run(&["rules", "test", CCX, "nothing.tar.gz"]).0, Some(2));
     let (code, _, errors) = run(&["rules", "check", "nothing"]);
-    assert_eq!(code, Some(1));
-    assert!(errors.starts_with("error: 1 mistake in the rules of nothing\n"), "{errors}");
+    assert_eq!(code, Some(2));
+    assert!(errors.starts_with("error: read the rules of nothing\n"), "{errors}");
 }
