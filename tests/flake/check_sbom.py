@@ -12,8 +12,8 @@ from cyclonedx.validation.json import JsonStrictValidator
 from offline import SYSTEM, Checkout, build, nix, overriding
 from tree import ROOT
 
-# Crates that only builds and tests use, and one that only the embedded BigQuery uses.
-NOT_SHIPPED = {"proptest", "tempfile", "syn", "cc", "pkg-config", "prost-derive", "serde_derive", "rusqlite", "libsqlite3-sys", "openssl-src"}
+# Crates that only builds and tests use.
+NOT_SHIPPED = {"proptest", "tempfile", "syn", "cc", "pkg-config", "prost-derive", "serde_derive", "openssl-src"}
 
 
 class Sbom(unittest.TestCase):
