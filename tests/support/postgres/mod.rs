@@ -5,7 +5,6 @@ pub mod install;
 pub mod proof;
 mod rows;
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
