@@ -86,7 +86,7 @@ fn not_embedded(environment: &str) -> AppError {
 }
 
 #[cfg(feature = "local")]
-async fn embedded_broker(
+pub(super) async fn embedded_broker(
     domain: &Domain,
     events: Option<Vec<UnsentRecord>>,
 ) -> Result<crate::local::broker::EmbeddedBroker, AppError> {
@@ -123,7 +123,7 @@ async fn embedded_broker(
 }
 
 #[cfg(feature = "local")]
-async fn embedded_bigquery(
+pub(super) async fn embedded_bigquery(
     emptied: &[String],
 ) -> Result<crate::local::bigquery::Running, crate::stop::Stop> {
     use crate::local::bigquery::{Faults, Options, start};
@@ -136,6 +136,7 @@ async fn embedded_bigquery(
         faults: Faults::default(),
         stream_expiry: None,
         emptied: emptied.to_vec(),
+        variables: std::env::vars_os().collect(),
     };
     let hint = format!(
         "{LOCAL_STORE} is its store, and one process can have it open; domains that run at the same \

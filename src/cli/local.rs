@@ -53,6 +53,7 @@ mod embedded {
             faults: faults.seeded(seed),
             stream_expiry: args.stream_expiry.map(Duration::from_secs),
             emptied: Vec::new(),
+            variables: std::env::vars_os().collect(),
         })
         .await
         .map_err(failed)?;

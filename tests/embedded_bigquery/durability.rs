@@ -174,3 +174,71 @@ async fn local_rows_lists_the_tables_when_it_cannot_find_one() {
     assert_eq!(output.status.code(), Some(3));
     assert!(String::from_utf8(output.stderr).expect("text").contains("open the store"));
 }
+
+/// A job and its rows are one transaction: after SIGKILL the store has both or neither, and what was
+/// acknowledged is there.
+#[tokio::test]
+async fn after_sigkill_a_job_is_done_or_was_never_inserted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = folder.path().join("store.sqlite");
+    let process = Process::start(&store);
+    let http = reqwest::Client::new();
+    let base = format!("http://{}/bigquery/v2/projects/p/datasets", process.rest);
+    let dataset = json!({ "datasetReference": { "datasetId": "d" } });
+    http.post(&base).json(&dataset).send().await.expect("an answer");
+    let table = json!({
+        "tableReference": { "tableId": "t" },
+        "schema": { "fields": [{ "name": "id", "type": "STRING" }] },
+    });
+    http.post(format!("{base}/d/tables")).json(&table).send().await.expect("an answer");
+    let url =
+        format!("http://{}/upload/bigquery/v2/projects/p/jobs?uploadType=multipart", process.rest);
+    let (acknowledged, mut answered) = tokio::sync::mpsc::unbounded_channel();
+    for client in 0..4 {
+        let (url, acknowledged) = (url.clone(), acknowledged.clone());
+        tokio::spawn(async move {
+            for number in 0.. {
+                let id = format!("job-{client}-{number}");
+                let load = json!({
+                    "destinationTable": crate::job_client::table("t"),
+                    "sourceFormat": "NEWLINE_DELIMITED_JSON",
+                });
+                let file = json!({ "id": id }).to_string();
+                let request = crate::job_client::multipart(&url, &id, load, file.as_bytes());
+                match request.send().await {
+                    Ok(answer) if answer.status() == 200 => drop(acknowledged.send(id)),
+                    _ => break,
+                }
+            }
+        });
+    }
+    drop(acknowledged);
+    let mut ids = Vec::new();
+    while ids.len() < 100 {
+        ids.push(answered.recv().await.expect("an answer"));
+    }
+    process.kill();
+    while let Some(id) = answered.recv().await {
+        ids.push(id);
+    }
+    let mut written: Vec<String> = rows(&store, "t", None)
+        .expect("rows")
+        .rows
+        .iter()
+        .map(|row| row[0].as_str().expect("text").to_owned())
+        .collect();
+    let connection = rusqlite::Connection::open(&store).expect("the store");
+    let sql = "SELECT json_extract(resource, '$.jobReference.jobId') FROM __jobs
+               WHERE json_extract(resource, '$.status.state') = 'DONE'";
+    let mut statement = connection.prepare(sql).expect("SQL");
+    let jobs = statement.query_map([], |row| row.get(0)).expect("jobs");
+    let mut jobs: Vec<String> = jobs.collect::<Result<_, _>>().expect("ids");
+    let all: i64 = connection
+        .query_row("SELECT count(*) FROM __jobs", [], |row| row.get(0))
+        .expect("a number");
+    assert_eq!(all, jobs.len() as i64, "every job is done");
+    written.sort();
+    jobs.sort();
+    assert_eq!(written, jobs);
+    assert!(ids.iter().all(|id| jobs.binary_search(id).is_ok()), "acknowledged jobs are there");
+}

@@ -3,9 +3,16 @@
 #![cfg(feature = "local")]
 
 mod connections;
+mod copies;
 mod durability;
+mod expiration;
 mod faults;
+mod job_client;
+mod jobs;
+mod load_objects;
+mod loads;
 mod offsets;
+mod partitions;
 mod peer;
 mod rest;
 mod rows;

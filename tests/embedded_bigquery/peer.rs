@@ -16,7 +16,7 @@ use gcp_bigquery_client::google::cloud::bigquery::storage::v1::{
     ProtoSchema, StorageError, WriteStream,
 };
 use gcp_bigquery_client::google::rpc;
-use generic_consumer::local::bigquery::{Options, Running, StartError, rows, start};
+use generic_consumer::local::bigquery::{Faults, Options, Running, StartError, rows, start};
 use prost::Message;
 use prost_types::field_descriptor_proto::{Label, Type as Kind};
 use prost_types::{DescriptorProto, FieldDescriptorProto};
@@ -45,7 +45,7 @@ impl Peer {
     /// Starts it with the table `t`, and injects faults after the table exists.
     pub async fn with_faults(faults: &str) -> Self {
         let folder = Arc::new(tempfile::tempdir().expect("a folder"));
-        let peer = Self::on(folder.clone(), "", None).await.expect("starts");
+        let peer = Self::on(folder, "", None).await.expect("starts");
         peer.make_table(
             "t",
             json!([
@@ -57,8 +57,15 @@ impl Peer {
         if faults.is_empty() {
             return peer;
         }
-        peer.running.shutdown().await;
-        Self::on(folder, faults, None).await.expect("starts")
+        peer.restart_with(faults).await
+    }
+
+    /// Stops it and starts it again with Google Cloud Storage at this URL.
+    pub async fn with_buckets(self, url: &str) -> Self {
+        self.running.shutdown().await;
+        let mut options = Self::options(&self.folder, "", None);
+        options.variables.insert("STORAGE_EMULATOR_HOST".into(), url.into());
+        Self { running: start(options).await.expect("starts"), folder: self.folder }
     }
 
     /// Stops it and starts it again on the same store; streams expire after `idle` without traffic.
@@ -72,25 +79,31 @@ impl Peer {
         faults: &str,
         stream_expiry: Option<Duration>,
     ) -> Result<Self, StartError> {
+        Ok(Self { running: start(Self::options(&folder, faults, stream_expiry)).await?, folder })
+    }
+
+    fn options(folder: &TempDir, faults: &str, stream_expiry: Option<Duration>) -> Options {
         let loopback = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-        let options = Options {
+        Options {
             rest: loopback,
             grpc: loopback,
             store: folder.path().join("store.sqlite"),
-            faults: faults
-                .parse::<generic_consumer::local::bigquery::Faults>()
-                .expect("faults")
-                .seeded(1),
+            faults: faults.parse::<Faults>().expect("faults").seeded(1),
             stream_expiry,
             emptied: Vec::new(),
-        };
-        Ok(Self { running: start(options).await?, folder })
+            variables: std::collections::BTreeMap::new(),
+        }
     }
 
     /// Stops it and starts it again on the same store.
     pub async fn restart(self) -> Self {
+        self.restart_with("").await
+    }
+
+    /// The same with these faults.
+    pub async fn restart_with(self, faults: &str) -> Self {
         self.running.shutdown().await;
-        Self::on(self.folder, "", None).await.expect("starts")
+        Self::on(self.folder, faults, None).await.expect("starts")
     }
 
     /// Starts a second server on the same store.
@@ -102,7 +115,6 @@ impl Peer {
         self.folder.path().join("store.sqlite")
     }
 
-    /// The visible rows of a table.
     /// The visible rows as parsed JSON objects.
     pub fn rows(&self, table: &str) -> Vec<Value> {
         let parsed = |line: String| serde_json::from_str(&line).expect("JSON");

@@ -167,6 +167,14 @@ async fn invalid_tables_are_refused() {
             json!({ "tableReference": { "tableId": "x" }, "schema": at, "timePartitioning": { "field": "at" } }),
             400,
         ),
+        (
+            json!({
+                "tableReference": { "tableId": "x" },
+                "schema": { "fields": [{ "name": "on", "type": "DATE" }] },
+                "timePartitioning": { "type": "HOUR", "field": "on" },
+            }),
+            400,
+        ),
         (json!({ "tableReference": { "tableId": "x" }, "view": { "query": "SELECT 1" } }), 501),
     ] {
         let (got, answer) = peer.rest("POST", "datasets/d/tables", Some(body.clone())).await;

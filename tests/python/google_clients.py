@@ -2,6 +2,8 @@
 does. The first step that fails ends it with a traceback and exit code 1.
 """
 
+import io
+import json
 import sys
 import uuid
 
@@ -82,6 +84,69 @@ def append(stream, data, offset=None):
     if offset is not None:
         request.offset = offset
     return stream.send(request).result(timeout=30)
+
+
+def jobs(client):
+    """Copy and load jobs, and partitions that decorators name."""
+    dataset = bigquery.DatasetReference(PROJECT, DATASET)
+    name = f"t{uuid.uuid4().hex[:8]}"
+    schema = [bigquery.SchemaField("id", "INTEGER"), bigquery.SchemaField("at", "DATE")]
+    for table in (name, f"{name}_staged"):
+        table = bigquery.Table(dataset.table(table), schema=schema)
+        table.time_partitioning = bigquery.TimePartitioning(field="at")
+        client.create_table(table)
+
+    def load(table, config, *ids, day="2026-11-21", at_once=False):
+        config.write_disposition = config.write_disposition or "WRITE_APPEND"
+        lines = [json.dumps({"id": n, "at": day}) for n in ids]
+        content = "\n".join(lines).encode()
+        size = len(content) if at_once else None
+        file, table = io.BytesIO(content), dataset.table(table)
+        job = client.load_table_from_file(file, table, size=size, job_config=config)
+        job.result(timeout=30)
+        return job
+
+    def listed(table):
+        rows = client.list_rows(dataset.table(table), selected_fields=schema)
+        return sorted(row["id"] for row in rows)
+
+    lines = bigquery.LoadJobConfig(source_format="NEWLINE_DELIMITED_JSON")
+    # Without a size the client uploads in several requests, and with one in a single request.
+    load(name, lines, 1, 2)
+    load(name, lines, 3, day="2026-11-22", at_once=True)
+    assert listed(name) == [1, 2, 3], listed(name)
+    assert listed(f"{name}$20261121") == [1, 2]
+    job = load(f"{name}_staged", lines, 4)
+    assert (job.state, job.output_rows, job.input_files) == ("DONE", 1, 1), job
+    assert client.get_job(job.job_id).output_rows == 1
+
+    config = bigquery.CopyJobConfig(write_disposition="WRITE_TRUNCATE", labels={"a": "b"})
+    staged, day = dataset.table(f"{name}_staged"), dataset.table(f"{name}$20261121")
+    job = client.copy_table(staged, day, job_id=f"{name}-copy", job_config=config)
+    job.result(timeout=30)
+    assert (job.state, job.labels) == ("DONE", {"a": "b"}), job
+    assert listed(name) == [3, 4], listed(name)
+    try:
+        client.copy_table(staged, day, job_id=f"{name}-copy", job_config=config)
+        raise AssertionError("a job id was used twice")
+    except exceptions.Conflict:
+        pass
+    other = dataset.table(f"{name}$20261122")
+    try:
+        client.copy_table(staged, other, job_config=config).result(timeout=30)
+        raise AssertionError("rows of another day were copied")
+    except exceptions.BadRequest as error:
+        assert "different partitions" in str(error), error
+    assert listed(name) == [3, 4], listed(name)
+    found = [job.job_id for job in client.list_jobs(state_filter="done")]
+    assert f"{name}-copy" in found, found
+    assert client.cancel_job(f"{name}-copy").state == "DONE"
+    client.delete_job_metadata(job)
+    try:
+        client.get_job(f"{name}-copy")
+        raise AssertionError("a deleted job was found")
+    except exceptions.NotFound:
+        pass
 
 
 def main(rest, storage):
@@ -192,6 +257,7 @@ def main(rest, storage):
     errors = client.insert_rows_json(table, [{"id": "x"}, {"id": 41, "unknown": 1}])
     assert {error["index"] for error in errors} == {0, 1}, errors
     assert listed()[-1] == 40
+    jobs(client)
     print("google clients: all steps passed")
 
 

@@ -30,6 +30,7 @@ pub enum InjectedFault {
     CommitLost,
     SchemaDelay,
     TableDelay,
+    JobDelay,
     Rest,
     RestLost,
 }
@@ -66,6 +67,11 @@ const GRAMMAR: &[(&str, InjectedFault, &str)] = {
             "table_delay",
             F::TableDelay,
             "the Storage Write API returns NOT_FOUND for a while after a table is created or recreated",
+        ),
+        (
+            "job_delay",
+            F::JobDelay,
+            "a job stays RUNNING for this long, and has no effect before it ends",
         ),
         ("rest", F::Rest, "a REST call returns 503 and has no effect"),
         ("rest_lost", F::RestLost, "a REST call takes effect and returns 503"),

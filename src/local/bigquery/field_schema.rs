@@ -56,7 +56,8 @@ const MOST_LEVELS: usize = 15;
 const MOST_COLUMNS: usize = 1_990;
 
 impl FieldType {
-    fn parse(name: &str) -> Option<Self> {
+    /// The type of this name, in REST schemas or in GoogleSQL.
+    pub fn parse(name: &str) -> Option<Self> {
         Some(match name.to_ascii_uppercase().as_str() {
             "STRING" => Self::String,
             "BYTES" => Self::Bytes,
@@ -107,7 +108,7 @@ impl FieldMode {
         })
     }
 
-    fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Nullable => "NULLABLE",
             Self::Required => "REQUIRED",
@@ -234,6 +235,31 @@ pub fn change_refusal(before: &[FieldSchema], after: &[FieldSchema], path: &str)
     added.find(|new| new.mode == FieldMode::Required).map(|new| {
         format!("Cannot add required fields to an existing schema. (field: {path}{})", new.name)
     })
+}
+
+/// Why BigQuery refuses to write rows of the schema `rows` into a table of the schema `table`; `None`
+/// if it does not. The order of columns does not matter.
+pub fn append_refusal(table: &[FieldSchema], rows: &[FieldSchema], path: &str) -> Option<String> {
+    for column in table {
+        let name = format!("{path}{}", column.name);
+        let Some(incoming) = find(rows, &column.name) else {
+            return Some(format!("Field {name} is missing in new schema"));
+        };
+        if incoming.kind != column.kind {
+            let (from, to) = (column.kind.name(), incoming.kind.name());
+            return Some(format!("Field {name} has changed type from {from} to {to}"));
+        }
+        if incoming.mode != column.mode {
+            let (from, to) = (column.mode.name(), incoming.mode.name());
+            return Some(format!("Field {name} has changed mode from {from} to {to}"));
+        }
+        let inner = append_refusal(&column.fields, &incoming.fields, &format!("{name}."));
+        if inner.is_some() {
+            return inner;
+        }
+    }
+    let mut added = rows.iter().filter(|incoming| find(table, &incoming.name).is_none());
+    added.next().map(|field| format!("Cannot add fields (field: {path}{})", field.name))
 }
 
 #[cfg(test)]

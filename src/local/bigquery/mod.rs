@@ -5,7 +5,13 @@
 //! calls that the stream's type does not allow, appends to a finalized stream, flushes beyond the
 //! end or of a finalized stream, requests that are too large, schema mismatches and bad rows
 //! (`row_errors`). A newer connection to a created stream closes the older one, and a stream without
-//! traffic expires. It runs no SQL: rows can be listed, not queried. JSON values may be nested 127 levels deep, where BigQuery allows 500.
+//! traffic expires.
+//!
+//! Jobs copy tables, load files (lines of JSON, CSV) and run statements of GoogleSQL ([`sql`]), into
+//! tables or into partitions that a decorator names (`table$20261121`); rows of one partition can be
+//! listed. A job's id is used once, also after a restart. Tables expire at their `expirationTime`. What
+//! is not supported is refused by name. JSON values may be nested 127 levels deep, where BigQuery allows
+//! 500.
 
 mod cell;
 mod decode;
@@ -15,6 +21,7 @@ mod new_tables;
 mod partition;
 mod refusal;
 mod rest;
+pub mod sql;
 mod storage;
 mod store;
 mod wire;
@@ -37,6 +44,7 @@ use new_tables::NewTables;
 pub use store::StoreError;
 use store::{Store, StreamExpiry};
 
+use crate::config::Variables;
 use crate::row::NamedRows;
 
 /// How [`start`] starts the servers.
@@ -55,6 +63,9 @@ pub struct Options {
     /// Tables (`project.dataset.table`) that are deleted first, with their streams. The store keeps
     /// all others.
     pub emptied: Vec<String>,
+    /// The environment's variables by which load jobs find Google Cloud Storage:
+    /// `STORAGE_EMULATOR_HOST`, or those of Google's credentials.
+    pub variables: Variables,
 }
 
 /// The running servers. Dropping the handle stops them.
@@ -138,7 +149,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let (stop, stopped) = watch::channel(false);
     let (rest, rest_listener) = listen(options.rest).await?;
     let (grpc, grpc_listener) = listen(options.grpc).await?;
-    let router = rest::router(store.clone(), faults.clone(), new_tables.clone());
+    let router = rest::router(store.clone(), faults.clone(), new_tables.clone(), options.variables);
     let ended = end(stopped.clone());
     let rest_server = tokio::spawn(async move {
         let served = axum::serve(rest_listener, router).with_graceful_shutdown(ended);

@@ -4,6 +4,7 @@
 mod civil;
 mod decimal;
 mod listed;
+mod size;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 use super::field_schema::FieldType;
 use crate::row::Cell;
 pub use listed::listed;
+pub use size::logical_bytes;
 
 /// A scalar value as it arrives.
 #[derive(Debug, Clone, Copy, PartialEq)]

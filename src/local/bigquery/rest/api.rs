@@ -24,6 +24,15 @@ impl ApiError {
         Self { status, reason, message: message.into() }
     }
 
+    /// The reason and the message, if this is an error of the request and not of the server.
+    pub fn of_request(self) -> Result<(&'static str, String), Self> {
+        if (400..500).contains(&self.status) { Ok((self.reason, self.message)) } else { Err(self) }
+    }
+
+    pub fn reason_and_message(self) -> (&'static str, String) {
+        (self.reason, self.message)
+    }
+
     pub fn invalid(message: impl Into<String>) -> Self {
         Self::new(400, "invalid", message)
     }

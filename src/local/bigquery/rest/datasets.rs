@@ -8,6 +8,7 @@ use axum::extract::{Path, Query, State};
 use serde_json::{Value, json};
 
 use super::api::{ApiError, ApiResult};
+use super::expiration::check_default;
 use super::paths::DatasetPath;
 use super::resource::{ResourcePath, keep, object, paged, stamp};
 use super::state::RestState;
@@ -30,6 +31,7 @@ pub async fn insert(
              and must be at most 1024 characters long."
         )));
     }
+    check_default(&body)?;
     let path = DatasetPath { project, dataset };
     body["kind"] = json!("bigquery#dataset");
     body["id"] = json!(path.shown());
@@ -63,6 +65,7 @@ impl ResourcePath for DatasetPath {
         live: &Value,
         mut body: Value,
     ) -> Result<Value, ApiError> {
+        check_default(&body)?;
         keep(&mut body, live, FIXED);
         stamp(&mut body);
         resources.put_dataset(&self.id(), &body)?;

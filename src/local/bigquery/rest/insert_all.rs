@@ -6,15 +6,14 @@ use axum::extract::{Path, State};
 use serde_json::{Value, json};
 
 use super::api::{ApiError, ApiResult, blocking};
+use super::json_rows::{JsonDecoder, JsonError};
+use super::partitions::refuse_decorator;
 use super::paths::TablePath;
 use super::resource::object;
 use super::state::RestState;
 use crate::clock::Clock;
-use crate::local::bigquery::cell::{Scalar, bytes_from_base64, convert};
 use crate::local::bigquery::decode::Cells;
-use crate::local::bigquery::field_schema::{self, FieldMode, FieldSchema, FieldType};
-use crate::local::bigquery::partition::{PartitionCheck, PartitionColumn};
-use crate::row::Cell;
+use crate::local::bigquery::partition::PartitionColumn;
 
 /// The largest request, in bytes and in rows.
 const LARGEST_REQUEST: usize = 10 << 20;
@@ -33,6 +32,7 @@ pub async fn insert_all(
 }
 
 fn insert(state: &RestState, path: &TablePath, body: &Value) -> ApiResult {
+    refuse_decorator(path, "insertAll")?;
     let id = path.id();
     let columns = state.store.columns(&id)?.ok_or_else(|| path.not_found())?;
     if !body["templateSuffix"].is_null() {
@@ -54,6 +54,7 @@ fn insert(state: &RestState, path: &TablePath, body: &Value) -> ApiResult {
     let decoder = JsonDecoder {
         columns: &columns,
         ignore_unknown: body["ignoreUnknownValues"].as_bool().unwrap_or_default(),
+        refuse_unknown_nulls: false,
         partition: partition.map(|column| column.at(Clock::System.now_micros())),
     };
     let decoded: Vec<Result<Cells, JsonError>> =
@@ -85,125 +86,4 @@ fn insert(state: &RestState, path: &TablePath, body: &Value) -> ApiResult {
         answer["insertErrors"] = json!(errors);
     }
     Ok(Json(answer))
-}
-
-/// Why a row is refused.
-struct JsonError {
-    /// The path of the wrong field; empty if the error is about the whole row.
-    location: String,
-    message: String,
-}
-
-/// Decodes rows from JSON.
-struct JsonDecoder<'a> {
-    columns: &'a [FieldSchema],
-    /// Leaves out fields that the table does not have, instead of refusing the row.
-    ignore_unknown: bool,
-    partition: Option<PartitionCheck>,
-}
-
-impl JsonDecoder<'_> {
-    fn row(&self, value: &Value) -> Result<Cells, JsonError> {
-        let row = self.record(value, self.columns, "")?;
-        let checked = self.partition.map_or(Ok(()), |partition| partition.check(&row));
-        checked.map_err(|message| JsonError { location: String::new(), message })?;
-        Ok(row)
-    }
-
-    fn record(
-        &self,
-        value: &Value,
-        columns: &[FieldSchema],
-        path: &str,
-    ) -> Result<Cells, JsonError> {
-        let at = |name: &str| format!("{path}{name}");
-        let wrong = |name: &str, message: String| JsonError { location: at(name), message };
-        let Some(object) = value.as_object() else {
-            return Err(wrong("", "This field is not a record.".to_owned()));
-        };
-        let mut cells: Cells = vec![None; columns.len()];
-        for (name, value) in object.iter().filter(|(_, value)| !value.is_null()) {
-            let Some(index) = field_schema::position(columns, name) else {
-                if self.ignore_unknown {
-                    continue;
-                }
-                return Err(wrong(name, format!("no such field: {name}.")));
-            };
-            let column = &columns[index];
-            let cell = match (column.mode, value) {
-                (FieldMode::Repeated, Value::Array(items)) => {
-                    let items = items.iter().map(|item| self.cell(item, column, &at(name)));
-                    Cell::Array(items.collect::<Result<_, _>>()?)
-                }
-                (FieldMode::Repeated, _) => {
-                    return Err(wrong(name, "Repeated field must be an array.".to_owned()));
-                }
-                (_, Value::Array(_)) if column.kind != FieldType::Json => {
-                    let message = "Array specified for non-repeated field.";
-                    return Err(wrong(name, message.to_owned()));
-                }
-                (_, value) => self.cell(value, column, &at(name))?,
-            };
-            cells[index] = Some(cell);
-        }
-        let missing = columns
-            .iter()
-            .zip(&cells)
-            .find(|(column, cell)| column.mode == FieldMode::Required && cell.is_none());
-        match missing {
-            Some((column, _)) => {
-                Err(wrong(&column.name, format!("Missing required field: {}.", at(&column.name))))
-            }
-            None => Ok(cells),
-        }
-    }
-
-    fn cell(&self, value: &Value, column: &FieldSchema, path: &str) -> Result<Cell, JsonError> {
-        if column.kind == FieldType::Record {
-            let cells = self.record(value, &column.fields, &format!("{path}."))?;
-            let named = column.fields.iter().zip(cells);
-            let fields = named.filter_map(|(field, cell)| Some((field.name.clone(), cell?)));
-            return Ok(Cell::Record(fields.collect()));
-        }
-        scalar(value, column.kind)
-            .map_err(|message| JsonError { location: path.to_owned(), message })
-    }
-}
-
-fn scalar(value: &Value, kind: FieldType) -> Result<Cell, String> {
-    let bad =
-        |what: &str, text: &str| format!("Cannot convert value to {what} (bad value): {text}");
-    let as_text = value.to_string();
-    let scalar = match (kind, value) {
-        (FieldType::Json, Value::String(text)) => Scalar::Text(text),
-        (FieldType::Json, _) => Scalar::Text(&as_text),
-        (FieldType::Bytes, Value::String(text)) => return bytes_from_base64(text),
-        (FieldType::Integer, Value::String(text)) => {
-            Scalar::Int(text.parse().map_err(|_| bad("integer", text))?)
-        }
-        (FieldType::Integer, Value::Number(number)) => {
-            Scalar::Int(number.as_i64().ok_or_else(|| bad("integer", &as_text))?)
-        }
-        (FieldType::Float, Value::String(text)) => {
-            Scalar::Double(text.parse().map_err(|_| bad("floating point", text))?)
-        }
-        (FieldType::Float, Value::Number(number)) => {
-            Scalar::Double(number.as_f64().unwrap_or_default())
-        }
-        (FieldType::Boolean, Value::String(text)) => {
-            let text = text.to_ascii_lowercase();
-            Scalar::Bool(text.parse().map_err(|_| bad("boolean", &text))?)
-        }
-        (FieldType::Numeric | FieldType::BigNumeric, Value::Number(_)) => Scalar::Text(&as_text),
-        // A number is in seconds.
-        (FieldType::Timestamp, Value::Number(number)) => match number.as_i64() {
-            Some(seconds) => Scalar::Int(seconds.saturating_mul(1_000_000)),
-            None => Scalar::Int((number.as_f64().unwrap_or_default() * 1e6) as i64),
-        },
-        (FieldType::String, Value::Number(_)) => Scalar::Text(&as_text),
-        (_, Value::String(text)) => Scalar::Text(text),
-        (_, Value::Bool(flag)) => Scalar::Bool(*flag),
-        (_, other) => return Err(bad(kind.name(), &other.to_string())),
-    };
-    convert(scalar, kind)
 }

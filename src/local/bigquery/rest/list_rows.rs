@@ -1,4 +1,4 @@
-//! `tabledata.list`: lists the visible rows in pages.
+//! `tabledata.list`: lists the visible rows of a table or of one of its partitions in pages.
 
 use std::collections::HashMap;
 
@@ -7,6 +7,7 @@ use axum::extract::{Path, Query, State};
 use serde_json::{Value, json};
 
 use super::api::{ApiError, ApiResult, blocking};
+use super::partitions::read_partition;
 use super::paths::TablePath;
 use super::state::RestState;
 use crate::local::bigquery::cell::listed;
@@ -35,10 +36,15 @@ pub async fn list_rows(
     let int64 = is_true("formatOptions.useInt64Timestamp");
     let selected = query.get("selectedFields").cloned();
     blocking(move || {
-        let columns = state.store.columns(&path.id())?.ok_or_else(|| path.not_found())?;
+        let (path, partition) = path.split();
+        let id = path.id();
+        let columns = state.store.columns(&id)?.ok_or_else(|| path.not_found())?;
+        let table = state.store.table(&id)?.ok_or_else(|| path.not_found())?;
+        let partition = read_partition(&path, partition.as_deref(), &table, &columns)?;
+        let partition = partition.as_ref();
         let columns = selection(&columns, selected.as_deref())?;
-        let rows = state.store.list_rows(&path.id(), &columns, start, limit)?;
-        let total = state.store.count_rows(&path.id())?;
+        let rows = state.store.list_rows(&id, partition, &columns, start, limit)?;
+        let total = state.store.count_rows(&id, partition)?;
         let end = start.saturating_add(rows.len() as u64);
         let more = end < total && !rows.is_empty();
         let rows = rows.iter().map(|row| listed_row(row, &columns, int64));

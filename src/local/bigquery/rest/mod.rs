@@ -1,10 +1,14 @@
-//! The REST API: datasets, tables with etags, listed rows, and rows inserted with `insertAll`.
+//! The REST API: datasets, tables with etags, listed rows, rows inserted with `insertAll`, and jobs.
 
 mod api;
 mod datasets;
+mod expiration;
 mod insert_all;
 mod insert_ids;
+mod jobs;
+mod json_rows;
 mod list_rows;
+mod partitions;
 mod paths;
 mod resource;
 mod router;

@@ -1,6 +1,7 @@
 //! The dataset or table that a request's path names.
 
 use super::api::ApiError;
+use crate::local::bigquery::partition::split_decorator;
 
 #[derive(serde::Deserialize)]
 pub struct DatasetPath {
@@ -24,7 +25,7 @@ impl DatasetPath {
     }
 }
 
-#[derive(serde::Deserialize)]
+#[derive(Debug, Clone, serde::Deserialize)]
 pub struct TablePath {
     pub project: String,
     pub dataset: String,
@@ -40,6 +41,17 @@ impl TablePath {
     /// The table's id in resources and messages.
     pub fn shown(&self) -> String {
         format!("{}:{}.{}", self.project, self.dataset, self.table)
+    }
+
+    /// The path of the table without a decorator, and the partition's id in the decorator.
+    pub fn split(&self) -> (Self, Option<String>) {
+        let (table, partition) = split_decorator(&self.table);
+        let (project, dataset) = (self.project.clone(), self.dataset.clone());
+        (Self { project, dataset, table: table.to_owned() }, partition.map(str::to_owned))
+    }
+
+    pub fn of_dataset(&self) -> DatasetPath {
+        DatasetPath { project: self.project.clone(), dataset: self.dataset.clone() }
     }
 
     pub fn not_found(&self) -> ApiError {

@@ -9,6 +9,8 @@ use axum::extract::{Path, Query, State};
 use serde_json::{Value, json};
 
 use super::api::{ApiError, ApiResult, blocking};
+use super::expiration::{check_expiration, default_expiration};
+use super::partitions::{read_partition, refuse_decorator};
 use super::paths::{DatasetPath, TablePath};
 use super::resource::{ResourcePath, keep, object, paged, stamp};
 use super::state::RestState;
@@ -46,7 +48,7 @@ pub async fn insert(
 }
 
 /// The resource and the columns of a table that is created in this dataset.
-fn created(
+pub fn created(
     resources: &Resources<'_>,
     path: &TablePath,
     dataset: &Value,
@@ -69,8 +71,9 @@ fn created(
             return Err(ApiError::unimplemented(message));
         }
     }
-    let columns = columns_of(&body)?;
-    check_layout(&body, &columns)?;
+    let columns = checked_columns(&body)?;
+    check_expiration(&mut body, &Value::Null)?;
+    default_expiration(&mut body, dataset)?;
     keep(&mut body, &Value::Null, DERIVED);
     body["kind"] = json!("bigquery#table");
     body["id"] = json!(path.shown());
@@ -85,9 +88,19 @@ fn created(
 
 pub async fn get(State(state): State<RestState>, Path(path): Path<TablePath>) -> ApiResult {
     blocking(move || {
-        let mut table = state.store.change(|resources| path.live(resources))?;
-        table["numRows"] = json!(state.store.count_rows(&path.id())?.to_string());
-        Ok(Json(table))
+        let (path, partition) = path.split();
+        state.store.change(|resources| {
+            let mut table = path.live(resources)?;
+            let id = partition.as_deref();
+            let partition = read_partition(&path, id, &table, &columns_of(&table)?)?;
+            let rows = resources.count_rows(&path.id(), partition.as_ref())?;
+            table["numRows"] = json!(rows.to_string());
+            if let Some(id) = id {
+                table["id"] = json!(format!("{}${id}", path.shown()));
+                table["tableReference"]["tableId"] = json!(format!("{}${id}", path.table));
+            }
+            Ok(Json(table))
+        })
     })
     .await
 }
@@ -105,12 +118,24 @@ pub async fn list(
     paged(answer, "tables", tables, &query)
 }
 
+/// Deletes a table, or the rows of one of its partitions.
 pub async fn delete(State(state): State<RestState>, Path(path): Path<TablePath>) -> ApiResult {
+    if let (path, Some(partition)) = path.split() {
+        return state.store.change(|resources| {
+            let table = path.live(resources)?;
+            let id = Some(partition.as_str());
+            let partition = read_partition(&path, id, &table, &columns_of(&table)?)?;
+            let end = resources.end_of_rows(&path.id())?;
+            resources.delete_rows(&path.id(), partition.as_ref(), end)?;
+            Ok(Json(json!({})))
+        });
+    }
     if state.store.delete_table(&path.id())? { Ok(Json(json!({}))) } else { Err(path.not_found()) }
 }
 
 impl ResourcePath for TablePath {
     fn live(&self, resources: &Resources<'_>) -> Result<Value, ApiError> {
+        refuse_decorator(self, "this call")?;
         resources.table(&self.id())?.ok_or_else(|| self.not_found())
     }
 
@@ -120,12 +145,12 @@ impl ResourcePath for TablePath {
         live: &Value,
         mut body: Value,
     ) -> Result<Value, ApiError> {
-        let columns = columns_of(&body)?;
+        let columns = checked_columns(&body)?;
         if let Some(wrong) = field_schema::change_refusal(&columns_of(live)?, &columns, "") {
             let message = format!("Provided Schema does not match Table {}. {wrong}", self.shown());
             return Err(ApiError::invalid(message));
         }
-        check_layout(&body, &columns)?;
+        check_expiration(&mut body, live)?;
         for property in ["type", "field"] {
             let [new, old] = [&body, live].map(|table| &table["timePartitioning"][property]);
             if new != old {
@@ -155,7 +180,15 @@ fn check_name(table: &str) -> Result<(), ApiError> {
     )))
 }
 
-fn columns_of(table: &Value) -> Result<Vec<FieldSchema>, ApiError> {
+/// The columns of a table whose schema and layout follow BigQuery's rules.
+pub fn checked_columns(table: &Value) -> Result<Vec<FieldSchema>, ApiError> {
+    let columns = columns_of(table)?;
+    check_layout(table, &columns)?;
+    Ok(columns)
+}
+
+/// The columns of a table's resource.
+pub fn columns_of(table: &Value) -> Result<Vec<FieldSchema>, ApiError> {
     field_schema::of_table(table).map_err(ApiError::invalid)
 }
 
@@ -182,6 +215,10 @@ fn check_layout(table: &Value, columns: &[FieldSchema]) -> Result<(), ApiError> 
                 "The field specified for partitioning must be a DATE, TIMESTAMP or DATETIME \
                  column that is not repeated: {name}."
             )));
+        }
+        if column.kind == FieldType::Date && partitioning["type"] == "HOUR" {
+            let message = format!("A DATE column cannot be partitioned by HOUR: {name}.");
+            return Err(ApiError::invalid(message));
         }
     }
     let clustered = table["clustering"]["fields"].as_array().map(Vec::as_slice);

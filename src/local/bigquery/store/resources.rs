@@ -2,6 +2,8 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
@@ -16,9 +18,12 @@ type Columns = Arc<Vec<FieldSchema>>;
 
 /// The datasets and tables during one transaction.
 pub struct Resources<'a> {
-    connection: &'a Connection,
+    pub(super) connection: &'a Connection,
     /// The columns of the tables that were changed; `None` for those deleted.
     changed: RefCell<Vec<(String, Option<Columns>)>>,
+    streaming_window: Duration,
+    /// The expiration times of the tables that were stored.
+    expirations: RefCell<Vec<i64>>,
 }
 
 impl Store {
@@ -28,11 +33,23 @@ impl Store {
         &self,
         work: impl FnOnce(&Resources<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let mut connection = self.writer();
+        let mut connection = self.writer()?;
+        self.change_on(&mut connection, work)
+    }
+
+    /// The same for whoever holds the writing connection.
+    pub(super) fn change_on<T, E: From<StoreError>>(
+        &self,
+        connection: &mut Connection,
+        work: impl FnOnce(&Resources<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
         let transaction = connection.transaction().map_err(StoreError::from)?;
-        let resources = Resources { connection: &transaction, changed: RefCell::default() };
+        let resources = self.resources(&transaction);
         let done = work(&resources)?;
         let changed = resources.changed.into_inner();
+        for expiration in resources.expirations.into_inner() {
+            self.next_expiration.fetch_min(expiration, Ordering::Relaxed);
+        }
         transaction.commit().map_err(StoreError::from)?;
         // Before the connection is released: an append compares its columns with these.
         let mut cached = self.cached_columns();
@@ -45,13 +62,29 @@ impl Store {
         Ok(done)
     }
 
+    /// Runs `work` in one transaction that only reads, next to the one that changes.
+    pub fn read<T, E: From<StoreError>>(
+        &self,
+        work: impl FnOnce(&Resources<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut connection = self.reader()?;
+        let transaction = connection.transaction().map_err(StoreError::from)?;
+        work(&self.resources(&transaction))
+    }
+
+    fn resources<'a>(&self, connection: &'a Connection) -> Resources<'a> {
+        let streaming_window = *self.streaming_window();
+        let (changed, expirations) = (RefCell::default(), RefCell::default());
+        Resources { connection, changed, expirations, streaming_window }
+    }
+
     pub fn dataset(&self, id: &str) -> Result<Option<Value>, StoreError> {
         self.change(|resources| resources.dataset(id))
     }
 
     /// The datasets of a project, ordered by id.
     pub fn datasets(&self, project: &str) -> Result<Vec<Value>, StoreError> {
-        resources_in(&self.writer(), "__datasets", project)
+        resources_in(&*self.writer()?, "__datasets", project)
     }
 
     /// The tables of the dataset `id`, ordered by id.
@@ -70,10 +103,11 @@ impl Store {
 
     /// The table's columns; `None` if the table does not exist.
     pub fn columns(&self, id: &str) -> Result<Option<Columns>, StoreError> {
+        self.delete_expired_tables()?;
         if let Some(columns) = self.cached_columns().get(id) {
             return Ok(Some(columns.clone()));
         }
-        self.columns_in(&self.writer(), id)
+        self.columns_in(&*self.writer()?, id)
     }
 
     /// The same for whoever holds the writing connection.
@@ -106,7 +140,7 @@ impl Store {
 
     /// The ids of all tables.
     pub(super) fn table_ids(&self) -> Result<Vec<String>, StoreError> {
-        let connection = self.reader();
+        let connection = self.reader()?;
         let mut statement = connection.prepare("SELECT id FROM __tables ORDER BY id")?;
         let ids = statement.query_map([], |row| row.get(0))?;
         Ok(ids.collect::<Result<_, _>>()?)
@@ -114,6 +148,31 @@ impl Store {
 }
 
 impl Resources<'_> {
+    /// The connection of the transaction.
+    pub fn connection(&self) -> &Connection {
+        self.connection
+    }
+
+    pub(super) fn streaming_window(&self) -> Duration {
+        self.streaming_window
+    }
+
+    /// Runs `work`, and takes back what it changed if it fails. What the transaction did before stays.
+    pub fn attempt<T, E>(
+        &self,
+        work: impl FnOnce() -> Result<T, E>,
+    ) -> Result<Result<T, E>, StoreError> {
+        self.connection.execute_batch("SAVEPOINT attempt")?;
+        let changed = self.changed.borrow().len();
+        let result = work();
+        if result.is_err() {
+            self.connection.execute_batch("ROLLBACK TO attempt")?;
+            self.changed.borrow_mut().truncate(changed);
+        }
+        self.connection.execute_batch("RELEASE attempt")?;
+        Ok(result)
+    }
+
     pub fn dataset(&self, id: &str) -> Result<Option<Value>, StoreError> {
         resource(self.connection, "SELECT resource FROM __datasets WHERE id = ?1", id)
     }
@@ -154,6 +213,7 @@ impl Resources<'_> {
         let sql = "INSERT OR REPLACE INTO __tables (id, resource) VALUES (?1, ?2)";
         self.connection.execute(sql, params![id, resource.to_string()])?;
         views::renew(self.connection, id)?;
+        self.expirations.borrow_mut().extend(expiration_of(resource));
         self.changed.borrow_mut().push((id.to_owned(), Some(Arc::new(columns.to_vec()))));
         Ok(())
     }
@@ -163,12 +223,18 @@ impl Resources<'_> {
         let existed = self.connection.execute("DELETE FROM __tables WHERE id = ?1", [id])? > 0;
         if existed {
             self.connection.execute("DELETE FROM __streams WHERE table_id = ?1", [id])?;
+            self.connection.execute("DELETE FROM __streamed WHERE table_id = ?1", [id])?;
             views::renew(self.connection, id)?;
             self.connection.execute_batch(&format!("DROP TABLE IF EXISTS {}", quoted(id)))?;
             self.changed.borrow_mut().push((id.to_owned(), None));
         }
         Ok(existed)
     }
+}
+
+/// The `expirationTime` of a table's resource, in milliseconds since the epoch.
+fn expiration_of(table: &Value) -> Option<i64> {
+    table["expirationTime"].as_str()?.parse().ok()
 }
 
 /// The resource of a table.
@@ -205,7 +271,8 @@ fn add_columns(
     // The index contains only invisible rows: a flush finds its rows there, and visible rows do
     // not slow it down.
     connection.execute_batch(&format!(
-        "CREATE TABLE IF NOT EXISTS {table} (__stream TEXT, __row INTEGER, __visible INTEGER);
+        "CREATE TABLE IF NOT EXISTS {table}
+             (__stream TEXT, __row INTEGER, __visible INTEGER, __ingested TEXT);
          CREATE INDEX IF NOT EXISTS {index} ON {table} (__stream, __row) WHERE __visible = 0;",
         index = quoted(&format!("{id} unflushed")),
     ))?;

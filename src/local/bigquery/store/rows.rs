@@ -8,28 +8,32 @@ use serde_json::Value;
 
 use super::database::{Store, quoted};
 use super::error::StoreError;
+use crate::clock::Clock;
 use crate::local::bigquery::decode::Cells;
 use crate::local::bigquery::field_schema::{FieldMode, FieldSchema, FieldType};
+use crate::local::bigquery::partition::{Partition, ingestion_hour};
 use crate::row::{Cell, NamedRows};
 
 impl Store {
-    /// At most `limit` visible rows, in the order in which they were written. The first `start` rows
-    /// are skipped.
+    /// At most `limit` visible rows of a table or of one of its partitions, in the order in which they
+    /// were written. The first `start` rows are skipped.
     pub fn list_rows(
         &self,
         id: &str,
+        partition: Option<&Partition>,
         columns: &[FieldSchema],
         start: u64,
         limit: u64,
     ) -> Result<Vec<Cells>, StoreError> {
         let names: Vec<String> = columns.iter().map(|column| quoted(&sql_name(column))).collect();
         let sql = format!(
-            "SELECT {} FROM {} WHERE __visible = 1 ORDER BY rowid LIMIT ?1 OFFSET ?2",
+            "SELECT {} FROM {} WHERE {} ORDER BY rowid LIMIT ?1 OFFSET ?2",
             if names.is_empty() { "NULL".to_owned() } else { names.join(", ") },
             quoted(id),
+            visible(partition),
         );
         let bounds = [limit, start].map(|bound| i64::try_from(bound).unwrap_or(i64::MAX));
-        let connection = self.reader();
+        let connection = self.reader()?;
         let mut statement = connection.prepare_cached(&sql)?;
         let mut rows = statement.query(bounds)?;
         let mut list = Vec::new();
@@ -41,10 +45,9 @@ impl Store {
         Ok(list)
     }
 
-    pub fn count_rows(&self, id: &str) -> Result<u64, StoreError> {
-        let sql = format!("SELECT count(*) FROM {} WHERE __visible = 1", quoted(id));
-        let count: i64 = self.reader().query_row(&sql, [], |row| row.get(0))?;
-        Ok(count as u64)
+    /// How many visible rows a table or one of its partitions has.
+    pub fn count_rows(&self, id: &str, partition: Option<&Partition>) -> Result<u64, StoreError> {
+        count_rows(&*self.reader()?, id, partition)
     }
 
     /// The visible rows of a table, which may be named by its table, dataset and table, or full id.
@@ -66,7 +69,8 @@ impl Store {
             }
         };
         let columns = self.columns(id)?.unwrap_or_default();
-        let rows = self.list_rows(id, &columns, 0, limit.map_or(u64::MAX, |limit| limit as u64))?;
+        let rows =
+            self.list_rows(id, None, &columns, 0, limit.map_or(u64::MAX, |limit| limit as u64))?;
         let absent = |column: &FieldSchema| match column.mode {
             FieldMode::Repeated => Cell::Array(Vec::new()),
             FieldMode::Nullable | FieldMode::Required => Cell::NULL,
@@ -92,17 +96,20 @@ pub(super) fn insert(
 ) -> Result<(), StoreError> {
     let names: String =
         columns.iter().map(|column| format!(", {}", quoted(&sql_name(column)))).collect();
-    let placeholders = vec!["?"; columns.len() + 3].join(", ");
+    let placeholders = vec!["?"; columns.len() + 4].join(", ");
     let sql = format!(
-        "INSERT INTO {} (__stream, __row, __visible{names}) VALUES ({placeholders})",
+        "INSERT INTO {} (__stream, __row, __visible, __ingested{names}) VALUES ({placeholders})",
         quoted(table)
     );
+    let now = ingestion_hour(Clock::System.now_micros());
+    let ingested = to.ingested.unwrap_or(&now);
     let mut statement = connection.prepare_cached(&sql)?;
     for (row, cells) in (to.first..).zip(rows) {
         let own = [
             ToSqlOutput::from(to.stream),
             ToSqlOutput::from(row as i64),
             ToSqlOutput::from(to.visible),
+            ToSqlOutput::from(ingested),
         ];
         let cells = cells.iter().zip(columns).map(|(cell, column)| stored(cell.as_ref(), column));
         let cells = own.into_iter().map(Ok).chain(cells).collect::<Result<Vec<_>, StoreError>>()?;
@@ -119,18 +126,52 @@ pub(super) struct RowPlace<'a> {
     /// Offset of the first row in the stream.
     pub first: u64,
     pub visible: bool,
+    /// The hour at which the rows count as ingested, if it is not the current one.
+    pub ingested: Option<&'a str>,
+}
+
+/// How many visible rows a table or one of its partitions has.
+pub(super) fn count_rows(
+    connection: &Connection,
+    id: &str,
+    partition: Option<&Partition>,
+) -> Result<u64, StoreError> {
+    let sql = format!("SELECT count(*) FROM {} WHERE {}", quoted(id), visible(partition));
+    let count: i64 = connection.query_row(&sql, [], |row| row.get(0))?;
+    Ok(count as u64)
+}
+
+/// The SQL condition of the visible rows of a table or of one of its partitions.
+pub(super) fn visible(partition: Option<&Partition>) -> String {
+    match partition {
+        Some(partition) => format!("__visible = 1 AND ({})", inside(partition)),
+        None => "__visible = 1".to_owned(),
+    }
+}
+
+/// The SQL condition of the rows of a partition. It is never NULL.
+pub(super) fn inside(partition: &Partition) -> String {
+    let column = match &partition.column {
+        Some(column) => quoted(&sql_name(column)),
+        None => "__ingested".to_owned(),
+    };
+    match &partition.prefix {
+        // A prefix has digits, `-` and `T`.
+        Some(prefix) => format!("ifnull(substr({column}, 1, {}) = '{prefix}', 0)", prefix.len()),
+        None => format!("{column} IS NULL"),
+    }
 }
 
 /// How many rows were ever inserted into the table, through all of its streams.
-pub(super) fn inserted_rows(connection: &Connection, table: &str) -> Result<u64, StoreError> {
+pub fn inserted_rows(connection: &Connection, table: &str) -> Result<u64, StoreError> {
     let sql = format!("SELECT ifnull(max(rowid), 0) FROM {}", quoted(table));
     Ok(connection.prepare_cached(&sql)?.query_row(params![], |row| row.get::<_, i64>(0))? as u64)
 }
 
 /// The column's name in SQLite. A BigQuery column that is named like one of the store's own columns
 /// gets a quote at its end, which no BigQuery column can have.
-pub(super) fn sql_name(column: &FieldSchema) -> Cow<'_, str> {
-    let reserved = ["__stream", "__row", "__visible"];
+pub fn sql_name(column: &FieldSchema) -> Cow<'_, str> {
+    let reserved = ["__stream", "__row", "__visible", "__ingested"];
     if reserved.iter().any(|name| column.name.eq_ignore_ascii_case(name)) {
         Cow::Owned(format!("{}'", column.name))
     } else {
@@ -157,7 +198,8 @@ fn stored<'a>(
     })
 }
 
-fn read(value: ValueRef<'_>, column: &FieldSchema) -> Result<Option<Cell>, StoreError> {
+/// A value of a column as SQLite gives it.
+pub fn read(value: ValueRef<'_>, column: &FieldSchema) -> Result<Option<Cell>, StoreError> {
     Ok(match value {
         ValueRef::Null => None,
         ValueRef::Integer(number) if column.kind == FieldType::Boolean => {

@@ -8,6 +8,7 @@ use tonic::Code;
 
 use super::database::{Store, quoted};
 use super::rows::{RowPlace, insert, inserted_rows};
+use super::streaming_buffer::streamed;
 use crate::clock::Clock;
 use crate::local::bigquery::decode::Cells;
 use crate::local::bigquery::field_schema::{self, FieldSchema};
@@ -41,12 +42,12 @@ impl Store {
     ) -> Result<(), Refusal> {
         let sql = "INSERT INTO __streams (name, table_id, type, created, used)
                    VALUES (?1, ?2, ?3, ?4, ?4)";
-        self.writer().execute(sql, params![name, table, kind as i32, created])?;
+        self.writer()?.execute(sql, params![name, table, kind as i32, created])?;
         Ok(())
     }
 
     pub fn stream(&self, name: &str) -> Result<StoredStream, Refusal> {
-        self.load(&self.writer(), name)
+        self.load(&*self.writer()?, name)
     }
 
     /// Appends rows to a created stream and returns the offset of the first. A given `offset` has to
@@ -58,7 +59,7 @@ impl Store {
         offset: Option<i64>,
         rows: &[Cells],
     ) -> Result<u64, Refusal> {
-        let mut connection = self.writer();
+        let mut connection = self.writer()?;
         let transaction = connection.transaction()?;
         let stream = self.load(&transaction, name)?;
         if stream.finalized {
@@ -76,8 +77,12 @@ impl Store {
             return Err(Refusal::new(code, message).about(name).storage(detail));
         }
         let visible = stream.kind == Type::Committed;
-        let to = RowPlace { stream: id_of(name), first: end, visible };
+        let to = RowPlace { stream: id_of(name), first: end, visible, ingested: None };
+        let before = inserted_rows(&transaction, &stream.table)?;
         insert(&transaction, &stream.table, columns, to, rows)?;
+        if stream.kind != Type::Pending {
+            self.note_streamed(&transaction, &stream.table, before, rows.len())?;
+        }
         let sql = "UPDATE __streams SET rows = ?2, used = ?3 WHERE name = ?1";
         let rows = (end + rows.len() as u64) as i64;
         transaction.prepare_cached(sql)?.execute(params![name, rows, now()])?;
@@ -94,7 +99,7 @@ impl Store {
         columns: &[FieldSchema],
         rows: &[Cells],
     ) -> Result<(), Refusal> {
-        let mut connection = self.writer();
+        let mut connection = self.writer()?;
         let transaction = connection.transaction()?;
         match self.columns_in(&transaction, table)? {
             Some(live) if has_columns(&live, columns) => {}
@@ -102,16 +107,30 @@ impl Store {
             Some(_) | None => return Err(no_table(path)),
         }
         let first = inserted_rows(&transaction, table)?;
-        let to = RowPlace { stream: "_default", first, visible: true };
+        let to = RowPlace { stream: "_default", first, visible: true, ingested: None };
         insert(&transaction, table, columns, to, rows)?;
+        self.note_streamed(&transaction, table, first, rows.len())?;
         transaction.commit()?;
+        Ok(())
+    }
+
+    /// Notes that `count` rows are in the streaming buffer; `before` rows were there before them.
+    fn note_streamed(
+        &self,
+        connection: &Connection,
+        table: &str,
+        before: u64,
+        count: usize,
+    ) -> Result<(), Refusal> {
+        let rows = (before as i64 + 1, before as i64 + count as i64);
+        streamed(connection, *self.streaming_window(), table, rows)?;
         Ok(())
     }
 
     /// Makes the rows up to and including `offset` visible. Returns whether that changed anything; a
     /// repeated flush does not. A finalized stream refuses every flush, also of rows that are visible.
     pub fn flush(&self, name: &str, offset: i64) -> Result<bool, Refusal> {
-        let mut connection = self.writer();
+        let mut connection = self.writer()?;
         let transaction = connection.transaction()?;
         let stream = self.load(&transaction, name)?;
         if stream.kind != Type::Buffered {
@@ -149,7 +168,7 @@ impl Store {
 
     /// Closes the stream to further rows and returns their number.
     pub fn finalize(&self, name: &str) -> Result<u64, Refusal> {
-        let connection = self.writer();
+        let connection = self.writer()?;
         let stream = self.load(&connection, name)?;
         connection.execute("UPDATE __streams SET finalized = 1 WHERE name = ?1", [name])?;
         Ok(stream.rows)
@@ -158,7 +177,7 @@ impl Store {
     /// Makes the rows of finalized PENDING streams of `table` visible. If any stream is refused,
     /// nothing changes and the refusals are returned.
     pub fn batch_commit(&self, table: &str, names: &[String]) -> Result<Vec<Refusal>, Refusal> {
-        let mut connection = self.writer();
+        let mut connection = self.writer()?;
         let transaction = connection.transaction()?;
         let mut refused = Vec::new();
         for name in names {
