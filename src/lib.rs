@@ -31,6 +31,9 @@ pub mod serve;
 // The latest report for each organization and cluster, kept as a topic of reports says.
 pub mod results;
 
+// The batch job: the rows of some days, from a source into a table.
+pub mod transfer;
+
 // The chain from records to visible rows: sessions, settlement, the ledger.
 pub mod pipeline;
 

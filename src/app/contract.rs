@@ -3,7 +3,9 @@
 use super::domain::Domain;
 use super::error::AppError;
 use super::fields::check_steps;
-use crate::config::{Broker, DeadLetterTarget, Settings, SinkSettings};
+use crate::config::{
+    Broker, DeadLetterTarget, Settings, SinkSettings, SourceSettings, TransferSettings,
+};
 use crate::remote::{Fetcher, Fetching, Next};
 
 /// Reads the contract's documents, fetches those that are not on this machine, and derives the
@@ -23,6 +25,28 @@ pub async fn domain(settings: &Settings, fetcher: &Fetcher) -> Result<Domain, Ap
             }
         }
     }
+}
+
+/// The domain of a transfer. Rows of files and of queries have no place in a topic, and say nothing of
+/// when they were read, so that a second run writes the same.
+pub async fn transfer_domain(
+    settings: &TransferSettings,
+    fetcher: &Fetcher,
+) -> Result<Domain, AppError> {
+    let (at, rows) = (&settings.domain.contract, settings.domain.write.rows());
+    let mut fetching = Fetching::new(fetcher);
+    let mut domain = loop {
+        let domain = Domain::of_settings(at, rows.clone(), None, fetching.documents());
+        match fetching.next(&at.dir).await? {
+            Next::TryAgain => {}
+            Next::Complete => break domain?,
+        }
+    };
+    if !matches!(settings.source, SourceSettings::Topic) {
+        let is_of_a_topic = |name: &str| name.starts_with("_kafka_") || name == "_ingested_at";
+        domain.columns.columns.retain(|column| !is_of_a_topic(&column.name));
+    }
+    Ok(domain)
 }
 
 /// Checks what settings and contract say together.

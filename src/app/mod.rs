@@ -20,10 +20,11 @@ mod results;
 mod samples;
 mod sink;
 mod thread;
+mod transfer;
 
 pub use assembly::Assembly;
 pub use broker::ApiBroker;
-pub use contract::{check_settings, domain};
+pub use contract::{check_settings, domain, transfer_domain};
 pub use domain::{ColumnsError, Domain, DomainError, KeyProblem, Reports, RowOptions};
 pub use error::AppError;
 pub use event_api::{EventApiAssembly, event_api, first_event};
@@ -33,3 +34,4 @@ pub use judge::{Judge, Verdict};
 pub use peers::{LOCAL_STORE, Peers};
 pub use results::{ResultsAssembly, follow, follower, store as results_store};
 pub use thread::run;
+pub use transfer::{OpenedTransfer, open_transfer};

@@ -46,7 +46,7 @@ async fn bigquery(
     let began = Instant::now();
     let bigquery = BigQuery::connect(settings, of.metrics.clone(), Clock::System).await?;
     let (id, columns) = (&settings.table, &of.domain.written().columns);
-    let table = bigquery.prepare(id, columns, manage, &settings.partition_by).await?;
+    let table = bigquery.prepare(id, columns, manage, Some(&settings.partition_by)).await?;
     // BigQuery gives the time of creation in milliseconds.
     let is_new = table.created.is_some_and(|at| at + Duration::from_millis(2) >= began);
     if of.peers.rows_are_doubled() && !is_new {

@@ -14,6 +14,7 @@ use super::layer_args::LayerArgs;
 use super::pace::Rate;
 use super::results_args::ResultsArgs;
 use super::rules_args::RulesArgs;
+use super::transfer_args::TransferArgs;
 use super::version;
 use crate::app::LOCAL_STORE;
 use crate::config::keys::{closest, did_you_mean};
@@ -41,6 +42,8 @@ Examples:
   generic-consumer api DELIVERY                      take events over HTTP, publish them
   generic-consumer results REPORTS                   serve the latest report for each cluster
   generic-consumer dashboard --series series.toml    serve a page with charts and the instances
+  generic-consumer transfer 20261121 orders truncate transfers.toml
+                                                     move the rows of a day into a table
   generic-consumer rules test RULES archive.tar.gz   run rules on an archive, print the report
   generic-consumer import-icm config.yaml            settings of Insights Core Messaging
   generic-consumer local rows delivery_events_temp --limit 5
@@ -57,6 +60,8 @@ Exit codes:
   4    a shutdown reached its deadline (DRAIN_SECONDS) before everything that was read was written;
        nothing is lost
   5    `produce` published nothing, because the contract rejects some of the events
+  6    `transfer` found another run of the same transfer and date
+  7    `transfer` left the target alone: more records were rejected than --max-rejected allows
   130  ended immediately by a second signal, or stopped before --until-caught-up had caught up;
        nothing is lost";
 
@@ -97,6 +102,8 @@ pub enum Command {
     Results(ResultsArgs),
     /// Serve a page with a chart from PostgreSQL and InfluxDB, and the state of instances
     Dashboard(DashboardArgs),
+    /// Move the rows of a day, or of what changed since, into a table, idempotently
+    Transfer(TransferArgs),
     /// Check a rule set, or run it on an archive
     Rules(RulesArgs),
     /// Show the settings of a domain and where each comes from

@@ -22,6 +22,10 @@ pub enum Exit {
     DrainDeadline = 4,
     /// `produce` was given events that the contract rejects.
     BadEvents = 5,
+    /// `transfer` found another run of the same transfer and date.
+    Held = 6,
+    /// `transfer` left the target alone, because too many records were rejected.
+    TooManyRejected = 7,
     /// A signal stopped the command before its work was done. The handler of a second signal exits
     /// with the same code by itself.
     Interrupted = 130,

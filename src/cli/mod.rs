@@ -36,6 +36,9 @@ mod settings_page;
 mod tests;
 mod to_api;
 mod to_topic;
+mod transfer;
+mod transfer_args;
+mod transfer_page;
 mod validate;
 pub mod version;
 
@@ -62,6 +65,7 @@ pub async fn dispatch(args: Args) -> Result<(), Failure> {
         Command::Results(args) => results::results(&args).await,
         Command::Dashboard(args) => dashboard::dashboard(&args).await,
         Command::Rules(args) => rules::rules(&args),
+        Command::Transfer(args) => transfer::transfer(&args).await,
         Command::Config(args) => config::config(&args).await,
         Command::ImportIcm(args) => import_icm::import(&args),
         Command::Local(args) => local::local(args).await,

@@ -13,6 +13,7 @@ use super::keys::{ENV_FILE, Key};
 use super::layer::{LayerKind, Place};
 use super::location::{Location, Remote};
 use super::mistake::{Mistake, printable_beginning};
+use super::transfer::CONFIG_LOCATION;
 use super::variables::Variables;
 
 const ENV_FILE_FLAG: &str = "--env-file";
@@ -79,6 +80,14 @@ impl Inputs {
     #[must_use]
     pub fn file(mut self, given: impl Into<OsString>) -> Self {
         let by = Some(NamedBy::flag(CONFIG_FLAG, CONFIG_FLAG));
+        self.files.push(ConfigFile { given: given.into(), by });
+        self
+    }
+
+    /// Adds the file with the transfers, which has to exist and wins over those added before.
+    #[must_use]
+    pub fn transfer_file(mut self, given: impl Into<OsString>) -> Self {
+        let by = Some(NamedBy::flag(CONFIG_LOCATION, CONFIG_LOCATION));
         self.files.push(ConfigFile { given: given.into(), by });
         self
     }

@@ -17,6 +17,7 @@ mod allow;
 mod dashboard;
 pub mod document;
 mod dotenv;
+mod entry;
 mod env_file;
 mod environments;
 mod fetched;
@@ -33,6 +34,7 @@ pub mod secret;
 mod section;
 pub mod settings;
 pub mod sink_settings;
+mod transfer;
 mod values;
 mod variables;
 
@@ -50,6 +52,10 @@ pub use secret::Secret;
 pub use section::{Check, Complaint, Property, property};
 pub use settings::*;
 pub use sink_settings::*;
+pub use transfer::{
+    BatchSettings, Compression, Duplicates, FileFormat, FilesSource, QuerySource, Scope,
+    SourceSettings, TransferSettings,
+};
 pub use values::{is_host, is_loopback};
 pub use variables::{Variables, is_name as is_variable_name};
 
@@ -98,6 +104,24 @@ pub fn load_dashboard(inputs: &Inputs) -> Result<DashboardSettings, Mistakes> {
     gather.env_file = None;
     let read = resolve(gather, dashboard::read);
     let called = |mistakes| Mistakes { domain: "the dashboard".to_owned(), ..mistakes };
+    read.map(|(settings, _)| settings).map_err(called)
+}
+
+/// Reads all sources and the table of a transfer, and validates what the transfer needs. `inputs` has
+/// the file with the table, see [`Inputs::transfer_file`]. An error contains every mistake.
+pub fn load_transfer(
+    name: &str,
+    inputs: &Inputs,
+    check: Check<'_>,
+) -> Result<TransferSettings, Mistakes> {
+    let domain = transfer::domain(name)?;
+    let mut gather = Gather::of_transfer(&domain, name, inputs.variables());
+    inputs.read(&mut gather);
+    // A transfer may do without one.
+    gather.env_file = None;
+    let table = gather.transfer.take();
+    let read = resolve(gather, |resolver| transfer::read(resolver, name, table, check));
+    let called = |mistakes| Mistakes { domain: format!("the transfer {name}"), ..mistakes };
     read.map(|(settings, _)| settings).map_err(called)
 }
 

@@ -47,6 +47,8 @@ reasons! {
     ContractViolation = "contract_violation",
     /// Too large for one append, with its row (20 MB with what frames it), or for the topic of rows.
     TooLarge = "too_large",
+    /// The row is of a day that this transfer does not write.
+    OtherDay = "other_day",
     /// The sink refused the row.
     RowError = "row_error",
     /// The URL in the event is none, or leads to where nothing may be fetched from.

@@ -58,6 +58,18 @@ impl RowBuffer {
         &self.frames
     }
 
+    /// Removes the last row.
+    pub fn pop(&mut self) {
+        self.ends.pop();
+        self.positions.pop();
+        self.frames.truncate(self.ends.last().map_or(0, |end| *end as usize));
+    }
+
+    /// The last row, without its frame.
+    pub fn last(&self) -> Option<&[u8]> {
+        self.len().checked_sub(1).map(|index| body(self.frame(index)))
+    }
+
     /// The rows in order, without their frames, each with its record's position.
     pub fn rows(&self) -> impl ExactSizeIterator<Item = (Position, &[u8])> {
         (0..self.len()).map(|index| (self.positions[index], body(self.frame(index))))

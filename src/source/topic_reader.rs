@@ -8,6 +8,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Message};
+use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
 use super::admin::Topic;
@@ -52,6 +53,14 @@ impl TopicReader {
             list.add_partition_offset(&self.topic, partition.0, offset)?;
         }
         self.consumer.assign(&list)
+    }
+
+    /// Fetches no more of a partition.
+    pub fn pause(&self, partition: Partition) {
+        let mut list = TopicPartitionList::with_capacity(1);
+        list.add_partition(&self.topic, partition.0);
+        // A client that does not know the partition does not fetch from it.
+        let _ = self.consumer.pause(&list);
     }
 
     /// Hands the next record to `take`, if one comes within `patience`. Returns whether one came.
@@ -99,6 +108,30 @@ impl TopicReader {
             self.watch.note_end(*partition, *end);
         }
         Ok(ends)
+    }
+
+    /// The first offset of each partition whose record is of this time (milliseconds since the epoch)
+    /// or later; `None` where there is none.
+    pub fn offsets_at(
+        &self,
+        partitions: &[Partition],
+        time_ms: i64,
+        patience: Duration,
+    ) -> Result<Vec<(Partition, Option<Offset>)>, KafkaError> {
+        let mut list = TopicPartitionList::with_capacity(partitions.len());
+        for partition in partitions {
+            list.add_partition_offset(&self.topic, partition.0, KafkaOffset::Offset(time_ms))?;
+        }
+        let found = self.consumer.offsets_for_times(list, patience)?;
+        let offset = |element: &TopicPartitionListElem<'_>| match element.offset() {
+            KafkaOffset::Offset(offset) => Some(Offset(offset)),
+            _ => None,
+        };
+        let found = found.elements();
+        if let Some(error) = found.iter().find_map(|element| element.error().err()) {
+            return Err(error);
+        }
+        Ok(found.iter().map(|element| (Partition(element.partition()), offset(element))).collect())
     }
 
     /// Asks the brokers every few seconds, without waiting, whether the topic is still the same one

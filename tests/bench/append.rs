@@ -63,7 +63,7 @@ pub async fn append(args: &AppendArgs) -> Done {
     let metrics = Metrics::register(&mut Registry::default());
     let bigquery = BigQuery::connect(write, metrics, Clock::System).await?;
     let columns = &domain.columns;
-    let table = bigquery.prepare(&write.table, columns, true, &write.partition_by).await?;
+    let table = bigquery.prepare(&write.table, columns, true, Some(&write.partition_by)).await?;
     let about = About { topic: String::new(), group: String::new(), contract: String::new() };
     let letters = DeadLetters::bigquery(&bigquery, &write.table, true, about).await?;
     let rows = rows(&domain)?;

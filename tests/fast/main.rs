@@ -18,4 +18,6 @@ mod signal;
 mod structure;
 #[cfg(target_os = "linux")]
 mod terminal;
+#[cfg(feature = "local")]
+mod transfer;
 mod tutorial;

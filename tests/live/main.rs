@@ -33,3 +33,4 @@ mod rebalance;
 mod replaced_topic;
 mod tokens;
 mod transactions;
+mod transfer;

@@ -4,7 +4,6 @@
 //! It is no domain: of the keys it reads `DASHBOARD_ADDR`, `SERIES` and `WRITE_ENV`, and of the write
 //! environment the sections of the stores that some series names.
 
-mod entry;
 mod series_file;
 mod settings;
 

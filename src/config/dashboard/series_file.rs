@@ -2,9 +2,9 @@
 
 use http::Uri;
 
-use super::entry::{Entry, at};
 use super::settings::{Aggregate, InstanceSettings, SeriesSettings, SeriesSource};
 use crate::config::document::{self, FileValue, KeyValue};
+use crate::config::entry::{Entry, at};
 use crate::config::keys::{closest, did_you_mean};
 use crate::config::location::Location;
 use crate::config::mistake::Mistake;

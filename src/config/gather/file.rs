@@ -40,6 +40,9 @@ impl Gather<'_> {
                 FileValue::Table(inner) if environments::is_section(&key) => {
                     self.section(&mut target, file, &[key], inner);
                 }
+                FileValue::Table(inner) if key == "transfer" => {
+                    self.transfers(&mut target.layer, file, inner);
+                }
                 FileValue::Table(_) => self.no_section(key, place, "a table"),
                 FileValue::Unsupported(what) => self.no_section(key, place, what),
                 FileValue::Tables(_) => self.no_section(key, place, NO_PLAIN_LIST),

@@ -2,6 +2,7 @@
 //! those of other domains alone and reports misspelt ones.
 
 mod file;
+mod transfer;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use super::keys::{self, CLUSTER, ENV_FILE, Key, Meaning};
 use super::layer::{Layer, LayerKind, Place, RawSetting};
 use super::location::Location;
 use super::mistake::{Mistake, is_secret};
+use super::transfer::Table;
 use super::variables::{self, Given, Variables};
 
 /// A value given as a flag.
@@ -43,6 +45,10 @@ pub struct Gather<'a> {
     pub no_environments_at: Option<PathBuf>,
     /// By path: the keys `<key>_env` of files whose variable is not set.
     pub unset: Vec<(String, RawSetting)>,
+    /// The transfer whose table is wanted.
+    of_transfer: Option<&'a str>,
+    /// That table, once it was found.
+    pub transfer: Option<Table>,
     /// The environment of the process.
     variables: &'a Variables,
 }
@@ -75,6 +81,8 @@ impl<'a> Gather<'a> {
             with_variables: Vec::new(),
             no_environments_at: None,
             unset: Vec::new(),
+            of_transfer: None,
+            transfer: None,
             variables,
         }
     }

@@ -25,6 +25,7 @@ use super::keys::Key;
 use super::resolver::Resolver;
 use super::settings::{ContractSettings, Settings, StepSettings};
 use super::sink_settings::RowSettings;
+use super::transfer::BatchSettings;
 
 /// A check of the contracts and rules that the settings name. It runs as soon as their own keys are
 /// valid, even if others are not.
@@ -40,17 +41,51 @@ pub struct Complaint {
     pub accepted: String,
 }
 
+/// Reads the sections that a transfer needs, even after a mistake; `None` if there was one.
+/// `consumes`: whether its source is a topic.
+pub fn read_batch(
+    resolver: &mut Resolver<'_>,
+    check: Check<'_>,
+    consumes: bool,
+) -> Option<BatchSettings> {
+    let contract = contract::read(resolver);
+    let rows = write::rows(resolver);
+    if let (Some(contract), Some(rows)) = (&contract, rows.settings()) {
+        complain(resolver, check(contract, &rows, None));
+    }
+    let consume = consumes.then(|| consume::read(resolver));
+    let write = write::read(resolver, rows);
+    let dead_letter = write::dead_letter(resolver);
+    let limits = limits::read(resolver);
+    let consume = match consume {
+        Some(read) => Some(read?),
+        None => None,
+    };
+    Some(BatchSettings {
+        contract: contract?,
+        consume,
+        write: write?,
+        dead_letter: dead_letter?,
+        limits: limits?,
+    })
+}
+
+/// Records what a check complains about.
+fn complain(resolver: &mut Resolver<'_>, complaints: Vec<Complaint>) {
+    for Complaint { key, found, accepted } in complaints {
+        if let Some(setting) = resolver.find(key) {
+            resolver.mistake(setting, found, accepted);
+        }
+    }
+}
+
 /// Reads all sections, even after a mistake; `None` if there was one.
 pub fn read(resolver: &mut Resolver<'_>, check: Check<'_>) -> Option<Settings> {
     let contract = contract::read(resolver);
     let steps = steps::read(resolver);
     let rows = write::rows(resolver);
     if let (Some(contract), Some(steps), Some(rows)) = (&contract, &steps, rows.settings()) {
-        for Complaint { key, found, accepted } in check(contract, &rows, steps.as_ref()) {
-            if let Some(setting) = resolver.find(key) {
-                resolver.mistake(setting, found, accepted);
-            }
-        }
+        complain(resolver, check(contract, &rows, steps.as_ref()));
     }
     let consume = consume::read(resolver);
     let write = write::read(resolver, rows);

@@ -45,9 +45,35 @@ pub const ANSWER: Duration = Duration::from_secs(60);
 /// that something else is wrong.
 pub const FRESH_STREAMS: u32 = 5;
 
+const STAGE_AGAIN: &str =
+    "a PENDING write stream cannot be continued, and nothing of it was committed: start again";
+
 /// How long a table or a stream may be unknown to some of BigQuery's servers after its creation. Users
 /// report up to a minute.
 const PROPAGATION: Duration = Duration::from_secs(300);
+
+/// The kind of stream that rows go to. Streams other than the default one are created when the first
+/// row comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamKind {
+    /// The default stream: rows are visible at once and have no offsets.
+    Default,
+    /// Rows are visible once they are flushed.
+    Buffered,
+    /// Rows are visible once the stream is committed as a whole. So it is never left for a fresh one:
+    /// what it has would not be committed, or be committed twice.
+    Pending,
+}
+
+impl StreamKind {
+    /// Whether a row's place is given by an offset, so that a request can be repeated.
+    pub fn has_offsets(self) -> bool {
+        match self {
+            Self::Default => false,
+            Self::Buffered | Self::Pending => true,
+        }
+    }
+}
 
 /// Where the rows go.
 #[derive(Debug, Clone)]
@@ -57,8 +83,7 @@ pub struct Destination {
     pub schema: Bytes,
     /// When the table was created, where that is known.
     pub created: Option<Instant>,
-    /// To BUFFERED streams, created when the first row comes; otherwise to the default stream.
-    pub buffered: bool,
+    pub stream: StreamKind,
     /// How long an append may stay unanswered: [`ANSWER`], less in tests.
     pub answer: Duration,
 }
@@ -119,7 +144,7 @@ impl Appender {
         let default = StreamName(Arc::from(format!("{}/streams/_default", to.table.path())));
         Self {
             channel,
-            stream: (!to.buffered).then_some(default),
+            stream: (!to.stream.has_offsets()).then_some(default),
             connection: None,
             introduced: false,
             unsettled: Unsettled::default(),
@@ -149,6 +174,11 @@ impl Appender {
         self.unsettled.settle()
     }
 
+    /// The stream that rows go to; `None` before one was created.
+    pub fn stream(&self) -> Option<&StreamName> {
+        self.stream.as_ref()
+    }
+
     /// Whether rows still go to this stream.
     pub fn is_on(&self, stream: &StreamName) -> bool {
         self.stream.as_ref() == Some(stream)
@@ -163,7 +193,11 @@ impl Appender {
         self.resume_at = None;
         while self.unsettled.may_send() {
             let Some(stream) = self.stream.clone() else {
-                match self.bigquery.create_stream(&self.channel, &self.to.table).await {
+                match self
+                    .bigquery
+                    .create_stream(&self.channel, &self.to.table, self.to.stream)
+                    .await
+                {
                     Ok(name) => self.stream = Some(StreamName(Arc::from(name))),
                     Err(error) => return self.failed(error),
                 }
@@ -183,7 +217,7 @@ impl Appender {
             connection.send(Append {
                 stream: (!self.introduced).then(|| stream.0.clone()),
                 schema: (!self.introduced).then(|| self.to.schema.clone()),
-                offset: self.to.buffered.then_some(offset),
+                offset: self.to.stream.has_offsets().then_some(offset),
                 rows,
             });
             self.introduced = true;
@@ -226,7 +260,7 @@ impl Appender {
 
     /// The oldest request is in the stream.
     fn acknowledged(&mut self) -> Appended {
-        let stream = self.stream.as_ref().filter(|_| self.to.buffered);
+        let stream = self.stream.as_ref().filter(|_| self.to.stream.has_offsets());
         let Some(waited) = self.unsettled.acknowledge(stream) else { return Appended::Nothing };
         self.backoff.reset();
         self.slow_backoff.reset();
@@ -262,9 +296,14 @@ impl Appender {
             });
         }
         tracing::warn!(rows = rows.len(), table = %self.to.table, "bigquery refuses rows");
-        self.unsettled.refuse(&bad, self.to.buffered);
-        if self.to.buffered {
-            self.fresh_stream();
+        match self.to.stream {
+            StreamKind::Default => self.unsettled.refuse(&bad, false),
+            StreamKind::Buffered => {
+                self.unsettled.refuse(&bad, true);
+                self.fresh_stream();
+            }
+            // The owner stages all rows but these again.
+            StreamKind::Pending => {}
         }
         Ok(Appended::Refused { batch, rows })
     }
@@ -275,7 +314,12 @@ impl Appender {
             Verdict::AlreadyExists if self.unsettled.oldest_was_sent_before() => {
                 Ok(self.acknowledged())
             }
-            Verdict::AlreadyExists | Verdict::FreshStream if self.to.buffered => {
+            Verdict::AlreadyExists | Verdict::FreshStream
+                if self.to.stream == StreamKind::Pending =>
+            {
+                Err(error.stop(STAGE_AGAIN))
+            }
+            Verdict::AlreadyExists | Verdict::FreshStream if self.to.stream.has_offsets() => {
                 self.fresh_in_a_row += 1;
                 if self.fresh_in_a_row > FRESH_STREAMS {
                     return Err(error.stop("five fresh write streams failed in a row: check BigQuery's status, start again, and report this with the message if it goes on"));
@@ -299,7 +343,8 @@ impl Appender {
     /// stream without traffic expires, and then after pauses, because servers may not know a stream
     /// yet that we have just created.
     fn not_found(&mut self, error: CallError, missing: Missing) -> Result<Appended, Stop> {
-        let on_stream = self.to.buffered && self.stream.is_some() && missing != Missing::Table;
+        let on_stream =
+            self.to.stream.has_offsets() && self.stream.is_some() && missing != Missing::Table;
         if !on_stream {
             let is_new = self.to.is_new();
             return if is_new {
@@ -307,6 +352,9 @@ impl Appender {
             } else {
                 Err(error.stop(CHECK_TABLE))
             };
+        }
+        if self.to.stream == StreamKind::Pending {
+            return Err(error.stop(STAGE_AGAIN));
         }
         let Some(since) = self.not_found_since else {
             self.not_found_since = Some(Instant::now());

@@ -99,17 +99,21 @@ impl BigQuery {
         table: &TableId,
         desired: &TableSchema,
         manage: bool,
-        partition_by: &str,
+        partition_by: Option<&str>,
     ) -> Result<PreparedTable, Stop> {
         let wish = table::Wish {
             table,
             desired,
             partition_by,
-            cluster_by: Some("_event_type"),
+            cluster_by: desired.column("_event_type").map(|column| column.name.as_str()),
             manage,
             makes_datasets: self.inner.makes_datasets,
         };
         table::prepare(&self.inner.rest, wish, self.inner.clock).await
+    }
+
+    pub(in crate::sink::bigquery) fn rest(&self) -> &Rest {
+        &self.inner.rest
     }
 
     pub(in crate::sink) fn metrics(&self) -> &Metrics {

@@ -8,6 +8,7 @@ mod alphabets;
 pub mod append;
 pub(in crate::sink) mod appender;
 mod auth;
+pub mod batch;
 mod call_metadata;
 mod client;
 mod coalesce;

@@ -89,6 +89,99 @@ impl Rest {
         self.send(&request).await
     }
 
+    /// Deletes the table with its rows. One that is not there is no error.
+    pub async fn delete_table(&self, table: &TableId) -> Result<(), RestError> {
+        let request = RestRequest {
+            operation: "delete table",
+            on: table.to_string(),
+            method: reqwest::Method::DELETE,
+            path: format!("{}/{}", tables(table), table.table),
+            body: None,
+            etag: None,
+        };
+        none_if_missing(self.send(&request).await).map(drop)
+    }
+
+    /// The names of all tables in the dataset of this one.
+    pub async fn tables(&self, of: &TableId) -> Result<Vec<String>, RestError> {
+        let mut names = Vec::new();
+        let mut page = String::new();
+        loop {
+            let request = RestRequest {
+                operation: "list the tables of",
+                on: format!("{}.{}", of.project, of.dataset),
+                method: reqwest::Method::GET,
+                path: format!("{}?maxResults=1000{page}", tables(of)),
+                body: None,
+                etag: None,
+            };
+            let answer = self.send(&request).await?;
+            let listed = answer["tables"].as_array().into_iter().flatten();
+            let listed = listed.filter_map(|table| table["tableReference"]["tableId"].as_str());
+            names.extend(listed.map(str::to_owned));
+            match answer["nextPageToken"].as_str() {
+                Some(token) => page = format!("&pageToken={token}"),
+                None => return Ok(names),
+            }
+        }
+    }
+
+    /// Submits a job; fails with status 409 if one has this id.
+    pub async fn insert_job(
+        &self,
+        project: &str,
+        id: &str,
+        body: &Value,
+    ) -> Result<Value, RestError> {
+        let request = RestRequest {
+            operation: "submit job",
+            on: id.to_owned(),
+            method: reqwest::Method::POST,
+            path: format!("projects/{project}/jobs"),
+            body: Some(body),
+            etag: None,
+        };
+        self.send(&request).await
+    }
+
+    /// The job's resource.
+    pub async fn job(
+        &self,
+        project: &str,
+        location: Option<&str>,
+        id: &str,
+    ) -> Result<Value, RestError> {
+        let location = location.map_or(String::new(), |at| format!("?location={at}"));
+        let request = RestRequest {
+            operation: "read job",
+            on: id.to_owned(),
+            method: reqwest::Method::GET,
+            path: format!("projects/{project}/jobs/{id}{location}"),
+            body: None,
+            etag: None,
+        };
+        self.send(&request).await
+    }
+
+    /// The first page of the answer of a query that has run.
+    pub async fn query_results(
+        &self,
+        project: &str,
+        location: Option<&str>,
+        id: &str,
+    ) -> Result<Value, RestError> {
+        let location = location.map_or(String::new(), |at| format!("&location={at}"));
+        let request = RestRequest {
+            operation: "read the answer of job",
+            on: id.to_owned(),
+            method: reqwest::Method::GET,
+            path: format!("projects/{project}/queries/{id}?maxResults=1000{location}"),
+            body: None,
+            etag: None,
+        };
+        self.send(&request).await
+    }
+
     /// Creates the table's dataset if it does not exist.
     pub async fn ensure_dataset(&self, table: &TableId) -> Result<(), RestError> {
         let on = format!("{}.{}", table.project, table.dataset);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::appender::{ANSWER, Destination};
+use super::appender::{ANSWER, Destination, StreamKind};
 use super::client::BigQuery;
 use super::descriptor::writer_schema;
 use super::stream::NAME;
@@ -32,7 +32,10 @@ impl BigQuerySink {
             table,
             schema: writer_schema(&prepared.columns),
             created: prepared.created,
-            buffered: guarantee == Guarantee::ExactlyOnce,
+            stream: match guarantee {
+                Guarantee::ExactlyOnce => StreamKind::Buffered,
+                Guarantee::AtLeastOnce => StreamKind::Default,
+            },
             answer: ANSWER,
         };
         Self {
@@ -62,7 +65,10 @@ impl Sink for BigQuerySink {
     }
 
     fn durability(&self) -> Durability {
-        if self.target.rows.buffered { Durability::Promised } else { Durability::Visible }
+        match self.target.rows.stream {
+            StreamKind::Buffered => Durability::Promised,
+            StreamKind::Default | StreamKind::Pending => Durability::Visible,
+        }
     }
 
     fn open(&self, lane: Lane, start: Start, reports: Reports) -> Writer {

@@ -17,8 +17,8 @@ use crate::stop::Stop;
 pub struct Wish<'a> {
     pub table: &'a TableId,
     pub desired: &'a TableSchema,
-    /// Column of the day partition.
-    pub partition_by: &'a str,
+    /// Column of the day partitions; `None`: the table has none.
+    pub partition_by: Option<&'a str>,
     pub cluster_by: Option<&'a str>,
     /// Create and alter the table; otherwise only read what it is.
     pub manage: bool,
@@ -145,16 +145,18 @@ fn resource(wish: &Wish<'_>) -> Value {
             "tableId": wish.table.table,
         },
         "schema": { "fields": fields },
-        "timePartitioning": { "type": "DAY", "field": wish.partition_by },
         "description": "Written by generic-consumer.",
     });
+    if let Some(column) = wish.partition_by {
+        resource["timePartitioning"] = json!({ "type": "DAY", "field": column });
+    }
     if let Some(column) = wish.cluster_by {
         resource["clustering"] = json!({ "fields": [column] });
     }
     resource
 }
 
-fn field(column: &Column) -> Value {
+pub fn field(column: &Column) -> Value {
     let mode = match column.mode {
         Mode::Nullable => "NULLABLE",
         Mode::Required => "REQUIRED",

@@ -19,7 +19,9 @@ use crate::record::DeadLetter;
 use crate::row::TableSchema;
 use crate::sink::BatchId;
 use crate::sink::bigquery::BigQuery;
-use crate::sink::bigquery::appender::{ANSWER, Appended, Appender, Destination, RefusedRow};
+use crate::sink::bigquery::appender::{
+    ANSWER, Appended, Appender, Destination, RefusedRow, StreamKind,
+};
 use crate::sink::bigquery::descriptor::writer_schema;
 use crate::stop::Stop;
 
@@ -50,12 +52,12 @@ impl LetterTable {
         about: About,
     ) -> Result<Self, Stop> {
         let desired = letter_row::columns();
-        let prepared = bigquery.prepare(&table, &desired, manage, "_ingested_at").await?;
+        let prepared = bigquery.prepare(&table, &desired, manage, Some("_ingested_at")).await?;
         let to = Destination {
             schema: writer_schema(&prepared.columns),
             created: prepared.created,
             table,
-            buffered: false,
+            stream: StreamKind::Default,
             answer: ANSWER,
         };
         Ok(Self {

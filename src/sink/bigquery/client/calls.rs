@@ -6,7 +6,8 @@ use std::time::Duration;
 use gcp_bigquery_client::google::cloud::bigquery::storage::v1::big_query_write_client::BigQueryWriteClient;
 use gcp_bigquery_client::google::cloud::bigquery::storage::v1::write_stream::Type;
 use gcp_bigquery_client::google::cloud::bigquery::storage::v1::{
-    CreateWriteStreamRequest, FinalizeWriteStreamRequest, FlushRowsRequest, WriteStream,
+    BatchCommitWriteStreamsRequest, CreateWriteStreamRequest, FinalizeWriteStreamRequest,
+    FlushRowsRequest, StorageError, WriteStream,
 };
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
@@ -14,6 +15,7 @@ use tonic::{Request, Response, Status};
 use super::BigQuery;
 use crate::config::TableId;
 use crate::sink::bigquery::append::Connection;
+use crate::sink::bigquery::appender::StreamKind;
 use crate::sink::bigquery::call_metadata::call_metadata;
 use crate::sink::bigquery::errors::CallError;
 use crate::sink::bigquery::stream::StreamPlace;
@@ -32,14 +34,20 @@ impl BigQuery {
         Ok(Connection::open(channel.clone(), stream, token.as_deref()))
     }
 
-    /// Creates a BUFFERED stream of the table and returns its name.
+    /// Creates a stream of the table and returns its name.
     pub(in crate::sink::bigquery) async fn create_stream(
         &self,
         channel: &Channel,
         table: &TableId,
+        kind: StreamKind,
     ) -> Result<String, CallError> {
         let (operation, parent) = ("create a write stream of", table.path());
-        let stream = WriteStream { r#type: Type::Buffered as i32, ..WriteStream::default() };
+        let kind = match kind {
+            StreamKind::Default => Type::Committed,
+            StreamKind::Buffered => Type::Buffered,
+            StreamKind::Pending => Type::Pending,
+        };
+        let stream = WriteStream { r#type: kind as i32, ..WriteStream::default() };
         let message =
             CreateWriteStreamRequest { parent: parent.clone(), write_stream: Some(stream) };
         let request = self.request(operation, ("parent", &parent), message).await?;
@@ -64,17 +72,35 @@ impl BigQuery {
         timed(operation, stream, client.flush_rows(request)).await.map(drop)
     }
 
-    /// Finalizes the stream: it accepts no more rows and no more flushes.
+    /// Makes all rows of finalized PENDING streams visible at once. Returns what BigQuery has against
+    /// it; then nothing is visible. A stream that is committed already is such a refusal.
+    pub(in crate::sink::bigquery) async fn batch_commit(
+        &self,
+        channel: &Channel,
+        table: &TableId,
+        streams: Vec<String>,
+    ) -> Result<Vec<StorageError>, CallError> {
+        let (operation, parent) = ("commit the write streams of", table.path());
+        let message =
+            BatchCommitWriteStreamsRequest { parent: parent.clone(), write_streams: streams };
+        let request = self.request(operation, ("parent", &parent), message).await?;
+        let mut client = BigQueryWriteClient::new(channel.clone());
+        let answer = timed(operation, &parent, client.batch_commit_write_streams(request)).await?;
+        Ok(answer.stream_errors)
+    }
+
+    /// Finalizes the stream: it accepts no more rows and no more flushes. Returns its number of rows.
     pub(in crate::sink::bigquery) async fn finalize(
         &self,
         channel: &Channel,
         stream: &str,
-    ) -> Result<(), CallError> {
+    ) -> Result<u64, CallError> {
         let operation = "finalize";
         let message = FinalizeWriteStreamRequest { name: stream.to_owned() };
         let request = self.request(operation, ("name", stream), message).await?;
         let mut client = BigQueryWriteClient::new(channel.clone());
-        timed(operation, stream, client.finalize_write_stream(request)).await.map(drop)
+        let answer = timed(operation, stream, client.finalize_write_stream(request)).await?;
+        Ok(u64::try_from(answer.row_count).unwrap_or_default())
     }
 
     /// Adds the metadata to a message. `routing` is the message's field that names the resource,

@@ -23,7 +23,7 @@ use crate::record::{
 };
 use crate::row::{Column, ColumnType, RowBuffer, TableSchema};
 use crate::sink::bigquery::BigQuery;
-use crate::sink::bigquery::appender::{ANSWER, Destination, FRESH_STREAMS};
+use crate::sink::bigquery::appender::{ANSWER, Destination, FRESH_STREAMS, StreamKind};
 use crate::sink::bigquery::descriptor::writer_schema;
 use crate::sink::bigquery::stream::{StreamName, StreamPlace};
 use crate::sink::bigquery::target::FinalizedStreams;
@@ -131,12 +131,13 @@ impl Rig {
             Column::nullable("_kafka_previous", ColumnType::Int64),
         ];
         let buffered = mode == Mode::Buffered;
+        let stream = if buffered { StreamKind::Buffered } else { StreamKind::Default };
         let (sender, reports) = Reports::to_this_thread();
         let columns = TableSchema { columns };
         let schema = writer_schema(&columns);
         let target = Target {
             bigquery: sink,
-            rows: Destination { table, schema, created, buffered, answer },
+            rows: Destination { table, schema, created, stream, answer },
             columns,
             letters,
             reread: Arc::new(Records),

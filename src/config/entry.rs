@@ -1,14 +1,15 @@
-//! One `[[series]]` or `[[instance]]`: its keys are taken out one by one, and what is left is unknown.
+//! A table of a file of its own, such as `[[series]]` or `[transfer.orders]`: its keys are taken out
+//! one by one, and what is left is unknown.
 
 use crate::config::document::{FileValue, KeyValue};
 use crate::config::keys::{closest, did_you_mean};
 use crate::config::layer::{LayerKind, Place};
 use crate::config::location::Location;
 use crate::config::mistake::{Mistake, printable_beginning};
-use crate::config::values::Wrong;
+use crate::config::values::{self, Wrong};
 
 pub struct Entry<'a> {
-    /// `series` or `instance`.
+    /// `series`, `instance`, `transfer`.
     kind: &'static str,
     /// Its name, or its number before that is known.
     called: String,
@@ -79,6 +80,18 @@ impl<'a> Entry<'a> {
         }
     }
 
+    /// The names of a list, or of a text in which commas stand between them; `Some(None)` if the key is
+    /// not there, `None` after a mistake. `one` is what a message calls one of them.
+    pub fn names(&mut self, key: &str, accepted: &str, one: &str) -> Option<Option<Vec<String>>> {
+        let pair = self.pairs.iter_mut().find(|pair| pair.key == key);
+        if let Some(KeyValue { value, .. }) = pair
+            && let FileValue::List(texts) = value
+        {
+            *value = FileValue::Text(serde_json::Value::from(texts.as_slice()).to_string());
+        }
+        self.optional(key, accepted, |text| values::names(text, one))
+    }
+
     /// Reports the keys that nothing has taken. `known` are those that the entry may have; `others`
     /// those that it may have in another case, with that case.
     pub fn finish(mut self, known: &[&str], others: &[(&str, &str)]) -> Vec<Mistake> {
@@ -107,7 +120,7 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// Where in the series file something is.
+/// Where in such a file something is.
 pub fn at(file: &Location, line: Option<usize>) -> Option<(LayerKind, Place)> {
     Some((LayerKind::File, Place::File { file: file.clone(), line }))
 }

@@ -1,0 +1,143 @@
+//! A transfer's settings, contract, source and target, made ready to run.
+
+use prometheus_client::registry::Registry;
+
+use super::domain::Domain;
+use super::error::AppError;
+use crate::clock::Clock;
+use crate::config::{
+    BigQuerySettings, Broker, Endpoint, FilesSource, SinkSettings, SourceSettings, TransferSettings,
+};
+use crate::shutdown::Shutdown;
+use crate::sink::bigquery::BigQuery;
+use crate::source::client;
+use crate::stop::Stop;
+use crate::telemetry::Metrics;
+use crate::transfer::Request;
+use crate::transfer::source::{Files, Source, SourceError, TopicSource};
+
+/// What a run needs. The embedded peers live as long as this.
+pub struct OpenedTransfer {
+    pub bigquery: BigQuery,
+    pub target: BigQuerySettings,
+    /// Taken out for the run.
+    pub source: Source,
+    /// The topic, or the names of the files.
+    pub read_from: String,
+    _kept: Embedded,
+}
+
+/// Starts the embedded peers that the settings name, connects to the others, and finds what there is to
+/// read.
+pub async fn open_transfer(
+    settings: &TransferSettings,
+    domain: &Domain,
+    request: &Request,
+    shutdown: Shutdown,
+) -> Result<OpenedTransfer, AppError> {
+    let SinkSettings::BigQuery(target) = &settings.domain.write.sink else {
+        return Err(unsupported("the sink `postgres` for transfers", "SINK=bigquery"));
+    };
+    let mut target = target.clone();
+    let mut kept = Embedded::default();
+    kept.bigquery(&mut target.endpoint).await?;
+    let metrics = Metrics::register(&mut Registry::default());
+    let bigquery = BigQuery::connect(&target, metrics, Clock::System).await?;
+    let (source, read_from) = match &settings.source {
+        SourceSettings::Files(files) => {
+            let largest = crate::sink::bigquery::columns::LARGEST_ROW;
+            let opened = Files::open(files, request.days.each(), &domain.contract, largest);
+            (Source::Files(opened.map_err(|error| source_error(error.into()))?), names(files))
+        }
+        SourceSettings::Query(_) => {
+            return Err(unsupported("a source `query`", "`topic` or `files`"));
+        }
+        SourceSettings::Topic => {
+            let Some(consume) = &settings.domain.consume else {
+                return Err(unsupported("a topic without brokers", "CONSUME_ENV"));
+            };
+            let bootstrap = kept.broker(&consume.broker, domain).await?;
+            let config = client::consumer_config(consume, &bootstrap);
+            let (topic, micros) = (domain.contract.topic.clone(), request.days.micros());
+            let name = topic.clone();
+            let opened = tokio::task::spawn_blocking(move || {
+                TopicSource::open(config, &name, micros, shutdown)
+            });
+            let opened = opened.await.map_err(|error| {
+                Stop::new("open the source", "please report this with the log around it", error)
+            })?;
+            (Source::Topic(opened.map_err(|error| source_error(error.into()))?), topic)
+        }
+    };
+    Ok(OpenedTransfer { bigquery, target, source, read_from, _kept: kept })
+}
+
+/// The embedded peers of a run, which live as long as this.
+#[derive(Default)]
+struct Embedded {
+    #[cfg(feature = "local")]
+    broker: Option<crate::local::broker::EmbeddedBroker>,
+    #[cfg(feature = "local")]
+    bigquery: Option<crate::local::bigquery::Running>,
+}
+
+#[cfg(feature = "local")]
+impl Embedded {
+    /// Starts the BigQuery, if the endpoint is the embedded one, and gives the endpoint its address.
+    async fn bigquery(&mut self, endpoint: &mut Endpoint) -> Result<(), AppError> {
+        if *endpoint == Endpoint::Embedded {
+            let started = super::peers::embedded_bigquery(&[]).await?;
+            let (rest, storage) = started.urls();
+            *endpoint = Endpoint::Custom { rest, storage, trusted: false };
+            self.bigquery = Some(started);
+        }
+        Ok(())
+    }
+
+    /// The brokers' addresses. The embedded one is started, with the samples of a first run.
+    async fn broker(&mut self, broker: &Broker, domain: &Domain) -> Result<String, AppError> {
+        match broker {
+            Broker::Servers(servers) => Ok(servers.clone()),
+            Broker::Embedded => {
+                let started = super::peers::embedded_broker(domain, None).await?;
+                let bootstrap = started.bootstrap_servers().to_owned();
+                self.broker = Some(started);
+                Ok(bootstrap)
+            }
+        }
+    }
+}
+
+/// The settings name nothing that is embedded in a program without it.
+#[cfg(not(feature = "local"))]
+impl Embedded {
+    async fn bigquery(&mut self, _: &mut Endpoint) -> Result<(), AppError> {
+        Ok(())
+    }
+
+    async fn broker(&mut self, broker: &Broker, _: &Domain) -> Result<String, AppError> {
+        match broker {
+            Broker::Servers(servers) => Ok(servers.clone()),
+            Broker::Embedded => {
+                Err(unsupported("the embedded broker", "an environment with servers"))
+            }
+        }
+    }
+}
+
+fn names(files: &FilesSource) -> String {
+    files.files.join(", ")
+}
+
+fn source_error(error: SourceError) -> AppError {
+    let hint = "`source` of the transfer's table says what is read";
+    AppError::Stop(Stop::new("open the source", hint, error))
+}
+
+fn unsupported(what: &str, accepted: &str) -> AppError {
+    AppError::Configuration {
+        what: format!("this version does not know {what}"),
+        hint: Some(format!("use {accepted}")),
+        source: None,
+    }
+}

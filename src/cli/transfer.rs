@@ -1,0 +1,138 @@
+//! `transfer EXECUTION_DATE TRANSFER_NAME truncate|delta CONFIG_LOCATION`: a batch of rows.
+
+use jiff::Timestamp;
+
+use super::failure::{Exit, Failure};
+use super::load::fetched;
+use super::output;
+use super::transfer_args::{ModeArg, TransferArgs};
+use super::transfer_page;
+use crate::app;
+use crate::clock::Clock;
+use crate::config::{TransferSettings, load_transfer};
+use crate::error_chain::chain;
+use crate::remote::Fetcher;
+use crate::row::TableSchema;
+use crate::shutdown::Shutdown;
+use crate::stop::Stop;
+use crate::transfer::source::Source;
+use crate::transfer::{Days, Mode, Progress, Request, Transfer, TransferError, execution_date};
+
+/// Runs the transfer to its end.
+pub async fn transfer(args: &TransferArgs) -> Result<(), Failure> {
+    let shutdown = Shutdown::on_signals()
+        .map_err(|error| Failure::new(Exit::Stopped, "listen for signals").source(error))?;
+    let last = date(&args.date, "EXECUTION_DATE")?;
+    let mode = match args.mode {
+        ModeArg::Truncate => Mode::Truncate,
+        ModeArg::Delta => Mode::Delta,
+    };
+    let first = match (&args.delta_start_date, mode) {
+        (None, _) => last,
+        (Some(first), Mode::Delta) => date(first, "--delta-start-date")?,
+        (Some(_), Mode::Truncate) => {
+            let hint = "mode truncate replaces one day: run each day by itself";
+            return Err(
+                Failure::new(Exit::Usage, "--delta-start-date is for mode delta").hint(hint)
+            );
+        }
+    };
+    let fetcher = Fetcher::new(std::env::vars_os().collect());
+    let inputs = fetched(&fetcher, args.inputs()).await?;
+    let settings = load_transfer(&args.name, &inputs, &mut |_, _, _| Vec::new());
+    let settings = settings.map_err(|mistakes| {
+        let hint = "docs/reference/transfer.md has every key of a transfer";
+        Failure::new(Exit::Configuration, mistakes.to_string()).hint(hint)
+    })?;
+    let now = Timestamp::from_microsecond(Clock::System.now_micros()).unwrap_or_default();
+    let days = Days::new(first, last, settings.time_zone.clone(), now).map_err(|error| {
+        let hint = "time_zone of the transfer says when its days begin";
+        Failure::new(Exit::Usage, "use the dates").source(error).hint(hint)
+    })?;
+    if !days.are_over(now) {
+        tracing::warn!(days = %days, "the last day is not over: a later run will find more rows");
+    }
+    let request = Request { days, mode, wait: args.wait, max_rejected: args.max_rejected };
+    let domain = app::transfer_domain(&settings, &fetcher).await?;
+    let mut opened = app::open_transfer(&settings, &domain, &request, shutdown.clone()).await?;
+    let plan = |table: &TableSchema| {
+        domain.plan_for(table, None).map_err(|error| {
+            Stop::new(
+                "compile the contract for the target",
+                "`generic-consumer config` has more",
+                error,
+            )
+        })
+    };
+    let page = transfer_page::plan(&settings, &request, &opened);
+    if args.dry_run {
+        return output::print(&page);
+    }
+    tracing::info!(
+        transfer = settings.name,
+        days = %request.days,
+        mode = request.mode.name(),
+        target = %opened.target.table,
+        source = opened.read_from,
+        "transfer begins"
+    );
+    let progress = Progress::default();
+    let source = std::mem::replace(&mut opened.source, Source::none());
+    let line = transfer_page::Line::show(progress.clone(), source.size());
+    let transfer = Transfer {
+        settings: &settings,
+        request: &request,
+        bigquery: opened.bigquery.clone(),
+        target: opened.target.table.clone(),
+        columns: domain.columns.clone(),
+        plan: &plan,
+        source,
+        topic: opened.read_from.clone(),
+        contract: domain.contract.id.clone(),
+        progress,
+        shutdown,
+    };
+    let began = std::time::Instant::now();
+    let ended = transfer.run().await;
+    drop(line);
+    let summary = ended.map_err(|error| failure(error, &settings))?;
+    output::print(&transfer_page::summary(&settings, &request, &summary, began.elapsed()))
+}
+
+fn date(text: &str, which: &str) -> Result<jiff::civil::Date, Failure> {
+    execution_date(text).map_err(|error| {
+        let hint = "a day is written as 20261121";
+        Failure::new(Exit::Usage, format!("read {which}")).source(error).hint(hint)
+    })
+}
+
+fn failure(error: TransferError, settings: &TransferSettings) -> Failure {
+    let what = error.to_string();
+    match error {
+        TransferError::Stop(stop) => stop.into(),
+        TransferError::Source(source) => {
+            let hint = "the target is as it was; run it again once the source can be read";
+            Failure::stopped(
+                format!("read the source of {}: {}", settings.name, chain(&source)),
+                hint,
+            )
+        }
+        TransferError::Held { expires_in_ms, .. } => {
+            let seconds = expires_in_ms.max(0).unsigned_abs().div_ceil(1_000);
+            Failure::new(Exit::Held, what).hint(format!(
+                "wait for it with --wait; if it was killed, its lease ends in {seconds} s"
+            ))
+        }
+        TransferError::TooManyRejected { dead_letters, .. } => {
+            Failure::new(Exit::TooManyRejected, what).hint(format!(
+                "the target is as it was; the records and the reasons are in {dead_letters}"
+            ))
+        }
+        TransferError::Duplicates { .. } => Failure::new(Exit::Configuration, what).hint(
+            "the target is as it was; correct the source or the key, or set duplicates = \"last\"",
+        ),
+        TransferError::Settings { hint, .. } => Failure::new(Exit::Configuration, what).hint(hint),
+        TransferError::Interrupted => Failure::new(Exit::Interrupted, what)
+            .hint("the target is as it was; run it again to begin anew"),
+    }
+}

@@ -1,0 +1,159 @@
+//! Jobs. The caller chooses a job's id, so that a job whose answer was lost, or whose submitter was
+//! killed, is found again and not run twice.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::retry::Backoff;
+use crate::sink::bigquery::BigQuery;
+use crate::sink::bigquery::rest::RestError;
+use crate::stop::Stop;
+
+/// How often a job that failed for a passing reason is run under another id.
+const ATTEMPTS: u32 = 5;
+
+/// A job to run.
+#[derive(Debug, Clone)]
+pub struct Job<'a> {
+    /// What it does, for messages: `copy the rows into p.d.t$20261121`.
+    pub what: String,
+    pub project: &'a str,
+    /// The location of the dataset.
+    pub location: Option<&'a str>,
+    /// Up to 1,000 letters, digits, `-` and `_`. Only a job that does the same may have the same id.
+    pub id: String,
+    /// `configuration` of the job's resource.
+    pub configuration: Value,
+}
+
+/// A job that has succeeded.
+#[derive(Debug, Clone)]
+pub struct JobDone {
+    pub id: String,
+    /// Whether an earlier run had submitted it.
+    pub adopted: bool,
+    /// `statistics` of the job's resource.
+    pub statistics: Value,
+}
+
+/// A job that has not succeeded.
+#[derive(Debug)]
+pub enum JobError {
+    /// BigQuery ran it and it failed.
+    Failed {
+        what: String,
+        reason: String,
+        message: String,
+    },
+    Rest(RestError),
+}
+
+impl JobDone {
+    /// A number of the statistics by its JSON pointer; 0 where it is not there.
+    pub fn number(&self, pointer: &str) -> u64 {
+        let value = self.statistics.pointer(pointer);
+        let text = value.and_then(Value::as_str).and_then(|text| text.parse().ok());
+        text.or_else(|| value.and_then(Value::as_u64)).unwrap_or(0)
+    }
+}
+
+impl JobError {
+    pub fn stop(self, hint: &str) -> Stop {
+        match self {
+            Self::Failed { what, reason, message } => {
+                let hint = match () {
+                    () if message.contains("streaming buffer") => {
+                        "rows that were streamed within the last 90 minutes cannot be changed: run \
+                         it again later, or in mode truncate with a partition of one day, which \
+                         replaces the partition"
+                    }
+                    () => hint,
+                };
+                Stop::new(what, hint, format!("{reason}: {message}"))
+            }
+            Self::Rest(error) => error.stop(),
+        }
+    }
+}
+
+impl BigQuery {
+    /// Runs a job to its end, or waits for the one that has its id already.
+    pub async fn run_job(&self, job: &Job<'_>) -> Result<JobDone, JobError> {
+        let mut attempt = 1;
+        loop {
+            let id = if attempt == 1 { job.id.clone() } else { format!("{}_{attempt}", job.id) };
+            match self.run_job_once(job, &id).await {
+                Err(JobError::Failed { reason, message, .. })
+                    if passes(&reason) && attempt < ATTEMPTS =>
+                {
+                    tracing::warn!(id, reason, message, "{}: run again", job.what);
+                    tokio::time::sleep(Duration::from_secs(u64::from(attempt))).await;
+                    attempt += 1;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    async fn run_job_once(&self, job: &Job<'_>, id: &str) -> Result<JobDone, JobError> {
+        let reference = json!({ "projectId": job.project, "jobId": id });
+        let mut body = json!({ "jobReference": reference, "configuration": job.configuration });
+        if let Some(location) = job.location {
+            body["jobReference"]["location"] = json!(location);
+        }
+        let rest = self.rest();
+        let (mut resource, adopted) = match rest.insert_job(job.project, id, &body).await {
+            Ok(resource) => (resource, false),
+            // Of an earlier run, or of a call whose answer was lost.
+            Err(error) if error.status() == Some(409) => {
+                let found = rest.job(job.project, job.location, id).await;
+                (found.map_err(JobError::Rest)?, true)
+            }
+            Err(error) => return Err(JobError::Rest(error)),
+        };
+        let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
+        while resource["status"]["state"].as_str() != Some("DONE") {
+            tokio::time::sleep(backoff.pause()).await;
+            resource = rest.job(job.project, job.location, id).await.map_err(JobError::Rest)?;
+        }
+        let error = &resource["status"]["errorResult"];
+        if error.is_null() {
+            if adopted {
+                tracing::info!(id, "{}: an earlier run has done it", job.what);
+            }
+            let statistics = resource["statistics"].take();
+            return Ok(JobDone { id: id.to_owned(), adopted, statistics });
+        }
+        let text = |key: &str| error[key].as_str().unwrap_or_default().to_owned();
+        Err(JobError::Failed {
+            what: job.what.clone(),
+            reason: text("reason"),
+            message: text("message"),
+        })
+    }
+
+    /// The first rows of the answer of a query that has run, each as its cells in order.
+    pub async fn answer(&self, job: &Job<'_>, done: &JobDone) -> Result<Vec<Vec<Value>>, Stop> {
+        let answer = self.rest().query_results(job.project, job.location, &done.id).await;
+        let answer = answer.map_err(RestError::stop)?;
+        let rows = answer["rows"].as_array().cloned().unwrap_or_default();
+        let cells = |row: &Value| {
+            let cells = row["f"].as_array().into_iter().flatten();
+            cells.map(|cell| cell["v"].clone()).collect()
+        };
+        Ok(rows.iter().map(cells).collect())
+    }
+}
+
+/// Whether another job of the same configuration may succeed.
+fn passes(reason: &str) -> bool {
+    matches!(
+        reason,
+        "backendError"
+            | "internalError"
+            | "rateLimitExceeded"
+            | "jobRateLimitExceeded"
+            | "tableUnavailable"
+    )
+}

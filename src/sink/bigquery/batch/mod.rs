@@ -1,0 +1,14 @@
+//! What a batch job needs of BigQuery next to the tables: a staging table that is committed as a
+//! whole, jobs that are run once, statements, and a lease that keeps a second run away.
+
+mod jobs;
+mod lease;
+mod staging;
+mod statements;
+mod tables;
+
+pub use jobs::{Job, JobDone, JobError};
+pub use lease::{Acquired, Lease};
+pub use staging::{Staging, StagingError};
+pub use statements::{Applied, DateColumn, Merge, Range, insert, name, quoted, text, timestamp};
+pub use tables::TargetTable;

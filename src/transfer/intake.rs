@@ -1,0 +1,200 @@
+//! From records to rows: the contract's plan decides about each, and the days of the run.
+
+use std::collections::BTreeMap;
+use std::ops::{ControlFlow, Range};
+
+use jiff::civil::Date;
+use xxhash_rust::xxh3::Xxh3;
+
+use super::counts::Counts;
+use crate::record::{
+    DeadLetter, Event, Offset, Partition, Position, Reason, Rejection, Transcoded,
+};
+use crate::row::{FieldValue, Fields, RowBuffer, TableSchema};
+use crate::transcode::{Ingestion, Plan};
+
+/// Bytes of rows after which they are handed on.
+const CHUNK_BYTES: usize = 4 << 20;
+
+/// Records after which they are handed on, so that what is shown goes on where few become rows.
+const CHUNK_RECORDS: u64 = 20_000;
+
+/// Rows and dead letters on their way to the target.
+#[derive(Debug, Default)]
+pub struct Chunk {
+    pub rows: RowBuffer,
+    pub letters: Vec<DeadLetter>,
+    pub counts: Counts,
+    /// Bytes of files that were read for it.
+    pub bytes: u64,
+    /// The sum of the hashes of its rows.
+    pub fingerprint: u128,
+}
+
+/// Takes chunks; a break ends the reading.
+pub type HandOn<'a> = &'a mut dyn FnMut(Chunk) -> ControlFlow<()>;
+
+/// The column that says to which day a row belongs, and the days of the run.
+#[derive(Debug, Clone)]
+pub struct DayCheck {
+    /// Index of the column.
+    pub column: usize,
+    pub name: String,
+    pub days: Range<Date>,
+    /// The same in microseconds since the epoch.
+    pub micros: Range<i64>,
+}
+
+/// The field of a row that says where its record stands in the source.
+#[derive(Debug, Clone, Copy)]
+pub struct Order {
+    /// The number of the protobuf field.
+    pub field: u32,
+}
+
+/// Takes records and makes chunks.
+pub struct Intake {
+    plan: Plan,
+    columns: TableSchema,
+    /// `None`: rows are of no day.
+    check: Option<DayCheck>,
+    /// Records whose rows the target has refused: BigQuery's message for each.
+    refused: BTreeMap<Position, String>,
+    order: Option<Order>,
+    /// The last row of each partition.
+    previous: BTreeMap<Partition, Offset>,
+    chunk: Chunk,
+}
+
+impl Intake {
+    pub fn new(
+        plan: Plan,
+        columns: TableSchema,
+        check: Option<DayCheck>,
+        refused: BTreeMap<Position, String>,
+        order: Option<Order>,
+    ) -> Self {
+        let (previous, chunk) = (BTreeMap::new(), Chunk::default());
+        Self { plan, columns, check, refused, order, previous, chunk }
+    }
+
+    /// Takes a record of the topic. Those of other days are counted, and left out.
+    pub fn take_record(&mut self, event: &Event<'_>) {
+        let micros = event.timestamp_ms.and_then(|ms| ms.checked_mul(1_000));
+        let days = self.check.as_ref().map(|check| check.micros.clone());
+        match micros.filter(|at| days.is_none_or(|days| days.contains(at))) {
+            // A row says of its reading what its record says, so that a second run writes the same.
+            Some(micros) => self.take(event, micros, false),
+            None => {
+                self.chunk.counts.read += 1;
+                self.chunk.counts.of_other_days += 1;
+            }
+        }
+    }
+
+    /// Takes a record of files or of a query. One of another day is a mistake of the source.
+    pub fn take_row(&mut self, event: &Event<'_>) {
+        self.take(event, self.check.as_ref().map_or(0, |check| check.micros.start), true);
+    }
+
+    /// A record that could not even be read as one.
+    pub fn take_unreadable(&mut self, event: &Event<'_>, rejection: Rejection) {
+        self.chunk.counts.read += 1;
+        self.reject(event, rejection);
+    }
+
+    fn take(&mut self, event: &Event<'_>, at_micros: i64, checks_day: bool) {
+        self.chunk.counts.read += 1;
+        let partition = event.at.partition;
+        let ingestion = Ingestion { at_micros, previous: self.previous.get(&partition).copied() };
+        if let Some(message) = self.refused.get(&event.at) {
+            let rejection = Rejection::new(Reason::RowError, message.clone(), None);
+            return self.reject(event, rejection);
+        }
+        let rows = &mut self.chunk.rows;
+        match self.plan.transcode(event, ingestion, rows) {
+            Transcoded::Row => {}
+            Transcoded::Ignored(_) => {
+                self.chunk.counts.ignored += 1;
+                return;
+            }
+            Transcoded::Rejected(rejection) => return self.reject(event, *rejection),
+        }
+        let Some(row) = rows.last() else { return };
+        if checks_day
+            && let Some(check) = &self.check
+            && let Err(why) = check.check(&self.columns, row)
+        {
+            rows.pop();
+            let rejection = Rejection::new(Reason::OtherDay, why, None);
+            return self.reject(event, rejection);
+        }
+        let mut hash = Xxh3::new();
+        hash.update(&event.at.partition.0.to_le_bytes());
+        hash.update(&event.at.offset.0.to_le_bytes());
+        hash.update(row);
+        self.chunk.fingerprint = self.chunk.fingerprint.wrapping_add(hash.digest128());
+        if let Some(order) = self.order {
+            let row = row.to_vec();
+            rows.pop();
+            let pushed: Result<(), std::convert::Infallible> = rows.push(event.at, |into| {
+                into.extend_from_slice(&row);
+                order.write(event.at, into);
+                Ok(())
+            });
+            let Ok(()) = pushed;
+        }
+        self.chunk.counts.rows += 1;
+        self.previous.insert(partition, event.at.offset);
+    }
+
+    fn reject(&mut self, event: &Event<'_>, rejection: Rejection) {
+        self.chunk.counts.rejected += 1;
+        self.chunk.letters.push(DeadLetter::of(event, rejection));
+    }
+
+    pub fn is_full(&self) -> bool {
+        let chunk = &self.chunk;
+        chunk.rows.bytes() >= CHUNK_BYTES || chunk.counts.read >= CHUNK_RECORDS
+    }
+
+    /// What was taken since the last time.
+    pub fn chunk(&mut self) -> Chunk {
+        std::mem::take(&mut self.chunk)
+    }
+}
+
+impl Order {
+    /// Files in their order, and records in theirs.
+    fn write(self, at: Position, row: &mut Vec<u8>) {
+        let number = (at.partition.0 as u64) << 40 | at.offset.0 as u64;
+        prost::encoding::encode_varint(u64::from(self.field) << 3, row);
+        prost::encoding::encode_varint(number, row);
+    }
+}
+
+impl DayCheck {
+    /// The error says which day the row is of.
+    fn check(&self, columns: &TableSchema, row: &[u8]) -> Result<(), String> {
+        let mut values = Vec::with_capacity(columns.columns.len());
+        let read = Fields::new(&columns.columns, row).read(&mut values);
+        let value = read.ok().and_then(|()| values.get(self.column).copied());
+        let is_of_the_days = match value {
+            Some(FieldValue::Timestamp(micros)) => self.micros.contains(&micros),
+            Some(FieldValue::Date(days)) => {
+                let epoch = Date::constant(1970, 1, 1);
+                let day = epoch.checked_add(jiff::Span::new().days(days));
+                day.is_ok_and(|day| self.days.contains(&day))
+            }
+            Some(FieldValue::Datetime(text)) => {
+                let day = text.get(..10).and_then(|day| day.parse::<Date>().ok());
+                day.is_some_and(|day| self.days.contains(&day))
+            }
+            _ => return Err(format!("{} has no value, so the row is of no day", self.name)),
+        };
+        match is_of_the_days {
+            true => Ok(()),
+            false => Err(format!("{} is of none of the days of this run", self.name)),
+        }
+    }
+}

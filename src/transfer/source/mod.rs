@@ -1,0 +1,65 @@
+//! Where the rows of a transfer come from. A source is read on a thread of its own.
+
+mod csv;
+mod error;
+mod files;
+mod json_lines;
+mod topic;
+
+pub use error::FilesError;
+pub use files::{Files, FoundFile};
+pub use topic::{Part, TopicError, TopicSource};
+
+use super::intake::{HandOn, Intake};
+
+/// A source that was opened: what will be read is known.
+pub enum Source {
+    Topic(TopicSource),
+    Files(Files),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    #[error(transparent)]
+    Topic(#[from] TopicError),
+    #[error(transparent)]
+    Files(#[from] FilesError),
+}
+
+impl Source {
+    /// One that has nothing, in the place of a source that is being read.
+    pub fn none() -> Self {
+        Self::Files(files::Files::none())
+    }
+
+    /// How much there is to read: records of a topic, at most; bytes of files.
+    pub fn size(&self) -> Size {
+        match self {
+            Self::Topic(topic) => Size::Records(topic.records()),
+            Self::Files(files) => Size::Bytes(files.bytes()),
+        }
+    }
+
+    /// What is read, for people: a line for each partition or file.
+    pub fn describe(&self) -> Vec<String> {
+        match self {
+            Self::Topic(topic) => topic.describe(),
+            Self::Files(files) => files.describe(),
+        }
+    }
+
+    /// Reads it all, from the beginning. May be called again.
+    pub fn read(&mut self, intake: &mut Intake, hand_on: HandOn<'_>) -> Result<(), SourceError> {
+        match self {
+            Self::Topic(topic) => topic.read(intake, hand_on)?,
+            Self::Files(files) => files.read(intake, hand_on)?,
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Size {
+    Records(u64),
+    Bytes(u64),
+}

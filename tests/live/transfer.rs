@@ -1,0 +1,201 @@
+//! Transfers from Apache Kafka and from files into the embedded BigQuery: killed at random moments and
+//! run again, they end as one that was left alone. `CHAOS_KILLS` kills, `CHAOS_SEED`.
+
+use std::fmt::Write;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OpenFlags};
+
+use crate::support::bigquery::{DATASET, EmbeddedBigQuery, PROJECT};
+use crate::support::domain::Domain;
+use crate::support::events::{Fate, Publisher, count};
+use crate::support::kafka::shared;
+
+const WITHIN: Duration = Duration::from_secs(120);
+
+const TRANSFERS: &str = r#"
+[transfer.delivery]
+target = "from_topic"
+lease_seconds = 2
+[transfer.delivery.source]
+kind = "topic"
+
+[transfer.orders]
+contract = "orders_v1"
+channel = "Orders"
+target = "from_files"
+date_column = "placed_at"
+key = ["order_id"]
+lease_seconds = 2
+[transfer.orders.source]
+kind = "files"
+files = ["orders-{date}.ndjson"]
+format = "ndjson"
+"#;
+
+const CONTRACT: &str = r#"{
+  "asyncapi": "3.0.0",
+  "info": { "title": "Orders", "version": "1.0.0" },
+  "channels": { "Orders": {
+    "address": "orders",
+    "x-event-type": "only",
+    "messages": { "Order": { "payload": {
+      "type": "object",
+      "required": ["order_id", "placed_at"],
+      "properties": {
+        "order_id": { "type": "string" },
+        "placed_at": { "type": "string", "format": "date-time" },
+        "amount": { "type": "number" }
+      }
+    } } }
+  } }
+}"#;
+
+/// The visible rows of a table with all columns, in order.
+fn contents(store: &Path, table: &str) -> Vec<String> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
+    let connection = Connection::open_with_flags(store, flags).expect("the store");
+    let table = format!("\"{PROJECT}.{DATASET}.{table}\"");
+    let sql = format!("SELECT * FROM {table} WHERE __visible = 1");
+    let mut statement = connection.prepare(&sql).expect("the table");
+    let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let mut rows = statement.query([]).expect("rows");
+    let mut contents = Vec::new();
+    while let Some(row) = rows.next().expect("a row") {
+        let mut text = String::new();
+        for (index, name) in names.iter().enumerate().filter(|(_, name)| !name.starts_with("__")) {
+            let value: Value = row.get(index).expect("a value");
+            write!(text, "{name}={value:?} ").expect("a string");
+        }
+        contents.push(text);
+    }
+    contents.sort();
+    contents
+}
+
+fn run(domain: &Domain, arguments: &[&str], code: i32) {
+    let mut process = domain.run(arguments, &[]);
+    let status = process.wait(WITHIN);
+    assert_eq!(status.code(), Some(code), "{}", process.output());
+}
+
+fn write_orders(domain: &Domain, day: &str, amount: u32) {
+    let mut lines = String::new();
+    for number in 0..4_000 {
+        let (hour, amount) = (number % 24, amount + number);
+        let id = format!("o{number}");
+        writeln!(
+            lines,
+            r#"{{"order_id":"{id}","placed_at":"{day}T{hour:02}:00:00Z","amount":{amount}}}"#
+        )
+        .expect("a string");
+    }
+    domain.file(&format!("orders-{}.ndjson", day.replace('-', "")), &lines);
+}
+
+#[test]
+fn killed_at_any_moment_and_run_again_a_transfer_ends_the_same() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    let kills: u64 = number("CHAOS_KILLS").unwrap_or(5);
+    let seed: u64 = number("CHAOS_SEED").unwrap_or(22);
+    println!("CHAOS_KILLS={kills} CHAOS_SEED={seed}");
+    let mut dice = StdRng::seed_from_u64(seed);
+    let faults = "rest=0.02,rest_lost=0.02,append=0.02,append_lost=0.02,job_delay=0.3:200";
+    let bigquery = EmbeddedBigQuery::start("transfer", faults, seed);
+    let kafka = shared();
+    let domain = Domain::new("transfer", kafka, &bigquery.urls());
+    domain.file("transfers.toml", TRANSFERS);
+    std::fs::write(domain.folder().join("contracts/orders_v1.json"), CONTRACT).expect("written");
+    let mut publisher = Publisher::new(kafka, &domain, seed);
+    publisher.publish(3_000);
+    let sent = publisher.flush();
+    let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
+    let day = today.strftime("%Y%m%d").to_string();
+    write_orders(&domain, &today.to_string(), 1);
+    let store = bigquery.store();
+    // What one that is left alone writes.
+    let arguments = |name: &'static str, mode: &'static str| {
+        ["transfer", day.as_str(), name, mode, "transfers.toml", "--max-rejected=100%", "--wait"]
+            .map(str::to_owned)
+    };
+    let mut expected = Vec::new();
+    for (name, table) in [("delivery", "from_topic"), ("orders", "from_files")] {
+        for mode in ["truncate", "delta"] {
+            let arguments = arguments(name, mode);
+            let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+            let began = Instant::now();
+            run(&domain, &arguments, 0);
+            let took = began.elapsed();
+            expected.push((name, table, mode, contents(&store, table), took));
+        }
+    }
+    let rows = count(&sent, |fate| matches!(fate, Fate::Row { .. }));
+    assert_eq!(expected[0].3.len(), rows, "each event is a row once");
+    assert_eq!(expected[2].3.len(), 4_000);
+    for pair in expected.chunks(2) {
+        assert_eq!(pair[0].3, pair[1].3, "both modes write the same");
+    }
+    let (mut killed, mut runs) = (0, 0);
+    while killed < kills {
+        runs += 1;
+        let (name, table, mode, whole, took) = &expected[runs % expected.len()];
+        let arguments = arguments(name, mode);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let mut process = domain.run(&arguments, &[]);
+        std::thread::sleep(took.mul_f64(dice.random_range(0.0..1.0)));
+        // One that has ended already was not killed.
+        killed += u64::from(process.ended().is_none());
+        process.kill();
+        run(&domain, &arguments, 0);
+        assert_eq!(&contents(&store, table), whole, "after {killed} kills: {name} {mode}");
+        assert!((runs as u64) < 10 * kills + 10, "only {killed} of {runs} runs were killed");
+    }
+    let staging: Vec<String> = tables(&store);
+    let left: Vec<&String> = staging.iter().filter(|name| name.contains("_transfer_")).collect();
+    assert!(left.is_empty(), "staging tables and leases are gone: {left:?}");
+}
+
+#[test]
+fn a_second_run_of_the_same_day_leaves_or_waits() {
+    // Jobs take their time.
+    let bigquery = EmbeddedBigQuery::start("transfer-twice", "job_delay=1:1500", 1);
+    let kafka = shared();
+    let domain = Domain::new("transfer-twice", kafka, &bigquery.urls());
+    domain.file("transfers.toml", TRANSFERS);
+    std::fs::write(domain.folder().join("contracts/orders_v1.json"), CONTRACT).expect("written");
+    let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
+    let day = today.strftime("%Y%m%d").to_string();
+    write_orders(&domain, &today.to_string(), 1);
+    let arguments = ["transfer", &day, "orders", "truncate", "transfers.toml"];
+    let mut first = domain.run(&arguments, &[]);
+    let began = Instant::now();
+    while !tables(&bigquery.store()).iter().any(|name| name.contains("_transfer_orders_")) {
+        assert!(began.elapsed() < WITHIN && first.ended().is_none(), "{}", first.output());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let mut second = domain.run(&arguments, &[]);
+    assert_eq!(second.wait(WITHIN).code(), Some(6), "{}", second.output());
+    assert!(second.output().contains("wait for it with --wait"), "{}", second.output());
+    let mut third = domain.run(&[&arguments[..], &["--wait"]].concat(), &[]);
+    assert_eq!(first.wait(WITHIN).code(), Some(0), "{}", first.output());
+    assert_eq!(third.wait(WITHIN).code(), Some(0), "{}", third.output());
+    assert!(third.output().contains("waiting for another run"), "{}", third.output());
+    assert_eq!(contents(&bigquery.store(), "from_files").len(), 4_000);
+}
+
+/// The names of all tables.
+fn tables(store: &Path) -> Vec<String> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
+    let Ok(connection) = Connection::open_with_flags(store, flags) else { return Vec::new() };
+    let Ok(mut statement) = connection.prepare("SELECT id FROM __tables") else {
+        return Vec::new();
+    };
+    let names = statement.query_map([], |row| row.get(0)).expect("names");
+    names.map(|name| name.expect("a name")).collect()
+}
