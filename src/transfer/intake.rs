@@ -13,7 +13,7 @@ use crate::record::{
 use crate::row::{FieldValue, Fields, RowBuffer, TableSchema};
 use crate::transcode::{Ingestion, Plan};
 
-/// Bytes of rows after which they are handed on.
+/// Bytes of rows and letters after which they are handed on.
 const CHUNK_BYTES: usize = 4 << 20;
 
 /// Records after which they are handed on, so that what is shown goes on where few become rows.
@@ -24,6 +24,8 @@ const CHUNK_RECORDS: u64 = 20_000;
 pub struct Chunk {
     pub rows: RowBuffer,
     pub letters: Vec<DeadLetter>,
+    /// Bytes that the letters hold.
+    letter_bytes: usize,
     pub counts: Counts,
     /// Bytes of files that were read for it.
     pub bytes: u64,
@@ -150,12 +152,14 @@ impl Intake {
 
     fn reject(&mut self, event: &Event<'_>, rejection: Rejection) {
         self.chunk.counts.rejected += 1;
-        self.chunk.letters.push(DeadLetter::of(event, rejection));
+        let letter = DeadLetter::of(event, rejection);
+        self.chunk.letter_bytes += letter.bytes();
+        self.chunk.letters.push(letter);
     }
 
     pub fn is_full(&self) -> bool {
         let chunk = &self.chunk;
-        chunk.rows.bytes() >= CHUNK_BYTES || chunk.counts.read >= CHUNK_RECORDS
+        chunk.rows.bytes() + chunk.letter_bytes >= CHUNK_BYTES || chunk.counts.read >= CHUNK_RECORDS
     }
 
     /// What was taken since the last time.

@@ -8,17 +8,26 @@
 //! post_execution_cleanup    staging dropped ─► the run is recorded ─► lease given back
 //! ```
 
+mod columns;
 mod counts;
 mod days;
+mod error;
+mod holding;
 mod intake;
+mod names;
+mod progress;
+mod queries;
 mod reading;
 mod request;
 mod run;
 mod runs;
 pub mod source;
+mod staged;
 mod target;
 
 pub use counts::Counts;
 pub use days::{DateError, Days, execution_date};
+pub use error::TransferError;
+pub use progress::Progress;
 pub use request::{MaxRejected, Mode, Request};
-pub use run::{Progress, Summary, Transfer, TransferError};
+pub use run::{Summary, Transfer};

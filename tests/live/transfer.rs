@@ -157,7 +157,7 @@ fn killed_at_any_moment_and_run_again_a_transfer_ends_the_same() {
         assert!((runs as u64) < 10 * kills + 10, "only {killed} of {runs} runs were killed");
     }
     let staging: Vec<String> = tables(&store);
-    let left: Vec<&String> = staging.iter().filter(|name| name.contains("_transfer_")).collect();
+    let left: Vec<&String> = staging.iter().filter(|name| name.contains("__transfer__")).collect();
     assert!(left.is_empty(), "staging tables and leases are gone: {left:?}");
 }
 
@@ -175,7 +175,7 @@ fn a_second_run_of_the_same_day_leaves_or_waits() {
     let arguments = ["transfer", &day, "orders", "truncate", "transfers.toml"];
     let mut first = domain.run(&arguments, &[]);
     let began = Instant::now();
-    while !tables(&bigquery.store()).iter().any(|name| name.contains("_transfer_orders_")) {
+    while !tables(&bigquery.store()).iter().any(|name| name.contains("__transfer__orders__")) {
         assert!(began.elapsed() < WITHIN && first.ended().is_none(), "{}", first.output());
         std::thread::sleep(Duration::from_millis(20));
     }
