@@ -8,13 +8,14 @@ use crate::clock::Clock;
 use crate::config::{
     BigQuerySettings, Broker, Endpoint, FilesSource, SinkSettings, SourceSettings, TransferSettings,
 };
+use crate::remote::{Fetcher, Patience};
 use crate::shutdown::Shutdown;
 use crate::sink::bigquery::BigQuery;
 use crate::source::client;
 use crate::stop::Stop;
 use crate::telemetry::Metrics;
 use crate::transfer::Request;
-use crate::transfer::source::{Files, Source, SourceError, TopicSource};
+use crate::transfer::source::{Files, Objects, Source, SourceError, TopicSource};
 
 /// What a run needs. The embedded peers live as long as this.
 pub struct OpenedTransfer {
@@ -46,7 +47,10 @@ pub async fn open_transfer(
     let (source, read_from) = match &settings.source {
         SourceSettings::Files(files) => {
             let largest = crate::sink::bigquery::columns::LARGEST_ROW;
-            let opened = Files::open(files, request.days.each(), &domain.contract, largest);
+            let fetcher = Fetcher::of_objects(std::env::vars_os().collect(), Patience::default());
+            let objects = Objects::new(fetcher);
+            let (days, contract) = (request.days.each(), &domain.contract);
+            let opened = Files::open(files, days, contract, largest, objects).await;
             (Source::Files(opened.map_err(|error| source_error(error.into()))?), names(files))
         }
         SourceSettings::Query(_) => {

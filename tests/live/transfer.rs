@@ -1,10 +1,13 @@
 //! Transfers from Apache Kafka and from files into the embedded BigQuery: killed at random moments and
 //! run again, they end as one that was left alone. `CHAOS_KILLS` kills, `CHAOS_SEED`.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use rand::rngs::StdRng;
@@ -16,6 +19,7 @@ use crate::support::bigquery::{DATASET, EmbeddedBigQuery, PROJECT};
 use crate::support::domain::Domain;
 use crate::support::events::{Fate, Publisher, count};
 use crate::support::kafka::shared;
+use crate::support::stores::Buckets;
 
 const WITHIN: Duration = Duration::from_secs(120);
 
@@ -187,6 +191,48 @@ fn a_second_run_of_the_same_day_leaves_or_waits() {
     assert_eq!(third.wait(WITHIN).code(), Some(0), "{}", third.output());
     assert!(third.output().contains("waiting for another run"), "{}", third.output());
     assert_eq!(contents(&bigquery.store(), "from_files").len(), 4_000);
+}
+
+#[test]
+fn files_come_from_buckets() {
+    let bigquery = EmbeddedBigQuery::start("transfer-buckets", "", 1);
+    let domain = Domain::new("transfer-buckets", shared(), &bigquery.urls());
+    std::fs::write(domain.folder().join("contracts/orders_v1.json"), CONTRACT).expect("written");
+    let variables = [("AWS_ACCESS_KEY_ID", "id"), ("AWS_SECRET_ACCESS_KEY", "a-secret-key")];
+    for buckets in [Buckets::gcs("transfer"), Buckets::s3("transfer", &variables)] {
+        buckets.make_bucket("exports");
+        let at = buckets.location("exports", "orders-{date}.csv.gz");
+        let source = format!("files = [\"{at}\"]\nformat = \"csv\"");
+        let file =
+            TRANSFERS.replace("files = [\"orders-{date}.ndjson\"]\nformat = \"ndjson\"", &source);
+        domain.file("transfers.toml", &file);
+        let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+        writeln!(packed, "order_id,placed_at,amount").expect("packed");
+        for number in 0..30_000 {
+            let (hour, second) = (number % 24, number % 60);
+            writeln!(packed, "o{number},2026-11-20T{hour:02}:00:{second:02}Z,{number}")
+                .expect("packed");
+        }
+        let packed = packed.finish().expect("packed");
+        let cut = packed[..packed.len() / 2].to_vec();
+        buckets.put("exports", "orders-20261120.csv.gz", packed);
+        let stores = buckets.variables();
+        let stores: Vec<_> = stores.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let run = |day: &str, code: i32| {
+            let arguments = ["transfer", day, "orders", "truncate", "transfers.toml"];
+            let mut process = domain.run(&arguments, &stores);
+            assert_eq!(process.wait(WITHIN).code(), Some(code), "{}", process.output());
+            process.output()
+        };
+        run("20261120", 0);
+        assert_eq!(contents(&bigquery.store(), "from_files").len(), 30_000);
+        let said = run("20261119", 3);
+        assert!(said.contains("there is no file") && said.contains("orders-20261119"), "{said}");
+        buckets.put("exports", "orders-20261120.csv.gz", cut);
+        let said = run("20261120", 3);
+        assert!(said.contains("the target is as it was"), "{said}");
+        assert_eq!(contents(&bigquery.store(), "from_files").len(), 30_000);
+    }
 }
 
 /// The names of all tables.

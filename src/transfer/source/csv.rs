@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 use std::io::BufRead;
-use std::path::Path;
 
 use serde_json::value::RawValue;
 
 use super::error::FilesError;
+use crate::config::location::Location;
 use crate::contract::{Contract, SchemaKind};
 use crate::record::{Event, NoHeaders, Position, Reason, Rejection};
 use crate::transfer::intake::{HandOn, Intake};
@@ -18,13 +18,13 @@ pub enum CsvError {
 }
 
 impl CsvError {
-    pub fn in_file(self, path: &Path) -> FilesError {
-        let path = path.to_owned();
+    pub fn in_file(self, at: &Location) -> FilesError {
+        let at = at.to_string();
         match self {
-            Self::Header(problem) => FilesError::Header { path, problem },
+            Self::Header(problem) => FilesError::Header { at, problem },
             Self::Read(error) => match error.into_kind() {
-                csv::ErrorKind::Io(source) => FilesError::Read { path, source },
-                other => FilesError::Header { path, problem: format!("{other:?}") },
+                csv::ErrorKind::Io(source) => FilesError::Read { at, source },
+                other => FilesError::Header { at, problem: format!("{other:?}") },
             },
         }
     }

@@ -1,20 +1,21 @@
 //! Why files cannot be read.
 
 use std::io;
-use std::path::PathBuf;
+
+use crate::remote::FetchError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum FilesError {
     #[error("there is no file {pattern}")]
     Missing { pattern: String },
-    #[error("{pattern} is in no folder of this machine")]
-    NotLocal { pattern: String },
+    #[error("fetch a file")]
+    Fetch(#[source] Box<FetchError>),
     #[error("{pattern} is no pattern: {problem}")]
     Pattern { pattern: String, problem: String },
-    #[error("read {}", .path.display())]
-    Read { path: PathBuf, source: io::Error },
-    #[error("{}: {problem}", .path.display())]
-    Header { path: PathBuf, problem: String },
+    #[error("read {at}")]
+    Read { at: String, source: io::Error },
+    #[error("{at}: {problem}")]
+    Header { at: String, problem: String },
     #[error("a file of the format {0} cannot be read by this version")]
     Format(&'static str),
 }

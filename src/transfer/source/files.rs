@@ -1,4 +1,5 @@
-//! Files of records: found by their names, unpacked and read one after another.
+//! Files of records, on this machine or in buckets: found by their names, unpacked and read one after
+//! another.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -13,6 +14,8 @@ use jiff::civil::Date;
 use super::csv::{self, Kinds};
 use super::error::FilesError;
 use super::json_lines;
+use super::objects::Objects;
+use crate::config::location::Location;
 use crate::config::{Compression, FileFormat, FilesSource};
 use crate::contract::Contract;
 use crate::transfer::intake::{HandOn, Intake};
@@ -26,22 +29,26 @@ pub struct Files {
     kinds: Kinds,
     /// Bytes of the largest record.
     largest: usize,
+    /// `None`: no file is in a bucket.
+    objects: Option<Objects>,
 }
 
 /// A file of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundFile {
-    pub path: PathBuf,
+    pub at: Location,
+    /// As it is, packed or not.
     pub bytes: u64,
 }
 
 impl Files {
     /// Finds the files of the days.
-    pub fn open(
+    pub async fn open(
         source: &FilesSource,
         days: impl Iterator<Item = Date>,
         contract: &Contract,
         largest: usize,
+        objects: Objects,
     ) -> Result<Self, FilesError> {
         if source.format == FileFormat::Parquet {
             return Err(FilesError::Format("parquet"));
@@ -50,7 +57,7 @@ impl Files {
         for day in days {
             for pattern in &source.files {
                 let pattern = pattern.replace("{date}", &day.strftime("%Y%m%d").to_string());
-                let found = find(&pattern)?;
+                let found = find(&pattern, &objects).await?;
                 if found.is_empty() && !source.optional {
                     return Err(FilesError::Missing { pattern });
                 }
@@ -66,6 +73,7 @@ impl Files {
             compression: source.compression,
             kinds: Kinds::of(contract),
             largest,
+            objects: Some(objects),
         })
     }
 
@@ -77,6 +85,7 @@ impl Files {
             compression: None,
             kinds: Kinds::default(),
             largest: 0,
+            objects: None,
         }
     }
 
@@ -85,7 +94,7 @@ impl Files {
     }
 
     pub fn describe(&self) -> Vec<String> {
-        let line = |file: &FoundFile| format!("{}: {} bytes", file.path.display(), file.bytes);
+        let line = |file: &FoundFile| format!("{}: {} bytes", file.at, file.bytes);
         self.files.iter().map(line).collect()
     }
 
@@ -99,8 +108,9 @@ impl Files {
         };
         for (number, file) in self.files.iter().enumerate() {
             let partition = i32::try_from(number).unwrap_or(i32::MAX);
-            let failed = |source| FilesError::Read { path: file.path.clone(), source };
-            let input = unpacked(&file.path, self.compression, &counted).map_err(failed)?;
+            let failed = |source| FilesError::Read { at: file.at.to_string(), source };
+            let input = unpacked(self.input(&file.at, &counted)?, &file.at, self.compression);
+            let input = input.map_err(failed)?;
             match self.format {
                 FileFormat::Ndjson => {
                     json_lines::read(input, partition, self.largest, intake, hand_on)
@@ -108,7 +118,7 @@ impl Files {
                 }
                 FileFormat::Csv { delimiter } => {
                     let read = csv::read(input, partition, delimiter, &self.kinds, intake, hand_on);
-                    read.map_err(|error| error.in_file(&file.path))?;
+                    read.map_err(|error| error.in_file(&file.at))?;
                 }
                 FileFormat::Parquet => return Err(FilesError::Format("parquet")),
             }
@@ -116,23 +126,50 @@ impl Files {
         let _ = hand_on(intake.chunk());
         Ok(())
     }
+
+    /// The bytes of a file, which are counted.
+    fn input(&self, at: &Location, counted: &Counted) -> Result<Box<dyn Read>, FilesError> {
+        let counted = counted.clone();
+        match (at, &self.objects) {
+            (Location::Local(path), _) => match File::open(path) {
+                Ok(file) => Ok(Box::new(CountedFile { file, counted })),
+                Err(source) => Err(FilesError::Read { at: at.to_string(), source }),
+            },
+            (Location::Remote(remote), Some(objects)) => match objects.open(remote) {
+                Ok(file) => Ok(Box::new(CountedFile { file, counted })),
+                Err(error) => Err(FilesError::Fetch(Box::new(error))),
+            },
+            (Location::Remote(_), None) => Err(FilesError::Missing { pattern: at.to_string() }),
+        }
+    }
+}
+
+/// The object of a location, or the files of a path on this machine.
+async fn find(pattern: &str, objects: &Objects) -> Result<Vec<FoundFile>, FilesError> {
+    let wrong = |problem: String| FilesError::Pattern { pattern: pattern.to_owned(), problem };
+    match Location::file(pattern.as_ref()) {
+        Ok(Location::Local(path)) => find_local(&path),
+        Ok(Location::Remote(at)) => {
+            let size =
+                objects.size(&at).await.map_err(|error| FilesError::Fetch(Box::new(error)))?;
+            let found = size.map(|bytes| FoundFile { at: Location::Remote(at), bytes });
+            Ok(found.into_iter().collect())
+        }
+        Err(why) => Err(wrong(why.accepted("a path, `gs://bucket/object` or `s3://bucket/key`"))),
+    }
 }
 
 /// The files of a path, in whose last part `*`, `?` and `[…]` may stand for others; by name.
-pub fn find(pattern: &str) -> Result<Vec<FoundFile>, FilesError> {
-    if pattern.contains("://") {
-        return Err(FilesError::NotLocal { pattern: pattern.to_owned() });
-    }
-    let path = Path::new(pattern);
+fn find_local(path: &Path) -> Result<Vec<FoundFile>, FilesError> {
     let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |source| FilesError::Read { path, source }
+        let at = path.display().to_string();
+        move |source| FilesError::Read { at, source }
     };
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     if !name.contains(['*', '?', '[']) {
         return match std::fs::metadata(path) {
             Ok(metadata) if metadata.is_file() => {
-                Ok(vec![FoundFile { path: path.to_owned(), bytes: metadata.len() }])
+                Ok(vec![FoundFile { at: path.to_owned().into(), bytes: metadata.len() }])
             }
             Ok(_) => Ok(Vec::new()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
@@ -140,7 +177,7 @@ pub fn find(pattern: &str) -> Result<Vec<FoundFile>, FilesError> {
         };
     }
     let problem = |error: globset::Error| FilesError::Pattern {
-        pattern: pattern.to_owned(),
+        pattern: path.display().to_string(),
         problem: error.kind().to_string(),
     };
     let glob = GlobBuilder::new(name).literal_separator(true).build().map_err(problem)?;
@@ -157,25 +194,24 @@ pub fn find(pattern: &str) -> Result<Vec<FoundFile>, FilesError> {
         if glob.is_match(entry.file_name()) {
             let metadata = std::fs::metadata(entry.path()).map_err(failed(&entry.path()))?;
             if metadata.is_file() {
-                found.push(FoundFile { path: entry.path(), bytes: metadata.len() });
+                found.push((entry.path(), metadata.len()));
             }
         }
     }
-    found.sort_by(|one, other| one.path.cmp(&other.path));
-    Ok(found)
+    found.sort();
+    let file = |(path, bytes): (PathBuf, u64)| FoundFile { at: path.into(), bytes };
+    Ok(found.into_iter().map(file).collect())
 }
 
+/// The records of a file, as its name says that they are packed.
 fn unpacked(
-    path: &Path,
+    file: Box<dyn Read>,
+    at: &Location,
     compression: Option<Compression>,
-    counted: &Counted,
 ) -> io::Result<Box<dyn BufRead>> {
     const BUFFER: usize = 256 << 10;
-    let file = BufReader::with_capacity(
-        BUFFER,
-        CountedFile { file: File::open(path)?, counted: counted.clone() },
-    );
-    let by_name = match path.extension().and_then(|name| name.to_str()) {
+    let file = BufReader::with_capacity(BUFFER, file);
+    let by_name = match at.extension() {
         Some("gz") => Compression::Gzip,
         Some("zst") => Compression::Zstd,
         _ => Compression::None,
@@ -199,12 +235,12 @@ impl Counted {
     }
 }
 
-struct CountedFile {
-    file: File,
+struct CountedFile<R> {
+    file: R,
     counted: Counted,
 }
 
-impl Read for CountedFile {
+impl<R: Read> Read for CountedFile<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.file.read(buffer)?;
         self.counted.0.fetch_add(read as u64, Ordering::Relaxed);

@@ -4,10 +4,12 @@ mod csv;
 mod error;
 mod files;
 mod json_lines;
+mod objects;
 mod topic;
 
 pub use error::FilesError;
 pub use files::{Files, FoundFile};
+pub use objects::Objects;
 pub use topic::{Part, TopicError, TopicSource};
 
 use super::intake::{HandOn, Intake};
