@@ -5,17 +5,19 @@ use prometheus_client::registry::Registry;
 use super::domain::Domain;
 use super::error::AppError;
 use crate::clock::Clock;
+use crate::config::location::Location;
 use crate::config::{
     BigQuerySettings, Broker, Endpoint, FilesSource, SinkSettings, SourceSettings, TransferSettings,
 };
 use crate::remote::{Fetcher, Patience};
 use crate::shutdown::Shutdown;
 use crate::sink::bigquery::BigQuery;
+use crate::sink::postgres::Connections;
 use crate::source::client;
 use crate::stop::Stop;
 use crate::telemetry::Metrics;
 use crate::transfer::Request;
-use crate::transfer::source::{Files, Objects, Source, SourceError, TopicSource};
+use crate::transfer::source::{Files, Objects, QuerySource, Source, SourceError, TopicSource};
 
 /// What a run needs. The embedded peers live as long as this.
 pub struct OpenedTransfer {
@@ -34,6 +36,7 @@ pub async fn open_transfer(
     settings: &TransferSettings,
     domain: &Domain,
     request: &Request,
+    fetcher: &Fetcher,
     shutdown: Shutdown,
 ) -> Result<OpenedTransfer, AppError> {
     let SinkSettings::BigQuery(target) = &settings.domain.write.sink else {
@@ -53,8 +56,12 @@ pub async fn open_transfer(
             let opened = Files::open(files, days, contract, largest, objects).await;
             (Source::Files(opened.map_err(|error| source_error(error.into()))?), names(files))
         }
-        SourceSettings::Query(_) => {
-            return Err(unsupported("a source `query`", "`topic` or `files`"));
+        SourceSettings::Query(query) => {
+            let sql = sql(&query.sql, fetcher).await?;
+            let connections = Connections::new(&query.server, query.proxy.as_deref())?;
+            let opened = QuerySource::open(connections, &sql, &request.days).await;
+            let source = opened.map_err(|error| source_error(error.into()))?;
+            (Source::Query(source, shutdown), query.sql.to_string())
         }
         SourceSettings::Topic => {
             let Some(consume) = &settings.domain.consume else {
@@ -126,6 +133,19 @@ impl Embedded {
                 Err(unsupported("the embedded broker", "an environment with servers"))
             }
         }
+    }
+}
+
+/// The text of the query.
+async fn sql(at: &Location, fetcher: &Fetcher) -> Result<String, AppError> {
+    match at {
+        Location::Local(path) => tokio::fs::read_to_string(path).await.map_err(|error| {
+            let source = Some(error.into());
+            let hint =
+                Some("`sql` of the transfer's source names a file with the query".to_owned());
+            AppError::Configuration { what: format!("read {at}"), hint, source }
+        }),
+        Location::Remote(remote) => Ok(fetcher.fetch(remote).await?.text),
     }
 }
 

@@ -54,7 +54,8 @@ pub async fn transfer(args: &TransferArgs) -> Result<(), Failure> {
     }
     let request = Request { days, mode, wait: args.wait, max_rejected: args.max_rejected };
     let domain = app::transfer_domain(&settings, &fetcher).await?;
-    let mut opened = app::open_transfer(&settings, &domain, &request, shutdown.clone()).await?;
+    let mut opened =
+        app::open_transfer(&settings, &domain, &request, &fetcher, shutdown.clone()).await?;
     let plan = |table: &TableSchema| {
         domain.plan_for(table, None).map_err(|error| {
             Stop::new(

@@ -29,7 +29,7 @@ pub struct Chunk {
     pub counts: Counts,
     /// Bytes of files that were read for it.
     pub bytes: u64,
-    /// The sum of the hashes of its rows.
+    /// The sum of the hashes of its rows, which no order of reading changes.
     pub fingerprint: u128,
 }
 
@@ -132,8 +132,6 @@ impl Intake {
             return self.reject(event, rejection);
         }
         let mut hash = Xxh3::new();
-        hash.update(&event.at.partition.0.to_le_bytes());
-        hash.update(&event.at.offset.0.to_le_bytes());
         hash.update(row);
         self.chunk.fingerprint = self.chunk.fingerprint.wrapping_add(hash.digest128());
         if let Some(order) = self.order {

@@ -19,6 +19,7 @@ use crate::support::bigquery::{DATASET, EmbeddedBigQuery, PROJECT};
 use crate::support::domain::Domain;
 use crate::support::events::{Fate, Publisher, count};
 use crate::support::kafka::shared;
+use crate::support::postgres::{Postgres, USER};
 use crate::support::stores::Buckets;
 
 const WITHIN: Duration = Duration::from_secs(120);
@@ -41,7 +42,24 @@ lease_seconds = 2
 kind = "files"
 files = ["orders-{date}.ndjson"]
 format = "ndjson"
+
+[transfer.sales]
+contract = "orders_v1"
+channel = "Orders"
+target = "from_query"
+date_column = "placed_at"
+key = ["order_id"]
+lease_seconds = 2
+[transfer.sales.source]
+kind = "query"
+sql = "sales.sql"
+environment = "sales"
 "#;
+
+/// What PostgreSQL's types become in JSON has to fit the contract.
+const SALES: &str = "SELECT 'o' || id AS order_id, at AS placed_at, amount, \
+                     CASE WHEN id % 2 = 0 THEN 'even' END AS note \
+                     FROM sales WHERE at >= {start} AND at < {end};";
 
 const CONTRACT: &str = r#"{
   "asyncapi": "3.0.0",
@@ -55,7 +73,8 @@ const CONTRACT: &str = r#"{
       "properties": {
         "order_id": { "type": "string" },
         "placed_at": { "type": "string", "format": "date-time" },
-        "amount": { "type": "number" }
+        "amount": { "type": "number" },
+        "note": { "type": "string" }
       }
     } } }
   } }
@@ -114,7 +133,6 @@ fn killed_at_any_moment_and_run_again_a_transfer_ends_the_same() {
     let bigquery = EmbeddedBigQuery::start("transfer", faults, seed);
     let kafka = shared();
     let domain = Domain::new("transfer", kafka, &bigquery.urls());
-    domain.file("transfers.toml", TRANSFERS);
     std::fs::write(domain.folder().join("contracts/orders_v1.json"), CONTRACT).expect("written");
     let mut publisher = Publisher::new(kafka, &domain, seed);
     publisher.publish(3_000);
@@ -122,6 +140,17 @@ fn killed_at_any_moment_and_run_again_a_transfer_ends_the_same() {
     let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
     let day = today.strftime("%Y%m%d").to_string();
     write_orders(&domain, &today.to_string(), 1);
+    let postgres = Postgres::start("transfer");
+    postgres.query("CREATE TABLE sales (id int, at timestamptz, amount numeric(12, 2))");
+    postgres.query(&format!(
+        "INSERT INTO sales SELECT n, TIMESTAMPTZ '{today} 00:00+00' + n * INTERVAL '13 seconds', n / 7.0 \
+         FROM generate_series(-1000, 7999) AS n"
+    ));
+    postgres.query(&format!("GRANT SELECT ON sales TO {USER}"));
+    let section = postgres.section();
+    let transfers = format!("{TRANSFERS}\n[write.sales.postgres]\n{section}\n");
+    domain.file("transfers.toml", &transfers);
+    domain.file("sales.sql", SALES);
     let store = bigquery.store();
     // What one that is left alone writes.
     let arguments = |name: &'static str, mode: &'static str| {
@@ -129,7 +158,9 @@ fn killed_at_any_moment_and_run_again_a_transfer_ends_the_same() {
             .map(str::to_owned)
     };
     let mut expected = Vec::new();
-    for (name, table) in [("delivery", "from_topic"), ("orders", "from_files")] {
+    for (name, table) in
+        [("delivery", "from_topic"), ("orders", "from_files"), ("sales", "from_query")]
+    {
         for mode in ["truncate", "delta"] {
             let arguments = arguments(name, mode);
             let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -142,6 +173,10 @@ fn killed_at_any_moment_and_run_again_a_transfer_ends_the_same() {
     let rows = count(&sent, |fate| matches!(fate, Fate::Row { .. }));
     assert_eq!(expected[0].3.len(), rows, "each event is a row once");
     assert_eq!(expected[2].3.len(), 4_000);
+    let sales = &expected[4].3;
+    // Those of the day: 24 hours of one each 13 seconds.
+    assert_eq!(sales.len(), 6_647);
+    assert_eq!(sales.iter().filter(|row| row.contains("note=Text(\"even\")")).count(), 3_324);
     for pair in expected.chunks(2) {
         assert_eq!(pair[0].3, pair[1].3, "both modes write the same");
     }
@@ -198,8 +233,7 @@ fn files_come_from_buckets() {
     let bigquery = EmbeddedBigQuery::start("transfer-buckets", "", 1);
     let domain = Domain::new("transfer-buckets", shared(), &bigquery.urls());
     std::fs::write(domain.folder().join("contracts/orders_v1.json"), CONTRACT).expect("written");
-    let variables = [("AWS_ACCESS_KEY_ID", "id"), ("AWS_SECRET_ACCESS_KEY", "a-secret-key")];
-    for buckets in [Buckets::gcs("transfer"), Buckets::s3("transfer", &variables)] {
+    for buckets in [Buckets::gcs("transfer"), Buckets::s3("transfer", &[])] {
         buckets.make_bucket("exports");
         let at = buckets.location("exports", "orders-{date}.csv.gz");
         let source = format!("files = [\"{at}\"]\nformat = \"csv\"");

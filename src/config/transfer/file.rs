@@ -11,7 +11,7 @@ use super::settings::{
 };
 use crate::config::document::{FileValue, KeyValue};
 use crate::config::entry::{Entry, at};
-use crate::config::keys::CONSUME_ENV;
+use crate::config::keys::WRITE_ENV;
 use crate::config::layer::{LayerKind, Place};
 use crate::config::location::Location;
 use crate::config::resolver::Resolver;
@@ -269,10 +269,18 @@ fn query(resolver: &mut Resolver<'_>, entry: &mut Entry<'_>) -> Option<QuerySour
         "" => Err(Wrong::plain()),
         _ => Ok(text.to_owned()),
     });
+    let name = |text: &str| match text {
+        "" => Err(Wrong::plain()),
+        _ => Ok(text.to_ascii_lowercase()),
+    };
     // Its server is described like that of a sink.
-    let environment = environment(resolver, &CONSUME_ENV, "consume");
-    let server =
-        environment.and_then(|name| postgres::server(resolver, &format!("consume.{name}")));
+    let named =
+        entry.optional("environment", "an environment with [write.<env>.postgres]", name)?;
+    let environment = match named {
+        Some(name) => Some(name),
+        None => environment(resolver, &WRITE_ENV, "write"),
+    };
+    let server = environment.and_then(|name| postgres::server(resolver, &format!("write.{name}")));
     Some(QuerySource { server: server?, sql: sql?, proxy: proxy? })
 }
 

@@ -36,7 +36,7 @@ enum Bucketing {
 impl PostgresStore {
     /// Connects when it is asked.
     pub fn new(server: &PostgresServer) -> Result<Self, Stop> {
-        Ok(Self { connections: Connections::new(server)?, bucketing: OnceCell::new() })
+        Ok(Self { connections: Connections::new(server, None)?, bucketing: OnceCell::new() })
     }
 
     async fn bucketing(&self, connection: &Connection) -> Result<&Bucketing, StoreError> {

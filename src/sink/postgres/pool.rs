@@ -27,13 +27,17 @@ const SESSION: &str = "SET standard_conforming_strings = on; SET lock_timeout = 
 pub struct Connections(Pool);
 
 impl Connections {
-    /// Opens none yet.
-    pub fn new(server: &PostgresServer) -> Result<Self, Stop> {
+    /// Opens none yet. `proxy` is where a proxy of the server listens, `host:port` or a folder of
+    /// sockets; it is asked in the server's place.
+    pub fn new(server: &PostgresServer, proxy: Option<&str>) -> Result<Self, Stop> {
         let hint = "check the write environment's `postgres` section";
         let mut config: Config =
             server.url.expose().parse().map_err(|error: tokio_postgres::Error| {
                 Stop::new("read the URL of PostgreSQL", hint, error)
             })?;
+        if let Some(proxy) = proxy {
+            config = through(&config, proxy);
+        }
         if let Some(user) = &server.user {
             config.user(user);
         }
@@ -67,6 +71,30 @@ impl Connections {
     pub async fn get(&self) -> Result<Connection, PgError> {
         self.0.get().await.map(|object| Connection(Some(object))).map_err(PgError::pool)
     }
+}
+
+/// The same database as the same user, at another address.
+fn through(config: &Config, proxy: &str) -> Config {
+    let mut through = Config::new();
+    if let Some(user) = config.get_user() {
+        through.user(user);
+    }
+    if let Some(password) = config.get_password() {
+        through.password(password);
+    }
+    if let Some(database) = config.get_dbname() {
+        through.dbname(database);
+    }
+    if let Some(options) = config.get_options() {
+        through.options(options);
+    }
+    match proxy.rsplit_once(':') {
+        Some((host, port)) if !proxy.starts_with('/') && port.parse::<u16>().is_ok() => {
+            through.host(host).port(port.parse().unwrap_or(5_432));
+        }
+        _ => _ = through.host(proxy),
+    }
+    through
 }
 
 /// How long an operation may take. The server gives a statement up before.

@@ -49,7 +49,7 @@ pub struct SinkParts<'a> {
 impl PostgresSink {
     /// Connects, and makes the tables ready.
     pub async fn open(parts: SinkParts<'_>) -> Result<Self, Stop> {
-        let connections = Connections::new(&parts.settings.server)?;
+        let connections = Connections::new(&parts.settings.server, None)?;
         let began = Instant::now();
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
         let what = || format!("prepare the table {}", parts.settings.table);

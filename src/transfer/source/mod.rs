@@ -5,19 +5,23 @@ mod error;
 mod files;
 mod json_lines;
 mod objects;
+mod query;
 mod topic;
 
 pub use error::FilesError;
 pub use files::{Files, FoundFile};
 pub use objects::Objects;
+pub use query::{QueryError, QuerySource};
 pub use topic::{Part, TopicError, TopicSource};
 
 use super::intake::{HandOn, Intake};
+use crate::shutdown::Shutdown;
 
 /// A source that was opened: what will be read is known.
 pub enum Source {
     Topic(TopicSource),
     Files(Files),
+    Query(QuerySource, Shutdown),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +30,8 @@ pub enum SourceError {
     Topic(#[from] TopicError),
     #[error(transparent)]
     Files(#[from] FilesError),
+    #[error(transparent)]
+    Query(#[from] QueryError),
 }
 
 impl Source {
@@ -39,6 +45,7 @@ impl Source {
         match self {
             Self::Topic(topic) => Size::Records(topic.records()),
             Self::Files(files) => Size::Bytes(files.bytes()),
+            Self::Query(query, _) => Size::Records(query.rows()),
         }
     }
 
@@ -47,6 +54,7 @@ impl Source {
         match self {
             Self::Topic(topic) => topic.describe(),
             Self::Files(files) => files.describe(),
+            Self::Query(query, _) => vec![format!("a query, of about {} rows", query.rows())],
         }
     }
 
@@ -55,6 +63,7 @@ impl Source {
         match self {
             Self::Topic(topic) => topic.read(intake, hand_on)?,
             Self::Files(files) => files.read(intake, hand_on)?,
+            Self::Query(query, shutdown) => query.read(intake, hand_on, shutdown)?,
         }
         Ok(())
     }
