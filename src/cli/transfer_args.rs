@@ -8,8 +8,8 @@ use crate::transfer::MaxRejected;
 
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "\
-Moves the rows of one day, or in mode delta of several, from a source into the target, which is as it
-was before or as it should be after. Running it again with the same input ends the same; a run that
+Moves the rows of one day, or in mode delta of several, from a source (a topic, files, a query of
+PostgreSQL) into the target, which is as it was before or as it should be after. Running it again with the same input ends the same; a run that
 was killed is resumed by running it again.
 
   truncate   the rows replace those of the day (or, with scope = \"table\", those of the table)
