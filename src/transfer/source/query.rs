@@ -3,13 +3,11 @@
 //! PostgreSQL copies a JSON object for each row: numbers keep their digits, and times have a zone, as the
 //! contract wants them. A column without a value is left out.
 
-use std::pin::pin;
-
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use tokio::runtime::Handle;
-use tokio_postgres::SimpleQueryMessage;
+use tokio_postgres::{CopyOutStream, SimpleQueryMessage};
 
 use crate::record::{Event, NoHeaders, Position};
 use crate::shutdown::Shutdown;
@@ -77,29 +75,13 @@ impl QuerySource {
         hand_on: HandOn<'_>,
         shutdown: &Shutdown,
     ) -> Result<(), QueryError> {
-        self.runtime.block_on(self.copy(intake, hand_on, shutdown))
-    }
-
-    async fn copy(
-        &self,
-        intake: &mut Intake,
-        hand_on: HandOn<'_>,
-        shutdown: &Shutdown,
-    ) -> Result<(), QueryError> {
-        let connection: Connection = self.connections.get().await?;
-        let begin = PgError::of("begin a transaction");
-        connection.batch_execute(BEGIN).await.map_err(begin)?;
-        // JSON has neither of these characters, so each row is a line as it is.
-        let copy = format!(
-            "COPY (SELECT (SELECT json_object_agg(key, value) FROM json_each(row_to_json(_row)) \
-             WHERE json_typeof(value) <> 'null') FROM ({}) AS _row) TO STDOUT \
-             (FORMAT csv, QUOTE E'\\x01', DELIMITER E'\\x02', NULL '{{}}')",
-            self.sql
-        );
-        let rows = connection.copy_out(&copy).await.map_err(PgError::of("copy the rows"))?;
-        let mut rows = pin!(rows);
+        // Chunks are handed on outside of the runtime, because that may block.
+        let (_connection, rows) = self.runtime.block_on(self.copy())?;
+        let mut rows = Box::pin(rows);
         let (mut number, mut rest) = (0, Vec::new());
-        while let Some(bytes) = rows.try_next().await.map_err(PgError::of("copy the rows"))? {
+        loop {
+            let bytes = self.runtime.block_on(rows.try_next());
+            let Some(bytes) = bytes.map_err(PgError::of("copy the rows"))? else { break };
             take(&bytes, &mut rest, &mut number, intake);
             if shutdown.requested() {
                 return Err(QueryError::Stopped);
@@ -110,6 +92,22 @@ impl QuerySource {
         }
         let _ = hand_on(intake.chunk());
         Ok(())
+    }
+
+    /// Begins to copy the rows, on a connection that has to live as long.
+    async fn copy(&self) -> Result<(Connection, CopyOutStream), QueryError> {
+        let connection = self.connections.get().await?;
+        let begin = PgError::of("begin a transaction");
+        connection.batch_execute(BEGIN).await.map_err(begin)?;
+        // JSON has neither of these characters, so each row is a line as it is.
+        let copy = format!(
+            "COPY (SELECT (SELECT json_object_agg(key, value) FROM json_each(row_to_json(_row)) \
+             WHERE json_typeof(value) <> 'null') FROM ({}) AS _row) TO STDOUT \
+             (FORMAT csv, QUOTE E'\\x01', DELIMITER E'\\x02', NULL '{{}}')",
+            self.sql
+        );
+        let rows = connection.copy_out(&copy).await.map_err(PgError::of("copy the rows"))?;
+        Ok((connection, rows))
     }
 }
 
