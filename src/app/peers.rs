@@ -86,7 +86,7 @@ fn not_embedded(environment: &str) -> AppError {
 }
 
 #[cfg(feature = "local")]
-pub(super) async fn embedded_broker(
+async fn embedded_broker(
     domain: &Domain,
     events: Option<Vec<UnsentRecord>>,
 ) -> Result<crate::local::broker::EmbeddedBroker, AppError> {

@@ -67,8 +67,13 @@ pub async fn open_transfer(
             let Some(consume) = &settings.domain.consume else {
                 return Err(unsupported("a topic without brokers", "CONSUME_ENV"));
             };
-            let bootstrap = kept.broker(&consume.broker, domain).await?;
-            let config = client::consumer_config(consume, &bootstrap);
+            let Broker::Servers(bootstrap) = &consume.broker else {
+                return Err(unsupported(
+                    "a topic of the embedded broker, which finds no offsets by time",
+                    "an environment with servers",
+                ));
+            };
+            let config = client::consumer_config(consume, bootstrap);
             let (topic, micros) = (domain.contract.topic.clone(), request.days.micros());
             let name = topic.clone();
             let opened = tokio::task::spawn_blocking(move || {
@@ -87,8 +92,6 @@ pub async fn open_transfer(
 #[derive(Default)]
 struct Embedded {
     #[cfg(feature = "local")]
-    broker: Option<crate::local::broker::EmbeddedBroker>,
-    #[cfg(feature = "local")]
     bigquery: Option<crate::local::bigquery::Running>,
 }
 
@@ -104,19 +107,6 @@ impl Embedded {
         }
         Ok(())
     }
-
-    /// The brokers' addresses. The embedded one is started, with the samples of a first run.
-    async fn broker(&mut self, broker: &Broker, domain: &Domain) -> Result<String, AppError> {
-        match broker {
-            Broker::Servers(servers) => Ok(servers.clone()),
-            Broker::Embedded => {
-                let started = super::peers::embedded_broker(domain, None).await?;
-                let bootstrap = started.bootstrap_servers().to_owned();
-                self.broker = Some(started);
-                Ok(bootstrap)
-            }
-        }
-    }
 }
 
 /// The settings name nothing that is embedded in a program without it.
@@ -124,15 +114,6 @@ impl Embedded {
 impl Embedded {
     async fn bigquery(&mut self, _: &mut Endpoint) -> Result<(), AppError> {
         Ok(())
-    }
-
-    async fn broker(&mut self, broker: &Broker, _: &Domain) -> Result<String, AppError> {
-        match broker {
-            Broker::Servers(servers) => Ok(servers.clone()),
-            Broker::Embedded => {
-                Err(unsupported("the embedded broker", "an environment with servers"))
-            }
-        }
     }
 }
 

@@ -1,5 +1,8 @@
 //! `transfer EXECUTION_DATE TRANSFER_NAME truncate|delta CONFIG_LOCATION`: a batch of rows.
 
+use std::path::Path;
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::failure::{Exit, Failure};
@@ -16,12 +19,32 @@ use crate::row::TableSchema;
 use crate::shutdown::Shutdown;
 use crate::stop::Stop;
 use crate::transfer::source::Source;
-use crate::transfer::{Days, Mode, Progress, Request, Transfer, TransferError, execution_date};
+use crate::transfer::{
+    Days, Mode, OwnSql, Progress, Request, Transfer, TransferError, execution_date,
+};
+
+/// How long a run may take to end after a signal. Kubernetes kills it after 30 s.
+const ENDS_WITHIN: Duration = Duration::from_secs(15);
 
 /// Runs the transfer to its end.
 pub async fn transfer(args: &TransferArgs) -> Result<(), Failure> {
     let shutdown = Shutdown::on_signals()
         .map_err(|error| Failure::new(Exit::Stopped, "listen for signals").source(error))?;
+    let run = run(args, shutdown.clone());
+    tokio::pin!(run);
+    tokio::select! {
+        ended = &mut run => return ended,
+        () = shutdown.wait() => {}
+    }
+    // It ends by itself after what it is doing, unless that is waiting for a service.
+    let stopped = tokio::time::timeout(ENDS_WITHIN, run).await;
+    stopped.unwrap_or_else(|_| {
+        Err(Failure::new(Exit::Interrupted, "stopped by a signal")
+            .hint("the target is as it was, or as it should be; run it again, which says which"))
+    })
+}
+
+async fn run(args: &TransferArgs, shutdown: Shutdown) -> Result<(), Failure> {
     let last = date(&args.date, "EXECUTION_DATE")?;
     let mode = match args.mode {
         ModeArg::Truncate => Mode::Truncate,
@@ -53,6 +76,8 @@ pub async fn transfer(args: &TransferArgs) -> Result<(), Failure> {
         tracing::warn!(days = %days, "the last day is not over: a later run will find more rows");
     }
     let request = Request { days, mode, wait: args.wait, max_rejected: args.max_rejected };
+    let before = own_sql(settings.before.as_deref())?;
+    let after = own_sql(settings.after.as_deref())?;
     let domain = app::transfer_domain(&settings, &fetcher).await?;
     let mut opened =
         app::open_transfer(&settings, &domain, &request, &fetcher, shutdown.clone()).await?;
@@ -73,7 +98,7 @@ pub async fn transfer(args: &TransferArgs) -> Result<(), Failure> {
         transfer = settings.name,
         days = %request.days,
         mode = request.mode.name(),
-        target = %opened.target.table,
+        table = %opened.target.table,
         source = opened.read_from,
         "transfer begins"
     );
@@ -88,6 +113,9 @@ pub async fn transfer(args: &TransferArgs) -> Result<(), Failure> {
         columns: domain.columns.clone(),
         plan: &plan,
         source,
+        before,
+        after,
+        is_moving: false,
         topic: opened.read_from.clone(),
         contract: domain.contract.id.clone(),
         progress,
@@ -98,6 +126,22 @@ pub async fn transfer(args: &TransferArgs) -> Result<(), Failure> {
     drop(line);
     let summary = ended.map_err(|error| failure(error, &settings))?;
     output::print(&transfer_page::summary(&settings, &request, &summary, began.elapsed()))
+}
+
+/// A statement of the user's own.
+fn own_sql(file: Option<&Path>) -> Result<Option<OwnSql>, Failure> {
+    let Some(path) = file else { return Ok(None) };
+    let file = path.display().to_string();
+    let hint = "`before` and `after` of the transfer name files with a statement, in UTF-8";
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Failure::new(Exit::Configuration, format!("read {file}")).source(error).hint(hint)
+    })?;
+    // Editors on Windows begin a text with a byte order mark.
+    let text = text.trim_start_matches('\u{feff}').trim().to_owned();
+    if text.is_empty() {
+        return Err(Failure::new(Exit::Configuration, format!("{file} is empty")).hint(hint));
+    }
+    Ok(Some(OwnSql { file, text }))
 }
 
 fn date(text: &str, which: &str) -> Result<jiff::civil::Date, Failure> {

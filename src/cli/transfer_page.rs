@@ -85,15 +85,17 @@ pub fn summary(
     }
     line("write", summary.method.clone());
     let applied = summary.applied;
+    let inserted = HumanCount(applied.inserted);
     line(
         "written",
-        format!(
-            "{} inserted, {} updated, {} deleted{}",
-            HumanCount(applied.inserted),
-            HumanCount(applied.updated),
-            HumanCount(applied.deleted),
-            if summary.adopted { ", by a run that was interrupted" } else { "" }
-        ),
+        match applied.deleted {
+            None => format!("{inserted} rows, in place of those before"),
+            Some(deleted) => format!(
+                "{inserted} inserted, {} updated, {} deleted",
+                HumanCount(applied.updated),
+                HumanCount(deleted)
+            ),
+        },
     );
     line("billed", HumanBytes(summary.bytes_billed).to_string());
     line("took", format!("{:.1} s", took.as_secs_f64()));

@@ -124,14 +124,18 @@ impl TopicReader {
         }
         let found = self.consumer.offsets_for_times(list, patience)?;
         let offset = |element: &TopicPartitionListElem<'_>| match element.offset() {
-            KafkaOffset::Offset(offset) => Some(Offset(offset)),
-            _ => None,
+            KafkaOffset::Offset(offset) => Ok(Some(Offset(offset))),
+            KafkaOffset::End => Ok(None),
+            // Its leader has not answered.
+            _ => Err(KafkaError::OffsetFetch(RDKafkaErrorCode::OperationTimedOut)),
         };
         let found = found.elements();
         if let Some(error) = found.iter().find_map(|element| element.error().err()) {
             return Err(error);
         }
-        Ok(found.iter().map(|element| (Partition(element.partition()), offset(element))).collect())
+        let of =
+            |element| Ok((Partition(TopicPartitionListElem::partition(element)), offset(element)?));
+        found.iter().map(of).collect()
     }
 
     /// Asks the brokers every few seconds, without waiting, whether the topic is still the same one

@@ -30,4 +30,4 @@ pub use days::{DateError, Days, execution_date};
 pub use error::TransferError;
 pub use progress::Progress;
 pub use request::{MaxRejected, Mode, Request};
-pub use run::{Summary, Transfer};
+pub use run::{OwnSql, Summary, Transfer};

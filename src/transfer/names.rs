@@ -2,6 +2,7 @@
 
 use super::run::Transfer;
 use super::runs;
+use crate::config::TableId;
 
 impl Transfer<'_> {
     pub(super) fn of(&self) -> runs::Of<'_> {
@@ -20,16 +21,19 @@ impl Transfer<'_> {
         format!("{}__transfer__{}__{date}__", self.target.table, self.settings.name)
     }
 
-    /// The same for a run that is resumed, and for no other.
-    pub(super) fn job_id(&self, run: u64, fingerprint: &str) -> String {
-        let days = &self.request.days;
-        format!(
-            "generic_consumer_{}_{}_{}_{}_{}_{run}_{fingerprint}",
-            self.target.table,
-            self.settings.name,
-            self.request.mode.name(),
-            days.first().strftime("%Y%m%d"),
-            days.last().strftime("%Y%m%d"),
-        )
+    /// The beginning of the names of what a run stages.
+    pub(super) fn staging_prefix(&self, holder: &str) -> String {
+        format!("{}{holder}_", self.prefix())
+    }
+
+    /// The beginning of the ids of a run's jobs.
+    pub(super) fn jobs(&self, holder: &str) -> String {
+        format!("generic_consumer_{}{holder}", self.prefix())
+    }
+
+    /// The id of the job that moves a staging table into the target. Whoever finds the table finds the
+    /// job.
+    pub(super) fn moving_job(&self, staging: &TableId) -> String {
+        format!("generic_consumer_{}", staging.table)
     }
 }

@@ -1,37 +1,30 @@
 //! The statements of a run.
 
-use std::path::PathBuf;
-
-use xxhash_rust::xxh3::xxh3_64;
-
 use super::error::TransferError;
-use super::run::Transfer;
+use super::run::{OwnSql, Transfer};
 use super::runs;
 use super::target::query;
 use crate::config::TableId;
 use crate::sink::bigquery::batch::{Job, TargetTable};
-use crate::stop::Stop;
 
 impl Transfer<'_> {
-    /// A statement of the user's own. A run that is resumed does not run it again.
+    /// Runs a statement of the user's own, if there is one.
     pub(super) async fn own_sql(
         &self,
-        when: &str,
-        file: Option<&PathBuf>,
+        own: Option<&OwnSql>,
+        id: String,
         live: &TargetTable,
-        run: u64,
+        hint: &str,
     ) -> Result<(), TransferError> {
-        let Some(file) = file else { return Ok(()) };
-        let sql = std::fs::read_to_string(file).map_err(|error| {
-            Stop::new(
-                format!("read {}", file.display()),
-                "it is named in the transfer's table",
-                error,
-            )
-        })?;
-        let digest = format!("{:016x}", xxh3_64(sql.as_bytes()));
-        let id = format!("{}_{when}", self.job_id(run, &digest));
-        self.query(&format!("run {}", file.display()), &sql, id, live).await?;
+        let Some(OwnSql { file, text }) = own else { return Ok(()) };
+        let job = Job {
+            what: format!("run the statement of {file}"),
+            project: &self.target.project,
+            location: live.location(),
+            id,
+            configuration: query(text),
+        };
+        self.bigquery.run_job(&job).await.map_err(|error| error.stop(hint))?;
         Ok(())
     }
 

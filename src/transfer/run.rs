@@ -1,7 +1,5 @@
 //! The three steps of a run, on BigQuery.
 
-use xxhash_rust::xxh3::xxh3_64;
-
 use super::counts::Counts;
 use super::error::TransferError;
 use super::progress::Progress;
@@ -15,7 +13,7 @@ use crate::error_chain::chain;
 use crate::row::TableSchema;
 use crate::shutdown::Shutdown;
 use crate::sink::bigquery::BigQuery;
-use crate::sink::bigquery::batch::{Applied, Job, JobDone, Lease, Merge, TargetTable};
+use crate::sink::bigquery::batch::{Applied, Job, JobDone, JobError, Lease, Merge, TargetTable};
 use crate::stop::Stop;
 use crate::transcode::Plan;
 
@@ -33,11 +31,23 @@ pub struct Transfer<'a> {
     /// Compiles the contract for the columns that the target has.
     pub plan: &'a (dyn Fn(&TableSchema) -> Result<Plan, Stop> + Sync),
     pub source: Source,
+    /// Statements of the user's own, before rows are staged and after the target has changed.
+    pub before: Option<OwnSql>,
+    pub after: Option<OwnSql>,
+    /// Whether a job that changes the target may be running. False at first.
+    pub is_moving: bool,
     /// The topic or the files, and the contract, for dead letters.
     pub topic: String,
     pub contract: String,
     pub progress: Progress,
     pub shutdown: Shutdown,
+}
+
+/// A file with a statement.
+#[derive(Debug, Clone)]
+pub struct OwnSql {
+    pub file: String,
+    pub text: String,
 }
 
 /// A run that has ended well.
@@ -50,8 +60,6 @@ pub struct Summary {
     pub fingerprint: String,
     /// The job that changed the target.
     pub job: String,
-    /// Whether an interrupted run had changed it already.
-    pub adopted: bool,
     pub method: String,
     pub dead_letters: String,
 }
@@ -75,11 +83,12 @@ impl Transfer<'_> {
         let kept = self.keep(lease.clone());
         let ended = self.steps(&holder, &live, &runs, &lease, started).await;
         kept.abort();
-        if ended.is_err() {
-            // The next run would do it too.
-            if let Err(error) = self.drop_staging(&holder).await {
-                tracing::warn!(error = chain(&error), "the staging table stays");
-            }
+        // The next run would do it too. It needs the staging table of a job that may still be running.
+        if ended.is_err()
+            && !self.is_moving
+            && let Err(error) = self.drop_staging(&holder).await
+        {
+            tracing::warn!(error = chain(&error), "the staging table stays");
         }
         if let Err(error) = lease.release(&self.bigquery).await {
             tracing::warn!(error = chain(&error), "the lease expires by itself");
@@ -95,17 +104,23 @@ impl Transfer<'_> {
         lease: &Lease,
         started: i64,
     ) -> Result<Summary, TransferError> {
-        self.pre_execution_cleansing().await?;
+        self.pre_execution_cleansing(live).await?;
         let run = self.ended_runs(live, runs).await? + 1;
         let done = self.pipeline(holder, live, lease, run).await?;
         self.post_execution_cleanup(holder, live, runs, &done, started).await?;
         Ok(done)
     }
 
-    /// Removes what interrupted runs of this transfer and date have left.
-    async fn pre_execution_cleansing(&self) -> Result<(), TransferError> {
-        let dropped = self.bigquery.delete_tables(&self.target, &self.prefix()).await?;
-        tracing::info!(step = "pre_execution_cleansing", dropped = dropped.len(), "step done");
+    /// Removes what interrupted runs of this transfer and date have left: their jobs end before anything
+    /// else is done, and their staging tables are dropped.
+    async fn pre_execution_cleansing(&self, live: &TargetTable) -> Result<(), TransferError> {
+        let left = self.bigquery.tables_named(&self.target, &self.prefix()).await?;
+        for table in &left {
+            let (project, job) = (&self.target.project, self.moving_job(table));
+            self.bigquery.wait_for_job(project, live.location(), &job).await?;
+            self.bigquery.drop_table(table).await?;
+        }
+        tracing::info!(step = "pre_execution_cleansing", dropped = left.len(), "step done");
         Ok(())
     }
 
@@ -127,7 +142,9 @@ impl Transfer<'_> {
             run,
             "step begins"
         );
-        self.own_sql("before", settings.before.as_ref(), live, run).await?;
+        let hint = "the target is as it was; correct the statement and run it again";
+        let before = format!("{}_before", self.jobs(holder));
+        self.own_sql(self.before.as_ref(), before, live, hint).await?;
         let letters = self.letters(run).await?;
         let staged = self.stage(holder, live, orders, &letters).await?;
         let counts = staged.counts;
@@ -152,10 +169,6 @@ impl Transfer<'_> {
         self.check_staged(&merge, live, counts, orders).await?;
         let fingerprint = format!("{:032x}", staged.fingerprint);
         let configuration = method.job(&merge, settings.delete_missing);
-        // Another run stages the same rows in a table of another name.
-        let does = configuration.to_string().replace(&staged.table.table, "");
-        let does = format!("{:016x}", xxh3_64(does.as_bytes()));
-        let id = format!("{}_{does}", self.job_id(run, &fingerprint));
         if self.shutdown.requested() {
             return Err(TransferError::Interrupted);
         }
@@ -171,13 +184,20 @@ impl Transfer<'_> {
             what: method.describe(&self.target),
             project: &self.target.project,
             location: live.location(),
-            id,
+            id: self.moving_job(&staged.table),
             configuration,
         };
         let hint = "the target is as it was; correct what the message says and run it again";
-        let done = self.bigquery.run_job(&job).await.map_err(|error| error.stop(hint))?;
+        self.is_moving = true;
+        let moved = self.bigquery.run_job(&job).await;
+        // Where nobody has said how it ended, it may still be running.
+        self.is_moving = matches!(moved, Err(JobError::Rest(_)));
+        let done = moved.map_err(|error| error.stop(hint))?;
+        tracing::info!(step = "pipeline", job = done.id, "step done");
         let applied = applied(&method, &done, counts);
-        self.own_sql("after", settings.after.as_ref(), live, run).await?;
+        let hint = "the target has its new rows; correct the statement and run it again";
+        let after = format!("{}_after", self.jobs(holder));
+        self.own_sql(self.after.as_ref(), after, live, hint).await?;
         Ok(Summary {
             run,
             counts,
@@ -185,7 +205,6 @@ impl Transfer<'_> {
             bytes_billed: done.number("/query/totalBytesBilled"),
             fingerprint,
             job: done.id,
-            adopted: done.adopted,
             method: method.describe(&self.target),
             dead_letters: letters.to_string(),
         })
@@ -212,7 +231,7 @@ impl Transfer<'_> {
             fingerprint: &done.fingerprint,
             job: &done.job,
         };
-        let id = format!("{}_record", self.job_id(done.run, &done.fingerprint));
+        let id = format!("{}_record", self.jobs(holder));
         self.query("record the run", &runs::record(table, &ended), id, live).await?;
         tracing::info!(step = "post_execution_cleanup", "step done");
         Ok(())
@@ -221,11 +240,11 @@ impl Transfer<'_> {
 
 fn applied(method: &Method, done: &JobDone, counts: Counts) -> Applied {
     match method {
-        Method::Copy { .. } => Applied { inserted: counts.rows, updated: 0, deleted: 0 },
+        Method::Copy { .. } => Applied { inserted: counts.rows, updated: 0, deleted: None },
         Method::Replace { .. } | Method::Merge { .. } => Applied {
             inserted: done.number("/query/dmlStats/insertedRowCount"),
             updated: done.number("/query/dmlStats/updatedRowCount"),
-            deleted: done.number("/query/dmlStats/deletedRowCount"),
+            deleted: Some(done.number("/query/dmlStats/deletedRowCount")),
         },
     }
 }

@@ -51,8 +51,7 @@ pub struct Of<'a> {
     pub target: &'a TableId,
 }
 
-/// Counts the runs of the transfer that have ended. Those of other days too: what a run that was
-/// interrupted has done counts only as long as no other has changed the target.
+/// Counts the runs of the transfer that have ended.
 pub fn count(runs: &TableId, of: Of<'_>) -> String {
     format!(
         "SELECT COUNT(*) FROM {} WHERE transfer = {} AND target = {}",
@@ -98,7 +97,7 @@ pub fn record(runs: &TableId, ended: &Ended<'_>) -> String {
             ("records_ignored", (counts.ignored + counts.of_other_days).to_string()),
             ("rows_inserted", applied.inserted.to_string()),
             ("rows_updated", applied.updated.to_string()),
-            ("rows_deleted", applied.deleted.to_string()),
+            ("rows_deleted", applied.deleted.map_or("NULL".to_owned(), |rows| rows.to_string())),
             ("bytes_billed", ended.bytes_billed.to_string()),
             ("fingerprint", text(ended.fingerprint)),
             ("job", text(ended.job)),

@@ -43,7 +43,7 @@ impl Transfer<'_> {
         let mut refused: BTreeMap<Position, String> = BTreeMap::new();
         for attempt in 0..ATTEMPTS {
             // A table that was dropped and created again is not found for a while.
-            let table = format!("{}{holder}_{attempt}", self.prefix());
+            let table = format!("{}{attempt}", self.staging_prefix(holder));
             let staging = TableId { table, ..self.target.clone() };
             let order = Column::nullable(ORDER, ColumnType::Int64);
             let also = if orders { std::slice::from_ref(&order) } else { &[] };
@@ -138,8 +138,11 @@ impl Transfer<'_> {
 
     /// Drops what this run has staged.
     pub(super) async fn drop_staging(&self, holder: &str) -> Result<(), Stop> {
-        let prefix = format!("{}{holder}", self.prefix());
-        self.bigquery.delete_tables(&self.target, &prefix).await.map(drop)
+        let prefix = self.staging_prefix(holder);
+        for table in self.bigquery.tables_named(&self.target, &prefix).await? {
+            self.bigquery.drop_table(&table).await?;
+        }
+        Ok(())
     }
 
     /// Compares what is in the staging table with what was read.

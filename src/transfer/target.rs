@@ -39,9 +39,7 @@ impl Method {
             (Some(column), Scope::Day) => {
                 let Some(kind) = target.date_column(column) else {
                     return wrong(
-                        format!(
-                            "it has no column {column} of the type DATE, DATETIME or TIMESTAMP"
-                        ),
+                        format!("it has no column {column} of the type TIMESTAMP or DATE"),
                         "date_column names the column whose value says to which day a row belongs",
                     );
                 };

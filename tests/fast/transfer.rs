@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -300,6 +301,91 @@ fn mistakes_are_told_before_anything_is_read() {
         project.run(&["transfer", "20261120", "orders", "truncate", "transfers.toml"]);
     assert_eq!(code, Some(1), "{errors}");
     assert!(errors.contains("3 keys are those of several rows"), "{errors}");
+}
+
+#[test]
+fn the_target_is_what_the_last_run_says_whatever_interrupted_those_before() {
+    let project = Project::new();
+    let with_after = TRANSFERS.replacen("key =", "after = \"after.sql\"\nkey =", 1);
+    std::fs::write(project.path().join("broken.toml"), with_after).expect("written");
+    let after = project.path().join("after.sql");
+    std::fs::write(&after, "DELETE FROM shop.nothing WHERE TRUE").expect("written");
+    let run = |file: &str, code: i32| {
+        let (found, page, errors) =
+            project.run(&["transfer", "20261120", "orders", "truncate", file]);
+        assert_eq!(found, Some(code), "{page}{errors}");
+        errors
+    };
+    let day = |amount: f64| orders("2026-11-20", 0..5, amount);
+    // Each changes the target and then ends before it is recorded.
+    for amount in [1.0, 2.0] {
+        project.write("orders-20261120.ndjson", day(amount));
+        let said = run("broken.toml", 3);
+        assert!(
+            said.contains("after.sql") && said.contains("the target has its new rows"),
+            "{said}"
+        );
+    }
+    project.write("orders-20261120.ndjson", day(1.0));
+    run("transfers.toml", 0);
+    assert!(project.rows().iter().all(|row| row.contains("\"amount\":1")), "{:?}", project.rows());
+    // A statement that is mended is run anew; one that is not supported ends the run at once.
+    std::fs::write(&after, "DELETE FROM shop.orders WHERE order_id = 'o4'").expect("written");
+    run("broken.toml", 0);
+    assert_eq!(project.rows().len(), 4);
+    std::fs::write(&after, "SELECT 1; SELECT 2").expect("written");
+    let began = Instant::now();
+    run("broken.toml", 3);
+    assert!(began.elapsed() < Duration::from_secs(20), "nothing is tried again");
+    std::fs::write(&after, " \n").expect("written");
+    assert!(run("broken.toml", 1).contains("after.sql is empty"));
+    assert_eq!(project.rows().len(), 5);
+}
+
+#[test]
+fn a_csv_file_with_an_open_quote_is_not_taken() {
+    let project = Project::new();
+    let file = |content: &str| project.write("orders-20261120.csv.gz", flate2_gz(content));
+    file("order_id,placed_at,note\na,2026-11-20T10:00:00Z,\"x\"\n");
+    project.transfer(&["20261120", "last", "truncate", "transfers.toml"]);
+    let rows = project.rows();
+    for open in [
+        "a,2026-11-20T10:00:00Z,\"x\nb,2026-11-20T10:00:00Z,y\n",
+        "a,2026-11-20T10:00:00Z,x\nb,2026-11-20T10:00:00Z,\"y",
+        "\"a,2026-11-20T10:00:00Z,x\nb,2026-11-20T10:00:00Z,y\n",
+    ] {
+        file(&format!("order_id,placed_at,note\n{open}"));
+        let arguments = ["transfer", "20261120", "last", "truncate", "transfers.toml"];
+        let (code, _, errors) = project.run(&[&arguments[..], &["--max-rejected=100%"]].concat());
+        assert_eq!(code, Some(3), "{open}: {errors}");
+        assert!(errors.contains("a quote is not closed"), "{errors}");
+        assert_eq!(project.rows(), rows, "the target is as it was");
+    }
+}
+
+#[test]
+fn mistakes_of_a_source_are_told_by_name() {
+    let project = Project::new();
+    for (from, to, said) in [
+        ("kind = \"files\"", "kind = \"parquet\"", "`topic`, `files` or `query`"),
+        ("kind = \"files\"", "kind = \"topic\"", "an unknown key"),
+        ("format = \"ndjson\"", "format = \"csv\"\ndelimiter = \"x\"", "`,`, `;`, `|` or `tab`"),
+        (
+            "format = \"ndjson\"",
+            "format = \"ndjson\"\ndelimiter = \"tab\"",
+            "of a format that has none",
+        ),
+        ("files = [\"exports/orders-{date}.ndjson\"]", "files = []", "files"),
+        ("files = [\"exports/orders-{date}.ndjson\"]", "files = \"ftp://a/b\"", "scheme"),
+    ] {
+        let file = TRANSFERS.replacen(from, to, 1);
+        std::fs::write(project.path().join("wrong.toml"), file).expect("written");
+        let (code, _, errors) =
+            project.run(&["transfer", "20261120", "orders", "truncate", "wrong.toml"]);
+        assert_eq!(code, Some(1), "{to}: {errors}");
+        assert!(errors.contains(said) && !errors.contains("0 mistakes"), "{to}: {errors}");
+        assert!(!errors.contains("did you mean `format`"), "{to}: {errors}");
+    }
 }
 
 #[test]

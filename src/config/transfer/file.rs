@@ -27,6 +27,7 @@ const COLUMN: &str = "a column of the target";
 const COLUMNS: &str = "columns of the target: a list, or names separated by commas";
 const ZONE: &str = "a time zone: `Europe/Berlin`, `UTC`";
 const FLAG: &str = "`true` or `false`";
+const DELIMITER: &str = "`,`, `;`, `|` or `tab`";
 const LEASE: &str = "seconds: a whole number from 2 to 3600";
 /// In seconds.
 const DEFAULT_LEASE: u64 = 60;
@@ -120,11 +121,18 @@ pub fn read(resolver: &mut Resolver<'_>, name: &str, table: Table) -> Option<Own
             let kind = inner.required("kind", "`topic`, `files` or `query`", |text| {
                 values::choice(text, KINDS)
             });
-            kind.and_then(|kind| {
-                let source = one_source(resolver, &mut inner, kind);
-                resolver.mistakes.extend(inner.finish(known(kind), &[]));
-                source
-            })
+            match kind {
+                Some(kind) => {
+                    let source = one_source(resolver, &mut inner, kind);
+                    resolver.mistakes.extend(inner.finish(known(kind), &[]));
+                    source
+                }
+                // Without it, nobody knows which keys the others are.
+                None => {
+                    resolver.mistakes.append(&mut inner.mistakes);
+                    None
+                }
+            }
         }
         Some(KeyValue { line, .. }) => {
             let accepted = format!("a table [transfer.{name}.source]");
@@ -217,28 +225,15 @@ fn one_source(
 
 fn files(entry: &mut Entry<'_>) -> Option<FilesSource> {
     const FILES: &str = "paths, or `gs://` and `s3://` locations, with `{date}` where the day is";
-    let files = match entry.names("files", FILES, "a file")? {
-        Some(files) if !files.is_empty() => Some(files),
-        _ => {
-            entry.mistake("files", None, "nothing".to_owned(), FILES.to_owned());
-            None
-        }
-    };
-    let wrong = files.iter().flatten().find_map(|file| Location::file(file.as_ref()).err());
-    if let Some(wrong) = wrong {
-        entry.mistake("files", None, "a location that is none".to_owned(), wrong.accepted(FILES));
-        return None;
-    }
+    let files = entry.names("files", FILES, "a file");
     let format = entry.required("format", "`ndjson`, `csv` or `parquet`", |text| {
         let csv = FileFormat::Csv { delimiter: b',' };
         let formats =
             [("ndjson", FileFormat::Ndjson), ("csv", csv), ("parquet", FileFormat::Parquet)];
         values::choice(text, &formats)
     });
-    let delimiter = entry.optional("delimiter", "one character", |text| match text.as_bytes() {
-        _ if text == "\\t" => Ok(b'\t'),
-        [one] if one.is_ascii() => Ok(*one),
-        _ => Err(Wrong::plain()),
+    let delimiter = entry.optional("delimiter", DELIMITER, |text| {
+        values::choice(text, &[("tab", b'\t'), (",", b','), (";", b';'), ("|", b'|')])
     });
     let compression = entry.optional("compression", "`none`, `gzip` or `zstd`", |text| {
         let all =
@@ -246,6 +241,18 @@ fn files(entry: &mut Entry<'_>) -> Option<FilesSource> {
         values::choice(text, &all)
     });
     let optional = entry.optional("optional", FLAG, values::flag);
+    let files = match files? {
+        Some(files) if !files.is_empty() => files,
+        _ => {
+            entry.mistake("files", None, "nothing".to_owned(), FILES.to_owned());
+            return None;
+        }
+    };
+    if let Some(wrong) = files.iter().find_map(|file| Location::file(file.as_ref()).err()) {
+        let found = "a location that is none".to_owned();
+        entry.mistake("files", None, found, wrong.accepted(FILES));
+        return None;
+    }
     let format = match (format?, delimiter?) {
         (FileFormat::Csv { .. }, Some(delimiter)) => FileFormat::Csv { delimiter },
         (format, None) => format,
@@ -256,7 +263,7 @@ fn files(entry: &mut Entry<'_>) -> Option<FilesSource> {
         }
     };
     Some(FilesSource {
-        files: files?,
+        files,
         format,
         compression: compression?,
         optional: optional?.unwrap_or(false),

@@ -1,7 +1,9 @@
 //! CSV files: the header names the fields, and the contract says of which types they are.
 
+use std::cell::Cell;
 use std::collections::HashMap;
-use std::io::BufRead;
+use std::io::{self, BufRead, Read};
+use std::rc::Rc;
 
 use serde_json::value::RawValue;
 
@@ -47,6 +49,8 @@ pub fn read(
     intake: &mut Intake,
     hand_on: HandOn<'_>,
 ) -> Result<(), CsvError> {
+    let quotes = Rc::new(Cell::new(0_u64));
+    let input = CountedQuotes { input, quotes: quotes.clone() };
     let mut reader =
         csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(input);
     let header = reader.byte_headers().map_err(CsvError::Read)?.clone();
@@ -107,7 +111,28 @@ pub fn read(
             return Ok(());
         }
     }
+    // The rest of the file would be one field.
+    if quotes.get() % 2 == 1 {
+        let problem = "a quote is not closed, or stands in a field without quotes: the file has an odd \
+                       number of them";
+        return Err(CsvError::Header(problem.to_owned()));
+    }
     Ok(())
+}
+
+/// Counts the quotes of a file, of which there is an even number: one inside a field is doubled.
+struct CountedQuotes<R> {
+    input: R,
+    quotes: Rc<Cell<u64>>,
+}
+
+impl<R: Read> Read for CountedQuotes<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.input.read(buffer)?;
+        let quotes = buffer[..read].iter().filter(|byte| **byte == b'"').count();
+        self.quotes.set(self.quotes.get() + quotes as u64);
+        Ok(read)
+    }
 }
 
 /// Writes the record as a JSON object. Returns false if a field is not UTF-8.

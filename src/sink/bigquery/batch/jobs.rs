@@ -1,5 +1,5 @@
-//! Jobs. The caller chooses a job's id, so that a job whose answer was lost, or whose submitter was
-//! killed, is found again and not run twice.
+//! Jobs. The caller chooses a job's id, so that a job whose answer was lost is not run twice, and one
+//! whose submitter was killed is found.
 
 use std::time::Duration;
 
@@ -31,8 +31,6 @@ pub struct Job<'a> {
 #[derive(Debug, Clone)]
 pub struct JobDone {
     pub id: String,
-    /// Whether an earlier run had submitted it.
-    pub adopted: bool,
     /// `statistics` of the job's resource.
     pub statistics: Value,
 }
@@ -78,11 +76,34 @@ impl JobError {
 }
 
 impl BigQuery {
-    /// Runs a job to its end, or waits for the one that has its id already.
+    /// Waits until the job of this id, if there is one, has ended. Whoever submitted it is gone.
+    pub async fn wait_for_job(
+        &self,
+        project: &str,
+        location: Option<&str>,
+        id: &str,
+    ) -> Result<(), Stop> {
+        for attempt in 1..=ATTEMPTS {
+            let id = attempt_id(id, attempt);
+            let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
+            loop {
+                match self.rest().job(project, location, &id).await {
+                    Ok(job) if job["status"]["state"].as_str() == Some("DONE") => break,
+                    Ok(_) => tracing::info!(id, "waiting for the job of an interrupted run"),
+                    Err(error) if error.status() == Some(404) => return Ok(()),
+                    Err(error) => return Err(error.stop()),
+                }
+                tokio::time::sleep(backoff.pause()).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs a job to its end.
     pub async fn run_job(&self, job: &Job<'_>) -> Result<JobDone, JobError> {
         let mut attempt = 1;
         loop {
-            let id = if attempt == 1 { job.id.clone() } else { format!("{}_{attempt}", job.id) };
+            let id = attempt_id(&job.id, attempt);
             match self.run_job_once(job, &id).await {
                 Err(JobError::Failed { reason, message, .. })
                     if passes(&reason) && attempt < ATTEMPTS =>
@@ -103,12 +124,12 @@ impl BigQuery {
             body["jobReference"]["location"] = json!(location);
         }
         let rest = self.rest();
-        let (mut resource, adopted) = match rest.insert_job(job.project, id, &body).await {
-            Ok(resource) => (resource, false),
-            // Of an earlier run, or of a call whose answer was lost.
+        let mut resource = match rest.insert_job(job.project, id, &body).await {
+            Ok(resource) => resource,
+            // The answer to an earlier call was lost.
             Err(error) if error.status() == Some(409) => {
                 let found = rest.job(job.project, job.location, id).await;
-                (found.map_err(JobError::Rest)?, true)
+                found.map_err(JobError::Rest)?
             }
             Err(error) => return Err(JobError::Rest(error)),
         };
@@ -119,11 +140,8 @@ impl BigQuery {
         }
         let error = &resource["status"]["errorResult"];
         if error.is_null() {
-            if adopted {
-                tracing::info!(id, "{}: an earlier run has done it", job.what);
-            }
             let statistics = resource["statistics"].take();
-            return Ok(JobDone { id: id.to_owned(), adopted, statistics });
+            return Ok(JobDone { id: id.to_owned(), statistics });
         }
         let text = |key: &str| error[key].as_str().unwrap_or_default().to_owned();
         Err(JobError::Failed {
@@ -144,6 +162,11 @@ impl BigQuery {
         };
         Ok(rows.iter().map(cells).collect())
     }
+}
+
+/// The id of the nth attempt.
+fn attempt_id(id: &str, attempt: u32) -> String {
+    if attempt == 1 { id.to_owned() } else { format!("{id}_{attempt}") }
 }
 
 /// Whether another job of the same configuration may succeed.

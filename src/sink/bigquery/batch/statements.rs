@@ -67,7 +67,8 @@ pub struct Merge<'a> {
 pub struct Applied {
     pub inserted: u64,
     pub updated: u64,
-    pub deleted: u64,
+    /// `None`: it is not known how many rows were replaced.
+    pub deleted: Option<u64>,
 }
 
 impl Merge<'_> {

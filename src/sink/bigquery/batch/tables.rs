@@ -82,16 +82,11 @@ impl BigQuery {
         self.rest().delete_table(table).await.map_err(RestError::stop)
     }
 
-    /// Deletes the tables of the dataset whose names begin so. Returns their names.
-    pub async fn delete_tables(&self, of: &TableId, prefix: &str) -> Result<Vec<String>, Stop> {
+    /// The tables of the dataset whose names begin so.
+    pub async fn tables_named(&self, of: &TableId, prefix: &str) -> Result<Vec<TableId>, Stop> {
         let names = self.rest().tables(of).await.map_err(RestError::stop)?;
-        let names: Vec<String> =
-            names.into_iter().filter(|name| name.starts_with(prefix)).collect();
-        for name in &names {
-            let table = TableId { table: name.clone(), ..of.clone() };
-            self.rest().delete_table(&table).await.map_err(RestError::stop)?;
-        }
-        Ok(names)
+        let names = names.into_iter().filter(|name| name.starts_with(prefix));
+        Ok(names.map(|table| TableId { table, ..of.clone() }).collect())
     }
 }
 

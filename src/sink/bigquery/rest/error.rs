@@ -61,7 +61,8 @@ impl RestError {
     pub(super) fn is_transient(&self) -> bool {
         match &self.cause {
             RestErrorCause::Refused { status, reason, .. } => {
-                matches!(status, 408 | 429 | 500..=599)
+                // 501: the service does not have what is asked for.
+                matches!(status, 408 | 429 | 500 | 502..=599)
                     || matches!(
                         reason.as_str(),
                         "rateLimitExceeded" | "backendError" | "internalError"
