@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use jiff::Timestamp;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use rusqlite::types::Value;
@@ -102,6 +103,18 @@ fn contents(store: &Path, table: &str) -> Vec<String> {
     contents
 }
 
+/// The day, of which there is enough left for events to be published in it.
+fn today() -> Date {
+    loop {
+        let now = Timestamp::now().to_zoned(TimeZone::UTC);
+        let later = now.saturating_add(1.minute());
+        if now.date() == later.date() {
+            return now.date();
+        }
+        std::thread::sleep(Duration::from_secs(1));
+    }
+}
+
 fn run(domain: &Domain, arguments: &[&str], code: i32) {
     let mut process = domain.run(arguments, &[]);
     let status = process.wait(WITHIN);
@@ -134,10 +147,10 @@ fn killed_at_any_moment_and_run_again_a_transfer_ends_the_same() {
     let kafka = shared();
     let domain = Domain::new("transfer", kafka, &bigquery.urls());
     std::fs::write(domain.folder().join("contracts/orders_v1.json"), CONTRACT).expect("written");
+    let today = today();
     let mut publisher = Publisher::new(kafka, &domain, seed);
     publisher.publish(3_000);
     let sent = publisher.flush();
-    let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
     let day = today.strftime("%Y%m%d").to_string();
     write_orders(&domain, &today.to_string(), 1);
     let postgres = Postgres::start("transfer");
@@ -208,7 +221,7 @@ fn a_second_run_of_the_same_day_leaves_or_waits() {
     let domain = Domain::new("transfer-twice", kafka, &bigquery.urls());
     domain.file("transfers.toml", TRANSFERS);
     std::fs::write(domain.folder().join("contracts/orders_v1.json"), CONTRACT).expect("written");
-    let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
+    let today = today();
     let day = today.strftime("%Y%m%d").to_string();
     write_orders(&domain, &today.to_string(), 1);
     let arguments = ["transfer", &day, "orders", "truncate", "transfers.toml"];
