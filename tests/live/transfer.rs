@@ -28,7 +28,7 @@ const WITHIN: Duration = Duration::from_secs(120);
 const TRANSFERS: &str = r#"
 [transfer.delivery]
 target = "from_topic"
-lease_seconds = 2
+lease_seconds = 5
 [transfer.delivery.source]
 kind = "topic"
 
@@ -38,7 +38,7 @@ channel = "Orders"
 target = "from_files"
 date_column = "placed_at"
 key = ["order_id"]
-lease_seconds = 2
+lease_seconds = 5
 [transfer.orders.source]
 kind = "files"
 files = ["orders-{date}.ndjson"]
@@ -50,7 +50,7 @@ channel = "Orders"
 target = "from_query"
 date_column = "placed_at"
 key = ["order_id"]
-lease_seconds = 2
+lease_seconds = 5
 [transfer.sales.source]
 kind = "query"
 sql = "sales.sql"
