@@ -192,6 +192,28 @@ async fn a_job_has_the_location_of_its_dataset() {
 }
 
 #[tokio::test]
+async fn a_query_job_has_results_and_says_what_it_changed() {
+    let peer = with_rows("").await;
+    // Rows that were copied are not in the streaming buffer.
+    peer.insert_job("copy", copy("t", "u", "WRITE_EMPTY")).await;
+    let query = |sql: &str| json!({ "query": { "query": sql, "useLegacySql": false } });
+    let rows = |answer: &Value| answer["rows"][0]["f"][0]["v"].clone();
+    let (status, job) = peer.insert_job("count", query("SELECT COUNT(*) AS n FROM d.u")).await;
+    assert_eq!((status, &job["status"]["state"]), (200, &json!("DONE")), "{job}");
+    let (status, before) = peer.rest("GET", "queries/count", None).await;
+    assert_eq!((status, &before["schema"]["fields"][0]["name"]), (200, &json!("n")));
+    assert_ne!(rows(&before), json!("0"));
+    let (_, job) = peer.insert_job("delete", query("DELETE FROM d.u WHERE TRUE")).await;
+    let changed = &job["statistics"]["query"];
+    assert_eq!(changed["dmlStats"]["deletedRowCount"], rows(&before), "{job}");
+    let body = json!({ "query": "SELECT COUNT(*) FROM d.u", "useLegacySql": false });
+    let (_, after) = peer.rest("POST", "queries", Some(body)).await;
+    assert_eq!((&after["jobComplete"], rows(&after)), (&json!(true), json!("0")));
+    let (status, job) = peer.insert_job("wrong", query("SELECT nothing FROM d.u")).await;
+    assert_eq!((status, error(&job).0), (200, "invalidQuery"), "{job}");
+}
+
+#[tokio::test]
 async fn what_is_not_supported_is_refused_by_name() {
     let peer = with_rows("").await;
     let with = |mut configuration: Value, path: [&str; 2], value: Value| {

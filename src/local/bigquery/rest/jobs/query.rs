@@ -125,6 +125,13 @@ impl QueryJob {
         job: &Value,
         parameters: &[(String, String)],
     ) -> Result<Value, ApiError> {
+        if !job["configuration"]["query"].is_object() {
+            let (id, kind) = (&job["id"], &job["configuration"]["jobType"]);
+            let message = format!(
+                "The embedded BigQuery has results of query jobs only: {id} is a {kind} job."
+            );
+            return Err(ApiError::unimplemented(message));
+        }
         let mut answer = json!({
             "kind": "bigquery#getQueryResultsResponse",
             "jobReference": job["jobReference"],
