@@ -4,27 +4,18 @@ use super::domain::Domain;
 use super::error::AppError;
 use super::fields::check_steps;
 use crate::config::{
-    Broker, DeadLetterTarget, Settings, SinkSettings, SourceSettings, TransferSettings,
+    BatchSettings, Broker, ContractSettings, DeadLetterTarget, RowSettings, Settings, SinkSettings,
+    SourceSettings, StepSettings, TransferSettings,
 };
 use crate::remote::{Fetcher, Fetching, Next};
 
 /// Reads the contract's documents, fetches those that are not on this machine, and derives the
 /// columns.
 pub async fn domain(settings: &Settings, fetcher: &Fetcher) -> Result<Domain, AppError> {
-    let (at, rows) = (&settings.contract, settings.write.rows());
-    let mut fetching = Fetching::new(fetcher);
-    loop {
-        let steps = settings.steps.as_ref();
-        let domain = Domain::of_settings(at, rows.clone(), steps, fetching.documents());
-        match fetching.next(&at.dir).await? {
-            Next::TryAgain => {}
-            Next::Complete => {
-                let domain = domain?;
-                check_settings(&domain, settings)?;
-                return Ok(domain);
-            }
-        }
-    }
+    let steps = settings.steps.as_ref();
+    let domain = fetched(&settings.contract, settings.write.rows(), steps, fetcher).await?;
+    check_settings(&domain, settings)?;
+    Ok(domain)
 }
 
 /// The domain of a transfer. Rows of files and of queries have no place in a topic, and say nothing of
@@ -33,20 +24,31 @@ pub async fn transfer_domain(
     settings: &TransferSettings,
     fetcher: &Fetcher,
 ) -> Result<Domain, AppError> {
-    let (at, rows) = (&settings.domain.contract, settings.domain.write.rows());
-    let mut fetching = Fetching::new(fetcher);
-    let mut domain = loop {
-        let domain = Domain::of_settings(at, rows.clone(), None, fetching.documents());
-        match fetching.next(&at.dir).await? {
-            Next::TryAgain => {}
-            Next::Complete => break domain?,
-        }
-    };
+    let BatchSettings { contract, write, .. } = &settings.domain;
+    let mut domain = fetched(contract, write.rows(), None, fetcher).await?;
     if !matches!(settings.source, SourceSettings::Topic) {
         let is_of_a_topic = |name: &str| name.starts_with("_kafka_") || name == "_ingested_at";
         domain.columns.columns.retain(|column| !is_of_a_topic(&column.name));
     }
     Ok(domain)
+}
+
+/// The domain of documents of which those that are not on this machine are fetched, as they turn out to
+/// be needed.
+async fn fetched(
+    at: &ContractSettings,
+    rows: RowSettings,
+    steps: Option<&StepSettings>,
+    fetcher: &Fetcher,
+) -> Result<Domain, AppError> {
+    let mut fetching = Fetching::new(fetcher);
+    loop {
+        let domain = Domain::of_settings(at, rows.clone(), steps, fetching.documents());
+        match fetching.next(&at.dir).await? {
+            Next::TryAgain => {}
+            Next::Complete => return Ok(domain?),
+        }
+    }
 }
 
 /// Checks what settings and contract say together.

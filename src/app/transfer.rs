@@ -59,9 +59,9 @@ pub async fn open_transfer(
         SourceSettings::Query(query) => {
             let sql = sql(&query.sql, fetcher).await?;
             let connections = Connections::new(&query.server, query.proxy.as_deref())?;
-            let opened = QuerySource::open(connections, &sql, &request.days).await;
+            let opened = QuerySource::open(connections, &sql, &request.days, shutdown).await;
             let source = opened.map_err(|error| source_error(error.into()))?;
-            (Source::Query(source, shutdown), query.sql.to_string())
+            (Source::Query(source), query.sql.to_string())
         }
         SourceSettings::Topic => {
             let Some(consume) = &settings.domain.consume else {

@@ -8,6 +8,7 @@ use super::api_page;
 use super::args::ApiArgs;
 use super::failure::{Exit, Failure};
 use super::load::load;
+use super::signals;
 use crate::app::{self, ApiBroker, EventApiAssembly};
 use crate::config::Settings;
 use crate::serve;
@@ -18,8 +19,7 @@ use crate::telemetry::{ApiMetrics, Health};
 
 /// Takes events until it is stopped.
 pub async fn api(args: &ApiArgs) -> Result<(), Failure> {
-    let shutdown = Shutdown::on_signals()
-        .map_err(|error| Failure::new(Exit::Stopped, "listen for signals").source(error))?;
+    let shutdown = signals::shutdown()?;
     let (settings, fetcher) = tokio::select! {
         loaded = load(&args.domain, args.inputs()) => {
             let (loaded, fetcher) = loaded?;

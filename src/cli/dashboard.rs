@@ -7,15 +7,14 @@ use super::failure::{Exit, Failure};
 use super::load::fetched;
 use super::output;
 use super::page::{reachable, terminal_width};
+use super::signals;
 use crate::config::{DashboardSettings, load_dashboard};
 use crate::remote::Fetcher;
 use crate::serve::dashboard::Dashboard;
-use crate::shutdown::Shutdown;
 
 /// Serves until it is stopped.
 pub async fn dashboard(args: &DashboardArgs) -> Result<(), Failure> {
-    let shutdown = Shutdown::on_signals()
-        .map_err(|error| Failure::new(Exit::Stopped, "listen for signals").source(error))?;
+    let shutdown = signals::shutdown()?;
     let settings = tokio::select! {
         settings = settings(args) => settings?,
         () = shutdown.wait() => return Ok(()),

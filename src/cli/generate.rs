@@ -7,11 +7,12 @@ use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use rand::Rng;
 
 use super::args::ProduceArgs;
-use super::failure::{Exit, Failure};
+use super::failure::Failure;
 use super::output;
 use super::pace::Pace;
 use super::produce_target::target;
 use super::sent::Sent;
+use super::signals;
 use super::to_api::ToApi;
 use super::to_topic::ToTopic;
 use crate::app::{self, Domain, Generator};
@@ -60,8 +61,7 @@ pub async fn generate(
     settings: &Settings,
     fetcher: &Fetcher,
 ) -> Result<(), Failure> {
-    let shutdown = Shutdown::on_signals()
-        .map_err(|error| Failure::new(Exit::Stopped, "listen for signals").source(error))?;
+    let shutdown = signals::shutdown()?;
     let servers = match &args.generate.to_api {
         Some(_) => String::new(),
         None => target(args.to.as_deref(), settings)?,

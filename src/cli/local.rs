@@ -21,10 +21,9 @@ mod embedded {
     use rand::Rng;
 
     use super::super::args::{LocalArgs, LocalBigquery, LocalCommand, LocalRows};
-    use super::super::{Exit, Failure, output, row_page};
+    use super::super::{Exit, Failure, output, row_page, signals};
     use crate::app::LOCAL_STORE;
     use crate::local::bigquery::{self, Faults, Options, StoreError};
-    use crate::shutdown::Shutdown;
 
     pub async fn local(args: LocalArgs) -> Result<(), Failure> {
         match args.command {
@@ -44,8 +43,7 @@ mod embedded {
             .map_err(|error| Failure::new(Exit::Usage, "read --faults").source(error))?;
         let failed =
             |error| Failure::new(Exit::Stopped, "start the embedded BigQuery").source(error);
-        let shutdown = Shutdown::on_signals()
-            .map_err(|error| Failure::new(Exit::Stopped, "listen for signals").source(error))?;
+        let shutdown = signals::shutdown()?;
         let running = bigquery::start(Options {
             rest: args.rest,
             grpc: args.grpc,

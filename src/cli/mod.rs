@@ -32,6 +32,7 @@ mod rules_args;
 mod run;
 mod sent;
 mod settings_page;
+mod signals;
 #[cfg(test)]
 mod tests;
 mod to_api;

@@ -6,6 +6,7 @@ use super::failure::{Exit, Failure};
 use super::load::load;
 use super::results_args::ResultsArgs;
 use super::results_page;
+use super::signals;
 use crate::app::{self, ApiBroker, ResultsAssembly};
 use crate::config::Settings;
 use crate::serve;
@@ -16,8 +17,7 @@ use crate::telemetry::{Health, ResultsMetrics};
 
 /// Follows the topic and answers until it is stopped.
 pub async fn results(args: &ResultsArgs) -> Result<(), Failure> {
-    let shutdown = Shutdown::on_signals()
-        .map_err(|error| Failure::new(Exit::Stopped, "listen for signals").source(error))?;
+    let shutdown = signals::shutdown()?;
     let (settings, fetcher) = tokio::select! {
         loaded = load(&args.domain, args.inputs()) => {
             let (loaded, fetcher) = loaded?;

@@ -8,18 +8,17 @@ use super::failure::{Exit, Failure};
 use super::load::load;
 use super::output;
 use super::progress::ProgressLine;
+use super::signals;
 use crate::app::{self, Assembly, Peers};
 use crate::config::Broker;
 use crate::pipeline::{Summary, Until};
 use crate::record::{Reason, UnsentRecord};
 use crate::serve::{self, Instance};
-use crate::shutdown::Shutdown;
 use crate::telemetry::{Health, Metrics, StepMetrics};
 
 /// Runs the domain until it is stopped, caught up, or needs a person.
 pub async fn run(args: RunArgs) -> Result<(), Failure> {
-    let shutdown = Shutdown::on_signals()
-        .map_err(|error| Failure::new(Exit::Stopped, "listen for signals").source(error))?;
+    let shutdown = signals::shutdown()?;
     let until = if args.flags.until_caught_up { Until::CaughtUp } else { Until::Stopped };
     let stopped = || match until {
         Until::CaughtUp => Err(not_caught_up(NOTHING_IS_LOST)),

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::failure::{Exit, Failure};
 use super::load::fetched;
 use super::output;
+use super::signals;
 use super::transfer_args::{ModeArg, TransferArgs};
 use super::transfer_page;
 use crate::app;
@@ -28,8 +29,7 @@ const ENDS_WITHIN: Duration = Duration::from_secs(15);
 
 /// Runs the transfer to its end.
 pub async fn transfer(args: &TransferArgs) -> Result<(), Failure> {
-    let shutdown = Shutdown::on_signals()
-        .map_err(|error| Failure::new(Exit::Stopped, "listen for signals").source(error))?;
+    let shutdown = signals::shutdown()?;
     let run = run(args, shutdown.clone());
     tokio::pin!(run);
     tokio::select! {

@@ -15,13 +15,12 @@ pub use query::{QueryError, QuerySource};
 pub use topic::{Part, TopicError, TopicSource};
 
 use super::intake::{HandOn, Intake};
-use crate::shutdown::Shutdown;
 
 /// A source that was opened: what will be read is known.
 pub enum Source {
     Topic(TopicSource),
     Files(Files),
-    Query(QuerySource, Shutdown),
+    Query(QuerySource),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +44,7 @@ impl Source {
         match self {
             Self::Topic(topic) => Size::Records(topic.records()),
             Self::Files(files) => Size::Bytes(files.bytes()),
-            Self::Query(query, _) => Size::Records(query.rows()),
+            Self::Query(query) => Size::Records(query.rows()),
         }
     }
 
@@ -54,7 +53,7 @@ impl Source {
         match self {
             Self::Topic(topic) => topic.describe(),
             Self::Files(files) => files.describe(),
-            Self::Query(query, _) => vec![format!("a query, of about {} rows", query.rows())],
+            Self::Query(query) => vec![format!("a query, of about {} rows", query.rows())],
         }
     }
 
@@ -63,7 +62,7 @@ impl Source {
         match self {
             Self::Topic(topic) => topic.read(intake, hand_on)?,
             Self::Files(files) => files.read(intake, hand_on)?,
-            Self::Query(query, shutdown) => query.read(intake, hand_on, shutdown)?,
+            Self::Query(query) => query.read(intake, hand_on)?,
         }
         Ok(())
     }

@@ -27,6 +27,7 @@ pub struct QuerySource {
     /// The server's estimate.
     rows: u64,
     runtime: Handle,
+    shutdown: Shutdown,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -45,9 +46,10 @@ impl QuerySource {
         connections: Connections,
         sql: &str,
         days: &Days,
+        shutdown: Shutdown,
     ) -> Result<Self, QueryError> {
-        let mut source =
-            Self { connections, sql: filled(sql, days), rows: 0, runtime: Handle::current() };
+        let (sql, runtime) = (filled(sql, days), Handle::current());
+        let mut source = Self { connections, sql, rows: 0, runtime, shutdown };
         let connection = source.connections.get().await?;
         let plan = format!("EXPLAIN (FORMAT JSON) {}", source.sql);
         let begin = PgError::of("begin a transaction");
@@ -69,12 +71,7 @@ impl QuerySource {
     }
 
     /// Reads all rows. The position of a row is its number in the answer.
-    pub fn read(
-        &self,
-        intake: &mut Intake,
-        hand_on: HandOn<'_>,
-        shutdown: &Shutdown,
-    ) -> Result<(), QueryError> {
+    pub fn read(&self, intake: &mut Intake, hand_on: HandOn<'_>) -> Result<(), QueryError> {
         // Chunks are handed on outside of the runtime, because that may block.
         let (_connection, rows) = self.runtime.block_on(self.copy())?;
         let mut rows = Box::pin(rows);
@@ -83,7 +80,7 @@ impl QuerySource {
             let bytes = self.runtime.block_on(rows.try_next());
             let Some(bytes) = bytes.map_err(PgError::of("copy the rows"))? else { break };
             take(&bytes, &mut rest, &mut number, intake);
-            if shutdown.requested() {
+            if self.shutdown.requested() {
                 return Err(QueryError::Stopped);
             }
             if intake.is_full() && hand_on(intake.chunk()).is_break() {

@@ -14,13 +14,11 @@ pub fn read_partition(
     table: &Value,
     columns: &[FieldSchema],
 ) -> Result<Option<Partition>, ApiError> {
-    let Some(id) = id else { return Ok(None) };
-    decorated(table, columns, id).map(Some).map_err(|error| match error {
-        DecoratorError::NotPartitioned => ApiError::invalid(format!(
+    partition(id, table, columns, |id| {
+        format!(
             "Cannot read partition information from a table that is not partitioned: {}${id}",
             path.shown()
-        )),
-        error => decorator_refusal(error, id),
+        )
     })
 }
 
@@ -31,13 +29,28 @@ pub fn written_partition(
     table: &Value,
     columns: &[FieldSchema],
 ) -> Result<Option<Partition>, ApiError> {
-    let Some(id) = id else { return Ok(None) };
-    decorated(table, columns, id).map(Some).map_err(|error| match error {
-        DecoratorError::NotPartitioned => ApiError::invalid(format!(
+    partition(id, table, columns, |_| {
+        format!(
             "Cannot add storage to a non-partitioned table with a partition reference: {}",
             path.shown()
+        )
+    })
+}
+
+/// `not_partitioned` is the refusal of a table without partitions.
+fn partition(
+    id: Option<&str>,
+    table: &Value,
+    columns: &[FieldSchema],
+    not_partitioned: impl FnOnce(&str) -> String,
+) -> Result<Option<Partition>, ApiError> {
+    let Some(id) = id else { return Ok(None) };
+    decorated(table, columns, id).map(Some).map_err(|error| match error {
+        DecoratorError::NotPartitioned => ApiError::invalid(not_partitioned(id)),
+        DecoratorError::Invalid(message) => ApiError::invalid(message),
+        DecoratorError::Unsupported => ApiError::unimplemented(format!(
+            "The embedded BigQuery does not support the partition decorator ${id}."
         )),
-        error => decorator_refusal(error, id),
     })
 }
 
@@ -48,14 +61,5 @@ pub fn refuse_decorator(path: &TablePath, call: &str) -> Result<(), ApiError> {
             "The embedded BigQuery does not support the partition decorator ${id} in {call}."
         ))),
         None => Ok(()),
-    }
-}
-
-fn decorator_refusal(error: DecoratorError, id: &str) -> ApiError {
-    match error {
-        DecoratorError::Invalid(message) => ApiError::invalid(message),
-        DecoratorError::NotPartitioned | DecoratorError::Unsupported => ApiError::unimplemented(
-            format!("The embedded BigQuery does not support the partition decorator ${id}."),
-        ),
     }
 }
