@@ -3,11 +3,12 @@
 use prometheus_client::registry::Registry;
 
 use super::domain::Domain;
+use super::embedded::EmbeddedPeer;
 use super::error::AppError;
 use crate::clock::Clock;
 use crate::config::location::Location;
 use crate::config::{
-    BigQuerySettings, Broker, Endpoint, FilesSource, SinkSettings, SourceSettings, TransferSettings,
+    BigQuerySettings, Broker, FilesSource, SinkSettings, SourceSettings, TransferSettings,
 };
 use crate::remote::{Fetcher, Patience};
 use crate::shutdown::Shutdown;
@@ -27,7 +28,7 @@ pub struct OpenedTransfer {
     pub source: Source,
     /// The topic, or the names of the files.
     pub read_from: String,
-    _kept: Embedded,
+    _kept: EmbeddedPeer,
 }
 
 /// Starts the embedded peers that the settings name, connects to the others, and finds what there is to
@@ -43,7 +44,7 @@ pub async fn open_transfer(
         return Err(unsupported("the sink `postgres` for transfers", "SINK=bigquery"));
     };
     let mut target = target.clone();
-    let mut kept = Embedded::default();
+    let mut kept = EmbeddedPeer::default();
     kept.bigquery(&mut target.endpoint).await?;
     let metrics = Metrics::register(&mut Registry::default());
     let bigquery = BigQuery::connect(&target, metrics, Clock::System).await?;
@@ -86,35 +87,6 @@ pub async fn open_transfer(
         }
     };
     Ok(OpenedTransfer { bigquery, target, source, read_from, _kept: kept })
-}
-
-/// The embedded peers of a run, which live as long as this.
-#[derive(Default)]
-struct Embedded {
-    #[cfg(feature = "local")]
-    bigquery: Option<crate::local::bigquery::Running>,
-}
-
-#[cfg(feature = "local")]
-impl Embedded {
-    /// Starts the BigQuery, if the endpoint is the embedded one, and gives the endpoint its address.
-    async fn bigquery(&mut self, endpoint: &mut Endpoint) -> Result<(), AppError> {
-        if *endpoint == Endpoint::Embedded {
-            let started = super::peers::embedded_bigquery(&[]).await?;
-            let (rest, storage) = started.urls();
-            *endpoint = Endpoint::Custom { rest, storage, trusted: false };
-            self.bigquery = Some(started);
-        }
-        Ok(())
-    }
-}
-
-/// The settings name nothing that is embedded in a program without it.
-#[cfg(not(feature = "local"))]
-impl Embedded {
-    async fn bigquery(&mut self, _: &mut Endpoint) -> Result<(), AppError> {
-        Ok(())
-    }
 }
 
 /// The text of the query.

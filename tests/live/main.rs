@@ -34,3 +34,4 @@ mod replaced_topic;
 mod tokens;
 mod transactions;
 mod transfer;
+mod verify;

@@ -22,10 +22,16 @@ pub struct TargetTable {
 }
 
 impl BigQuery {
+    /// Reads the table; `None` if there is none.
+    pub async fn find(&self, table: &TableId) -> Result<Option<TargetTable>, Stop> {
+        let live = self.rest().table(table).await.map_err(RestError::stop)?;
+        Ok(live.map(|live| TargetTable { table: table.clone(), live }))
+    }
+
     /// Reads the table, which has to exist.
     pub async fn target(&self, table: &TableId) -> Result<TargetTable, Stop> {
-        match self.rest().table(table).await.map_err(RestError::stop)? {
-            Some(live) => Ok(TargetTable { table: table.clone(), live }),
+        match self.find(table).await? {
+            Some(target) => Ok(target),
             None => Err(Stop {
                 what: format!("read table {table}"),
                 hint: "it was deleted meanwhile: start again".to_owned(),
