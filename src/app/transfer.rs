@@ -7,22 +7,24 @@ use super::error::AppError;
 use crate::clock::Clock;
 use crate::config::location::Location;
 use crate::config::{
-    BigQuerySettings, Broker, Endpoint, FilesSource, SinkSettings, SourceSettings, TransferSettings,
+    Broker, Endpoint, FilesSource, SinkSettings, SourceSettings, TransferSettings,
 };
 use crate::remote::{Fetcher, Patience};
 use crate::shutdown::Shutdown;
-use crate::sink::bigquery::BigQuery;
-use crate::sink::postgres::Connections;
+use crate::sink::bigquery::{BigQuery, columns as bigquery_columns};
+use crate::sink::postgres::{Connections, columns as postgres_columns};
 use crate::source::client;
 use crate::stop::Stop;
 use crate::telemetry::Metrics;
-use crate::transfer::Request;
 use crate::transfer::source::{Files, Objects, QuerySource, Source, SourceError, TopicSource};
+use crate::transfer::{Database, Request};
+
+/// The connections that a run needs at once.
+const LEAST_CONNECTIONS: usize = 3;
 
 /// What a run needs. The embedded peers live as long as this.
 pub struct OpenedTransfer {
-    pub bigquery: BigQuery,
-    pub target: BigQuerySettings,
+    pub database: Database,
     /// Taken out for the run.
     pub source: Source,
     /// The topic, or the names of the files.
@@ -39,17 +41,29 @@ pub async fn open_transfer(
     fetcher: &Fetcher,
     shutdown: Shutdown,
 ) -> Result<OpenedTransfer, AppError> {
-    let SinkSettings::BigQuery(target) = &settings.domain.write.sink else {
-        return Err(unsupported("the sink `postgres` for transfers", "SINK=bigquery"));
-    };
-    let mut target = target.clone();
     let mut kept = Embedded::default();
-    kept.bigquery(&mut target.endpoint).await?;
-    let metrics = Metrics::register(&mut Registry::default());
-    let bigquery = BigQuery::connect(&target, metrics, Clock::System).await?;
+    let (database, largest) = match &settings.domain.write.sink {
+        SinkSettings::BigQuery(target) => {
+            let mut target = target.clone();
+            kept.bigquery(&mut target.endpoint).await?;
+            let metrics = Metrics::register(&mut Registry::default());
+            let bigquery = BigQuery::connect(&target, metrics, Clock::System).await?;
+            let database = Database::BigQuery { bigquery, table: target.table };
+            (database, bigquery_columns::LARGEST_ROW)
+        }
+        SinkSettings::Postgres(target) => {
+            let mut settings = target.clone();
+            // The lease is renewed while a transaction is under way.
+            settings.server.connections = settings.server.connections.max(LEAST_CONNECTIONS);
+            let connections = Connections::new(&settings.server, None)?;
+            (Database::Postgres { connections, settings }, postgres_columns::LARGEST_ROW)
+        }
+        SinkSettings::Influx(_) | SinkSettings::Kafka(_) => {
+            return Err(unsupported("this sink for transfers", "SINK=bigquery or SINK=postgres"));
+        }
+    };
     let (source, read_from) = match &settings.source {
         SourceSettings::Files(files) => {
-            let largest = crate::sink::bigquery::columns::LARGEST_ROW;
             let fetcher = Fetcher::of_objects(std::env::vars_os().collect(), Patience::default());
             let objects = Objects::new(fetcher);
             let (days, contract) = (request.days.each(), &domain.contract);
@@ -85,7 +99,7 @@ pub async fn open_transfer(
             (Source::Topic(opened.map_err(|error| source_error(error.into()))?), topic)
         }
     };
-    Ok(OpenedTransfer { bigquery, target, source, read_from, _kept: kept })
+    Ok(OpenedTransfer { database, source, read_from, _kept: kept })
 }
 
 /// The embedded peers of a run, which live as long as this.

@@ -98,7 +98,7 @@ async fn run(args: &TransferArgs, shutdown: Shutdown) -> Result<(), Failure> {
         transfer = settings.name,
         days = %request.days,
         mode = request.mode.name(),
-        table = %opened.target.table,
+        table = %opened.database,
         source = opened.read_from,
         "transfer begins"
     );
@@ -108,21 +108,18 @@ async fn run(args: &TransferArgs, shutdown: Shutdown) -> Result<(), Failure> {
     let transfer = Transfer {
         settings: &settings,
         request: &request,
-        bigquery: opened.bigquery.clone(),
-        target: opened.target.table.clone(),
         columns: domain.columns.clone(),
         plan: &plan,
         source,
         before,
         after,
-        is_moving: false,
         topic: opened.read_from.clone(),
         contract: domain.contract.id.clone(),
         progress,
         shutdown,
     };
     let began = std::time::Instant::now();
-    let ended = transfer.run().await;
+    let ended = transfer.run(opened.database).await;
     drop(line);
     let summary = ended.map_err(|error| failure(error, &settings))?;
     output::print(&transfer_page::summary(&settings, &request, &summary, began.elapsed()))
@@ -177,6 +174,10 @@ fn failure(error: TransferError, settings: &TransferSettings) -> Failure {
             "the target is as it was; correct the source or the key, or set duplicates = \"last\"",
         ),
         TransferError::Settings { hint, .. } => Failure::new(Exit::Configuration, what).hint(hint),
+        TransferError::TakenOver { .. } => Failure::stopped(
+            what,
+            "this run was away for longer than its lease; the other one goes on",
+        ),
         TransferError::Interrupted => Failure::new(Exit::Interrupted, what)
             .hint("the target is as it was; run it again to begin anew"),
     }

@@ -38,9 +38,9 @@ pub fn plan(settings: &TransferSettings, request: &Request, opened: &OpenedTrans
     if described.len() > MOST_LINES {
         line("", &format!("and {} more", described.len() - MOST_LINES));
     }
-    line("stage", &format!("in a table of its own next to {}", opened.target.table));
+    line("stage", &format!("in a table of its own next to {}", opened.database));
     let by = settings.date_column.as_ref().map_or(String::new(), |name| format!(", by {name}"));
-    line("write", &format!("{}{by}", opened.target.table));
+    line("write", &format!("{}{by}", opened.database));
     text
 }
 
@@ -62,8 +62,11 @@ pub fn summary(
     let mut line = |what: &str, value: String| {
         let _ = writeln!(text, "{what:12}{value}");
     };
-    let counts = summary.counts;
-    line("transfer", format!("{} ({}), run {}", settings.name, request.mode.name(), summary.run));
+    let counts = summary.run.counts;
+    line(
+        "transfer",
+        format!("{} ({}), run {}", settings.name, request.mode.name(), summary.run.number),
+    );
     line("days", request.days.to_string());
     line("read", format!("{} records", HumanCount(counts.read)));
     let mut left_out = Vec::new();
@@ -84,7 +87,7 @@ pub fn summary(
         line("", "the days have no rows".to_owned());
     }
     line("write", summary.method.clone());
-    let applied = summary.applied;
+    let applied = &summary.applied;
     let inserted = HumanCount(applied.inserted);
     line(
         "written",
@@ -97,7 +100,9 @@ pub fn summary(
             ),
         },
     );
-    line("billed", HumanBytes(summary.bytes_billed).to_string());
+    if let Some(bytes) = applied.bytes_billed {
+        line("billed", HumanBytes(bytes).to_string());
+    }
     line("took", format!("{:.1} s", took.as_secs_f64()));
     text
 }

@@ -17,6 +17,8 @@ pub enum TransferError {
     Duplicates { keys: u64 },
     #[error("{what}")]
     Settings { what: String, hint: String },
+    #[error("write {target}: another run has taken over")]
+    TakenOver { target: String },
     #[error("stopped by a signal")]
     Interrupted,
 }

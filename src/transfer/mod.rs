@@ -3,20 +3,22 @@
 //!
 //! ```text
 //! pre_execution_cleansing   lease ─► staging tables of interrupted runs are dropped
-//! pipeline                  source ─► intake (plan) ─► staging ─► counted ─► copy or MERGE ─► target
+//! pipeline                  source ─► intake (plan) ─► staging ─► counted ─► one step ─► target
 //!                           thread      └── rejected ──► dead letters
 //! post_execution_cleanup    staging dropped ─► the run is recorded ─► lease given back
 //! ```
+//!
+//! `target` says what the steps need of a database; `bigquery` and `postgres` do it.
 
+mod bigquery;
 mod columns;
 mod counts;
 mod days;
 mod error;
 mod holding;
 mod intake;
-mod names;
+mod postgres;
 mod progress;
-mod queries;
 mod reading;
 mod request;
 mod run;
@@ -29,5 +31,6 @@ pub use counts::Counts;
 pub use days::{DateError, Days, execution_date};
 pub use error::TransferError;
 pub use progress::Progress;
-pub use request::{MaxRejected, Mode, Request};
-pub use run::{OwnSql, Summary, Transfer};
+pub use request::{MaxRejected, Mode, OwnSql, Request};
+pub use run::{Summary, Transfer};
+pub use target::Database;

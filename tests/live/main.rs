@@ -34,3 +34,5 @@ mod replaced_topic;
 mod tokens;
 mod transactions;
 mod transfer;
+mod transfer_postgres;
+mod transfer_postgres_faults;

@@ -23,7 +23,7 @@ use crate::support::kafka::shared;
 use crate::support::postgres::{Postgres, USER};
 use crate::support::stores::Buckets;
 
-const WITHIN: Duration = Duration::from_secs(120);
+pub const WITHIN: Duration = Duration::from_secs(120);
 
 const TRANSFERS: &str = r#"
 [transfer.delivery]
@@ -58,11 +58,11 @@ environment = "sales"
 "#;
 
 /// What PostgreSQL's types become in JSON has to fit the contract.
-const SALES: &str = "SELECT 'o' || id AS order_id, at AS placed_at, amount, \
+pub const SALES: &str = "SELECT 'o' || id AS order_id, at AS placed_at, amount, \
                      CASE WHEN id % 2 = 0 THEN 'even' END AS note \
                      FROM sales WHERE at >= {start} AND at < {end};";
 
-const CONTRACT: &str = r#"{
+pub const CONTRACT: &str = r#"{
   "asyncapi": "3.0.0",
   "info": { "title": "Orders", "version": "1.0.0" },
   "channels": { "Orders": {
@@ -104,7 +104,7 @@ fn contents(store: &Path, table: &str) -> Vec<String> {
 }
 
 /// The day, of which there is enough left for events to be published in it.
-fn today() -> Date {
+pub fn today() -> Date {
     loop {
         let now = Timestamp::now().to_zoned(TimeZone::UTC);
         let later = now.saturating_add(1.minute());
@@ -121,7 +121,7 @@ fn run(domain: &Domain, arguments: &[&str], code: i32) {
     assert_eq!(status.code(), Some(code), "{}", process.output());
 }
 
-fn write_orders(domain: &Domain, day: &str, amount: u32) {
+pub fn write_orders(domain: &Domain, day: &str, amount: u32) {
     let mut lines = String::new();
     for number in 0..4_000 {
         let (hour, amount) = (number % 24, amount + number);
