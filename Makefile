@@ -130,6 +130,12 @@ bench-curves: setup bench-setup ## Cost curves, and memory with a stalled sink; 
 bench-postgres: setup bench-setup ## The PostgreSQL sink against psql and Python consumers: about ten minutes, QUICK=1 in three
 	$(BENCH) --bench bench -- postgres
 
+.PHONY: bench-transfer
+bench-transfer: setup ## Transfers next to `bq load`, Google's client and pandas: a million rows three times, ten minutes (ARGS="--rows N --rounds N")
+	$(CARGO) build --locked --release
+	$$(tests/setup/venv.sh $(CARGO_TARGET_DIR)/python-bench-transfer tests/bench/transfer/requirements.txt) -B \
+	  tests/bench/transfer/run.py $(CARGO_TARGET_DIR)/release/generic-consumer $(CARGO_TARGET_DIR) $(ARGS)
+
 .PHONY: instructions
 instructions: setup ## Count the hot path's instructions under valgrind; fails beyond a limit
 	runner=$$(tests/bench/runner.sh $(CARGO_TARGET_DIR)) && export GUNGRAUN_RUNNER=$$runner && $(INSTRUCTIONS)
