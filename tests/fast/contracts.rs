@@ -18,7 +18,8 @@ use serde_json::Value;
 /// 2026-11-21, in microseconds: samples are dated near it.
 const NOW: i64 = 1_795_219_200_000_000;
 
-const ROOTS: [&str; 2] = ["contracts", "examples/streamproc/contracts"];
+const ROOTS: [&str; 3] =
+    ["contracts", "examples/streamproc/contracts", "examples/transfer/contracts"];
 const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];
 
 struct Sample {

@@ -23,6 +23,7 @@ mod locations;
 mod memory;
 mod offsets;
 mod other_bigquery;
+mod other_statements;
 mod outage;
 mod postgres;
 mod postgres_chaos;
