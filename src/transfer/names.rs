@@ -4,6 +4,11 @@ use super::run::Transfer;
 use super::runs;
 use crate::config::TableId;
 
+/// The beginning of the names of a transfer's tables, before the date.
+pub fn of_transfer(target: &TableId, transfer: &str) -> String {
+    format!("{}__transfer__{transfer}__", target.table)
+}
+
 impl Transfer<'_> {
     pub(super) fn of(&self) -> runs::Of<'_> {
         runs::Of {
@@ -18,7 +23,7 @@ impl Transfer<'_> {
     /// underscores in a row, so no other begins so.
     pub(super) fn prefix(&self) -> String {
         let date = self.request.days.last().strftime("%Y%m%d");
-        format!("{}__transfer__{}__{date}__", self.target.table, self.settings.name)
+        format!("{}{date}__", of_transfer(&self.target, &self.settings.name))
     }
 
     /// The beginning of the names of what a run stages.

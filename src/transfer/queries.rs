@@ -1,6 +1,9 @@
 //! The statements of a run.
 
+use serde_json::Value;
+
 use super::error::TransferError;
+use super::progress::Phase;
 use super::run::{OwnSql, Transfer};
 use super::runs;
 use super::target::query;
@@ -17,6 +20,7 @@ impl Transfer<'_> {
         hint: &str,
     ) -> Result<(), TransferError> {
         let Some(OwnSql { file, text }) = own else { return Ok(()) };
+        self.progress.begin(Phase::Statement, file);
         let job = Job {
             what: format!("run the statement of {file}"),
             project: &self.target.project,
@@ -45,6 +49,19 @@ impl Transfer<'_> {
         id: String,
         live: &TargetTable,
     ) -> Result<u64, TransferError> {
+        let rows = self.rows(what, sql, id, live).await?;
+        let cell = rows.first().and_then(|row| row.first()).and_then(|cell| cell.as_str());
+        Ok(cell.and_then(|cell| cell.parse().ok()).unwrap_or(0))
+    }
+
+    /// Runs a statement, and returns the first rows of its answer, each as its cells in order.
+    pub(super) async fn rows(
+        &self,
+        what: &str,
+        sql: &str,
+        id: String,
+        live: &TargetTable,
+    ) -> Result<Vec<Vec<Value>>, TransferError> {
         let job = Job {
             what: what.to_owned(),
             project: &self.target.project,
@@ -55,10 +72,8 @@ impl Transfer<'_> {
         let hint = "the message is BigQuery's";
         let done = self.bigquery.run_job(&job).await.map_err(|error| error.stop(hint))?;
         if !sql.starts_with("SELECT") {
-            return Ok(0);
+            return Ok(Vec::new());
         }
-        let rows = self.bigquery.answer(&job, &done).await?;
-        let cell = rows.first().and_then(|row| row.first()).and_then(|cell| cell.as_str());
-        Ok(cell.and_then(|cell| cell.parse().ok()).unwrap_or(0))
+        Ok(self.bigquery.answer(&job, &done).await?)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::counts::Counts;
 use super::error::TransferError;
-use super::progress::Progress;
+use super::progress::{Phase, Progress};
 use super::request::Request;
 use super::runs;
 use super::source::Source;
@@ -68,6 +68,7 @@ impl Transfer<'_> {
     /// Does all three steps. The target is as it was, or as it should be.
     pub async fn run(mut self) -> Result<Summary, TransferError> {
         let started = Clock::System.now_micros();
+        self.progress.begin(Phase::PreExecutionCleansing, "");
         let manage = self.settings.domain.write.manage_table;
         let by = match self.settings.scope {
             Scope::Day => self.settings.date_column.as_deref(),
@@ -189,6 +190,7 @@ impl Transfer<'_> {
         };
         let hint = "the target is as it was; correct what the message says and run it again";
         self.is_moving = true;
+        self.progress.begin(Phase::Moving, &job.id);
         let moved = self.bigquery.run_job(&job).await;
         // Where nobody has said how it ended, it may still be running.
         self.is_moving = matches!(moved, Err(JobError::Rest(_)));
@@ -219,6 +221,7 @@ impl Transfer<'_> {
         done: &Summary,
         started_micros: i64,
     ) -> Result<(), TransferError> {
+        self.progress.begin(Phase::PostExecutionCleanup, "");
         self.drop_staging(holder).await?;
         let ended = runs::Ended {
             of: self.of(),

@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::counts::Counts;
 use super::error::TransferError;
 use super::intake::{Intake, Order};
+use super::progress::Phase;
 use super::reading::Reading;
 use super::run::{ORDER, Transfer};
 use super::source::Source;
-use crate::config::TableId;
+use crate::config::{TableId, printable_beginning};
 use crate::record::Position;
 use crate::row::{Column, ColumnType, TableSchema};
 use crate::sink::bigquery::batch::{Merge, Staging, StagingError, TargetTable, name};
@@ -18,6 +21,9 @@ use crate::stop::Stop;
 
 /// How long a staging table lives that nobody drops.
 const STAGING: Duration = Duration::from_secs(2 * 86_400);
+
+/// How many of the keys that are repeated an error names.
+const EXAMPLES: u32 = 5;
 
 /// How often rows are staged again without those that BigQuery refuses.
 const ATTEMPTS: usize = 5;
@@ -42,6 +48,7 @@ impl Transfer<'_> {
     ) -> Result<Staged, TransferError> {
         let mut refused: BTreeMap<Position, String> = BTreeMap::new();
         for attempt in 0..ATTEMPTS {
+            self.progress.begin(Phase::Staging, "");
             // A table that was dropped and created again is not found for a while.
             let table = format!("{}{attempt}", self.staging_prefix(holder));
             let staging = TableId { table, ..self.target.clone() };
@@ -153,6 +160,7 @@ impl Transfer<'_> {
         counts: Counts,
         orders: bool,
     ) -> Result<(), TransferError> {
+        self.progress.begin(Phase::Checking, "");
         let id = |what: &str| format!("{}_{what}", merge.staging.table);
         let sql = format!("SELECT COUNT(*) FROM {}", name(merge.staging));
         let staged = self.query("count the staged rows", &sql, id("count"), live).await?;
@@ -168,7 +176,10 @@ impl Transfer<'_> {
                 .query("look for repeated keys", &merge.repeated_keys(), id("keys"), live)
                 .await?;
             if keys > 0 {
-                return Err(TransferError::Duplicates { keys });
+                let sql = merge.examples_of_repeated_keys(EXAMPLES);
+                let rows = self.rows("read repeated keys", &sql, id("examples"), live).await?;
+                let examples = rows.iter().map(|row| example(merge.key, row)).collect();
+                return Err(TransferError::Duplicates { keys, examples });
             }
         }
         Ok(())
@@ -183,6 +194,18 @@ impl Transfer<'_> {
         let manage = self.settings.domain.write.manage_table;
         Ok(DeadLetters::bigquery(&self.bigquery, &self.target, manage, about).await?)
     }
+}
+
+/// A key and its number of rows, for people: `order_id "o1" (2 rows)`.
+fn example(key: &[String], row: &[Value]) -> String {
+    let text = |value: &Value| match value.as_str() {
+        Some(text) => printable_beginning(false, text),
+        None => value.to_string(),
+    };
+    let key = key.iter().zip(row).map(|(name, value)| format!("{name} \"{}\"", text(value)));
+    let key: Vec<String> = key.collect();
+    let rows = row.last().map(text).unwrap_or_default();
+    format!("{} ({rows} rows)", key.join(", "))
 }
 
 /// Why a staging table is not filled.

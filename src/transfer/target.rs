@@ -36,16 +36,15 @@ impl Method {
             Err(Stop { what, hint: hint.to_owned(), source: None })
         };
         let range = match (&settings.date_column, settings.scope) {
-            (Some(column), Scope::Day) => {
-                let Some(kind) = target.date_column(column) else {
+            (Some(column), Scope::Day) => match range(settings, days, target) {
+                Some(range) => Some(range),
+                None => {
                     return wrong(
                         format!("it has no column {column} of the type TIMESTAMP or DATE"),
                         "date_column names the column whose value says to which day a row belongs",
                     );
-                };
-                let (first, after, micros) = (days.first(), days.after(), days.micros());
-                Some(Range { column: column.clone(), kind, first, after, micros })
-            }
+                }
+            },
             (_, Scope::Table) | (None, Scope::Day) => None,
         };
         match (mode, range) {
@@ -115,6 +114,14 @@ impl Method {
             }
         }
     }
+}
+
+/// The days of the date column, if rows are of days and the target has the column.
+pub fn range(settings: &TransferSettings, days: &Days, target: &TargetTable) -> Option<Range> {
+    let column = settings.date_column.as_ref().filter(|_| settings.scope == Scope::Day)?;
+    let kind = target.date_column(column)?;
+    let (first, after, micros) = (days.first(), days.after(), days.micros());
+    Some(Range { column: column.clone(), kind, first, after, micros })
 }
 
 /// Whether the day is one partition of the target: BigQuery divides a TIMESTAMP column into days of UTC.

@@ -62,7 +62,7 @@ const SALES: &str = "SELECT 'o' || id AS order_id, at AS placed_at, amount, \
                      CASE WHEN id % 2 = 0 THEN 'even' END AS note \
                      FROM sales WHERE at >= {start} AND at < {end};";
 
-const CONTRACT: &str = r#"{
+pub const CONTRACT: &str = r#"{
   "asyncapi": "3.0.0",
   "info": { "title": "Orders", "version": "1.0.0" },
   "channels": { "Orders": {
@@ -82,7 +82,7 @@ const CONTRACT: &str = r#"{
 }"#;
 
 /// The visible rows of a table with all columns, in order.
-fn contents(store: &Path, table: &str) -> Vec<String> {
+pub fn contents(store: &Path, table: &str) -> Vec<String> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
     let connection = Connection::open_with_flags(store, flags).expect("the store");
     let table = format!("\"{PROJECT}.{DATASET}.{table}\"");

@@ -10,5 +10,7 @@ mod tables;
 pub use jobs::{Job, JobDone, JobError};
 pub use lease::{Acquired, Lease};
 pub use staging::{Staging, StagingError};
-pub use statements::{Applied, DateColumn, Merge, Range, insert, name, quoted, text, timestamp};
+pub use statements::{
+    Applied, DateColumn, Merge, Range, count, insert, name, quoted, text, timestamp,
+};
 pub use tables::TargetTable;

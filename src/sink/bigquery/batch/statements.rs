@@ -120,6 +120,16 @@ impl Merge<'_> {
         )
     }
 
+    /// Some of these keys, those of most rows first: the columns of the key, and the number of rows.
+    pub fn examples_of_repeated_keys(&self, most: u32) -> String {
+        format!(
+            "SELECT {key}, COUNT(*) AS repeated FROM {staging} GROUP BY {key} HAVING COUNT(*) > 1 \
+             ORDER BY repeated DESC, {key} LIMIT {most}",
+            key = list(self.key),
+            staging = name(self.staging),
+        )
+    }
+
     fn source(&self) -> String {
         let (columns, staging) = (list(self.columns), name(self.staging));
         match self.last_by {
@@ -148,6 +158,15 @@ fn delete(range: Option<&str>) -> String {
     match range {
         Some(range) => format!(" WHEN NOT MATCHED BY SOURCE AND {range} THEN DELETE"),
         None => " WHEN NOT MATCHED BY SOURCE THEN DELETE".to_owned(),
+    }
+}
+
+/// Counts the rows of a table, or those of a range.
+pub fn count(table: &TableId, range: Option<&Range>) -> String {
+    let counted = format!("SELECT COUNT(*) FROM {} AS target", name(table));
+    match range {
+        Some(range) => format!("{counted} WHERE {}", range.predicate("target")),
+        None => counted,
     }
 }
 
