@@ -16,6 +16,7 @@ mod import_page;
 mod layer_args;
 mod load;
 mod local;
+mod metrics_file;
 mod output;
 mod pace;
 mod page;
@@ -40,6 +41,10 @@ mod to_topic;
 mod transfer;
 mod transfer_args;
 mod transfer_page;
+mod transfer_progress;
+mod transfer_settings;
+mod transfer_status;
+mod transfer_status_page;
 mod validate;
 pub mod version;
 
@@ -66,7 +71,7 @@ pub async fn dispatch(args: Args) -> Result<(), Failure> {
         Command::Results(args) => results::results(&args).await,
         Command::Dashboard(args) => dashboard::dashboard(&args).await,
         Command::Rules(args) => rules::rules(&args),
-        Command::Transfer(args) => transfer::transfer(&args).await,
+        Command::Transfer(args) => transfer::transfer(args).await,
         Command::Config(args) => config::config(&args).await,
         Command::ImportIcm(args) => import_icm::import(&args),
         Command::Local(args) => local::local(args).await,

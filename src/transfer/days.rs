@@ -47,7 +47,7 @@ impl Days {
         }
         let days = Self { first, last, zone };
         if days.begin_of(last) > now.as_microsecond() {
-            let zone = days.zone.iana_name().unwrap_or("this time zone").to_owned();
+            let zone = days.zone_name().to_owned();
             return Err(DateError::Future { date: last, zone });
         }
         Ok(days)
@@ -74,6 +74,11 @@ impl Days {
     /// epoch. A day has 23 or 25 hours where clocks change.
     pub fn micros(&self) -> (i64, i64) {
         (self.begin_of(self.first), self.begin_of(self.after()))
+    }
+
+    /// The name of the time zone.
+    pub fn zone_name(&self) -> &str {
+        self.zone.iana_name().unwrap_or("this time zone")
     }
 
     /// Whether the last day is over.

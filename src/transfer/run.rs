@@ -3,13 +3,13 @@
 use super::bigquery::BigQueryTarget;
 use super::error::TransferError;
 use super::postgres::PostgresTarget;
-use super::progress::Progress;
+use super::progress::{Phase, Progress};
 use super::request::{OwnSql, Request};
 use super::runs::RunRow;
 use super::source::Source;
 use super::target::{Applied, Change, Database, Lease, Target, Wanted, When};
 use crate::clock::Clock;
-use crate::config::{Duplicates, Scope, TransferSettings};
+use crate::config::{Scope, TransferSettings};
 use crate::error_chain::chain;
 use crate::row::TableSchema;
 use crate::shutdown::Shutdown;
@@ -47,6 +47,7 @@ pub struct Summary {
 impl Transfer<'_> {
     /// Does all three steps. The target is as it was, or as it should be.
     pub async fn run(self, database: Database) -> Result<Summary, TransferError> {
+        self.progress.begin(Phase::PreExecutionCleansing, "");
         let holder = format!("{:016x}", rand::random::<u64>());
         let date_column = match self.settings.scope {
             Scope::Day => self.settings.date_column.as_deref(),
@@ -127,15 +128,7 @@ impl<T: Target> Run<'_, T> {
     ) -> Result<Summary, TransferError> {
         let Transfer { settings, request, .. } = self.transfer;
         let key = self.key()?;
-        let change = Change {
-            mode: request.mode,
-            days: &request.days,
-            scope: settings.scope,
-            date_column: settings.date_column.as_deref(),
-            key: &key,
-            last_counts: settings.duplicates == Duplicates::Last && !settings.key.is_empty(),
-            delete_missing: settings.delete_missing,
-        };
+        let change = Change::of(settings, request, &key);
         let method = self.target.method(&change)?;
         tracing::info!(step = "pipeline", method, run, "step begins");
         let hint = "the target is as it was; correct the statement and run it again";
@@ -161,6 +154,7 @@ impl<T: Target> Run<'_, T> {
             fingerprint: format!("{:032x}", staged.fingerprint),
         };
         self.is_moving = true;
+        self.transfer.progress.begin(Phase::Moving, &self.target.moving(&staged.table));
         let applied = self.target.apply(&staged.table, &change, &run).await;
         // Where nobody has said how it ended, it may still be going on.
         self.is_moving = matches!(&applied, Err(unapplied) if unapplied.may_happen);
@@ -173,6 +167,7 @@ impl<T: Target> Run<'_, T> {
 
     /// Drops the staging table and records the run.
     async fn post_execution_cleanup(&self, done: &Summary) -> Result<(), TransferError> {
+        self.transfer.progress.begin(Phase::PostExecutionCleanup, "");
         self.target.unstage().await?;
         self.target.record(&done.run, &done.applied).await?;
         tracing::info!(step = "post_execution_cleanup", "step done");
@@ -185,7 +180,10 @@ impl<T: Target> Run<'_, T> {
             When::After => &self.transfer.after,
         };
         match own {
-            Some(sql) => Ok(self.target.own_sql(when, sql, hint).await?),
+            Some(sql) => {
+                self.transfer.progress.begin(Phase::Statement, &sql.file);
+                Ok(self.target.own_sql(when, sql, hint).await?)
+            }
             None => Ok(()),
         }
     }

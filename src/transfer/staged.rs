@@ -5,13 +5,18 @@ use std::collections::BTreeMap;
 use super::counts::Counts;
 use super::error::TransferError;
 use super::intake::{Intake, Order};
+use super::progress::Phase;
 use super::reading::Reading;
 use super::run::{Run, Transfer};
 use super::source::Source;
 use super::target::{Change, StagedTable, Staging, StagingError, Target};
+use crate::config::printable_beginning;
 use crate::record::Position;
 use crate::sink::dead_letter::About;
 use crate::stop::Stop;
+
+/// How many of the keys that are repeated an error names.
+const EXAMPLES: u32 = 5;
 
 /// How often rows are staged again without those that the database refuses.
 const ATTEMPTS: usize = 5;
@@ -30,6 +35,7 @@ impl<T: Target> Run<'_, T> {
     pub(super) async fn stage(&mut self, last_counts: bool) -> Result<Staged, TransferError> {
         let mut refused: BTreeMap<Position, String> = BTreeMap::new();
         for attempt in 0..ATTEMPTS {
+            self.transfer.progress.begin(Phase::Staging, "");
             match self.stage_once(attempt, last_counts, &refused).await {
                 Ok(staged) => return Ok(staged),
                 Err(StagingError::Refused(rows)) => refused.extend(rows),
@@ -139,6 +145,7 @@ impl<T: Target> Run<'_, T> {
         staged: &Staged,
         change: &Change<'_>,
     ) -> Result<(), TransferError> {
+        self.transfer.progress.begin(Phase::Checking, "");
         let (table, counts) = (&staged.table, staged.counts);
         let rows = self.target.staged_rows(table).await?;
         if !counts.is_complete() || rows != counts.rows {
@@ -151,7 +158,10 @@ impl<T: Target> Run<'_, T> {
         if !self.transfer.settings.key.is_empty() && !change.last_counts {
             let keys = self.target.repeated_keys(table, change.key).await?;
             if keys > 0 {
-                return Err(TransferError::Duplicates { keys });
+                let rows =
+                    self.target.examples_of_repeated_keys(table, change.key, EXAMPLES).await?;
+                let examples = rows.iter().map(|row| example(change.key, row)).collect();
+                return Err(TransferError::Duplicates { keys, examples });
             }
         }
         Ok(())
@@ -166,4 +176,13 @@ impl<T: Target> Run<'_, T> {
             contract: contract.clone(),
         }
     }
+}
+
+/// A key and its number of rows, for people: `order_id "o1" (2 rows)`.
+fn example(key: &[String], row: &[String]) -> String {
+    let text = |value: &String| printable_beginning(false, value);
+    let key = key.iter().zip(row).map(|(name, value)| format!("{name} \"{}\"", text(value)));
+    let key: Vec<String> = key.collect();
+    let rows = row.last().map(text).unwrap_or_default();
+    format!("{} ({rows} rows)", key.join(", "))
 }

@@ -8,9 +8,9 @@ use jiff::civil::Date;
 
 use super::days::Days;
 use super::error::TransferError;
-use super::request::{Mode, OwnSql};
+use super::request::{Mode, OwnSql, Request};
 use super::runs::RunRow;
-use crate::config::{PostgresSettings, Scope, TableId};
+use crate::config::{Duplicates, PostgresSettings, Scope, TableId, TransferSettings};
 use crate::record::{DeadLetter, Position};
 use crate::row::{RowBuffer, TableSchema};
 use crate::sink::bigquery::BigQuery;
@@ -25,6 +25,16 @@ pub const ORDER: &str = "_transfer_order";
 pub enum Database {
     BigQuery { bigquery: BigQuery, table: TableId },
     Postgres { connections: Connections, settings: PostgresSettings },
+}
+
+impl Database {
+    /// The table of dead letters.
+    pub fn dead_letters(&self) -> String {
+        match self {
+            Self::BigQuery { table, .. } => table.dead_letters().to_string(),
+            Self::Postgres { settings, .. } => settings.table.dead_letters().to_string(),
+        }
+    }
 }
 
 /// The table's full name.
@@ -66,6 +76,21 @@ pub struct Change<'a> {
     /// Of rows with the same key the last one counts; otherwise there are none.
     pub last_counts: bool,
     pub delete_missing: bool,
+}
+
+impl<'a> Change<'a> {
+    /// What the settings and the command line ask for.
+    pub fn of(settings: &'a TransferSettings, request: &'a Request, key: &'a [String]) -> Self {
+        Self {
+            mode: request.mode,
+            days: &request.days,
+            scope: settings.scope,
+            date_column: settings.date_column.as_deref(),
+            key,
+            last_counts: settings.duplicates == Duplicates::Last && !settings.key.is_empty(),
+            delete_missing: settings.delete_missing,
+        }
+    }
 }
 
 /// The target of a run, with its tables ready.
@@ -117,6 +142,17 @@ pub trait Target {
 
     /// How many keys several rows of the staging table have.
     async fn repeated_keys(&self, staged: &StagedTable, key: &[String]) -> Result<u64, Stop>;
+
+    /// Some of these keys, those of most rows first: the values of a key and the number of its rows.
+    async fn examples_of_repeated_keys(
+        &self,
+        staged: &StagedTable,
+        key: &[String],
+        most: u32,
+    ) -> Result<Vec<Vec<String>>, Stop>;
+
+    /// What changes the target, by a name that only this run has.
+    fn moving(&self, staged: &StagedTable) -> String;
 
     /// Changes the target in one step, which happens once or not at all. Where that step is a
     /// transaction, the run's row is written in it.

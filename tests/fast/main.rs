@@ -15,9 +15,13 @@ mod results;
 mod rules;
 #[path = "../support/signal.rs"]
 mod signal;
+#[cfg(all(feature = "local", target_os = "linux"))]
+mod sql_proxy;
 mod structure;
 #[cfg(target_os = "linux")]
 mod terminal;
 #[cfg(feature = "local")]
 mod transfer;
+#[cfg(feature = "local")]
+mod transfer_pages;
 mod tutorial;

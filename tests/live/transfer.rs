@@ -82,7 +82,7 @@ pub const CONTRACT: &str = r#"{
 }"#;
 
 /// The visible rows of a table with all columns, in order.
-fn contents(store: &Path, table: &str) -> Vec<String> {
+pub fn contents(store: &Path, table: &str) -> Vec<String> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
     let connection = Connection::open_with_flags(store, flags).expect("the store");
     let table = format!("\"{PROJECT}.{DATASET}.{table}\"");

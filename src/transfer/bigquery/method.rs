@@ -34,16 +34,15 @@ impl Method {
             Err(Stop { what, hint: hint.to_owned(), source: None })
         };
         let range = match (change.date_column, change.scope) {
-            (Some(column), Scope::Day) => {
-                let Some(kind) = target.date_column(column) else {
+            (Some(column), Scope::Day) => match Self::range(change, target) {
+                Some(range) => Some(range),
+                None => {
                     return wrong(
                         format!("it has no column {column} of the type TIMESTAMP or DATE"),
                         "date_column names the column whose value says to which day a row belongs",
                     );
-                };
-                let (first, after, micros) = (days.first(), days.after(), days.micros());
-                Some(Range { column: column.to_owned(), kind, first, after, micros })
-            }
+                }
+            },
             (_, Scope::Table) | (None, Scope::Day) => None,
         };
         match (mode, range) {
@@ -63,6 +62,15 @@ impl Method {
             }
             (Mode::Truncate, range) => Ok(Self::Replace { range }),
         }
+    }
+
+    /// The days of the date column, if rows are of days and the target has the column.
+    pub fn range(change: &Change<'_>, target: &TargetTable) -> Option<Range> {
+        let column = change.date_column.filter(|_| change.scope == Scope::Day)?;
+        let kind = target.date_column(column)?;
+        let (first, after, micros) =
+            (change.days.first(), change.days.after(), change.days.micros());
+        Some(Range { column: column.to_owned(), kind, first, after, micros })
     }
 
     /// What it does, for people.

@@ -3,12 +3,17 @@
 
 mod method;
 mod names;
+mod planned;
 mod runs;
+pub mod status;
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use method::{Method, query};
 use names::Names;
+pub use planned::planned;
 
 use super::request::OwnSql;
 use super::runs::{RunRow, TABLE, columns as run_columns};
@@ -74,22 +79,27 @@ impl BigQueryTarget {
         TableId { table: table.to_owned(), ..self.table.clone() }
     }
 
-    fn job(&self, what: String, id: String, configuration: serde_json::Value) -> Job<'_> {
+    fn job(&self, what: String, id: String, configuration: Value) -> Job<'_> {
         let (project, location) = (self.table.project.as_str(), self.live.location());
         Job { what, project, location, id, configuration }
     }
 
     /// Runs a statement, and returns the number that is its answer; 0 where it has none.
     async fn query(&self, what: &str, sql: &str, id: String) -> Result<u64, Stop> {
+        let rows = self.rows(what, sql, id).await?;
+        let cell = rows.first().and_then(|row| row.first()).and_then(|cell| cell.as_str());
+        Ok(cell.and_then(|cell| cell.parse().ok()).unwrap_or(0))
+    }
+
+    /// Runs a statement, and returns the first rows of its answer, each as its cells in order.
+    async fn rows(&self, what: &str, sql: &str, id: String) -> Result<Vec<Vec<Value>>, Stop> {
         let job = self.job(what.to_owned(), id, query(sql));
         let hint = "the message is BigQuery's";
         let done = self.bigquery.run_job(&job).await.map_err(|error| error.stop(hint))?;
-        if !sql.starts_with("SELECT") {
-            return Ok(0);
+        match sql.starts_with("SELECT") {
+            true => self.bigquery.answer(&job, &done).await,
+            false => Ok(Vec::new()),
         }
-        let rows = self.bigquery.answer(&job, &done).await?;
-        let cell = rows.first().and_then(|row| row.first()).and_then(|cell| cell.as_str());
-        Ok(cell.and_then(|cell| cell.parse().ok()).unwrap_or(0))
     }
 }
 
@@ -187,6 +197,23 @@ impl Target for BigQueryTarget {
     async fn repeated_keys(&self, staged: &StagedTable, key: &[String]) -> Result<u64, Stop> {
         let sql = batch::repeated_keys(&self.beside(&staged.name), key);
         self.query("look for repeated keys", &sql, format!("{}_keys", staged.name)).await
+    }
+
+    async fn examples_of_repeated_keys(
+        &self,
+        staged: &StagedTable,
+        key: &[String],
+        most: u32,
+    ) -> Result<Vec<Vec<String>>, Stop> {
+        let sql = batch::examples_of_repeated_keys(&self.beside(&staged.name), key, most);
+        let id = format!("{}_examples", staged.name);
+        let rows = self.rows("read repeated keys", &sql, id).await?;
+        let text = |value: &Value| value.as_str().map_or(value.to_string(), str::to_owned);
+        Ok(rows.iter().map(|row| row.iter().map(text).collect()).collect())
+    }
+
+    fn moving(&self, staged: &StagedTable) -> String {
+        Names::moving_job(&self.beside(&staged.name))
     }
 
     async fn apply(

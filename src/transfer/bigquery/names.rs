@@ -15,8 +15,13 @@ pub struct Names {
 impl Names {
     pub fn new(target: &TableId, wanted: &Wanted<'_>) -> Self {
         let date = wanted.last_day.strftime("%Y%m%d");
-        let prefix = format!("{}__transfer__{}__{date}__", target.table, wanted.transfer);
+        let prefix = format!("{}{date}__", Self::of_transfer(target, wanted.transfer));
         Self { prefix, holder: wanted.holder.to_owned() }
+    }
+
+    /// The beginning of the names of a transfer's tables, before the date.
+    pub fn of_transfer(target: &TableId, transfer: &str) -> String {
+        format!("{}__transfer__{transfer}__", target.table)
     }
 
     /// The table that is the lease.

@@ -46,6 +46,12 @@ impl Method {
         })
     }
 
+    /// The rows that it replaces or merges among; `None`: all.
+    pub fn range(&self) -> Option<&Range> {
+        let (Self::Replace { range } | Self::Merge { range }) = self;
+        range.as_ref()
+    }
+
     /// What it does, for people.
     pub fn describe(&self, target: &PostgresTable, days: &Days) -> String {
         let (first, after) = (days.first(), days.after());

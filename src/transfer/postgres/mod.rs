@@ -2,10 +2,13 @@
 //! changes the target and records the run.
 
 mod method;
+mod planned;
+pub mod status;
 
 use std::sync::Arc;
 
 use method::Method;
+pub use planned::planned;
 
 use super::error::TransferError;
 use super::request::OwnSql;
@@ -141,6 +144,23 @@ impl Target for PostgresTarget {
         let staging = self.table().beside(&staged.name);
         let count = self.merge(&staging, key).repeated_keys();
         self.tables.counted("look for repeated keys", &count).await
+    }
+
+    async fn examples_of_repeated_keys(
+        &self,
+        staged: &StagedTable,
+        key: &[String],
+        most: u32,
+    ) -> Result<Vec<Vec<String>>, Stop> {
+        let staging = self.table().beside(&staged.name);
+        let query = self.merge(&staging, key).examples_of_repeated_keys(most);
+        let rows = batch::rows(&self.connections, "read repeated keys", &query).await?;
+        let texts = |row: Vec<Option<String>>| row.into_iter().map(Option::unwrap_or_default);
+        Ok(rows.into_iter().map(|row| texts(row).collect()).collect())
+    }
+
+    fn moving(&self, _: &StagedTable) -> String {
+        self.holder.clone()
     }
 
     async fn apply(

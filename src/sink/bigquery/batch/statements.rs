@@ -133,6 +133,15 @@ fn delete(range: Option<&str>) -> String {
     }
 }
 
+/// Counts the rows of a table, or those of a range.
+pub fn count(table: &TableId, range: Option<&Range>) -> String {
+    let counted = format!("SELECT COUNT(*) FROM {} AS target", name(table));
+    match range {
+        Some(range) => format!("{counted} WHERE {}", range.predicate("target")),
+        None => counted,
+    }
+}
+
 /// `INSERT` of one row; values are expressions.
 pub fn insert(table: &TableId, values: &[(&str, String)]) -> String {
     let columns: Vec<String> = values.iter().map(|(column, _)| quoted(column)).collect();
@@ -144,6 +153,16 @@ pub fn insert(table: &TableId, values: &[(&str, String)]) -> String {
 pub fn repeated_keys(staging: &TableId, key: &[String]) -> String {
     format!(
         "SELECT COUNT(*) FROM (SELECT {key} FROM {staging} GROUP BY {key} HAVING COUNT(*) > 1)",
+        key = list(key),
+        staging = name(staging),
+    )
+}
+
+/// Some of these keys, those of most rows first: the columns of the key, and the number of rows.
+pub fn examples_of_repeated_keys(staging: &TableId, key: &[String], most: u32) -> String {
+    format!(
+        "SELECT {key}, COUNT(*) AS repeated FROM {staging} GROUP BY {key} HAVING COUNT(*) > 1 \
+         ORDER BY repeated DESC, {key} LIMIT {most}",
         key = list(key),
         staging = name(staging),
     )

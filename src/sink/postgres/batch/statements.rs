@@ -16,7 +16,7 @@ pub struct Range {
 
 impl Range {
     /// Whether a row's date is in the range.
-    fn predicate(&self) -> String {
+    pub(super) fn predicate(&self) -> String {
         let column = format!("target.{}", quoted(&self.column));
         format!("{column} >= {} AND {column} < {}", self.first, self.after)
     }
@@ -102,6 +102,16 @@ impl Merge<'_> {
             "SELECT count(*) FROM (SELECT FROM {} GROUP BY {} HAVING count(*) > 1) AS repeated",
             quoted_name(self.staging),
             list(self.key)
+        )
+    }
+
+    /// Some of these keys, those of most rows first: the columns of the key, and the number of rows.
+    pub fn examples_of_repeated_keys(&self, most: u32) -> String {
+        let key = list(self.key);
+        format!(
+            "SELECT {key}, count(*) AS repeated FROM {} GROUP BY {key} HAVING count(*) > 1 \
+             ORDER BY repeated DESC, {key} LIMIT {most}",
+            quoted_name(self.staging),
         )
     }
 

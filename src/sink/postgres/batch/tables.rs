@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::asked::{Answer, BEGIN_LONG, ask};
 use super::attempts::{Attempts, retried};
 use super::lease::{self, Lease};
+use super::reading::comment;
 use super::staging::Staging;
 use crate::config::{PostgresSettings, PostgresTable};
 use crate::row::TableSchema;
@@ -90,7 +91,7 @@ impl BatchTables {
         let name = format!("{}{}_{attempt}", self.prefix, self.lease.holder);
         let table = self.target.beside(name);
         let also = number.map_or(String::new(), |name| format!(", {} bigint", quoted(name)));
-        let comment = format!("Rows on their way into {}, by generic-consumer.", self.lease.name);
+        let comment = comment(&self.lease.name);
         let create = format!(
             "BEGIN; CREATE UNLOGGED TABLE IF NOT EXISTS {table} (LIKE {target} INCLUDING DEFAULTS \
              INCLUDING CONSTRAINTS INCLUDING GENERATED INCLUDING IDENTITY{also}); \
