@@ -20,4 +20,5 @@ mod structure;
 mod terminal;
 #[cfg(feature = "local")]
 mod transfer;
+mod transfer_parquet;
 mod tutorial;

@@ -27,7 +27,7 @@ channels:
             note: { type: string }
 "#;
 
-const TRANSFERS: &str = r#"
+pub const TRANSFERS: &str = r#"
 [transfer.orders]
 contract = "orders_v1"
 channel = "Orders"
@@ -57,10 +57,10 @@ format = "csv"
 optional = true
 "#;
 
-struct Project(tempfile::TempDir);
+pub struct Project(tempfile::TempDir);
 
 impl Project {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         for (file, content) in [
             ("contracts/orders_v1.yaml", CONTRACT),
@@ -79,29 +79,29 @@ impl Project {
         Self(folder)
     }
 
-    fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         self.0.path()
     }
 
-    fn write(&self, file: &str, content: impl AsRef<[u8]>) {
+    pub fn write(&self, file: &str, content: impl AsRef<[u8]>) {
         std::fs::write(self.path().join("exports").join(file), content).expect("written");
     }
 
     /// The exit code and what is printed on both streams.
-    fn run(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+    pub fn run(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
         let variables = [("WRITE_ENV", "local"), ("CONTRACTS_DIR", "contracts")];
         let output = generic_consumer(self.path(), arguments, &variables);
         (output.status.code(), text(&output.stdout), text(&output.stderr))
     }
 
-    fn transfer(&self, arguments: &[&str]) -> String {
+    pub fn transfer(&self, arguments: &[&str]) -> String {
         let (code, page, errors) = self.run(&[&["transfer"], arguments].concat());
         assert_eq!(code, Some(0), "{page}{errors}");
         page
     }
 
     /// The rows of the target, in order.
-    fn rows(&self) -> Vec<String> {
+    pub fn rows(&self) -> Vec<String> {
         let columns = "--columns=order_id,placed_at,amount,note";
         let (code, page, errors) = self.run(&["local", "rows", "orders", columns, "--format=json"]);
         assert_eq!(code, Some(0), "{errors}");
@@ -374,6 +374,16 @@ fn mistakes_of_a_source_are_told_by_name() {
             "format = \"ndjson\"",
             "format = \"ndjson\"\ndelimiter = \"tab\"",
             "of a format that has none",
+        ),
+        (
+            "format = \"ndjson\"",
+            "format = \"parquet\"\ndelimiter = \"tab\"",
+            "of a format that has none",
+        ),
+        (
+            "format = \"ndjson\"",
+            "format = \"parquet\"\ncompression = \"zstd\"",
+            "the compression of a Parquet file, which says it itself",
         ),
         ("files = [\"exports/orders-{date}.ndjson\"]", "files = []", "files"),
         ("files = [\"exports/orders-{date}.ndjson\"]", "files = \"ftp://a/b\"", "scheme"),
