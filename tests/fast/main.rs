@@ -24,4 +24,5 @@ mod terminal;
 mod transfer;
 #[cfg(feature = "local")]
 mod transfer_pages;
+mod transfer_parquet;
 mod tutorial;

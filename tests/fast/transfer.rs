@@ -101,7 +101,7 @@ impl Project {
     }
 
     /// The rows of the target, in order.
-    fn rows(&self) -> Vec<String> {
+    pub fn rows(&self) -> Vec<String> {
         let columns = "--columns=order_id,placed_at,amount,note";
         let (code, page, errors) = self.run(&["local", "rows", "orders", columns, "--format=json"]);
         assert_eq!(code, Some(0), "{errors}");
@@ -374,6 +374,16 @@ fn mistakes_of_a_source_are_told_by_name() {
             "format = \"ndjson\"",
             "format = \"ndjson\"\ndelimiter = \"tab\"",
             "of a format that has none",
+        ),
+        (
+            "format = \"ndjson\"",
+            "format = \"parquet\"\ndelimiter = \"tab\"",
+            "of a format that has none",
+        ),
+        (
+            "format = \"ndjson\"",
+            "format = \"parquet\"\ncompression = \"zstd\"",
+            "the compression of a Parquet file, which says it itself",
         ),
         ("files = [\"exports/orders-{date}.ndjson\"]", "files = []", "files"),
         ("files = [\"exports/orders-{date}.ndjson\"]", "files = \"ftp://a/b\"", "scheme"),

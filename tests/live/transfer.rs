@@ -81,6 +81,9 @@ pub const CONTRACT: &str = r#"{
   } }
 }"#;
 
+/// 300 orders of 2026-11-20 in three row groups.
+const PARQUET: &[u8] = include_bytes!("../fast/parquet/snappy.parquet");
+
 /// The visible rows of a table with all columns, in order.
 pub fn contents(store: &Path, table: &str) -> Vec<String> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
@@ -279,6 +282,16 @@ fn files_come_from_buckets() {
         let said = run("20261120", 3);
         assert!(said.contains("the target is as it was"), "{said}");
         assert_eq!(contents(&bigquery.store(), "from_files").len(), 30_000);
+        // Parquet is read by ranges.
+        let parquet = file.replace(".csv.gz", ".parquet").replace("\"csv\"", "\"parquet\"");
+        domain.file("transfers.toml", &parquet);
+        buckets.put("exports", "orders-20261120.parquet", PARQUET);
+        run("20261120", 0);
+        assert_eq!(contents(&bigquery.store(), "from_files").len(), 300);
+        buckets.put("exports", "orders-20261120.parquet", &PARQUET[..PARQUET.len() / 2]);
+        let said = run("20261120", 3);
+        assert!(said.contains("orders-20261120.parquet") && said.contains("cut off"), "{said}");
+        assert_eq!(contents(&bigquery.store(), "from_files").len(), 300);
     }
 }
 

@@ -240,6 +240,11 @@ fn files(entry: &mut Entry<'_>) -> Option<FilesSource> {
         values::choice(text, &all)
     });
     let optional = entry.optional("optional", FLAG, values::flag);
+    if format == Some(FileFormat::Parquet) && !matches!(compression, Some(None) | None) {
+        let found = "the compression of a Parquet file, which says it itself".to_owned();
+        let accepted = "this key with `format = \"ndjson\"` or `\"csv\"`".to_owned();
+        entry.mistake("compression", None, found, accepted);
+    }
     let files = match files? {
         Some(files) if !files.is_empty() => files,
         _ => {
