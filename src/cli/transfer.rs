@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
 
 use super::failure::{Exit, Failure};
 use super::load::fetched;
@@ -21,7 +23,8 @@ use crate::shutdown::Shutdown;
 use crate::stop::Stop;
 use crate::transfer::source::Source;
 use crate::transfer::{
-    Days, Mode, OwnSql, Progress, Request, Transfer, TransferError, execution_date,
+    DateError, Days, Due, ExecutionDate, Mode, OwnSql, Progress, Request, Transfer, TransferError,
+    execution_date,
 };
 
 /// How long a run may take to end after a signal. Kubernetes kills it after 30 s.
@@ -45,21 +48,7 @@ pub async fn transfer(args: &TransferArgs) -> Result<(), Failure> {
 }
 
 async fn run(args: &TransferArgs, shutdown: Shutdown) -> Result<(), Failure> {
-    let last = date(&args.date, "EXECUTION_DATE")?;
-    let mode = match args.mode {
-        ModeArg::Truncate => Mode::Truncate,
-        ModeArg::Delta => Mode::Delta,
-    };
-    let first = match (&args.delta_start_date, mode) {
-        (None, _) => last,
-        (Some(first), Mode::Delta) => date(first, "--delta-start-date")?,
-        (Some(_), Mode::Truncate) => {
-            let hint = "mode truncate replaces one day: run each day by itself";
-            return Err(
-                Failure::new(Exit::Usage, "--delta-start-date is for mode delta").hint(hint)
-            );
-        }
-    };
+    let asked = Asked::read(args)?;
     let fetcher = Fetcher::new(std::env::vars_os().collect());
     let inputs = fetched(&fetcher, args.inputs()).await?;
     let settings = load_transfer(&args.name, &inputs, &mut |_, _, _| Vec::new());
@@ -68,7 +57,8 @@ async fn run(args: &TransferArgs, shutdown: Shutdown) -> Result<(), Failure> {
         Failure::new(Exit::Configuration, mistakes.to_string()).hint(hint)
     })?;
     let now = Timestamp::from_microsecond(Clock::System.now_micros()).unwrap_or_default();
-    let days = Days::new(first, last, settings.time_zone.clone(), now).map_err(|error| {
+    let mode = asked.mode;
+    let days = asked.days(&settings.time_zone, now).map_err(|error| {
         let hint = "time_zone of the transfer says when its days begin";
         Failure::new(Exit::Usage, "use the dates").source(error).hint(hint)
     })?;
@@ -144,11 +134,68 @@ fn own_sql(file: Option<&Path>) -> Result<Option<OwnSql>, Failure> {
     Ok(Some(OwnSql { file, text }))
 }
 
-fn date(text: &str, which: &str) -> Result<jiff::civil::Date, Failure> {
-    execution_date(text).map_err(|error| {
-        let hint = "a day is written as 20261121";
-        Failure::new(Exit::Usage, format!("read {which}")).source(error).hint(hint)
-    })
+/// What the command line says of the days.
+struct Asked {
+    mode: Mode,
+    last: ExecutionDate,
+    due: Option<Due>,
+    first: First,
+}
+
+/// The first day in mode delta.
+enum First {
+    Day(Date),
+    /// So many days before the last one.
+    Before(u16),
+}
+
+impl Asked {
+    fn read(args: &TransferArgs) -> Result<Self, Failure> {
+        const DAY: &str = "a day is written as 20261121";
+        let hint = "a day is written as 20261121; `today` and `yesterday` are days too";
+        let last = args.date.parse().map_err(|error| wrong_date("EXECUTION_DATE", error, hint))?;
+        let hint = "name the Job after the day: kubectl create job orders-20261121 \
+                    --from=cronjob/transfer-orders";
+        let due = args
+            .job
+            .as_deref()
+            .map(|name| name.parse().map_err(|error| wrong_date("--job", error, hint)));
+        let mode = match args.mode {
+            ModeArg::Truncate => Mode::Truncate,
+            ModeArg::Delta => Mode::Delta,
+        };
+        let first = match (&args.delta_start_date, args.delta_days, mode) {
+            (None, None, _) => First::Before(0),
+            (Some(first), _, Mode::Delta) => {
+                let wrong = |error| wrong_date("--delta-start-date", error, DAY);
+                First::Day(execution_date(first).map_err(wrong)?)
+            }
+            (None, Some(days), Mode::Delta) => First::Before(days.saturating_sub(1)),
+            (first, _, Mode::Truncate) => {
+                let flag = match first {
+                    Some(_) => "--delta-start-date",
+                    None => "--delta-days",
+                };
+                let hint = "mode truncate replaces one day: run each day by itself";
+                let what = format!("{flag} is for mode delta");
+                return Err(Failure::new(Exit::Usage, what).hint(hint));
+            }
+        };
+        Ok(Self { mode, last, due: due.transpose()?, first })
+    }
+
+    fn days(&self, zone: &TimeZone, now: Timestamp) -> Result<Days, DateError> {
+        let last = self.last.resolve(self.due, zone, now)?;
+        let first = match self.first {
+            First::Day(first) => first,
+            First::Before(days) => last.saturating_sub(i64::from(days).days()),
+        };
+        Days::new(first, last, zone.clone(), now)
+    }
+}
+
+fn wrong_date(which: &str, error: DateError, hint: &str) -> Failure {
+    Failure::new(Exit::Usage, format!("read {which}")).source(error).hint(hint)
 }
 
 fn failure(error: TransferError, settings: &TransferSettings) -> Failure {

@@ -6,6 +6,9 @@ use super::layer_args::LayerArgs;
 use crate::config::Inputs;
 use crate::transfer::MaxRejected;
 
+/// The most days that `--delta-days` takes: BigQuery takes rows of the last five years.
+const MOST_DAYS: i64 = 1_825;
+
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "\
 Moves the rows of one day, or in mode delta of several, from a source (a topic, files, a query of
@@ -33,7 +36,7 @@ https://host/path. docs/reference/transfer.md has every key:
 Exit codes beside those of every command: 6, another run of the same transfer and date goes on;
 7, more records were rejected than --max-rejected allows, and the target is as it was.")]
 pub struct TransferArgs {
-    /// The day, or the last one: YYYYMMDD
+    /// The day, or the last one: YYYYMMDD, YYYYMMDD+N (N days later), `today` or `yesterday`
     #[arg(value_name = "EXECUTION_DATE")]
     pub date: String,
     /// The transfer: `orders` is [transfer.orders] of the configuration file
@@ -48,6 +51,14 @@ pub struct TransferArgs {
     /// First day in mode delta: YYYYMMDD
     #[arg(long, alias = "delta_start_date", value_name = "YYYYMMDD")]
     pub delta_start_date: Option<String>,
+    /// So many days in mode delta, of which the last is EXECUTION_DATE
+    #[arg(long, value_name = "N", conflicts_with = "delta_start_date",
+          value_parser = clap::value_parser!(u16).range(1..=MOST_DAYS))]
+    pub delta_days: Option<u16>,
+    /// The Kubernetes Job of this run: `today` and `yesterday` are seen from the time for which its
+    /// CronJob made it, and a Job named after a day (orders-20261121) runs that day
+    #[arg(long, value_name = "NAME")]
+    pub job: Option<String>,
     /// Say what would be read and written, and do nothing
     #[arg(long)]
     pub dry_run: bool,
