@@ -40,6 +40,7 @@ mod to_api;
 mod to_topic;
 mod transfer;
 mod transfer_args;
+mod transfer_days;
 mod transfer_page;
 mod transfer_progress;
 mod transfer_settings;

@@ -9,7 +9,8 @@ use super::failure::{Exit, Failure};
 use super::metrics_file::{EndedRun, MetricsFile};
 use super::output;
 use super::signals;
-use super::transfer_args::{ModeArg, RunOf, TransferArgs, TransferCommand, TransferFlags};
+use super::transfer_args::{RunOf, TransferArgs, TransferCommand, TransferFlags};
+use super::transfer_days::Asked;
 use super::transfer_page;
 use super::transfer_progress::ShownProgress;
 use super::transfer_settings;
@@ -22,10 +23,7 @@ use crate::row::TableSchema;
 use crate::shutdown::Shutdown;
 use crate::stop::Stop;
 use crate::transfer::source::Source;
-use crate::transfer::{
-    Days, Mode, OwnSql, Progress, Request, Summary, Transfer, TransferError, execution_date,
-    planned,
-};
+use crate::transfer::{OwnSql, Progress, Request, Summary, Transfer, TransferError, planned};
 
 /// How long a run may take to end after a signal. Kubernetes kills it after 30 s.
 const ENDS_WITHIN: Duration = Duration::from_secs(15);
@@ -51,7 +49,7 @@ async fn to_its_end(of: &RunOf, flags: &TransferFlags) -> Result<(), Failure> {
     if let Some(file) = file.filter(|_| !flags.dry_run) {
         let run = EndedRun {
             transfer: &of.name,
-            mode: mode(of.mode).name(),
+            mode: of.mode.mode().name(),
             started_micros,
             ended_micros: Clock::System.now_micros(),
             exit_code: ended.as_ref().map_or_else(|failure| failure.exit as u8, |_| 0),
@@ -86,35 +84,18 @@ async fn until_stopped(
     })
 }
 
-fn mode(mode: ModeArg) -> Mode {
-    match mode {
-        ModeArg::Truncate => Mode::Truncate,
-        ModeArg::Delta => Mode::Delta,
-    }
-}
-
 async fn run(
     of: &RunOf,
     flags: &TransferFlags,
     progress: &Progress,
     shutdown: Shutdown,
 ) -> Result<Option<Summary>, Failure> {
-    let last = date(&of.date, "EXECUTION_DATE")?;
-    let mode = mode(of.mode);
-    let first = match (&flags.delta_start_date, mode) {
-        (None, _) => last,
-        (Some(first), Mode::Delta) => date(first, "--delta-start-date")?,
-        (Some(_), Mode::Truncate) => {
-            let hint = "mode truncate replaces one day: run each day by itself";
-            return Err(
-                Failure::new(Exit::Usage, "--delta-start-date is for mode delta").hint(hint)
-            );
-        }
-    };
+    let asked = Asked::read(of, flags)?;
     let inputs = flags.layers.inputs().transfer_file(&of.config_location);
     let (settings, fetcher) = transfer_settings::load(&of.name, inputs).await?;
     let now = Timestamp::from_microsecond(Clock::System.now_micros()).unwrap_or_default();
-    let days = Days::new(first, last, settings.time_zone.clone(), now).map_err(|error| {
+    let mode = asked.mode;
+    let days = asked.days(&settings.time_zone, now).map_err(|error| {
         let hint = "time_zone of the transfer says when its days begin";
         Failure::new(Exit::Usage, "use the dates").source(error).hint(hint)
     })?;
@@ -206,13 +187,6 @@ fn own_sql(file: Option<&Path>) -> Result<Option<OwnSql>, Failure> {
         return Err(Failure::new(Exit::Configuration, format!("{file} is empty")).hint(hint));
     }
     Ok(Some(OwnSql { file, text }))
-}
-
-fn date(text: &str, which: &str) -> Result<jiff::civil::Date, Failure> {
-    execution_date(text).map_err(|error| {
-        let hint = "a day is written as 20261121";
-        Failure::new(Exit::Usage, format!("read {which}")).source(error).hint(hint)
-    })
 }
 
 fn failure(error: TransferError, settings: &TransferSettings) -> Failure {

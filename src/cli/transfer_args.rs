@@ -5,11 +5,14 @@ use std::path::PathBuf;
 
 use super::layer_args::LayerArgs;
 use crate::config::Inputs;
-use crate::transfer::MaxRejected;
+use crate::transfer::{MaxRejected, Mode};
 
 const USAGE: &str = "generic-consumer transfer [OPTIONS] <EXECUTION_DATE> <TRANSFER_NAME> \
                      <truncate|delta> <CONFIG_LOCATION>
        generic-consumer transfer status [OPTIONS] <TRANSFER_NAME> [CONFIG_LOCATION]";
+
+/// The most days that `--delta-days` takes: BigQuery takes rows of the last five years.
+const MOST_DAYS: i64 = 1_825;
 
 #[derive(Debug, Clone, clap::Args)]
 #[command(
@@ -44,7 +47,7 @@ Exit codes beside those of every command: 6, another run of the same transfer an
 7, more records were rejected than --max-rejected allows, and the target is as it was."
 )]
 pub struct TransferArgs {
-    /// The day, or the last one: YYYYMMDD
+    /// The day, or the last one: YYYYMMDD, YYYYMMDD+N (N days later), `today` or `yesterday`
     #[arg(value_name = "EXECUTION_DATE", required = true)]
     date: Option<String>,
     /// The transfer: `orders` is [transfer.orders] of the configuration file
@@ -115,6 +118,14 @@ pub struct TransferFlags {
     /// First day in mode delta: YYYYMMDD
     #[arg(long, alias = "delta_start_date", value_name = "YYYYMMDD")]
     pub delta_start_date: Option<String>,
+    /// So many days in mode delta, of which the last is EXECUTION_DATE
+    #[arg(long, value_name = "N", conflicts_with = "delta_start_date",
+          value_parser = clap::value_parser!(u16).range(1..=MOST_DAYS))]
+    pub delta_days: Option<u16>,
+    /// The Kubernetes Job of this run: `today` and `yesterday` are seen from the time for which its
+    /// CronJob made it, and a Job named after a day (orders-20261121) runs that day
+    #[arg(long, value_name = "NAME")]
+    pub job: Option<String>,
     /// Say what would be read and written, and do nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -146,6 +157,15 @@ pub struct TransferFlags {
 pub enum ModeArg {
     Truncate,
     Delta,
+}
+
+impl ModeArg {
+    pub fn mode(self) -> Mode {
+        match self {
+            Self::Truncate => Mode::Truncate,
+            Self::Delta => Mode::Delta,
+        }
+    }
 }
 
 impl StatusArgs {

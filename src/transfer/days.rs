@@ -21,6 +21,10 @@ pub enum DateError {
     Future { date: Date, zone: String },
     #[error("the start {first} is after the execution date {last}")]
     StartAfterEnd { first: Date, last: Date },
+    #[error("the Job's name {0:?} ends neither in the time of a CronJob nor in a day, YYYYMMDD")]
+    NoJob(String),
+    #[error("{0} is a date already, and a Job's name says when `today` and `yesterday` are")]
+    TwoDates(Date),
 }
 
 /// The date of a text such as `20261121`.

@@ -19,7 +19,7 @@ class Releases(GitopsCase):
         self.assertEqual(self.release("gke-uat"), {"digest": GOOD, "pins": {}})
         self.assertEqual(
             self.remote.changed(self.before),
-            ["kustomize/overlays/gke-uat/_cluster/kustomization.yaml", "nix/clusters/gke-uat/release.json"],
+            ["kustomize/overlays/gke-uat/_cluster/kustomization.yaml", "kustomize/overlays/gke-uat/_transfer/kustomization.yaml", "nix/clusters/gke-uat/release.json"],
         )
         self.assertIn(GOOD, self.remote.file("kustomize/overlays/gke-uat/_cluster/kustomization.yaml"))
         self.assertEqual(self.remote.subjects(self.before), [f"gke-uat: image {GOOD}"])

@@ -1,5 +1,8 @@
 //! `transfer` with files and with the embedded broker, into the embedded BigQuery.
 
+mod dates;
+mod rendered;
+
 use std::fmt::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
