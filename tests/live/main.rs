@@ -35,3 +35,4 @@ mod replaced_topic;
 mod tokens;
 mod transactions;
 mod transfer;
+mod two_bigqueries;
