@@ -20,7 +20,7 @@ use crate::support::domain::Domain;
 use crate::support::kafka::shared;
 use crate::two_bigqueries::{Peer, both, compared, table};
 
-const CASES: u64 = 20;
+const CASES: u64 = 24;
 const WITHIN: Duration = Duration::from_secs(60);
 const ORDER: &str = "_transfer_order";
 
