@@ -6,6 +6,7 @@ import signal
 import time
 
 from processes import Failed, wait_until
+from story import kill
 
 LEASED_WITHIN = 30
 WAITING_WITHIN = 30
@@ -97,10 +98,7 @@ def kill_one(shop, story, command):
             time.sleep(0.002)
         # Some rows are there by then, unless all of them are.
         time.sleep(0.2 / (attempt + 1))
-        try:
-            os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+        kill(process)
         process.communicate()
         if process.returncode == -signal.SIGKILL:
             story.after(f"killed after {time.monotonic() - began:.1f} s")
@@ -145,7 +143,7 @@ def two_at_once(shop, story):
     finally:
         log.close()
         if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
+            kill(process)
     unchanged(before, story.sum("shipments"), "two runs at once have changed the table")
     nothing_left(shop, "shipments")
 

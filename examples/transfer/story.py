@@ -1,5 +1,6 @@
 """Shows commands as they are typed, runs them and shows what they print."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -11,6 +12,12 @@ from processes import Failed, ends_with_parent
 
 ENDS_WITHIN = 120
 WIDTH = 110
+
+
+def kill(process):
+    """Kills a command with all that bash has started for it."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 class Story:
@@ -70,7 +77,7 @@ class Story:
         try:
             printed, errors = process.communicate(timeout=ENDS_WITHIN)
         except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
+            kill(process)
             process.wait()
             raise
         if process.returncode != code:

@@ -38,3 +38,4 @@ mod transactions;
 mod transfer;
 mod transfer_postgres;
 mod transfer_postgres_faults;
+mod two_bigqueries;

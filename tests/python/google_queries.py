@@ -33,7 +33,7 @@ def queries(client, dataset):
         return job, [tuple(row) for row in job.result(timeout=30)]
 
     job, _ = run(
-        f"INSERT INTO `{orders}` (id, at, amount, note) VALUES (1, TIMESTAMP '2026-11-21 08:00:00.000001+00:00', "
+        f"INSERT INTO `{orders}` (id, `at`, amount, note) VALUES (1, TIMESTAMP '2026-11-21 08:00:00.000001+00:00', "
         "NUMERIC '1.10', 'first'), (2, TIMESTAMP '2026-11-21 09:00:00+00:00', NUMERIC '2.20', NULL), "
         "(3, TIMESTAMP '2026-11-22 00:00:00+00:00', NUMERIC '3.30', 'it\\'s')"
     )
@@ -52,12 +52,12 @@ def queries(client, dataset):
         f"LEFT JOIN `{items}` AS i ON i.order_id = o.id GROUP BY o.id HAVING COUNT(*) > 0 ORDER BY o.id"
     )
     assert [row[:2] for row in found] == [(1, 2), (2, 0), (3, 0)], found
-    _, found = run(f"SELECT MIN(at), MAX(amount), COUNTIF(note IS NULL) FROM `{orders}` WHERE id > @id", query_parameters=[
+    _, found = run(f"SELECT MIN(`at`), MAX(amount), COUNTIF(note IS NULL) FROM `{orders}` WHERE id > @id", query_parameters=[
         bigquery.ScalarQueryParameter("id", "INT64", 1),
     ])
     assert found == [(datetime.datetime(2026, 11, 21, 9, tzinfo=UTC), decimal.Decimal("3.3"), 1)], found
     _, found = run(
-        f"SELECT id, ROW_NUMBER() OVER (ORDER BY at DESC) AS newest, LAG(id) OVER (ORDER BY id) AS previous "
+        f"SELECT id, ROW_NUMBER() OVER (ORDER BY `at` DESC) AS newest, LAG(id) OVER (ORDER BY id) AS previous "
         f"FROM `{orders}` WHERE TRUE QUALIFY newest < 3 ORDER BY id"
     )
     assert found == [(2, 2, 1), (3, 1, 2)], found
@@ -71,7 +71,7 @@ def queries(client, dataset):
         f"MERGE `{orders}` AS target USING (SELECT 2 AS id, NUMERIC '9.99' AS amount UNION ALL SELECT 4, NUMERIC '4') AS source "
         "ON target.id = source.id WHEN MATCHED THEN UPDATE SET amount = source.amount "
         "WHEN NOT MATCHED THEN INSERT (id, amount) VALUES (source.id, source.amount) "
-        "WHEN NOT MATCHED BY SOURCE AND target.at >= TIMESTAMP '2026-11-22 00:00:00+00:00' THEN DELETE"
+        "WHEN NOT MATCHED BY SOURCE AND target.`at` >= TIMESTAMP '2026-11-22 00:00:00+00:00' THEN DELETE"
     )
     stats = job.dml_stats
     assert (stats.inserted_row_count, stats.updated_row_count, stats.deleted_row_count) == (1, 1, 1), stats
