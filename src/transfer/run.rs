@@ -1,13 +1,14 @@
 //! The three steps of a run, on whatever database its target is in.
 
 use super::bigquery::BigQueryTarget;
+use super::counts::Applied;
 use super::error::TransferError;
 use super::postgres::PostgresTarget;
 use super::progress::{Phase, Progress};
 use super::request::{OwnSql, Request};
 use super::runs::RunRow;
 use super::source::Source;
-use super::target::{Applied, Change, Database, Lease, Target, Wanted, When};
+use super::target::{Change, Database, Lease, Target, Wanted, When};
 use crate::clock::Clock;
 use crate::config::{Scope, TransferSettings};
 use crate::error_chain::chain;

@@ -2,10 +2,9 @@
 
 use jiff::civil::Date;
 
-use super::counts::Counts;
+use super::counts::{Applied, Counts};
 use super::days::Days;
 use super::request::Mode;
-use super::target::Applied;
 use crate::clock::Clock;
 use crate::row::{Column, ColumnType, TableSchema};
 

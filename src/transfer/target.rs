@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::civil::Date;
 
+use super::counts::Applied;
 use super::days::Days;
 use super::error::TransferError;
 use super::request::{Mode, OwnSql, Request};
@@ -225,19 +226,6 @@ pub struct StagedTable {
     /// Its name, without that of the dataset or schema.
     pub name: String,
     pub rows: u64,
-}
-
-/// What has been done to the target.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Applied {
-    pub inserted: u64,
-    pub updated: u64,
-    /// `None`: it is not known how many rows were replaced.
-    pub deleted: Option<u64>,
-    /// What did it, by a name that only this run has.
-    pub job: String,
-    /// `None` where nothing is billed.
-    pub bytes_billed: Option<u64>,
 }
 
 /// The target was not changed, as far as is known.

@@ -15,11 +15,11 @@ use method::{Method, query};
 use names::Names;
 pub use planned::planned;
 
+use super::counts::Applied;
 use super::request::OwnSql;
 use super::runs::{RunRow, TABLE, columns as run_columns};
 use super::target::{
-    self, Acquired, Applied, Change, ORDER, StagedTable, StagingError, Target, Unapplied, Wanted,
-    When,
+    self, Acquired, Change, ORDER, StagedTable, StagingError, Target, Unapplied, Wanted, When,
 };
 use crate::config::TableId;
 use crate::record::DeadLetter;

@@ -2,8 +2,8 @@
 
 use crate::config::TableId;
 use crate::sink::bigquery::batch::{insert, name, text, timestamp};
+use crate::transfer::counts::Applied;
 use crate::transfer::runs::{Cell, RunRow, State};
-use crate::transfer::target::Applied;
 
 /// Counts the runs of the transfer that are recorded.
 pub fn count(runs: &TableId, transfer: &str, target: &TableId) -> String {

@@ -10,21 +10,21 @@ use std::sync::Arc;
 use method::Method;
 pub use planned::planned;
 
+use super::counts::Applied;
 use super::error::TransferError;
 use super::request::OwnSql;
 use super::runs::{Cell, RunRow, State, TABLE, columns as run_columns};
 use super::target::{
-    self, Acquired, Applied, Change, ORDER, StagedTable, StagingError, Target, Unapplied, Wanted,
-    When,
+    self, Acquired, Change, ORDER, StagedTable, StagingError, Target, Unapplied, Wanted, When,
 };
 use crate::config::{PostgresSettings, PostgresTable};
 use crate::record::DeadLetter;
 use crate::row::{RowBuffer, TableSchema};
 use crate::sink::dead_letter::About;
-use crate::sink::postgres::Connections;
 use crate::sink::postgres::batch::{
     self, BatchParts, BatchTables, Changed, LetterTable, Merge, Move, MoveError, text, timestamp,
 };
+use crate::sink::postgres::{Connections, quoted_name};
 use crate::stop::Stop;
 
 /// The target of a run, with its tables ready.
@@ -135,8 +135,7 @@ impl Target for PostgresTarget {
 
     async fn staged_rows(&self, staged: &StagedTable) -> Result<u64, Stop> {
         let staging = self.table().beside(&staged.name);
-        let count =
-            format!("SELECT count(*) FROM {}", crate::sink::postgres::quoted_name(&staging));
+        let count = format!("SELECT count(*) FROM {}", quoted_name(&staging));
         self.tables.counted("count the staged rows", &count).await
     }
 
