@@ -122,8 +122,8 @@ impl ParquetFile {
         count: &dyn Fn(u64),
         take: &mut dyn FnMut((i64, &[u8])) -> ControlFlow<()>,
     ) -> Result<()> {
-        let size = self.size;
-        let (mut fetched, mut number) = (self.fetched, 0);
+        let (size, rows) = (self.size, self.rows());
+        let (mut fetched, mut number) = (self.fetched, 0_i64);
         count(fetched);
         for batch in decoder::start(move |hand_on| self.decode(&contract, hand_on))? {
             let batch = batch?;
@@ -137,6 +137,11 @@ impl ParquetFile {
                 number += 1;
                 start = end;
             }
+        }
+        // A decoder that has ended early must not look like the end of a shorter file.
+        if number.unsigned_abs() != rows {
+            let problem = format!("it has {rows} rows, of which {number} were decoded");
+            return Err(ParquetError::General(problem));
         }
         // Indexes and filters, which nobody reads.
         count(size.saturating_sub(fetched));
