@@ -169,7 +169,7 @@ impl Files {
                 FileFormat::Parquet => {
                     let opened = self.parquet(&file.at)?;
                     let (schemas, count) = (self.schemas.clone(), |bytes| counted.add(bytes));
-                    let read = opened.read(schemas, &count, &mut |(number, value)| {
+                    let read = opened.read(schemas, &count, &mut |number, value| {
                         let event = Event {
                             at: Position::new(partition, number),
                             timestamp_ms: None,

@@ -31,17 +31,17 @@ pub trait Column {
 /// A column whose values mean what `kind` says. `most` is its largest definition level.
 pub fn column(reader: ColumnReader, name: String, kind: Kind, most: i16) -> Box<dyn Column> {
     match reader {
-        ColumnReader::BoolColumnReader(it) => Typed::<BoolType>::new(it, name, kind, most),
-        ColumnReader::Int32ColumnReader(it) => Typed::<Int32Type>::new(it, name, kind, most),
-        ColumnReader::Int64ColumnReader(it) => Typed::<Int64Type>::new(it, name, kind, most),
-        ColumnReader::Int96ColumnReader(it) => Typed::<Int96Type>::new(it, name, kind, most),
-        ColumnReader::FloatColumnReader(it) => Typed::<FloatType>::new(it, name, kind, most),
-        ColumnReader::DoubleColumnReader(it) => Typed::<DoubleType>::new(it, name, kind, most),
+        ColumnReader::BoolColumnReader(it) => Typed::<BoolType>::boxed(it, name, kind, most),
+        ColumnReader::Int32ColumnReader(it) => Typed::<Int32Type>::boxed(it, name, kind, most),
+        ColumnReader::Int64ColumnReader(it) => Typed::<Int64Type>::boxed(it, name, kind, most),
+        ColumnReader::Int96ColumnReader(it) => Typed::<Int96Type>::boxed(it, name, kind, most),
+        ColumnReader::FloatColumnReader(it) => Typed::<FloatType>::boxed(it, name, kind, most),
+        ColumnReader::DoubleColumnReader(it) => Typed::<DoubleType>::boxed(it, name, kind, most),
         ColumnReader::ByteArrayColumnReader(it) => {
-            Typed::<ByteArrayType>::new(it, name, kind, most)
+            Typed::<ByteArrayType>::boxed(it, name, kind, most)
         }
         ColumnReader::FixedLenByteArrayColumnReader(it) => {
-            Typed::<FixedLenByteArrayType>::new(it, name, kind, most)
+            Typed::<FixedLenByteArrayType>::boxed(it, name, kind, most)
         }
     }
 }
@@ -63,7 +63,7 @@ struct Typed<T: DataType> {
 }
 
 impl<T: DataType<T: AsJson> + 'static> Typed<T> {
-    fn new(reader: ColumnReaderImpl<T>, name: String, kind: Kind, most: i16) -> Box<dyn Column> {
+    fn boxed(reader: ColumnReaderImpl<T>, name: String, kind: Kind, most: i16) -> Box<dyn Column> {
         let (levels, agains, values) = (Vec::new(), Vec::new(), Vec::new());
         Box::new(Self { reader, name, kind, most, levels, agains, values, place: 0, next: 0 })
     }

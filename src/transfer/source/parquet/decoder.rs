@@ -69,7 +69,10 @@ pub fn start<T: Send + 'static>(
 }
 
 fn message(info: &PanicHookInfo<'_>) -> String {
-    info.payload_as_str().unwrap_or("the decoder cannot go on").to_owned()
+    let payload = info.payload();
+    let text = payload.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| payload.downcast_ref().map(String::as_str));
+    text.unwrap_or("the decoder cannot go on").to_owned()
 }
 
 #[cfg(test)]

@@ -54,6 +54,9 @@ struct Batch {
     fetched: u64,
 }
 
+/// Takes a row: its number in the file, and its JSON object.
+pub type TakeRow<'a> = &'a mut dyn FnMut(i64, &[u8]) -> ControlFlow<()>;
+
 /// A file of which the footer was read.
 pub struct ParquetFile {
     blob: Blob,
@@ -114,16 +117,16 @@ impl ParquetFile {
         groups.map(|group| group.num_rows().unsigned_abs()).sum()
     }
 
-    /// Reads all rows: each with its number, from 0, as a JSON object. A break ends the reading.
-    /// `count` is told the bytes that were read.
+    /// Reads all rows, numbered from 0. A break ends the reading. `count` is told the bytes that were
+    /// read.
     pub fn read(
         self,
         contract: Arc<[Schema]>,
         count: &dyn Fn(u64),
-        take: &mut dyn FnMut((i64, &[u8])) -> ControlFlow<()>,
+        take: TakeRow<'_>,
     ) -> Result<()> {
-        let size = self.size;
-        let (mut fetched, mut number) = (self.fetched, 0);
+        let (size, rows) = (self.size, self.rows());
+        let (mut fetched, mut number) = (self.fetched, 0_i64);
         count(fetched);
         for batch in decoder::start(move |hand_on| self.decode(&contract, hand_on))? {
             let batch = batch?;
@@ -131,12 +134,17 @@ impl ParquetFile {
             count(batch.fetched);
             let mut start = 0;
             for end in batch.ends {
-                if take((number, &batch.json[start..end])).is_break() {
+                if take(number, &batch.json[start..end]).is_break() {
                     return Ok(());
                 }
                 number += 1;
                 start = end;
             }
+        }
+        // A decoder that has ended early must not look like the end of a shorter file.
+        if number.unsigned_abs() != rows {
+            let problem = format!("it has {rows} rows, of which {number} were decoded");
+            return Err(ParquetError::General(problem));
         }
         // Indexes and filters, which nobody reads.
         count(size.saturating_sub(fetched));

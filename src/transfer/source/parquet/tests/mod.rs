@@ -38,7 +38,7 @@ fn texts(bytes: &[u8], contract: &[Schema]) -> Result<Vec<String>> {
     let (mut rows, counted) = (Vec::new(), std::cell::Cell::new(0));
     let file = open(bytes)?;
     let expected = file.rows();
-    file.read(contract.into(), &|more| counted.set(counted.get() + more), &mut |(number, row)| {
+    file.read(contract.into(), &|more| counted.set(counted.get() + more), &mut |number, row| {
         assert_eq!(number, rows.len() as i64);
         rows.push(String::from_utf8(row.to_vec()).expect("UTF-8"));
         ControlFlow::Continue(())
@@ -168,7 +168,7 @@ proptest! {
         }
         if let Ok(file) = open(&bytes) {
             let mut rows = 0;
-            let _ = file.read([].into(), &|_| {}, &mut |_| {
+            let _ = file.read([].into(), &|_| {}, &mut |_, _| {
                 rows += 1;
                 if rows < 1_000 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             });
