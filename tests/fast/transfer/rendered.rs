@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use generic_consumer::app::transfer_domain;
-use generic_consumer::config::{Inputs, load_transfer};
+use generic_consumer::config::{Inputs, Variables, load_transfer};
 use generic_consumer::remote::Fetcher;
 
 /// The folders of all transfers: `kustomize/overlays/<cluster>/transfers/transfer-<name>`.
@@ -51,7 +51,7 @@ async fn the_program_reads_each_rendered_transfer() {
         }
         let settings = load_transfer(name, &inputs, &mut |_, _, _| Vec::new());
         let settings = settings.unwrap_or_else(|mistakes| panic!("{folder:?}: {mistakes}"));
-        let domain = transfer_domain(&settings, &Fetcher::new(Default::default())).await;
+        let domain = transfer_domain(&settings, &Fetcher::new(Variables::new())).await;
         let domain = domain.unwrap_or_else(|error| panic!("{folder:?}: {error}"));
         domain.plan(&domain.columns).unwrap_or_else(|error| panic!("{folder:?}: {error}"));
         let has = |column: &String| domain.columns.columns.iter().any(|one| one.name == *column);
