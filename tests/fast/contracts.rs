@@ -146,7 +146,9 @@ fn every_event_type_has_an_accepted_sample() {
             .collect();
         for event in &contract.events {
             let named = format!("\"{}\"", event.name);
-            assert!(texts.iter().any(|text| text.contains(&named)), "{} has none", event.name);
+            // The only type of a channel need not be named.
+            let is_accepted = |text: &String| contract.events.len() == 1 || text.contains(&named);
+            assert!(texts.iter().any(is_accepted), "{} has none", event.name);
         }
     }
 }
