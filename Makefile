@@ -27,7 +27,7 @@ help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
 .PHONY: test
-test: setup fmt lint doc audit fast live instructions api dashboard streamproc ccx manifests delivery infra ## Install what is missing (Debian), then run every check and test except `make nix`
+test: setup fmt lint doc audit fast live instructions api dashboard streamproc ccx transfer-demo manifests delivery infra ## Install what is missing (Debian), then run every check and test except `make nix`
 
 # The examples compare what they have written, and end.
 test: export CHECK = 1
@@ -130,6 +130,12 @@ bench-curves: setup bench-setup ## Cost curves, and memory with a stalled sink; 
 bench-postgres: setup bench-setup ## The PostgreSQL sink against psql and Python consumers: about ten minutes, QUICK=1 in three
 	$(BENCH) --bench bench -- postgres
 
+.PHONY: bench-transfer
+bench-transfer: setup ## Transfers next to `bq load`, Google's client and pandas: a million rows three times, ten minutes (ARGS="--rows N --rounds N")
+	$(CARGO) build --locked --release
+	$$(tests/setup/venv.sh $(CARGO_TARGET_DIR)/python-bench-transfer tests/bench/transfer/requirements.txt) -B \
+	  tests/bench/transfer/run.py $(CARGO_TARGET_DIR)/release/generic-consumer $(CARGO_TARGET_DIR) $(ARGS)
+
 .PHONY: instructions
 instructions: setup ## Count the hot path's instructions under valgrind; fails beyond a limit
 	runner=$$(tests/bench/runner.sh $(CARGO_TARGET_DIR)) && export GUNGRAUN_RUNNER=$$runner && $(INSTRUCTIONS)
@@ -154,6 +160,12 @@ ccx: ## Run the pipeline CCX on this machine: Kafka, S3, uploads, pipeline, resu
 	$(BUILD)
 	@$(if $(CHECK),tests/ccx/run.sh $(CARGO_TARGET_DIR)/debug/generic-consumer)
 	@examples/ccx/run.sh
+
+.PHONY: transfer-demo
+transfer-demo: ## Tell what a transfer is, command by command, in half a minute: PostgreSQL, Kafka, BigQuery, kills (CHECK=1: compare, then end)
+	@tests/setup/install.sh
+	$(BUILD)
+	@examples/transfer/run.sh
 
 .PHONY: model
 model: ## Check the model of the exactly-once protocol with many faults at once: takes minutes and gigabytes

@@ -77,6 +77,9 @@ class Clusters:
         release = self._release(cluster)
         return {name: release["pins"].get(name, release["digest"]) for name in self._names(cluster)}
 
+    def transfers(self, cluster):
+        return sorted(file.stem for file in (self._cluster(cluster) / "transfers").glob("*.toml"))
+
     # Which domains run
 
     def add(self, cluster, instance, text, replace=False):

@@ -15,8 +15,9 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "shared"))
 import check  # noqa: E402
 import system  # noqa: E402
+from influx import Influx  # noqa: E402
 from kafka import Kafka  # noqa: E402
-from peers import Influx, Postgres  # noqa: E402
+from postgres import Postgres  # noqa: E402
 from processes import Process, free_port, usual_port, wait_until  # noqa: E402
 
 PAGE_PORT = 8090
@@ -39,7 +40,7 @@ class StreamProc(system.System):
         self.kafka, self.postgres, self.influx = super().start_peers([
             # The event API's first question creates the topic.
             ("Kafka", lambda: Kafka(self.folder, self.logs, self.args.target, auto_create=True)),
-            ("PostgreSQL", lambda: Postgres(self.folder, self.logs)),
+            ("PostgreSQL", lambda: Postgres(self.folder, self.logs, "streamproc")),
             ("InfluxDB", lambda: Influx(self.folder, self.logs, self.args.influxd)),
         ])
         self.environment |= {

@@ -1,16 +1,22 @@
-# Alerts on our own metrics (docs/reference/metrics.md).
+# Alerts on our own metrics (docs/reference/metrics.md), and on those of kube-state-metrics about
+# transfers.
 { namespace }:
 let
   instance = "app_kubernetes_io_instance";
   ours = ''namespace="${namespace}"'';
   letters = "generic_consumer_dead_lettered_records_total{${ours}}";
-  alert = name: wait: expr: summary: {
+  about = label: name: wait: expr: summary: {
     alert = name;
     inherit expr;
     "for" = wait;
     labels.severity = "warning";
-    annotations.summary = "{{ $labels.${instance} }}: ${summary}";
+    annotations.summary = "{{ $labels.${label} }}: ${summary}";
   };
+  alert = about instance;
+  # A metric of the CronJobs of transfers, whatever the pod that reports it.
+  cronJobs =
+    metric:
+    ''max by (cronjob) (kube_cronjob_${metric}{namespace="${namespace}",cronjob=~"transfer-.+"})'';
 in
 [
   {
@@ -42,6 +48,23 @@ in
       (alert "GenericConsumerFetchRetries" "5m"
         "sum by (${instance}) (increase(generic_consumer_fetch_retries_total{${ours}}[15m])) > 20"
         "objects cannot be fetched: their store does not answer, or not in time"
+      )
+    ];
+  }
+  {
+    name = "generic-consumer-transfers";
+    rules = [
+      # The last run has ended and has not succeeded, nor has one since. A run that takes too long ends
+      # by its deadline.
+      (about "cronjob" "GenericConsumerTransferFailed" "5m"
+        "${cronJobs "status_last_schedule_time"} unless ${cronJobs "status_last_successful_time"} >= ${cronJobs "status_last_schedule_time"} unless ${cronJobs "status_active"} > 0"
+        "the last run has failed; the log of its pod says why, and whether the target was changed"
+      )
+      # The time of the next run has passed: the controller is away, or a run takes longer than the
+      # schedule leaves it. There is no such time where a transfer is suspended.
+      (about "cronjob" "GenericConsumerTransferNotStarted" "0m"
+        "time() - ${cronJobs "next_schedule_time"} > 900"
+        "the run that was due a quarter of an hour ago has not begun"
       )
     ];
   }

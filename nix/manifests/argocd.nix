@@ -1,5 +1,5 @@
 # kustomize/argocd: the AppProject and the ApplicationSet, which makes one Application for each
-# instance and one for each cluster's shared objects.
+# instance, one for each transfer and one for each cluster's shared objects.
 {
   name,
   namespace,
@@ -43,6 +43,11 @@ in
           "ServiceAccount"
         ]
         ++ anyGroup "apps" [ "Deployment" ]
+        # Jobs: those that people make of a CronJob in ArgoCD (`create-job`).
+        ++ anyGroup "batch" [
+          "CronJob"
+          "Job"
+        ]
         ++ anyGroup "policy" [ "PodDisruptionBudget" ]
         ++ anyGroup "networking.k8s.io" [ "NetworkPolicy" ]
         ++ anyGroup "keda.sh" [
@@ -80,6 +85,7 @@ in
                 directories = [
                   { path = "${folder}/shared"; }
                   { path = "${folder}/instances/*"; }
+                  { path = "${folder}/transfers/*"; }
                 ];
               };
             }
@@ -94,7 +100,7 @@ in
             "app.kubernetes.io/instance" = "{{ .path.basenameNormalized }}";
             cluster = "{{ .cluster }}";
           };
-          # When an instance is removed, ArgoCD deletes its objects.
+          # When an instance or a transfer is removed, ArgoCD deletes its objects.
           finalizers = [ "resources-finalizer.argocd.argoproj.io" ];
         };
         spec = {

@@ -1,10 +1,76 @@
-# kustomize/base: the objects of every instance. base/shared: the objects that the instances of a
-# cluster share.
+# kustomize/base: the objects of every instance. base/transfer: those of every transfer. base/shared: the
+# objects that all of a cluster share.
 { name, namespace, ... }:
 let
   selector."app.kubernetes.io/name" = name;
   # The port in the default of METRICS_ADDR.
   port = 9464;
+  security = import ./security.nix;
+  transfer = import ./transfer-base.nix { inherit name; };
+
+  # Of every pod.
+  pod = {
+    serviceAccountName = name;
+    # The program does not use the Kubernetes API.
+    automountServiceAccountToken = false;
+    # The variables that Kubernetes sets for Services could collide with configuration keys.
+    enableServiceLinks = false;
+    securityContext = security.pod;
+  };
+  container = {
+    inherit name;
+    image = name;
+    securityContext = security.container;
+  };
+
+  # Allows DNS at the cluster's own resolver only. The cluster's component adds the brokers and further
+  # addresses of the resolver, the cloud's the scraper and the metadata server, and one of
+  # components/googleapis BigQuery.
+  networkPolicy = policy: labels: {
+    apiVersion = "networking.k8s.io/v1";
+    kind = "NetworkPolicy";
+    metadata.name = policy;
+    spec = {
+      podSelector.matchLabels = labels;
+      policyTypes = [
+        "Ingress"
+        "Egress"
+      ];
+      ingress = [ ];
+      egress = [
+        {
+          to = [
+            {
+              namespaceSelector.matchLabels."kubernetes.io/metadata.name" = "kube-system";
+              # CoreDNS has the label of its predecessor. GKE's Dataplane V2 sends queries to the pods
+              # of NodeLocal DNSCache, where that is used.
+              podSelector.matchExpressions = [
+                {
+                  key = "k8s-app";
+                  operator = "In";
+                  values = [
+                    "kube-dns"
+                    "node-local-dns"
+                  ];
+                }
+              ];
+            }
+          ];
+          ports = [
+            {
+              port = 53;
+              protocol = "UDP";
+            }
+            {
+              port = 53;
+              protocol = "TCP";
+            }
+          ];
+        }
+      ];
+    };
+  };
+
   probe = path: {
     httpGet = {
       inherit path;
@@ -49,21 +115,9 @@ in
       selector.matchLabels = selector;
       template = {
         metadata.labels = selector;
-        spec = {
-          serviceAccountName = name;
-          # The program does not use the Kubernetes API.
-          automountServiceAccountToken = false;
-          # The variables that Kubernetes sets for Services could collide with configuration keys.
-          enableServiceLinks = false;
+        spec = pod // {
           # DRAIN_SECONDS is at most 25; the rest is for a slow BigQuery and for leaving the group.
           terminationGracePeriodSeconds = 90;
-          securityContext = {
-            runAsNonRoot = true;
-            runAsUser = 65532;
-            runAsGroup = 65532;
-            fsGroup = 65532;
-            seccompProfile.type = "RuntimeDefault";
-          };
           # At least two zones, counted for each revision, so that a rollout is spread as well.
           topologySpreadConstraints = [
             {
@@ -76,43 +130,39 @@ in
             }
           ];
           containers = [
-            {
-              inherit name;
-              image = name;
-              ports = [
-                {
-                  name = "metrics";
-                  containerPort = port;
-                }
-              ];
-              securityContext = {
-                allowPrivilegeEscalation = false;
-                readOnlyRootFilesystem = true;
-                capabilities.drop = [ "ALL" ];
-              };
-              # Two minutes to start. After that the program decides: /livez fails when there is work
-              # and nothing has progressed for ten minutes.
-              startupProbe = probe "/livez" // {
-                periodSeconds = 2;
-                failureThreshold = 60;
-              };
-              livenessProbe = probe "/livez" // {
-                periodSeconds = 10;
-                timeoutSeconds = 5;
-                failureThreshold = 6;
-              };
-              readinessProbe = probe "/readyz" // {
-                periodSeconds = 5;
-                timeoutSeconds = 5;
-              };
-              volumeMounts = [
-                {
-                  name = "env";
-                  mountPath = "/etc/generic-consumer";
-                  readOnly = true;
-                }
-              ];
-            }
+            (
+              container
+              // {
+                ports = [
+                  {
+                    name = "metrics";
+                    containerPort = port;
+                  }
+                ];
+                # Two minutes to start. After that the program decides: /livez fails when there is work
+                # and nothing has progressed for ten minutes.
+                startupProbe = probe "/livez" // {
+                  periodSeconds = 2;
+                  failureThreshold = 60;
+                };
+                livenessProbe = probe "/livez" // {
+                  periodSeconds = 10;
+                  timeoutSeconds = 5;
+                  failureThreshold = 6;
+                };
+                readinessProbe = probe "/readyz" // {
+                  periodSeconds = 5;
+                  timeoutSeconds = 5;
+                };
+                volumeMounts = [
+                  {
+                    name = "env";
+                    mountPath = "/etc/generic-consumer";
+                    readOnly = true;
+                  }
+                ];
+              }
+            )
           ];
           volumes = [
             {
@@ -137,53 +187,24 @@ in
     };
   };
 
-  # Allows DNS at the cluster's own resolver only. The cluster's component adds the brokers and further
-  # addresses of the resolver, the cloud's the scraper and the metadata server, and one of
-  # components/googleapis BigQuery.
-  "base/networkpolicy.yaml" = {
-    apiVersion = "networking.k8s.io/v1";
-    kind = "NetworkPolicy";
-    metadata = { inherit name; };
-    spec = {
-      podSelector.matchLabels = selector;
-      policyTypes = [
-        "Ingress"
-        "Egress"
-      ];
-      ingress = [ ];
-      egress = [
-        {
-          to = [
-            {
-              namespaceSelector.matchLabels."kubernetes.io/metadata.name" = "kube-system";
-              # CoreDNS has the label of its predecessor. GKE's Dataplane V2 sends queries to the pods
-              # of NodeLocal DNSCache, where that is used.
-              podSelector.matchExpressions = [
-                {
-                  key = "k8s-app";
-                  operator = "In";
-                  values = [
-                    "kube-dns"
-                    "node-local-dns"
-                  ];
-                }
-              ];
-            }
-          ];
-          ports = [
-            {
-              port = 53;
-              protocol = "UDP";
-            }
-            {
-              port = 53;
-              protocol = "TCP";
-            }
-          ];
-        }
-      ];
-    };
+  "base/networkpolicy.yaml" = networkPolicy name selector;
+
+  "base/transfer/kustomization.yaml" = {
+    apiVersion = "kustomize.config.k8s.io/v1beta1";
+    kind = "Kustomization";
+    resources = [
+      "cronjob.yaml"
+      "networkpolicy.yaml"
+    ];
+    labels = [
+      {
+        pairs = transfer.labels;
+        includeTemplates = true;
+      }
+    ];
   };
+  "base/transfer/cronjob.yaml" = transfer.cronJob { inherit pod container; };
+  "base/transfer/networkpolicy.yaml" = networkPolicy transfer.name transfer.labels;
 
   "base/shared/kustomization.yaml" = {
     apiVersion = "kustomize.config.k8s.io/v1beta1";

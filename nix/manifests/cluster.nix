@@ -1,21 +1,20 @@
-# A cluster's part of its overlay: `_cluster`, a component of every instance, and `shared`.
+# A cluster's part of its overlay: `_cluster` and `_transfer`, components of every instance and of every
+# transfer, and `shared`.
 {
   name,
   namespace,
   yaml,
   signing,
+  # Of all transfers.
+  transfer,
 }:
 cluster:
 let
   inherit (builtins)
     attrNames
-    concatMap
     head
     length
     map
-    match
-    sort
-    toJSON
     ;
   inherit (cluster) cloud spec release;
   kind = head (attrNames spec.credentials);
@@ -27,99 +26,23 @@ let
   };
   when = condition: items: if condition then items else [ ];
 
-  # The mounted credentials file and its sources. Workload identity needs no file.
-  mount = "/var/run/google";
-  file = "${mount}/credentials.json";
-  sources = {
-    workloadIdentity = [ ];
-    # The file contains no secret: it names the pod's own token and the service that exchanges it.
-    externalAccount = [
-      { configMap.name = "google-credentials"; }
-      {
-        serviceAccountToken = {
-          path = "token";
-          audience = "https:${credentials.audience}";
-          expirationSeconds = 3600;
-        };
-      }
-    ];
-    key = [ { secret.name = "google-credentials"; } ];
-  };
-  mounted = sources.${kind} != [ ];
+  inherit (pod) addresses;
 
-  literal = variable: value: {
-    name = variable;
-    inherit value;
-  };
-  fromSecret =
-    variable: place:
-    let
-      parts = match "([^/]*)/(.*)" place;
-    in
-    {
-      name = variable;
-      valueFrom.secretKeyRef = {
-        name = head parts;
-        key = builtins.elemAt parts 1;
-      };
-    };
-  env = spec.env or { };
-  secretEnv = spec.secretEnv or { };
-  addresses = attrNames (builtins.groupBy (host: spec.hosts.${host}) (attrNames spec.hosts));
-
+  pod = import ./pod.nix { inherit name; } cluster;
   deployment = {
     apiVersion = "apps/v1";
     kind = "Deployment";
     metadata = { inherit name; };
-    spec.template.spec = {
-      hostAliases = map (ip: {
-        inherit ip;
-        hostnames = builtins.filter (host: spec.hosts.${host} == ip) (attrNames spec.hosts);
-      }) addresses;
-      containers = [
-        (
-          {
-            inherit name;
-            inherit (spec) resources;
-            env = [
-              # Tells the program that it runs in a cluster: its `.env` may then set the domain's keys only.
-              (literal "CLUSTER" cluster.name)
-              (literal "WRITE_ENV" spec.writeEnv)
-            ]
-            ++ when mounted [ (literal "GOOGLE_APPLICATION_CREDENTIALS" file) ]
-            ++ map (variable: literal variable env.${variable}) (attrNames env)
-            ++ map (variable: fromSecret variable secretEnv.${variable}) (attrNames secretEnv);
-          }
-          // (
-            if mounted then
-              {
-                volumeMounts = [
-                  {
-                    name = "google";
-                    mountPath = mount;
-                    readOnly = true;
-                  }
-                ];
-              }
-            else
-              { }
-          )
-        )
-      ];
-    }
-    // (
-      if mounted then
-        {
-          volumes = [
-            {
-              name = "google";
-              projected.sources = sources.${kind};
-            }
-          ];
-        }
-      else
-        { }
-    );
+    spec.template.spec = pod.podSpec // {
+      containers = map (container: container // { inherit (spec) resources; }) pod.podSpec.containers;
+    };
+  };
+  # A transfer sets its own resources.
+  cronJob = {
+    apiVersion = "batch/v1";
+    kind = "CronJob";
+    metadata.name = transfer.name;
+    spec.jobTemplate.spec.template.spec = pod.podSpec;
   };
 
   # The resolver's addresses that are no pod's: NodeLocal DNSCache, Cloud DNS.
@@ -163,6 +86,21 @@ let
       };
     }
   ) (spec.stores or [ ]);
+
+  network = resolvers ++ [ brokers ] ++ stores;
+  images = [
+    {
+      inherit name;
+      newName = spec.image;
+      inherit (release) digest;
+    }
+  ];
+  # What every pod needs.
+  common = [
+    "../../../components/${cloud}"
+    "../../../components/googleapis/${spec.googleApis or "public"}"
+  ]
+  ++ when (kind == "externalAccount") [ "../_credentials" ];
 
   autoscaling = [
     {
@@ -226,37 +164,36 @@ in
   "${at}/_cluster/kustomization.yaml" = {
     apiVersion = "kustomize.config.k8s.io/v1alpha1";
     kind = "Component";
-    components = [
-      "../../../components/${cloud}"
-      "../../../components/googleapis/${spec.googleApis or "public"}"
-      "../../../components/autoscale"
-    ];
+    components = common ++ [ "../../../components/autoscale" ];
     patches = [
       (patch "Deployment" deployment)
-      (patch "NetworkPolicy" (resolvers ++ [ brokers ] ++ stores))
+      (patch "NetworkPolicy" network)
       (patch "ScaledObject" autoscaling)
     ];
-    images = [
-      {
-        inherit name;
-        newName = spec.image;
-        inherit (release) digest;
-      }
-    ];
-  }
-  // (
-    if kind == "externalAccount" then
-      {
-        configMapGenerator = [
+    inherit images;
+  };
+
+  # A component of every transfer.
+  "${at}/_transfer/kustomization.yaml" = {
+    apiVersion = "kustomize.config.k8s.io/v1alpha1";
+    kind = "Component";
+    components = common;
+    patches = [
+      (patch "CronJob" cronJob)
+      # Nobody connects to a transfer: it has no metrics to be collected.
+      (patch "NetworkPolicy" (
+        network
+        ++ [
           {
-            name = "google-credentials";
-            files = [ "credentials.json" ];
+            op = "replace";
+            path = "/spec/ingress";
+            value = [ ];
           }
-        ];
-      }
-    else
-      { }
-  );
+        ]
+      ))
+    ];
+    inherit images;
+  };
 
   "${at}/shared/kustomization.yaml" = {
     apiVersion = "kustomize.config.k8s.io/v1beta1";
@@ -275,7 +212,11 @@ in
   "${at}/kustomization.yaml" = {
     apiVersion = "kustomize.config.k8s.io/v1beta1";
     kind = "Kustomization";
-    resources = [ "shared" ] ++ map (i: "instances/${i.name}") cluster.instances;
+    resources = [
+      "shared"
+    ]
+    ++ map (i: "instances/${i.name}") cluster.instances
+    ++ map (t: "transfers/transfer-${t.name}") cluster.transfers;
   };
 }
 // secretFiles
@@ -288,14 +229,24 @@ in
 // (
   if kind == "externalAccount" then
     {
-      "${at}/_cluster/credentials.json" =
+      "${at}/_credentials/kustomization.yaml" = {
+        apiVersion = "kustomize.config.k8s.io/v1alpha1";
+        kind = "Component";
+        configMapGenerator = [
+          {
+            name = "google-credentials";
+            files = [ "credentials.json" ];
+          }
+        ];
+      };
+      "${at}/_credentials/credentials.json" =
         builtins.toJSON {
           type = "external_account";
           inherit (credentials) audience;
           subject_token_type = "urn:ietf:params:oauth:token-type:jwt";
           token_url = "https://sts.googleapis.com/v1/token";
           service_account_impersonation_url = "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/${credentials.serviceAccount}:generateAccessToken";
-          credential_source.file = "${mount}/token";
+          credential_source.file = "${pod.mount}/token";
         }
         + "\n";
     }

@@ -1,4 +1,4 @@
-# Reads nix/clusters: cluster -> { cloud, env, spec, release, instances, faults }. mistakes/ validates
+# Reads nix/clusters: cluster -> { cloud, env, spec, release, instances, transfers, faults }. mistakes/ validates
 # it. Whatever the files contain, reading them does not fail: `faults` are the sentences about what
 # cannot be read. Only what Nix cannot catch still ends the evaluation: a cluster.nix with a
 # syntax error, and a file with a NUL byte.
@@ -7,6 +7,8 @@
   environments,
   # cluster -> sentence: clusters whose files are not read at all, because that would fail.
   unreadable ? { },
+  # Where the contracts and the SQL of transfers are.
+  root ? clustersDir + "/../..",
 }:
 let
   inherit (builtins)
@@ -31,6 +33,8 @@ let
     tryEval
     ;
   dotenv = import ./dotenv.nix;
+  toml = import ./toml.nix;
+  documents = import ./documents.nix { inherit root; };
 
   json = import ./json.nix;
   text = import ./text.nix;
@@ -78,6 +82,42 @@ let
     };
   instancesIn = dir: attrValues (mapAttrs (file: kind: instance dir kind file) (readDir dir));
 
+  transfer =
+    dir: kind: file:
+    let
+      stem = match "(.*)[.]toml" file;
+      name = if stem == null then file else head stem;
+      content = if kind == "regular" then readFile (dir + "/${file}") else "";
+      tooLarge = stringLength content > 65536;
+      isText = !tooLarge && text.isUtf8 content;
+      read =
+        if isText then
+          toml content
+        else
+          {
+            value = { };
+            faults = [ ];
+          };
+      table = (read.value.transfer or { }).${name} or null;
+      named = documents table;
+    in
+    {
+      inherit
+        file
+        name
+        tooLarge
+        isText
+        table
+        ;
+      inherit (read) value faults;
+      inherit (named) files;
+      missing = named.faults;
+      plain = kind == "regular";
+      domain = domainOf name;
+      text = content;
+    };
+  transfersIn = dir: attrValues (mapAttrs (file: kind: transfer dir kind file) (readDir dir));
+
   # What is read of a cluster's folder. Where something cannot be read, the sentences about it are in
   # `faults`, and its value is null or empty.
   read =
@@ -104,7 +144,14 @@ let
         else
           [ ];
       example = ''write { "digest": "sha256:…", "pins": {} }'';
-      folder = kind "instances";
+      # Whether there is a folder of this name, and what to say if it is something else.
+      isFolder = name: kind name == "directory";
+      noFolder =
+        name: of:
+        if kind name == null || isFolder name then
+          [ ]
+        else
+          [ "${at}/${name} is no folder of its own: replace it by a folder of ${of} files." ];
       faults = {
         spec = about "cluster.nix" "copy another cluster's and change it." (
           if spec.success then null else "throws an error of its own: write plain values."
@@ -112,23 +159,22 @@ let
         release = about "release.json" "${example}." (
           if release ? fault then "${release.fault}: ${example}, as delivery/gitops does." else null
         );
-        instances =
-          if folder == null || folder == "directory" then
-            [ ]
-          else
-            [ "${at}/instances is no folder of its own: replace it by a folder of .env files." ];
+        instances = noFolder "instances" ".env";
+        transfers = noFolder "transfers" ".toml";
       };
     in
     {
       inherit faults;
       spec = if faults.spec == [ ] then spec.value else null;
       release = if faults.release == [ ] then release.value else null;
-      instances = if folder == "directory" then instancesIn (dir + "/instances") else [ ];
+      instances = if isFolder "instances" then instancesIn (dir + "/instances") else [ ];
+      transfers = if isFolder "transfers" then transfersIn (dir + "/transfers") else [ ];
     };
   notRead = sentence: {
     spec = null;
     release = null;
     instances = [ ];
+    transfers = [ ];
     faults.all = [ sentence ];
   };
 

@@ -18,7 +18,14 @@
   touched ? null,
   # Clusters whose files are not read: see data.nix.
   unreadable ? { },
-  data ? import ./data.nix { inherit clustersDir environments unreadable; },
+  data ? import ./data.nix {
+    inherit
+      clustersDir
+      environments
+      root
+      unreadable
+      ;
+  },
 }:
 let
   inherit (builtins)
@@ -66,21 +73,34 @@ let
     if refused == [ ] then only isTouched else refuse (map (mistake: mistake.sentence) refused);
 
   merge = foldl' (all: some: all // some) { };
+  transfer = import ./transfer-base.nix { inherit name; };
   clusterFiles = import ./cluster.nix {
     inherit
       name
       namespace
       yaml
       signing
+      transfer
+      ;
+  };
+  transferFiles = import ./transfer.nix {
+    inherit
+      name
+      namespace
+      yaml
+      transfer
       ;
   };
   instanceFiles = import ./instance.nix { inherit name namespace yaml; };
   overlays =
     clusters:
     merge (
-      concatMap (cluster: [ (clusterFiles cluster) ] ++ map (instanceFiles cluster) cluster.instances) (
-        attrValues clusters
-      )
+      concatMap (
+        cluster:
+        [ (clusterFiles cluster) ]
+        ++ map (instanceFiles cluster) cluster.instances
+        ++ map (transferFiles cluster) cluster.transfers
+      ) (attrValues clusters)
     );
   # Depends on the names of all clusters, so a change of some of them leaves it as it is.
   argocd = import ./argocd.nix (
@@ -149,6 +169,7 @@ in
       WRITE_ENV = cluster.spec.writeEnv;
     };
     secretEnv = attrNames (cluster.spec.secretEnv or { });
+    transfers = map (t: t.name) cluster.transfers;
     instances = builtins.listToAttrs (
       map (instance: {
         inherit (instance) name;

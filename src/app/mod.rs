@@ -36,5 +36,5 @@ pub use judge::{Judge, Verdict};
 pub use peers::{LOCAL_STORE, Peers};
 pub use results::{ResultsAssembly, follow, follower, store as results_store};
 pub use thread::run;
-pub use transfer::{OpenedTransfer, open_transfer};
+pub use transfer::{OpenedTransfer, open_transfer, transfer_status};
 pub use verify::{OpenedTable, open_table, promised, reread_spans};

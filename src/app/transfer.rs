@@ -1,5 +1,8 @@
 //! A transfer's settings, contract, source and target, made ready to run.
 
+use std::error::Error;
+use std::ffi::OsStr;
+
 use prometheus_client::registry::Registry;
 
 use super::domain::Domain;
@@ -8,60 +11,72 @@ use super::error::AppError;
 use crate::clock::Clock;
 use crate::config::location::Location;
 use crate::config::{
-    BigQuerySettings, Broker, FilesSource, SinkSettings, SourceSettings, TransferSettings,
+    self as settings, Broker, FilesSource, SinkSettings, SourceSettings, TransferSettings,
 };
 use crate::remote::{Fetcher, Patience};
 use crate::shutdown::Shutdown;
-use crate::sink::bigquery::BigQuery;
-use crate::sink::postgres::Connections;
+use crate::sink::bigquery::{BigQuery, columns as bigquery_columns};
+use crate::sink::postgres::{Connections, columns as postgres_columns};
 use crate::source::client;
 use crate::stop::Stop;
 use crate::telemetry::Metrics;
-use crate::transfer::Request;
 use crate::transfer::source::{Files, Objects, QuerySource, Source, SourceError, TopicSource};
+use crate::transfer::sql_proxy::SqlProxy;
+use crate::transfer::status::{self, Status};
+use crate::transfer::{Database, Request};
+
+/// The connections that a run needs at once.
+const LEAST_CONNECTIONS: usize = 3;
 
 /// What a run needs. The embedded peers live as long as this.
 pub struct OpenedTransfer {
-    pub bigquery: BigQuery,
-    pub target: BigQuerySettings,
+    pub database: Database,
     /// Taken out for the run.
     pub source: Source,
     /// The topic, or the names of the files.
     pub read_from: String,
+    /// The SQL proxy that was started for the source.
+    pub sql_proxy: Option<SqlProxy>,
     _kept: EmbeddedPeer,
 }
 
 /// Starts the embedded peers that the settings name, connects to the others, and finds what there is to
-/// read.
+/// read. `sql_proxy` is the program of a SQL proxy to start for the source.
 pub async fn open_transfer(
     settings: &TransferSettings,
     domain: &Domain,
     request: &Request,
     fetcher: &Fetcher,
+    sql_proxy: Option<&OsStr>,
     shutdown: Shutdown,
 ) -> Result<OpenedTransfer, AppError> {
-    let SinkSettings::BigQuery(target) = &settings.domain.write.sink else {
-        return Err(unsupported("the sink `postgres` for transfers", "SINK=bigquery"));
+    let (database, kept) = open_database(settings).await?;
+    let largest = match &database {
+        Database::BigQuery { .. } => bigquery_columns::LARGEST_ROW,
+        Database::Postgres { .. } => postgres_columns::LARGEST_ROW,
     };
-    let mut target = target.clone();
-    let mut kept = EmbeddedPeer::default();
-    kept.bigquery(&mut target.endpoint).await?;
-    let metrics = Metrics::register(&mut Registry::default());
-    let bigquery = BigQuery::connect(&target, metrics, Clock::System).await?;
+    let mut proxy = None;
     let (source, read_from) = match &settings.source {
         SourceSettings::Files(files) => {
-            let largest = crate::sink::bigquery::columns::LARGEST_ROW;
             let fetcher = Fetcher::of_objects(std::env::vars_os().collect(), Patience::default());
             let objects = Objects::new(fetcher);
             let (days, contract) = (request.days.each(), &domain.contract);
             let opened = Files::open(files, days, contract, largest, objects).await;
-            (Source::Files(opened.map_err(|error| source_error(error.into()))?), names(files))
+            (Source::Files(opened.map_err(source_error)?), names(files))
         }
         SourceSettings::Query(query) => {
             let sql = sql(&query.sql, fetcher).await?;
-            let connections = Connections::new(&query.server, query.proxy.as_deref())?;
+            if let Some(program) = sql_proxy {
+                proxy = Some(started(program, query, &shutdown).await?);
+            }
+            let started = proxy.as_ref().map(SqlProxy::address);
+            let listens = started.as_deref().or(query.proxy.as_deref());
+            let connections = Connections::new(&query.server, listens)?;
             let opened = QuerySource::open(connections, &sql, &request.days, shutdown).await;
-            let source = opened.map_err(|error| source_error(error.into()))?;
+            let source = opened.map_err(|error| match &proxy {
+                Some(proxy) => source_error(proxy.explain(SourceError::from(error))),
+                None => source_error(SourceError::from(error)),
+            })?;
             (Source::Query(source), query.sql.to_string())
         }
         SourceSettings::Topic => {
@@ -83,10 +98,65 @@ pub async fn open_transfer(
             let opened = opened.await.map_err(|error| {
                 Stop::new("open the source", "please report this with the log around it", error)
             })?;
-            (Source::Topic(opened.map_err(|error| source_error(error.into()))?), topic)
+            (Source::Topic(opened.map_err(source_error)?), topic)
         }
     };
-    Ok(OpenedTransfer { bigquery, target, source, read_from, _kept: kept })
+    Ok(OpenedTransfer { database, source, read_from, sql_proxy: proxy, _kept: kept })
+}
+
+/// The name of the transfer's target, and what is known of the transfer.
+pub async fn transfer_status(
+    settings: &TransferSettings,
+    last: u32,
+    now_ms: i64,
+) -> Result<(String, Status), AppError> {
+    let (database, _kept) = open_database(settings).await?;
+    let status = status::read(&database, &settings.name, last, now_ms).await?;
+    Ok((database.to_string(), status))
+}
+
+/// Connects to the database of the target. A BigQuery is started if it is the embedded one.
+async fn open_database(settings: &TransferSettings) -> Result<(Database, EmbeddedPeer), AppError> {
+    let mut kept = EmbeddedPeer::default();
+    let database = match &settings.domain.write.sink {
+        SinkSettings::BigQuery(target) => {
+            let mut target = target.clone();
+            kept.bigquery(&mut target.endpoint).await?;
+            let metrics = Metrics::register(&mut Registry::default());
+            let bigquery = BigQuery::connect(&target, metrics, Clock::System).await?;
+            Database::BigQuery { bigquery, table: target.table }
+        }
+        SinkSettings::Postgres(target) => {
+            let mut settings = target.clone();
+            // The lease is renewed while a transaction is under way.
+            settings.server.connections = settings.server.connections.max(LEAST_CONNECTIONS);
+            let connections = Connections::new(&settings.server, None)?;
+            Database::Postgres { connections, settings }
+        }
+        SinkSettings::Influx(_) | SinkSettings::Kafka(_) => {
+            return Err(unsupported("this sink for transfers", "SINK=bigquery or SINK=postgres"));
+        }
+    };
+    Ok((database, kept))
+}
+
+/// Starts the SQL proxy of a query.
+async fn started(
+    program: &OsStr,
+    query: &settings::QuerySource,
+    shutdown: &Shutdown,
+) -> Result<SqlProxy, AppError> {
+    let Some(instance) = &query.instance else {
+        return Err(AppError::Configuration {
+            what: "the SQL proxy is to be started, and the source names no instance".to_owned(),
+            hint: Some(
+                "instance = \"project:region:instance\" in the transfer's source".to_owned(),
+            ),
+            source: None,
+        });
+    };
+    let proxy = SqlProxy::start(program, instance, query.proxy.as_deref(), shutdown).await;
+    proxy.map_err(|error| Stop::new("start the SQL proxy", error.hint(), error).into())
 }
 
 /// The text of the query.
@@ -106,7 +176,7 @@ fn names(files: &FilesSource) -> String {
     files.files.join(", ")
 }
 
-fn source_error(error: SourceError) -> AppError {
+fn source_error(error: impl Into<Box<dyn Error + Send + Sync>>) -> AppError {
     let hint = "`source` of the transfer's table says what is read";
     AppError::Stop(Stop::new("open the source", hint, error))
 }

@@ -14,6 +14,7 @@ use crate::pipeline;
 use crate::record::{Offset, Partition};
 use crate::shutdown::Shutdown;
 use crate::sink::bigquery::BigQuery;
+use crate::sink::postgres::batch::exists;
 use crate::sink::postgres::{Connections, stored_offsets};
 use crate::source::{TopicParts, TopicReader, client};
 use crate::stop::Stop;
@@ -53,21 +54,20 @@ pub async fn open_table(
             let metrics = Metrics::register(&mut Registry::default());
             let bigquery = BigQuery::connect(&write, metrics, Clock::System).await?;
             let table = write.table.clone();
-            let Some(live) = bigquery.find(&table).await? else {
+            let Some(live) = bigquery.find_table(&table).await? else {
                 return Err(none(&table.to_string()).into());
             };
-            let letters = in_table && bigquery.find(&table.dead_letters()).await?.is_some();
+            let letters = in_table && bigquery.find_table(&table.dead_letters()).await?.is_some();
             let location = live.location().map(str::to_owned);
             (Table::BigQuery { bigquery, table, location, most_bytes }, letters)
         }
         SinkSettings::Postgres(write) => {
             let connections = Connections::new(&write.server, None)?;
             let table = write.table.clone();
-            if !exists(&connections, &table.to_string()).await? {
+            if !exists(&connections, &table).await? {
                 return Err(none(&table.to_string()).into());
             }
-            let letters =
-                in_table && exists(&connections, &table.dead_letters().to_string()).await?;
+            let letters = in_table && exists(&connections, &table.dead_letters()).await?;
             (Table::Postgres { connections, table }, letters)
         }
         other @ (SinkSettings::Influx(_) | SinkSettings::Kafka(_)) => {
@@ -164,16 +164,4 @@ pub async fn reread_spans(
     let hint = "without --deep the topic is not read";
     let read = read.await.map_err(|error| Stop::new(failed(), hint, error))?;
     Ok(read.map_err(|error| Stop::new(failed(), hint, error))?)
-}
-
-async fn exists(connections: &Connections, table: &str) -> Result<bool, Stop> {
-    let asked = async {
-        let connection = connections.get().await?;
-        let of = crate::sink::postgres::PgError::of("look for a table");
-        let row = connection.query_one("SELECT to_regclass($1) IS NOT NULL", &[&table]).await;
-        let row = row.map_err(of)?;
-        connection.give_back();
-        Ok::<bool, crate::sink::postgres::PgError>(row.try_get(0).unwrap_or(false))
-    };
-    asked.await.map_err(|error| error.stop("look for a table", "the message is PostgreSQL's"))
 }

@@ -46,6 +46,7 @@ Examples:
   generic-consumer dashboard --series series.toml    serve a page with charts and the instances
   generic-consumer transfer 20261121 orders truncate transfers.toml
                                                      move the rows of a day into a table
+  generic-consumer transfer status orders transfers.toml
   generic-consumer rules test RULES archive.tar.gz   run rules on an archive, print the report
   generic-consumer import-icm config.yaml            settings of Insights Core Messaging
   generic-consumer local rows delivery_events_temp --limit 5

@@ -63,6 +63,10 @@ mod embedded {
     }
 
     fn rows(args: &LocalRows) -> Result<(), Failure> {
+        if !args.store.exists() {
+            let what = format!("there is no store {}", args.store.display());
+            return Err(Failure::stopped(what, no_store()));
+        }
         let limit = args.limit.map(|limit| limit as usize);
         let rows = bigquery::rows(&args.store, &args.table, limit).map_err(|error| {
             let (exit, hint) = match &error {
@@ -75,18 +79,19 @@ mod embedded {
                 StoreError::Open { .. }
                 | StoreError::Permissions { .. }
                 | StoreError::Sqlite(_)
-                | StoreError::Json(_) => {
-                    let hint = format!(
-                        "`generic-consumer DELIVERY --until-caught-up` on the embedded BigQuery \
-                         writes its rows to {LOCAL_STORE}, in the folder that it is started in; \
-                         --store FILE names another store"
-                    );
-                    (Exit::Stopped, hint)
-                }
+                | StoreError::Json(_) => (Exit::Stopped, no_store()),
             };
             let what = format!("read rows from {}", args.store.display());
             Failure::new(exit, what).source(error).hint(hint)
         })?;
         row_page::print(rows, &args.page)
+    }
+
+    fn no_store() -> String {
+        format!(
+            "`generic-consumer DELIVERY --until-caught-up` and `generic-consumer transfer` on the \
+             embedded BigQuery write their rows to {LOCAL_STORE}, in the folder that they are started \
+             in; --store FILE names another store"
+        )
     }
 }

@@ -16,6 +16,7 @@ mod import_page;
 mod layer_args;
 mod load;
 mod local;
+mod metrics_file;
 mod output;
 mod pace;
 mod page;
@@ -39,7 +40,12 @@ mod to_api;
 mod to_topic;
 mod transfer;
 mod transfer_args;
+mod transfer_days;
 mod transfer_page;
+mod transfer_progress;
+mod transfer_settings;
+mod transfer_status;
+mod transfer_status_page;
 mod validate;
 mod verify;
 mod verify_args;
@@ -70,7 +76,7 @@ pub async fn dispatch(args: Args) -> Result<(), Failure> {
         Command::Dashboard(args) => dashboard::dashboard(&args).await,
         Command::Rules(args) => rules::rules(&args),
         Command::Verify(args) => verify::verify(&args).await,
-        Command::Transfer(args) => transfer::transfer(&args).await,
+        Command::Transfer(args) => transfer::transfer(args).await,
         Command::Config(args) => config::config(&args).await,
         Command::ImportIcm(args) => import_icm::import(&args),
         Command::Local(args) => local::local(args).await,

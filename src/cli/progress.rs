@@ -98,13 +98,13 @@ impl Progress {
 
 /// Records a second, over the last three seconds.
 #[derive(Debug, Default)]
-struct Rate {
+pub(super) struct Rate {
     seen: VecDeque<(Instant, u64)>,
 }
 
 impl Rate {
     /// Adds how many records were read until now, and returns the rate once there is one.
-    fn add(&mut self, now: Instant, read: u64) -> Option<u64> {
+    pub(super) fn add(&mut self, now: Instant, read: u64) -> Option<u64> {
         while self.seen.front().is_some_and(|(at, _)| now.duration_since(*at) > RATE_OF) {
             self.seen.pop_front();
         }

@@ -6,31 +6,71 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::failure::{Exit, Failure};
-use super::load::fetched;
+use super::metrics_file::{EndedRun, MetricsFile};
 use super::output;
 use super::signals;
-use super::transfer_args::{ModeArg, TransferArgs};
+use super::transfer_args::{RunOf, TransferArgs, TransferCommand, TransferFlags};
+use super::transfer_days::Asked;
 use super::transfer_page;
+use super::transfer_progress::ShownProgress;
+use super::transfer_settings;
+use super::transfer_status;
 use crate::app;
 use crate::clock::Clock;
-use crate::config::{TransferSettings, load_transfer};
+use crate::config::{SourceSettings, TransferSettings};
 use crate::error_chain::chain;
-use crate::remote::Fetcher;
 use crate::row::TableSchema;
 use crate::shutdown::Shutdown;
 use crate::stop::Stop;
 use crate::transfer::source::Source;
-use crate::transfer::{
-    Days, Mode, OwnSql, Progress, Request, Transfer, TransferError, execution_date,
-};
+use crate::transfer::{OwnSql, Progress, Request, Summary, Transfer, TransferError, planned};
 
 /// How long a run may take to end after a signal. Kubernetes kills it after 30 s.
 const ENDS_WITHIN: Duration = Duration::from_secs(15);
 
-/// Runs the transfer to its end.
-pub async fn transfer(args: &TransferArgs) -> Result<(), Failure> {
+/// Runs a transfer to its end, or shows its status.
+pub async fn transfer(args: TransferArgs) -> Result<(), Failure> {
+    match (&args.command, args.run_of()) {
+        (Some(TransferCommand::Status(args)), _) => transfer_status::status(args).await,
+        (None, Some(of)) => to_its_end(&of, &args.flags).await,
+        (None, None) => {
+            let hint = "`generic-consumer transfer --help` has both forms";
+            Err(Failure::new(Exit::Usage, "a run needs date, transfer, mode and file").hint(hint))
+        }
+    }
+}
+
+/// Runs the transfer, and writes the metrics of the run, however it ends.
+async fn to_its_end(of: &RunOf, flags: &TransferFlags) -> Result<(), Failure> {
+    let file = MetricsFile::open(flags.metrics_file.as_deref())?;
+    let progress = Progress::default();
+    let started_micros = Clock::System.now_micros();
+    let ended = until_stopped(of, flags, &progress).await;
+    if let Some(file) = file.filter(|_| !flags.dry_run) {
+        let run = EndedRun {
+            transfer: &of.name,
+            mode: of.mode.mode().name(),
+            started_micros,
+            ended_micros: Clock::System.now_micros(),
+            exit_code: ended.as_ref().map_or_else(|failure| failure.exit as u8, |_| 0),
+            progress: &progress,
+            summary: ended.as_ref().ok().and_then(Option::as_ref),
+        };
+        if let Err(error) = file.write(&run) {
+            tracing::warn!(%error, "the metrics of the run are not written");
+        }
+    }
+    ended.map(drop)
+}
+
+/// What the run has done; `None` after a dry run.
+async fn until_stopped(
+    of: &RunOf,
+    flags: &TransferFlags,
+    progress: &Progress,
+) -> Result<Option<Summary>, Failure> {
     let shutdown = signals::shutdown()?;
-    let run = run(args, shutdown.clone());
+    let run = run(of, flags, progress, shutdown.clone());
     tokio::pin!(run);
     tokio::select! {
         ended = &mut run => return ended,
@@ -44,43 +84,41 @@ pub async fn transfer(args: &TransferArgs) -> Result<(), Failure> {
     })
 }
 
-async fn run(args: &TransferArgs, shutdown: Shutdown) -> Result<(), Failure> {
-    let last = date(&args.date, "EXECUTION_DATE")?;
-    let mode = match args.mode {
-        ModeArg::Truncate => Mode::Truncate,
-        ModeArg::Delta => Mode::Delta,
-    };
-    let first = match (&args.delta_start_date, mode) {
-        (None, _) => last,
-        (Some(first), Mode::Delta) => date(first, "--delta-start-date")?,
-        (Some(_), Mode::Truncate) => {
-            let hint = "mode truncate replaces one day: run each day by itself";
-            return Err(
-                Failure::new(Exit::Usage, "--delta-start-date is for mode delta").hint(hint)
-            );
-        }
-    };
-    let fetcher = Fetcher::new(std::env::vars_os().collect());
-    let inputs = fetched(&fetcher, args.inputs()).await?;
-    let settings = load_transfer(&args.name, &inputs, &mut |_, _, _| Vec::new());
-    let settings = settings.map_err(|mistakes| {
-        let hint = "docs/reference/transfer.md has every key of a transfer";
-        Failure::new(Exit::Configuration, mistakes.to_string()).hint(hint)
-    })?;
+async fn run(
+    of: &RunOf,
+    flags: &TransferFlags,
+    progress: &Progress,
+    shutdown: Shutdown,
+) -> Result<Option<Summary>, Failure> {
+    let asked = Asked::read(of, flags)?;
+    let inputs = flags.layers.inputs().transfer_file(&of.config_location);
+    let (settings, fetcher) = transfer_settings::load(&of.name, inputs).await?;
     let now = Timestamp::from_microsecond(Clock::System.now_micros()).unwrap_or_default();
-    let days = Days::new(first, last, settings.time_zone.clone(), now).map_err(|error| {
+    let mode = asked.mode;
+    let days = asked.days(&settings.time_zone, now).map_err(|error| {
         let hint = "time_zone of the transfer says when its days begin";
         Failure::new(Exit::Usage, "use the dates").source(error).hint(hint)
     })?;
     if !days.are_over(now) {
         tracing::warn!(days = %days, "the last day is not over: a later run will find more rows");
     }
-    let request = Request { days, mode, wait: args.wait, max_rejected: args.max_rejected };
+    let request = Request { days, mode, wait: flags.wait, max_rejected: flags.max_rejected };
     let before = own_sql(settings.before.as_deref())?;
     let after = own_sql(settings.after.as_deref())?;
     let domain = app::transfer_domain(&settings, &fetcher).await?;
-    let mut opened =
-        app::open_transfer(&settings, &domain, &request, &fetcher, shutdown.clone()).await?;
+    let proxy = flags.sql_proxy.as_deref();
+    if proxy.is_some() && !matches!(settings.source, SourceSettings::Query(_)) {
+        let hint = "a source of the kind `query` is reached by it; leave --sql-proxy out";
+        return Err(
+            Failure::new(Exit::Usage, "--sql-proxy is for a query of PostgreSQL").hint(hint)
+        );
+    }
+    let opened =
+        app::open_transfer(&settings, &domain, &request, &fetcher, proxy, shutdown.clone()).await;
+    let mut opened = opened.map_err(|error| match shutdown.requested() {
+        true => Failure::new(Exit::Interrupted, "stopped by a signal").hint("run it again"),
+        false => error.into(),
+    })?;
     let plan = |table: &TableSchema| {
         domain.plan_for(table, None).map_err(|error| {
             Stop::new(
@@ -90,42 +128,49 @@ async fn run(args: &TransferArgs, shutdown: Shutdown) -> Result<(), Failure> {
             )
         })
     };
-    let page = transfer_page::plan(&settings, &request, &opened);
-    if args.dry_run {
-        return output::print(&page);
+    if flags.dry_run {
+        let planned = planned(&opened.database, &settings, &request, &domain.columns).await;
+        let planned = planned.map_err(|error| failure(error, &settings))?;
+        output::print(&transfer_page::plan(&settings, &request, &opened, &planned))?;
+        return Ok(None);
     }
     tracing::info!(
         transfer = settings.name,
         days = %request.days,
         mode = request.mode.name(),
-        table = %opened.target.table,
+        table = %opened.database,
         source = opened.read_from,
         "transfer begins"
     );
-    let progress = Progress::default();
     let source = std::mem::replace(&mut opened.source, Source::none());
-    let line = transfer_page::Line::show(progress.clone(), source.size());
+    let shown = ShownProgress::show(progress.clone(), source.size());
     let transfer = Transfer {
         settings: &settings,
         request: &request,
-        bigquery: opened.bigquery.clone(),
-        target: opened.target.table.clone(),
         columns: domain.columns.clone(),
         plan: &plan,
         source,
         before,
         after,
-        is_moving: false,
         topic: opened.read_from.clone(),
         contract: domain.contract.id.clone(),
-        progress,
+        progress: progress.clone(),
         shutdown,
     };
-    let began = std::time::Instant::now();
-    let ended = transfer.run().await;
-    drop(line);
-    let summary = ended.map_err(|error| failure(error, &settings))?;
-    output::print(&transfer_page::summary(&settings, &request, &summary, began.elapsed()))
+    let ended = transfer.run(opened.database).await;
+    progress.end();
+    drop(shown);
+    let summary = ended.map_err(|error| {
+        // It closes connections that it cannot serve; its lines say why.
+        let said = match (&error, &opened.sql_proxy) {
+            (TransferError::Source(_), Some(proxy)) => Some(proxy.said()),
+            _ => None,
+        };
+        let failure = failure(error, &settings);
+        if let Some(said) = said { failure.source(said) } else { failure }
+    })?;
+    output::print(&transfer_page::summary(&settings, &request, &summary, &progress.took()))?;
+    Ok(Some(summary))
 }
 
 /// A statement of the user's own.
@@ -142,13 +187,6 @@ fn own_sql(file: Option<&Path>) -> Result<Option<OwnSql>, Failure> {
         return Err(Failure::new(Exit::Configuration, format!("{file} is empty")).hint(hint));
     }
     Ok(Some(OwnSql { file, text }))
-}
-
-fn date(text: &str, which: &str) -> Result<jiff::civil::Date, Failure> {
-    execution_date(text).map_err(|error| {
-        let hint = "a day is written as 20261121";
-        Failure::new(Exit::Usage, format!("read {which}")).source(error).hint(hint)
-    })
 }
 
 fn failure(error: TransferError, settings: &TransferSettings) -> Failure {
@@ -177,6 +215,10 @@ fn failure(error: TransferError, settings: &TransferSettings) -> Failure {
             "the target is as it was; correct the source or the key, or set duplicates = \"last\"",
         ),
         TransferError::Settings { hint, .. } => Failure::new(Exit::Configuration, what).hint(hint),
+        TransferError::TakenOver { .. } => Failure::stopped(
+            what,
+            "this run was away for longer than its lease; the other one goes on",
+        ),
         TransferError::Interrupted => Failure::new(Exit::Interrupted, what)
             .hint("the target is as it was; run it again to begin anew"),
     }

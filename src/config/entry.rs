@@ -9,10 +9,10 @@ use crate::config::mistake::{Mistake, printable_beginning};
 use crate::config::values::{self, Wrong};
 
 pub struct Entry<'a> {
-    /// `series`, `instance`, `transfer`.
-    kind: &'static str,
-    /// Its name, or its number before that is known.
-    called: String,
+    /// `series`, `instance`, or `transfer.orders`.
+    kind: String,
+    /// Its name, or its number before that is known. `None`: `kind` has it.
+    called: Option<String>,
     file: &'a Location,
     /// The line of its first key.
     line: Option<usize>,
@@ -21,20 +21,21 @@ pub struct Entry<'a> {
 }
 
 impl<'a> Entry<'a> {
-    /// `number` counts from 1.
-    pub fn new(
-        kind: &'static str,
-        number: usize,
-        file: &'a Location,
-        pairs: Vec<KeyValue>,
-    ) -> Self {
+    /// One of a list. `number` counts from 1.
+    pub fn new(kind: &str, number: usize, file: &'a Location, pairs: Vec<KeyValue>) -> Self {
+        let called = Some(format!("#{number}"));
+        Self { called, ..Self::at_path(kind, file, pairs) }
+    }
+
+    /// The table at a path: `transfer.orders`.
+    pub fn at_path(path: &str, file: &'a Location, pairs: Vec<KeyValue>) -> Self {
         let line = pairs.iter().filter_map(|pair| pair.line).min();
-        Self { kind, called: format!("#{number}"), file, line, pairs, mistakes: Vec::new() }
+        Self { kind: path.to_owned(), called: None, file, line, pairs, mistakes: Vec::new() }
     }
 
     /// Mistakes name the entry by this from now on.
     pub fn call(&mut self, name: &str) {
-        name.clone_into(&mut self.called);
+        self.called = Some(name.to_owned());
     }
 
     /// The parsed value of a key that has to be there; `None` after a mistake.
@@ -112,9 +113,12 @@ impl<'a> Entry<'a> {
     }
 
     pub fn mistake(&mut self, key: &str, line: Option<usize>, found: String, accepted: String) {
-        let key = match key {
-            "" => format!("{} {}", self.kind, self.called),
-            key => format!("{} {}: {key}", self.kind, self.called),
+        let kind = &self.kind;
+        let key = match (&self.called, key) {
+            (Some(called), "") => format!("{kind} {called}"),
+            (Some(called), key) => format!("{kind} {called}: {key}"),
+            (None, "") => kind.clone(),
+            (None, key) => format!("{kind}.{key}"),
         };
         self.mistakes.push(Mistake { key, at: at(self.file, line.or(self.line)), found, accepted });
     }

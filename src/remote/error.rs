@@ -48,6 +48,8 @@ pub enum Fault {
     Misconfigured(String),
     #[error("the documents of the contract changed again and again while they were fetched")]
     Changing,
+    #[error("it was replaced while it was read")]
+    Replaced,
     #[error("the contract refers to more than {0}")]
     TooMuch(&'static str),
 }
@@ -116,6 +118,7 @@ impl Fault {
             | Self::NotUtf8
             | Self::Refused(_)
             | Self::Misconfigured(_)
+            | Self::Replaced
             | Self::TooMuch(_) => false,
         }
     }
@@ -193,7 +196,7 @@ impl FetchError {
             Fault::Refused(_) | Fault::Misconfigured(_) => {
                 "check the location and the variables of its store (docs/reference/configuration.md)"
             }
-            Fault::Changing => "start again when the upload has ended",
+            Fault::Replaced | Fault::Changing => "start again when the upload has ended",
             Fault::TooMuch(_) => "split the contract, or have it on the machine",
         }
         .to_owned()

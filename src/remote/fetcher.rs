@@ -1,6 +1,7 @@
 //! Fetches single documents.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -43,6 +44,7 @@ pub enum Found {
 pub struct Object {
     /// In bytes.
     pub size: u64,
+    pub etag: Option<String>,
     pub bytes: BoxStream<'static, object_store::Result<Bytes>>,
 }
 
@@ -90,8 +92,49 @@ impl Fetcher {
         let path = Path::parse(&object.key).map_err(|error| Fault::Misconfigured(chain(&error)))?;
         let (result, trouble) = with_trouble(bucket.store.get(&path)).await;
         match result {
-            Ok(found) => Ok(Object { size: found.meta.size, bytes: found.into_stream() }),
+            Ok(found) => {
+                let (size, etag) = (found.meta.size, found.meta.e_tag.clone());
+                Ok(Object { size, etag, bytes: found.into_stream() })
+            }
             Err(error) => Err(fault(&error, trouble, &bucket)),
+        }
+    }
+
+    /// A range of an object's bytes. With an ETag, another version of it is an error.
+    pub async fn range(
+        &self,
+        at: &Remote,
+        range: Range<u64>,
+        etag: Option<&str>,
+    ) -> Result<Bytes, FetchError> {
+        let read = match at {
+            Remote::S3(object) | Remote::Gs(object) => {
+                self.range_of_object(at, object, range, etag).await
+            }
+            Remote::Https(_) => Err(Fault::Misconfigured("it is not in a bucket".to_owned())),
+        };
+        read.map_err(|fault| FetchError::new(at, fault))
+    }
+
+    async fn range_of_object(
+        &self,
+        at: &Remote,
+        object: &InBucket,
+        range: Range<u64>,
+        etag: Option<&str>,
+    ) -> Result<Bytes, Fault> {
+        let bucket = self.bucket(at, &object.bucket).await?;
+        let path = Path::parse(&object.key).map_err(|error| Fault::Misconfigured(chain(&error)))?;
+        let options = GetOptions {
+            range: Some(range.into()),
+            if_match: etag.map(str::to_owned),
+            ..GetOptions::default()
+        };
+        let get = async { bucket.store.get_opts(&path, options).await?.bytes().await };
+        match with_trouble(get).await {
+            (Ok(bytes), _) => Ok(bytes),
+            (Err(object_store::Error::Precondition { .. }), _) => Err(Fault::Replaced),
+            (Err(error), trouble) => Err(fault(&error, trouble, &bucket)),
         }
     }
 

@@ -272,20 +272,20 @@ impl ResultsMetrics {
 
 /// Registers metrics and returns a handle to each. A unit is appended to the name (`read` in bytes
 /// is exposed as `read_bytes`), and the encoder appends `_total` to counters.
-struct Names<'a>(&'a mut Registry);
+pub(super) struct Names<'a>(pub(super) &'a mut Registry);
 
 impl Names<'_> {
-    fn add<M: Metric + Clone + Default>(&mut self, name: &str, help: &str) -> M {
+    pub(super) fn add<M: Metric + Clone + Default>(&mut self, name: &str, help: &str) -> M {
         let metric = M::default();
         self.0.register(name, help, metric.clone());
         metric
     }
 
-    fn add_bytes<M: Metric + Clone + Default>(&mut self, name: &str, help: &str) -> M {
+    pub(super) fn add_bytes<M: Metric + Clone + Default>(&mut self, name: &str, help: &str) -> M {
         self.add_in(Unit::Bytes, name, help, M::default())
     }
 
-    fn add_seconds<M: Metric + Clone + Default>(&mut self, name: &str, help: &str) -> M {
+    pub(super) fn add_seconds<M: Metric + Clone + Default>(&mut self, name: &str, help: &str) -> M {
         self.add_in(Unit::Seconds, name, help, M::default())
     }
 
@@ -309,6 +309,7 @@ mod tests {
     use prometheus_client::encoding::text::encode;
 
     use super::*;
+    use crate::telemetry::TransferMetrics;
 
     const REFERENCE: &str = include_str!("../../docs/reference/metrics.md");
 
@@ -335,6 +336,8 @@ mod tests {
         results.rejected.get_or_create(&ReasonLabel { reason: "empty" }).inc();
         results.lag.get_or_create(&PartitionLabel { partition: 0 }).set(1);
         results.requests.get_or_create(&RouteLabel { route: "other", status: 404 }).inc();
+        let transfer = TransferMetrics::register(&mut registry);
+        transfer.for_test();
         let mut text = String::new();
         encode(&mut text, &registry).expect("encoded");
         let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));

@@ -6,6 +6,8 @@ pub mod logs;
 pub mod metrics;
 mod repeats;
 pub mod status_line;
+mod transfer_metrics;
 
 pub use health::Health;
 pub use metrics::{ApiMetrics, Metrics, ResultsMetrics, StepMetrics};
+pub use transfer_metrics::{PhaseLabel, TransferLabel, TransferMetrics};

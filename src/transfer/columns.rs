@@ -3,28 +3,32 @@
 use super::error::TransferError;
 use super::intake::DayCheck;
 use super::request::Mode;
-use super::run::Transfer;
+use super::run::Run;
+use super::target::Target;
 use crate::config::SourceSettings;
 use crate::row::{ColumnType, Mode as ColumnMode};
 
-impl Transfer<'_> {
-    /// What tells rows apart.
+impl<T: Target> Run<'_, T> {
+    /// What tells rows apart: columns by their names in the target.
     pub(super) fn key(&self) -> Result<Vec<String>, TransferError> {
         let wrong = |what: String| TransferError::Settings {
             what,
             hint: "`key` names columns that every row has, each with one value".to_owned(),
         };
-        let is_topic = matches!(self.settings.source, SourceSettings::Topic);
-        let key: Vec<String> = match (&self.settings.key[..], is_topic) {
+        let settings = self.transfer.settings;
+        let is_topic = matches!(settings.source, SourceSettings::Topic);
+        let key: Vec<String> = match (&settings.key[..], is_topic) {
             ([], true) => vec!["_kafka_partition".to_owned(), "_kafka_offset".to_owned()],
-            ([], false) if self.request.mode == Mode::Delta => {
+            ([], false) if self.transfer.request.mode == Mode::Delta => {
                 return Err(wrong("mode delta needs to know which rows are the same".to_owned()));
             }
             (key, _) => key.to_vec(),
         };
+        let mut names = Vec::with_capacity(key.len());
         for name in &key {
-            let Some(column) = self.columns.column(name) else {
-                return Err(wrong(format!("the key {name} is no column of {}", self.target)));
+            let Some(column) = self.target.columns().column(name) else {
+                let target = self.target.name();
+                return Err(wrong(format!("the key {name} is no column of {target}")));
             };
             let has_value = column.required || column.mode == ColumnMode::Required || is_topic;
             let one = column.mode != ColumnMode::Repeated
@@ -38,15 +42,16 @@ impl Transfer<'_> {
                     column.kind.name()
                 )));
             }
+            names.push(column.name.clone());
         }
-        Ok(key)
+        Ok(names)
     }
 
     pub(super) fn day_check(&self) -> Result<Option<DayCheck>, TransferError> {
-        let Some(name) = &self.settings.date_column else { return Ok(None) };
-        let days = &self.request.days;
-        let index =
-            self.columns.columns.iter().position(|column| column.name.eq_ignore_ascii_case(name));
+        let Some(name) = &self.transfer.settings.date_column else { return Ok(None) };
+        let days = &self.transfer.request.days;
+        let columns = &self.target.columns().columns;
+        let index = columns.iter().position(|column| column.name.eq_ignore_ascii_case(name));
         let Some(column) = index else {
             return Err(TransferError::Settings {
                 what: format!("the rows have no column {name}"),

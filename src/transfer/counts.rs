@@ -1,4 +1,4 @@
-//! What became of the records of a run.
+//! What became of the records of a run, and of the rows of its target.
 
 /// Each record that was read is counted in exactly one of the others.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -26,4 +26,17 @@ impl Counts {
     pub fn is_complete(&self) -> bool {
         self.read == self.rows + self.rejected + self.ignored + self.of_other_days
     }
+}
+
+/// What has been done to the target.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Applied {
+    pub inserted: u64,
+    pub updated: u64,
+    /// `None`: it is not known how many rows were replaced.
+    pub deleted: Option<u64>,
+    /// What did it, by a name that only this run has.
+    pub job: String,
+    /// `None` where nothing is billed.
+    pub bytes_billed: Option<u64>,
 }

@@ -21,6 +21,10 @@ pub enum DateError {
     Future { date: Date, zone: String },
     #[error("the start {first} is after the execution date {last}")]
     StartAfterEnd { first: Date, last: Date },
+    #[error("the Job's name {0:?} ends neither in the time of a CronJob nor in a day, YYYYMMDD")]
+    NoJob(String),
+    #[error("{0} is a date already, and a Job's name says when `today` and `yesterday` are")]
+    TwoDates(Date),
 }
 
 /// The date of a text such as `20261121`.
@@ -47,7 +51,7 @@ impl Days {
         }
         let days = Self { first, last, zone };
         if days.begin_of(last) > now.as_microsecond() {
-            let zone = days.zone.iana_name().unwrap_or("this time zone").to_owned();
+            let zone = days.zone_name().to_owned();
             return Err(DateError::Future { date: last, zone });
         }
         Ok(days)
@@ -74,6 +78,11 @@ impl Days {
     /// epoch. A day has 23 or 25 hours where clocks change.
     pub fn micros(&self) -> (i64, i64) {
         (self.begin_of(self.first), self.begin_of(self.after()))
+    }
+
+    /// The name of the time zone.
+    pub fn zone_name(&self) -> &str {
+        self.zone.iana_name().unwrap_or("this time zone")
     }
 
     /// Whether the last day is over.

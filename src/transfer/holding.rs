@@ -6,18 +6,13 @@ use jiff::Timestamp;
 use tokio::task::JoinHandle;
 
 use super::error::TransferError;
-use super::run::Transfer;
+use super::run::Run;
+use super::target::{Acquired, Lease, Target};
 use crate::clock::Clock;
-use crate::config::TableId;
 use crate::error_chain::chain;
-use crate::sink::bigquery::batch::{Acquired, Lease};
 
-impl Transfer<'_> {
-    pub(super) async fn acquire(&self, holder: &str) -> Result<Lease, TransferError> {
-        let table = TableId {
-            table: self.prefix().trim_end_matches('_').to_owned(),
-            ..self.target.clone()
-        };
+impl<T: Target> Run<'_, T> {
+    pub(super) async fn acquire(&self) -> Result<T::Lease, TransferError> {
         let now = Timestamp::from_microsecond(Clock::System.now_micros()).unwrap_or_default();
         let about = format!(
             "process {} of {}, begun at {}",
@@ -27,9 +22,9 @@ impl Transfer<'_> {
         );
         let mut said = false;
         loop {
-            match self.bigquery.lease(table.clone(), holder, &about, self.settings.lease).await? {
+            match self.target.lease(&about).await? {
                 Acquired::Mine(lease) => return Ok(lease),
-                Acquired::Held { by, expires_in_ms } if !self.request.wait => {
+                Acquired::Held { by, expires_in_ms } if !self.transfer.request.wait => {
                     return Err(TransferError::Held { by, expires_in_ms });
                 }
                 Acquired::Held { by, expires_in_ms } => {
@@ -40,19 +35,19 @@ impl Transfer<'_> {
             }
             tokio::select! {
                 () = tokio::time::sleep(Duration::from_secs(1)) => {}
-                () = self.shutdown.wait() => return Err(TransferError::Interrupted),
+                () = self.transfer.shutdown.wait() => return Err(TransferError::Interrupted),
             }
         }
     }
 
     /// Renews the lease until the task is aborted. One that is lost is found before the target is
     /// changed.
-    pub(super) fn keep(&self, lease: Lease) -> JoinHandle<()> {
-        let (bigquery, pause) = (self.bigquery.clone(), self.settings.lease / 3);
+    pub(super) fn keep(&self, lease: T::Lease) -> JoinHandle<()> {
+        let pause = self.transfer.settings.lease / 3;
         tokio::spawn(async move {
             loop {
                 tokio::time::sleep(pause).await;
-                match lease.renew(&bigquery).await {
+                match lease.renew().await {
                     Ok(true) => {}
                     Ok(false) => return tracing::warn!("another run holds the lease now"),
                     Err(error) => {

@@ -14,6 +14,13 @@ pub struct Request {
     pub max_rejected: MaxRejected,
 }
 
+/// A file with a statement of the user's own.
+#[derive(Debug, Clone)]
+pub struct OwnSql {
+    pub file: String,
+    pub text: String,
+}
+
 /// How the rows become those of the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {

@@ -1,31 +1,26 @@
-//! The three steps of a run, on BigQuery.
+//! The three steps of a run, on whatever database its target is in.
 
-use super::counts::Counts;
+use super::bigquery::BigQueryTarget;
+use super::counts::Applied;
 use super::error::TransferError;
-use super::progress::Progress;
-use super::request::Request;
-use super::runs;
+use super::postgres::PostgresTarget;
+use super::progress::{Phase, Progress};
+use super::request::{OwnSql, Request};
+use super::runs::RunRow;
 use super::source::Source;
-use super::target::Method;
+use super::target::{Change, Database, Lease, Target, Wanted, When};
 use crate::clock::Clock;
-use crate::config::{Duplicates, Scope, TableId, TransferSettings};
+use crate::config::{Scope, TransferSettings};
 use crate::error_chain::chain;
 use crate::row::TableSchema;
 use crate::shutdown::Shutdown;
-use crate::sink::bigquery::BigQuery;
-use crate::sink::bigquery::batch::{Applied, Job, JobDone, JobError, Lease, Merge, TargetTable};
 use crate::stop::Stop;
 use crate::transcode::Plan;
 
-/// The column, in staging tables where the last of several rows with the same key counts.
-pub const ORDER: &str = "_transfer_order";
-
-/// What a run needs.
+/// What a run needs, next to its target.
 pub struct Transfer<'a> {
     pub settings: &'a TransferSettings,
     pub request: &'a Request,
-    pub bigquery: BigQuery,
-    pub target: TableId,
     /// The columns that the rows should have.
     pub columns: TableSchema,
     /// Compiles the contract for the columns that the target has.
@@ -34,8 +29,6 @@ pub struct Transfer<'a> {
     /// Statements of the user's own, before rows are staged and after the target has changed.
     pub before: Option<OwnSql>,
     pub after: Option<OwnSql>,
-    /// Whether a job that changes the target may be running. False at first.
-    pub is_moving: bool,
     /// The topic or the files, and the contract, for dead letters.
     pub topic: String,
     pub contract: String,
@@ -43,208 +36,156 @@ pub struct Transfer<'a> {
     pub shutdown: Shutdown,
 }
 
-/// A file with a statement.
-#[derive(Debug, Clone)]
-pub struct OwnSql {
-    pub file: String,
-    pub text: String,
-}
-
 /// A run that has ended well.
 #[derive(Debug, Clone)]
 pub struct Summary {
-    pub run: u64,
-    pub counts: Counts,
+    pub run: RunRow,
     pub applied: Applied,
-    pub bytes_billed: u64,
-    pub fingerprint: String,
-    /// The job that changed the target.
-    pub job: String,
     pub method: String,
     pub dead_letters: String,
 }
 
 impl Transfer<'_> {
     /// Does all three steps. The target is as it was, or as it should be.
-    pub async fn run(mut self) -> Result<Summary, TransferError> {
-        let started = Clock::System.now_micros();
-        let manage = self.settings.domain.write.manage_table;
-        let by = match self.settings.scope {
+    pub async fn run(self, database: Database) -> Result<Summary, TransferError> {
+        self.progress.begin(Phase::PreExecutionCleansing, "");
+        let holder = format!("{:016x}", rand::random::<u64>());
+        let date_column = match self.settings.scope {
             Scope::Day => self.settings.date_column.as_deref(),
             Scope::Table => None,
         };
-        let prepared = self.bigquery.prepare(&self.target, &self.columns, manage, by).await?;
-        self.columns = prepared.columns;
-        let live = self.bigquery.target(&self.target).await?;
-        let runs = runs::table(&self.target);
-        self.bigquery.prepare(&runs, &runs::columns(), true, Some("started_at")).await?;
-        let holder = format!("{:016x}", rand::random::<u64>());
-        let lease = self.acquire(&holder).await?;
+        let wanted = Wanted {
+            columns: &self.columns,
+            manage: self.settings.domain.write.manage_table,
+            date_column,
+            transfer: &self.settings.name,
+            last_day: self.request.days.last(),
+            holder: &holder,
+            lease: self.settings.lease,
+        };
+        match database {
+            Database::BigQuery { bigquery, table } => {
+                let target = BigQueryTarget::prepare(bigquery, &table, wanted).await?;
+                Run { transfer: self, target, is_moving: false }.run().await
+            }
+            Database::Postgres { connections, settings } => {
+                let target = PostgresTarget::prepare(connections, &settings, wanted).await?;
+                Run { transfer: self, target, is_moving: false }.run().await
+            }
+        }
+    }
+}
+
+/// A run on its target.
+pub struct Run<'a, T> {
+    pub(super) transfer: Transfer<'a>,
+    pub(super) target: T,
+    /// Whether a job or transaction that changes the target may be going on.
+    is_moving: bool,
+}
+
+impl<T: Target> Run<'_, T> {
+    async fn run(mut self) -> Result<Summary, TransferError> {
+        let started = Clock::System.now_micros();
+        let lease = self.acquire().await?;
         let kept = self.keep(lease.clone());
-        let ended = self.steps(&holder, &live, &runs, &lease, started).await;
+        let ended = self.steps(&lease, started).await;
         kept.abort();
         // The next run would do it too. It needs the staging table of a job that may still be running.
         if ended.is_err()
             && !self.is_moving
-            && let Err(error) = self.drop_staging(&holder).await
+            && let Err(error) = self.target.unstage().await
         {
             tracing::warn!(error = chain(&error), "the staging table stays");
         }
-        if let Err(error) = lease.release(&self.bigquery).await {
+        if let Err(error) = lease.release().await {
             tracing::warn!(error = chain(&error), "the lease expires by itself");
         }
         ended
     }
 
-    async fn steps(
-        &mut self,
-        holder: &str,
-        live: &TargetTable,
-        runs: &TableId,
-        lease: &Lease,
-        started: i64,
-    ) -> Result<Summary, TransferError> {
-        self.pre_execution_cleansing(live).await?;
-        let run = self.ended_runs(live, runs).await? + 1;
-        let done = self.pipeline(holder, live, lease, run).await?;
-        self.post_execution_cleanup(holder, live, runs, &done, started).await?;
+    async fn steps(&mut self, lease: &T::Lease, started: i64) -> Result<Summary, TransferError> {
+        self.pre_execution_cleansing().await?;
+        let run = self.target.recorded_runs().await? + 1;
+        let done = self.pipeline(lease, run, started).await?;
+        self.post_execution_cleanup(&done).await?;
         Ok(done)
     }
 
-    /// Removes what interrupted runs of this transfer and date have left: their jobs end before anything
-    /// else is done, and their staging tables are dropped.
-    async fn pre_execution_cleansing(&self, live: &TargetTable) -> Result<(), TransferError> {
-        let left = self.bigquery.tables_named(&self.target, &self.prefix()).await?;
-        for table in &left {
-            let (project, job) = (&self.target.project, self.moving_job(table));
-            self.bigquery.wait_for_job(project, live.location(), &job).await?;
-            self.bigquery.drop_table(table).await?;
-        }
-        tracing::info!(step = "pre_execution_cleansing", dropped = left.len(), "step done");
+    /// Removes what interrupted runs of this transfer and date have left: their jobs and transactions end
+    /// before anything else is done, and their staging tables are dropped.
+    async fn pre_execution_cleansing(&self) -> Result<(), TransferError> {
+        let dropped = self.target.cleanse().await?;
+        tracing::info!(step = "pre_execution_cleansing", dropped, "step done");
         Ok(())
     }
 
     /// Stages the rows, counts them and moves them into the target.
     async fn pipeline(
         &mut self,
-        holder: &str,
-        live: &TargetTable,
-        lease: &Lease,
+        lease: &T::Lease,
         run: u64,
+        started_micros: i64,
     ) -> Result<Summary, TransferError> {
+        let Transfer { settings, request, .. } = self.transfer;
         let key = self.key()?;
-        let orders = self.settings.duplicates == Duplicates::Last && !self.settings.key.is_empty();
-        let (request, settings) = (self.request, self.settings);
-        let method = Method::choose(settings, request.mode, &request.days, live, !orders)?;
-        tracing::info!(
-            step = "pipeline",
-            method = method.describe(&self.target),
-            run,
-            "step begins"
-        );
+        let change = Change::of(settings, request, &key);
+        let method = self.target.method(&change)?;
+        tracing::info!(step = "pipeline", method, run, "step begins");
         let hint = "the target is as it was; correct the statement and run it again";
-        let before = format!("{}_before", self.jobs(holder));
-        self.own_sql(self.before.as_ref(), before, live, hint).await?;
-        let letters = self.letters(run).await?;
-        let staged = self.stage(holder, live, orders, &letters).await?;
-        let counts = staged.counts;
-        if !request.max_rejected.allows(counts.rejected, counts.read) {
-            return Err(TransferError::TooManyRejected {
-                rejected: counts.rejected,
-                read: counts.read,
-                limit: request.max_rejected.to_string(),
-                dead_letters: letters.to_string(),
-            });
-        }
-        let columns: Vec<String> =
-            self.columns.columns.iter().map(|column| column.name.clone()).collect();
-        let merge = Merge {
-            target: &self.target,
-            staging: &staged.table,
-            columns: &columns,
-            range: None,
-            key: &key,
-            last_by: orders.then_some(ORDER),
-        };
-        self.check_staged(&merge, live, counts, orders).await?;
-        let fingerprint = format!("{:032x}", staged.fingerprint);
-        let configuration = method.job(&merge, settings.delete_missing);
-        if self.shutdown.requested() {
+        self.own_sql(When::Before, hint).await?;
+        self.target.open_letters(self.about(run)).await?;
+        let staged = self.stage(change.last_counts).await?;
+        self.check_rejected(&staged)?;
+        self.check_staged(&staged, &change).await?;
+        if self.transfer.shutdown.requested() {
             return Err(TransferError::Interrupted);
         }
-        if !lease.renew(&self.bigquery).await? {
-            return Err(TransferError::Stop(Stop {
-                what: format!("write {}: another run has taken over", self.target),
-                hint: "this run was away for longer than its lease; the other one goes on"
-                    .to_owned(),
-                source: None,
-            }));
+        if !lease.renew().await? {
+            return Err(TransferError::TakenOver { target: self.target.name() });
         }
-        let job = Job {
-            what: method.describe(&self.target),
-            project: &self.target.project,
-            location: live.location(),
-            id: self.moving_job(&staged.table),
-            configuration,
+        let run = RunRow {
+            transfer: settings.name.clone(),
+            target: self.target.name(),
+            mode: request.mode,
+            days: request.days.clone(),
+            number: run,
+            started_micros,
+            counts: staged.counts,
+            fingerprint: format!("{:032x}", staged.fingerprint),
         };
-        let hint = "the target is as it was; correct what the message says and run it again";
         self.is_moving = true;
-        let moved = self.bigquery.run_job(&job).await;
-        // Where nobody has said how it ended, it may still be running.
-        self.is_moving = matches!(moved, Err(JobError::Rest(_)));
-        let done = moved.map_err(|error| error.stop(hint))?;
-        tracing::info!(step = "pipeline", job = done.id, "step done");
-        let applied = applied(&method, &done, counts);
+        self.transfer.progress.begin(Phase::Moving, &self.target.moving(&staged.table));
+        let applied = self.target.apply(&staged.table, &change, &run).await;
+        // Where nobody has said how it ended, it may still be going on.
+        self.is_moving = matches!(&applied, Err(unapplied) if unapplied.may_happen);
+        let applied = applied.map_err(|unapplied| unapplied.error)?;
+        tracing::info!(step = "pipeline", job = applied.job, "step done");
         let hint = "the target has its new rows; correct the statement and run it again";
-        let after = format!("{}_after", self.jobs(holder));
-        self.own_sql(self.after.as_ref(), after, live, hint).await?;
-        Ok(Summary {
-            run,
-            counts,
-            applied,
-            bytes_billed: done.number("/query/totalBytesBilled"),
-            fingerprint,
-            job: done.id,
-            method: method.describe(&self.target),
-            dead_letters: letters.to_string(),
-        })
+        self.own_sql(When::After, hint).await?;
+        Ok(Summary { run, applied, method, dead_letters: self.target.dead_letters() })
     }
 
     /// Drops the staging table and records the run.
-    async fn post_execution_cleanup(
-        &self,
-        holder: &str,
-        live: &TargetTable,
-        table: &TableId,
-        done: &Summary,
-        started_micros: i64,
-    ) -> Result<(), TransferError> {
-        self.drop_staging(holder).await?;
-        let ended = runs::Ended {
-            of: self.of(),
-            run: done.run,
-            started_micros,
-            ended_micros: Clock::System.now_micros(),
-            counts: done.counts,
-            applied: done.applied,
-            bytes_billed: done.bytes_billed,
-            fingerprint: &done.fingerprint,
-            job: &done.job,
-        };
-        let id = format!("{}_record", self.jobs(holder));
-        self.query("record the run", &runs::record(table, &ended), id, live).await?;
+    async fn post_execution_cleanup(&self, done: &Summary) -> Result<(), TransferError> {
+        self.transfer.progress.begin(Phase::PostExecutionCleanup, "");
+        self.target.unstage().await?;
+        self.target.record(&done.run, &done.applied).await?;
         tracing::info!(step = "post_execution_cleanup", "step done");
         Ok(())
     }
-}
 
-fn applied(method: &Method, done: &JobDone, counts: Counts) -> Applied {
-    match method {
-        Method::Copy { .. } => Applied { inserted: counts.rows, updated: 0, deleted: None },
-        Method::Replace { .. } | Method::Merge { .. } => Applied {
-            inserted: done.number("/query/dmlStats/insertedRowCount"),
-            updated: done.number("/query/dmlStats/updatedRowCount"),
-            deleted: Some(done.number("/query/dmlStats/deletedRowCount")),
-        },
+    async fn own_sql(&self, when: When, hint: &str) -> Result<(), TransferError> {
+        let own = match when {
+            When::Before => &self.transfer.before,
+            When::After => &self.transfer.after,
+        };
+        match own {
+            Some(sql) => {
+                self.transfer.progress.begin(Phase::Statement, &sql.file);
+                Ok(self.target.own_sql(when, sql, hint).await?)
+            }
+            None => Ok(()),
+        }
     }
 }

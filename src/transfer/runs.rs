@@ -1,17 +1,15 @@
-//! The table of runs, `generic_consumer_transfers`: a row for each run that has ended.
+//! The table of runs, `generic_consumer_transfers`: a row for each run.
 
-use crate::config::TableId;
-use crate::row::{Column, ColumnType, TableSchema};
-use crate::sink::bigquery::batch::{insert, name, text};
+use jiff::civil::Date;
 
-use super::counts::Counts;
+use super::counts::{Applied, Counts};
 use super::days::Days;
 use super::request::Mode;
+use crate::clock::Clock;
+use crate::row::{Column, ColumnType, TableSchema};
 
-/// The table, in the target's dataset.
-pub fn table(target: &TableId) -> TableId {
-    TableId { table: "generic_consumer_transfers".to_owned(), ..target.clone() }
-}
+/// The table's name, next to the target.
+pub const TABLE: &str = "generic_consumer_transfers";
 
 /// Its columns.
 pub fn columns() -> TableSchema {
@@ -42,66 +40,105 @@ pub fn columns() -> TableSchema {
     }
 }
 
-/// Which run of a transfer something is about.
-#[derive(Debug, Clone, Copy)]
-pub struct Of<'a> {
-    pub transfer: &'a str,
-    pub days: &'a Days,
-    pub mode: Mode,
-    pub target: &'a TableId,
-}
-
-/// Counts the runs of the transfer that have ended.
-pub fn count(runs: &TableId, of: Of<'_>) -> String {
-    format!(
-        "SELECT COUNT(*) FROM {} WHERE transfer = {} AND target = {}",
-        name(runs),
-        text(of.transfer),
-        text(&of.target.to_string()),
-    )
-}
-
-/// A run that has ended.
+/// A run whose rows are staged and counted.
 #[derive(Debug, Clone)]
-pub struct Ended<'a> {
-    pub of: Of<'a>,
-    pub run: u64,
+pub struct RunRow {
+    pub transfer: String,
+    pub target: String,
+    pub mode: Mode,
+    pub days: Days,
+    /// Counted from 1 for each transfer.
+    pub number: u64,
     pub started_micros: i64,
-    pub ended_micros: i64,
     pub counts: Counts,
-    pub applied: crate::sink::bigquery::batch::Applied,
-    pub bytes_billed: u64,
-    pub fingerprint: &'a str,
-    pub job: &'a str,
+    /// The sum of the hashes of the rows.
+    pub fingerprint: String,
 }
 
-/// Adds the run's row.
-pub fn record(runs: &TableId, ended: &Ended<'_>) -> String {
-    let time = crate::sink::bigquery::batch::timestamp;
-    let Ended { of, counts, applied, .. } = ended;
-    insert(
-        runs,
-        &[
-            ("started_at", time(ended.started_micros)),
-            ("ended_at", time(ended.ended_micros)),
-            ("transfer", text(of.transfer)),
-            ("mode", text(of.mode.name())),
-            ("first_day", format!("DATE '{}'", of.days.first())),
-            ("last_day", format!("DATE '{}'", of.days.last())),
-            ("run", ended.run.to_string()),
-            ("target", text(&of.target.to_string())),
-            ("state", text("done")),
-            ("records_read", counts.read.to_string()),
-            ("rows_staged", counts.rows.to_string()),
-            ("records_rejected", counts.rejected.to_string()),
-            ("records_ignored", (counts.ignored + counts.of_other_days).to_string()),
-            ("rows_inserted", applied.inserted.to_string()),
-            ("rows_updated", applied.updated.to_string()),
-            ("rows_deleted", applied.deleted.map_or("NULL".to_owned(), |rows| rows.to_string())),
-            ("bytes_billed", ended.bytes_billed.to_string()),
-            ("fingerprint", text(ended.fingerprint)),
-            ("job", text(ended.job)),
+/// How far a recorded run has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// The target has its rows; what comes after may be missing.
+    Moved,
+    Done,
+}
+
+/// A value of a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cell {
+    Text(String),
+    Number(u64),
+    /// Microseconds since the epoch.
+    Time(i64),
+    Date(Date),
+    Null,
+}
+
+impl State {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Moved => "moved",
+            Self::Done => "done",
+        }
+    }
+}
+
+impl RunRow {
+    /// The row that says this of the run, now: a value for each column.
+    pub fn cells(&self, state: State, applied: &Applied) -> Vec<(&'static str, Cell)> {
+        let text = |text: &str| Cell::Text(text.to_owned());
+        let number = |number: Option<u64>| number.map_or(Cell::Null, Cell::Number);
+        let Self { days, counts, .. } = self;
+        vec![
+            ("started_at", Cell::Time(self.started_micros)),
+            ("ended_at", Cell::Time(Clock::System.now_micros())),
+            ("transfer", text(&self.transfer)),
+            ("mode", text(self.mode.name())),
+            ("first_day", Cell::Date(days.first())),
+            ("last_day", Cell::Date(days.last())),
+            ("run", Cell::Number(self.number)),
+            ("target", text(&self.target)),
+            ("state", text(state.name())),
+            ("records_read", Cell::Number(counts.read)),
+            ("rows_staged", Cell::Number(counts.rows)),
+            ("records_rejected", Cell::Number(counts.rejected)),
+            ("records_ignored", Cell::Number(counts.ignored + counts.of_other_days)),
+            ("rows_inserted", Cell::Number(applied.inserted)),
+            ("rows_updated", Cell::Number(applied.updated)),
+            ("rows_deleted", number(applied.deleted)),
+            ("bytes_billed", number(applied.bytes_billed)),
+            ("fingerprint", text(&self.fingerprint)),
+            ("job", text(&applied.job)),
             ("program", text(concat!("generic-consumer ", env!("CARGO_PKG_VERSION")))),
-        ],
-    )
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use jiff::tz::TimeZone;
+
+    use super::*;
+
+    #[test]
+    fn a_row_has_a_value_for_each_column() {
+        let day = Date::constant(2026, 11, 21);
+        let days = Days::new(day, day, TimeZone::UTC, Timestamp::MAX).expect("days");
+        let row = RunRow {
+            transfer: "orders".to_owned(),
+            target: "public.orders".to_owned(),
+            mode: Mode::Delta,
+            days,
+            number: 1,
+            started_micros: 0,
+            counts: Counts::default(),
+            fingerprint: String::new(),
+        };
+        let cells = row.cells(State::Done, &Applied::default());
+        let cells: Vec<&str> = cells.iter().map(|(name, _)| *name).collect();
+        let columns = columns().columns;
+        let columns: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+        assert_eq!(cells, columns);
+    }
 }

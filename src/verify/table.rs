@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::chain::Place;
@@ -11,7 +10,8 @@ use crate::config::{PostgresTable, TableId};
 use crate::record::{Offset, Partition, Position};
 use crate::sink::bigquery::BigQuery;
 use crate::sink::bigquery::batch::{self, Job};
-use crate::sink::postgres::{Connections, PgError, quoted_name};
+use crate::sink::postgres::batch::{rows, timestamp};
+use crate::sink::postgres::{Connections, quoted_name};
 use crate::stop::Stop;
 
 /// The most places that are read: a table with more faults is not worth listing them.
@@ -54,18 +54,12 @@ impl Table {
                 from: part.from_micros.map(batch::timestamp),
                 to: part.to_micros.map(batch::timestamp),
             },
-            Self::Postgres { table, .. } => {
-                let time = |micros: i64| {
-                    let at = Timestamp::from_microsecond(micros).unwrap_or_default();
-                    format!("TIMESTAMPTZ '{}'", at.strftime("%Y-%m-%d %H:%M:%S.%6f+00"))
-                };
-                Asked {
-                    rows: quoted_name(table),
-                    letters: letters.then(|| quoted_name(&table.dead_letters())),
-                    from: part.from_micros.map(time),
-                    to: part.to_micros.map(time),
-                }
-            }
+            Self::Postgres { table, .. } => Asked {
+                rows: quoted_name(table),
+                letters: letters.then(|| quoted_name(&table.dead_letters())),
+                from: part.from_micros.map(timestamp),
+                to: part.to_micros.map(timestamp),
+            },
         }
     }
 
@@ -138,33 +132,11 @@ impl Table {
                 let rows = rows.iter().map(|row| row.iter().map(number).collect()).collect();
                 Ok((rows, done.number("/query/totalBytesBilled")))
             }
-            Self::Postgres { connections, table } => {
-                let read = numbers(connections, sql).await;
-                let rows = read.map_err(|error| {
-                    error.stop(format!("read the chain of {table}"), "the message is PostgreSQL's")
-                })?;
-                Ok((rows, 0))
+            Self::Postgres { connections, .. } => {
+                let rows = rows(connections, "read the chain of rows", sql).await?;
+                let number = |cell: &Option<String>| cell.as_ref()?.parse().ok();
+                Ok((rows.iter().map(|row| row.iter().map(number).collect()).collect(), 0))
             }
         }
     }
-}
-
-async fn numbers(connections: &Connections, sql: &str) -> Result<Vec<Vec<Option<i64>>>, PgError> {
-    let failed = || PgError::of("read the chain");
-    let connection = connections.get().await?;
-    // It may read for longer than a statement of the sink.
-    let begin = "BEGIN READ ONLY; SET LOCAL statement_timeout = 0";
-    connection.batch_execute(begin).await.map_err(failed())?;
-    let messages = connection.simple_query(sql).await.map_err(failed())?;
-    let rows = messages.iter().filter_map(|message| match message {
-        tokio_postgres::SimpleQueryMessage::Row(row) => Some(row),
-        _ => None,
-    });
-    let cells = |row: &tokio_postgres::SimpleQueryRow| {
-        (0..row.len()).map(|index| row.get(index).and_then(|text| text.parse().ok())).collect()
-    };
-    let numbers = rows.map(cells).collect();
-    connection.batch_execute("COMMIT").await.map_err(failed())?;
-    connection.give_back();
-    Ok(numbers)
 }

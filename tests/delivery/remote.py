@@ -10,7 +10,7 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GITOPS = [sys.executable, "-B", ROOT / "delivery/gitops"]
 # The files and folders that the tool and the jobs read.
-PARTS = {"nix", "config", "contracts", "examples", "kustomize", "delivery", "jenkins", "Jenkinsfile", "Cargo.toml", "flake.nix", "flake.lock"}
+PARTS = {"nix", "config", "contracts", "transfers", "examples", "kustomize", "delivery", "jenkins", "Jenkinsfile", "Cargo.toml", "flake.nix", "flake.lock"}
 GOOD, OTHER = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 IDENTITY = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in (("NAME", "a test"), ("EMAIL", "test@example.com"))}
 

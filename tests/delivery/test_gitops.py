@@ -19,7 +19,7 @@ class Releases(GitopsCase):
         self.assertEqual(self.release("gke-uat"), {"digest": GOOD, "pins": {}})
         self.assertEqual(
             self.remote.changed(self.before),
-            ["kustomize/overlays/gke-uat/_cluster/kustomization.yaml", "nix/clusters/gke-uat/release.json"],
+            ["kustomize/overlays/gke-uat/_cluster/kustomization.yaml", "kustomize/overlays/gke-uat/_transfer/kustomization.yaml", "nix/clusters/gke-uat/release.json"],
         )
         self.assertIn(GOOD, self.remote.file("kustomize/overlays/gke-uat/_cluster/kustomization.yaml"))
         self.assertEqual(self.remote.subjects(self.before), [f"gke-uat: image {GOOD}"])
@@ -257,7 +257,7 @@ class Killed(GitopsCase):
             self.assertEqual(done.returncode, -signal.SIGKILL, done.stderr)
             self.assertEqual(self.remote.run("git", "-C", self.clone, "status", "--porcelain"), "")
             # Nothing or the whole change: the push may have succeeded just before.
-            self.assertIn(self.remote.changed(self.before), [[], ["kustomize/overlays/gke-uat/_cluster/kustomization.yaml", "nix/clusters/gke-uat/release.json"]])
+            self.assertIn(self.remote.changed(self.before), [[], ["kustomize/overlays/gke-uat/_cluster/kustomization.yaml", "kustomize/overlays/gke-uat/_transfer/kustomization.yaml", "nix/clusters/gke-uat/release.json"]])
             calls += 1
             self.assertLess(calls, 40)
         self.assertGreaterEqual(calls, 8, "the tool was killed less often than it calls git and Nix")

@@ -20,7 +20,7 @@ class OtherClusters(GitopsCase):
             self.assertNotIn("Traceback", err)
         self.assertEqual(
             self.remote.changed(self.before),
-            ["kustomize/overlays/gke-uat/_cluster/kustomization.yaml", "nix/clusters/gke-uat/release.json"],
+            ["kustomize/overlays/gke-uat/_cluster/kustomization.yaml", "kustomize/overlays/gke-uat/_transfer/kustomization.yaml", "nix/clusters/gke-uat/release.json"],
         )
         self.before = self.remote.head()
         self.refused("release", "set", "gke-prod", GOOD, saying=saying)

@@ -209,6 +209,14 @@ async fn a_query_job_has_results_and_says_what_it_changed() {
     let body = json!({ "query": "SELECT COUNT(*) FROM d.u", "useLegacySql": false });
     let (_, after) = peer.rest("POST", "queries", Some(body)).await;
     assert_eq!((&after["jobComplete"], rows(&after)), (&json!(true), json!("0")));
+    // A request that is repeated, because its answer was lost, does not do it twice.
+    let insert = "INSERT INTO d.u (id) VALUES ('c')";
+    for _ in 0..2 {
+        let body = json!({ "query": insert, "useLegacySql": false, "requestId": "a b/1" });
+        let (status, answer) = peer.rest("POST", "queries", Some(body)).await;
+        assert_eq!((status, &answer["numDmlAffectedRows"]), (200, &json!("1")), "{answer}");
+    }
+    assert_eq!(peer.count("u").await, "1");
     let (status, job) = peer.insert_job("wrong", query("SELECT nothing FROM d.u")).await;
     assert_eq!((status, error(&job).0), (200, "invalidQuery"), "{job}");
 }

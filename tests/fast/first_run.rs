@@ -289,7 +289,11 @@ fn the_name_of_a_table_that_a_run_prints_finds_its_rows() {
         (&["nowhere"], 2, ["there is no table nowhere", "--store FILE"]),
         (&["two.deliveries", "--columns", "nope"], 2, ["no column nope", "delivery_id"]),
         (&["two.deliveries", "--limit=0", "--columns=nope"], 2, ["no column nope", "delivery_id"]),
-        (&["deliveries", "--store", "none.sqlite"], 3, ["open the store none.sqlite", "--store"]),
+        (
+            &["deliveries", "--store", "none.sqlite"],
+            3,
+            ["there is no store none.sqlite", "--store"],
+        ),
     ] {
         let (found, _, said) = outcome(folder.path(), &[&["local", "rows"], arguments].concat());
         assert_eq!(found, Some(code), "{arguments:?}: {said}");

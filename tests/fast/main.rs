@@ -15,9 +15,14 @@ mod results;
 mod rules;
 #[path = "../support/signal.rs"]
 mod signal;
+#[cfg(all(feature = "local", target_os = "linux"))]
+mod sql_proxy;
 mod structure;
 #[cfg(target_os = "linux")]
 mod terminal;
 #[cfg(feature = "local")]
 mod transfer;
+#[cfg(feature = "local")]
+mod transfer_pages;
+mod transfer_parquet;
 mod tutorial;

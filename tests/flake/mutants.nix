@@ -1,4 +1,4 @@
-# Every mutant of every cluster's settings and release: one value is replaced by one of another type,
+# Every mutant of every cluster's settings, release and transfers: one value is replaced by one of another type,
 # or is missing. Returns for each, from number `from` up to `until`, its name, the mistakes that are
 # found, and how many files are rendered of it if there are none.
 {
@@ -16,6 +16,7 @@ let
     concatMap
     deepSeq
     elemAt
+    filter
     genList
     isAttrs
     isList
@@ -99,6 +100,47 @@ let
         [ ]
     );
 
+  proxyDigest = "a343f64e035eb01aeea358703a0428945d909d01e19452509a5a830862dda878";
+  # The types that the TOML of a transfer may have.
+  inToml =
+    value:
+    if isAttrs value then
+      builtins.all (name: inToml value.${name}) (attrNames value)
+    else if isList value then
+      builtins.all builtins.isString value
+    else
+      builtins.isString value || builtins.isInt value || builtins.isBool value;
+  # With every key that the file of a transfer may have.
+  fullTransfer =
+    t:
+    t.value
+    // {
+      date = "today";
+      max_rejected = "0.5%";
+      domain.CONSUME_ENV = "uat";
+      schedule = {
+        cron = "30 3 * * *";
+        time_zone = "Europe/Berlin";
+        suspend = true;
+        starting_deadline_seconds = 60;
+      };
+      job = {
+        backoff_limit = 0;
+        active_deadline_seconds = 60;
+        successful_jobs_history_limit = 1;
+        failed_jobs_history_limit = 1;
+        ttl_seconds_after_finished = 0;
+      };
+      resources.requests.cpu = "1";
+    };
+  withTransfer =
+    t: value:
+    t
+    // {
+      inherit value;
+      table = (value.transfer or { }).${t.name} or null;
+    };
+
   # With every key that cluster.nix and release.json may have.
   full =
     c:
@@ -116,6 +158,7 @@ let
         googleApis = "public";
         dnsAddresses = [ "169.254.20.10" ];
         stores = [ "10.30.0.5:5432" ];
+        sqlProxy = "gcr.io/cloud-sql-connectors/cloud-sql-proxy@sha256:${proxyDigest}";
       }
       // c.spec
       // {
@@ -151,6 +194,18 @@ let
         };
       }
     ) (mutants "${c.name}: release" (full c).release)
+    ++ concatMap (
+      t:
+      map (
+        mutant:
+        mutant
+        // {
+          changed = c // {
+            transfers = [ (withTransfer t mutant.value) ];
+          };
+        }
+      ) (filter (mutant: inToml mutant.value) (mutants "${c.name}: transfer ${t.name}" (fullTransfer t)))
+    ) c.transfers
   ) (attrValues data.clusters);
 
   judge =

@@ -1,4 +1,5 @@
-"""The ApplicationSet: one Application for each instance and one for each cluster's shared objects."""
+"""The ApplicationSet: one Application for each instance, for each transfer, and for each cluster's shared
+objects."""
 
 import json
 import unittest
@@ -31,13 +32,16 @@ class ArgoCD(unittest.TestCase):
         cls.set = one(things, "ApplicationSet")["spec"]
         cls.template = cls.set["template"]
 
-    def test_one_application_for_each_instance(self):
+    def test_one_application_for_each_instance_and_transfer(self):
         wanted = []
         for cluster, instances in tree.clusters().items():
             overlay = f"kustomize/overlays/{cluster}"
             wanted.append((f"{cluster}-shared", f"{overlay}/shared"))
             wanted += [(f"{cluster}-{i}", f"{overlay}/instances/{i}") for i in instances]
-        self.assertEqual(sorted(applications(self.set["generators"])), sorted(wanted))
+            wanted += [(f"{cluster}-transfer-{t}", f"{overlay}/transfers/transfer-{t}") for t in tree.transfers()[cluster]]
+        found = sorted(applications(self.set["generators"]))
+        self.assertEqual(found, sorted(wanted))
+        self.assertEqual(len({name for name, _ in found}), len(found))
 
     def test_names_and_paths_come_from_the_generators(self):
         self.assertIs(self.set["goTemplate"], True)

@@ -9,7 +9,7 @@ import tree
 from test_schemas import crd
 from tree import NAME, ROOT, Copy, RefusalCase, build, evaluate, one
 
-CLUSTER = "nix/clusters/gke-uat"
+CLUSTER = "nix/clusters/gke-prod"
 KEY = """\
 -----BEGIN PUBLIC KEY-----
 MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEOw0OKRuzeMdVFM7+5TBimIt0MSVm
@@ -24,7 +24,7 @@ def with_policy(copy, value='"enforce"', cluster=CLUSTER):
 
 
 class Rendered(unittest.TestCase):
-    def policy(self, value='"enforce"', cluster="gke-uat", keys=("first",)):
+    def policy(self, value='"enforce"', cluster="gke-prod", keys=("first",)):
         with Copy() as copy:
             for key in keys:
                 copy.path(f"nix/keys/{key}.pub").write_text(KEY)
@@ -39,7 +39,7 @@ class Rendered(unittest.TestCase):
     def test_it_is_valid_by_kyvernos_schema(self):
         schema = crd({"kind": KIND, "apiVersion": "policies.kyverno.io/v1"}, ROOT / "tests/flake/crds")
         validator = jsonschema.Draft202012Validator(schema)
-        for cluster in ("gke-uat", "eks-prod"):
+        for cluster in ("gke-uat", "gke-prod", "eks-prod"):
             for value in ('"enforce"', '"audit"'):
                 policy = self.policy(value, cluster)
                 validator.validate(policy)
@@ -74,11 +74,30 @@ class Rendered(unittest.TestCase):
             self.assertIn(f'"{kind}"', source)
         self.assertIn('"externalParameters": {\n                "repository": trusted["repository"]', source)
 
+    def test_what_makes_pods_is_judged_too(self):
+        self.assertEqual(self.policy()["spec"]["autogen"]["podControllers"]["controllers"], ["deployments", "cronjobs", "jobs"])
+
+    def test_the_sql_proxy_alone_is_let_in(self):
+        """By its digest. Where a cluster has none, nothing is (`test_what_it_wants`)."""
+        proxy = "gcr.io/cloud-sql-connectors/cloud-sql-proxy@sha256:" + "a" * 64
+        schema = crd({"kind": KIND, "apiVersion": "policies.kyverno.io/v1"}, ROOT / "tests/flake/crds")
+        with Copy() as copy:
+            copy.path("nix/keys/first.pub").write_text(KEY)
+            with_policy(copy, cluster="nix/clusters/eks-prod")
+            copy.replace("nix/clusters/eks-prod/cluster.nix", "  prometheus =", f'  sqlProxy = "{proxy}";\n  prometheus =')
+            copy.render()
+            policy = one(copy.build("overlays/eks-prod/shared"), KIND)
+        jsonschema.Draft202012Validator(schema).validate(policy)
+        spec = policy["spec"]
+        self.assertEqual(spec["matchImageReferences"], [{"expression": f'ref != "{proxy}"'}])
+        for each in spec["validations"]:
+            self.assertIn(f'.all(image, image == "{proxy}" || ', each["expression"])
+
     def test_audit_reports_only(self):
         self.assertEqual(self.policy('"audit"')["spec"]["validationActions"], ["Audit"])
 
     def test_each_cloud_reads_its_own_registry(self):
-        self.assertEqual(self.policy(cluster="gke-uat")["spec"]["credentials"], {"providers": ["google"]})
+        self.assertEqual(self.policy(cluster="gke-prod")["spec"]["credentials"], {"providers": ["google"]})
         self.assertEqual(self.policy(cluster="eks-prod")["spec"]["credentials"], {"providers": ["amazon"]})
 
     def test_the_project_allows_it(self):
@@ -92,7 +111,7 @@ class Rendered(unittest.TestCase):
             with_policy(copy)
             after, _ = evaluate(copy.root, "tree")
         changed = {path for path in after if after[path] != before.get(path)}
-        self.assertEqual(changed, {f"overlays/gke-uat/shared/{name}.yaml" for name in ("imagepolicy", "kustomization")})
+        self.assertEqual(changed, {f"overlays/gke-prod/shared/{name}.yaml" for name in ("imagepolicy", "kustomization")})
 
 
 class Refused(RefusalCase):

@@ -13,7 +13,7 @@ import kubernetes_validate
 import tree
 
 # The groups whose schemas come with kubernetes-validate.
-BUILT_IN = ("", "apps", "policy", "networking.k8s.io")
+BUILT_IN = ("", "apps", "batch", "policy", "networking.k8s.io")
 # We know of no published schema for GKE's Rules: only test_rendered.py checks them.
 WITHOUT_SCHEMA = {"Rules"}
 
@@ -60,7 +60,7 @@ class Schemas(unittest.TestCase):
                 with self.subTest(folder=folder, object=tree.key(thing)):
                     kubernetes_validate.validate(thing, "1.37", strict=True)
         self.assertLessEqual(
-            {"Deployment", "PodDisruptionBudget", "NetworkPolicy", "ServiceAccount", "ConfigMap", "Namespace"}, seen
+            {"Deployment", "CronJob", "PodDisruptionBudget", "NetworkPolicy", "ServiceAccount", "ConfigMap", "Namespace"}, seen
         )
 
     def test_custom_objects(self):

@@ -39,6 +39,11 @@ def clusters():
     return found
 
 
+def transfers():
+    """Cluster -> names of its transfers, from the folders."""
+    return {name: sorted(f.stem for f in (ROOT / f"nix/clusters/{name}/transfers").glob("*.toml")) for name in clusters()}
+
+
 def spec(cluster):
     value, refusal = nix(f"import {ROOT}/nix/clusters/{cluster}/cluster.nix")
     assert refusal is None, refusal
@@ -66,6 +71,8 @@ def overlays():
         yield overlay / "shared"
         for instance in instances:
             yield overlay / "instances" / instance
+        for transfer in transfers()[cluster]:
+            yield overlay / f"transfers/transfer-{transfer}"
 
 
 def key(thing):
@@ -84,7 +91,7 @@ class Copy:
     def __enter__(self):
         self.folder = tempfile.TemporaryDirectory()
         self.root = pathlib.Path(self.folder.name)
-        for part in ("nix", "config", "kustomize", "examples"):
+        for part in ("nix", "config", "contracts", "kustomize", "examples", "transfers"):
             shutil.copytree(ROOT / part, self.root / part)
         return self
 

@@ -23,7 +23,7 @@ use crate::support::kafka::shared;
 use crate::support::postgres::{Postgres, USER};
 use crate::support::stores::Buckets;
 
-const WITHIN: Duration = Duration::from_secs(120);
+pub const WITHIN: Duration = Duration::from_secs(120);
 
 const TRANSFERS: &str = r#"
 [transfer.delivery]
@@ -58,11 +58,11 @@ environment = "sales"
 "#;
 
 /// What PostgreSQL's types become in JSON has to fit the contract.
-const SALES: &str = "SELECT 'o' || id AS order_id, at AS placed_at, amount, \
+pub const SALES: &str = "SELECT 'o' || id AS order_id, at AS placed_at, amount, \
                      CASE WHEN id % 2 = 0 THEN 'even' END AS note \
                      FROM sales WHERE at >= {start} AND at < {end};";
 
-const CONTRACT: &str = r#"{
+pub const CONTRACT: &str = r#"{
   "asyncapi": "3.0.0",
   "info": { "title": "Orders", "version": "1.0.0" },
   "channels": { "Orders": {
@@ -81,8 +81,11 @@ const CONTRACT: &str = r#"{
   } }
 }"#;
 
+/// 300 orders of 2026-11-20 in three row groups.
+const PARQUET: &[u8] = include_bytes!("../fast/parquet/snappy.parquet");
+
 /// The visible rows of a table with all columns, in order.
-fn contents(store: &Path, table: &str) -> Vec<String> {
+pub fn contents(store: &Path, table: &str) -> Vec<String> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
     let connection = Connection::open_with_flags(store, flags).expect("the store");
     let table = format!("\"{PROJECT}.{DATASET}.{table}\"");
@@ -104,7 +107,7 @@ fn contents(store: &Path, table: &str) -> Vec<String> {
 }
 
 /// The day, of which there is enough left for events to be published in it.
-fn today() -> Date {
+pub fn today() -> Date {
     loop {
         let now = Timestamp::now().to_zoned(TimeZone::UTC);
         let later = now.saturating_add(1.minute());
@@ -121,7 +124,7 @@ fn run(domain: &Domain, arguments: &[&str], code: i32) {
     assert_eq!(status.code(), Some(code), "{}", process.output());
 }
 
-fn write_orders(domain: &Domain, day: &str, amount: u32) {
+pub fn write_orders(domain: &Domain, day: &str, amount: u32) {
     let mut lines = String::new();
     for number in 0..4_000 {
         let (hour, amount) = (number % 24, amount + number);
@@ -279,6 +282,16 @@ fn files_come_from_buckets() {
         let said = run("20261120", 3);
         assert!(said.contains("the target is as it was"), "{said}");
         assert_eq!(contents(&bigquery.store(), "from_files").len(), 30_000);
+        // Parquet is read by ranges.
+        let parquet = file.replace(".csv.gz", ".parquet").replace("\"csv\"", "\"parquet\"");
+        domain.file("transfers.toml", &parquet);
+        buckets.put("exports", "orders-20261120.parquet", PARQUET);
+        run("20261120", 0);
+        assert_eq!(contents(&bigquery.store(), "from_files").len(), 300);
+        buckets.put("exports", "orders-20261120.parquet", &PARQUET[..PARQUET.len() / 2]);
+        let said = run("20261120", 3);
+        assert!(said.contains("orders-20261120.parquet") && said.contains("cut off"), "{said}");
+        assert_eq!(contents(&bigquery.store(), "from_files").len(), 300);
     }
 }
 

@@ -19,6 +19,8 @@ from google.cloud.bigquery_storage_v1.services.big_query_write.transports import
 )
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
+from google_queries import expirations, queries
+
 PROJECT, DATASET = "p", "clients"
 
 
@@ -138,6 +140,25 @@ def jobs(client):
     except exceptions.BadRequest as error:
         assert "different partitions" in str(error), error
     assert listed(name) == [3, 4], listed(name)
+    # Into a table that has rows, and into one that does not exist.
+    def copied(to, **settings):
+        config = bigquery.CopyJobConfig(**settings)
+        return client.copy_table(dataset.table(name), dataset.table(to), job_config=config).result(timeout=30)
+
+    for to, settings, wanted in (
+        (f"{name}_staged", {"write_disposition": "WRITE_EMPTY"}, exceptions.Conflict),
+        (f"{name}_none", {"create_disposition": "CREATE_NEVER"}, exceptions.NotFound),
+    ):
+        try:
+            copied(to, **settings)
+            raise AssertionError(f"{settings} was no obstacle")
+        except wanted:
+            pass
+    copied(f"{name}_staged", write_disposition="WRITE_APPEND")
+    assert listed(f"{name}_staged") == [3, 4, 4], listed(f"{name}_staged")
+    copied(f"{name}_copy")
+    assert listed(f"{name}_copy") == [3, 4]
+    assert client.get_table(dataset.table(f"{name}_copy")).time_partitioning.field == "at"
     found = [job.job_id for job in client.list_jobs(state_filter="done")]
     assert f"{name}-copy" in found, found
     assert client.cancel_job(f"{name}-copy").state == "DONE"
@@ -235,19 +256,29 @@ def main(rest, storage):
         pass
     stream.close()
 
-    # Pending stream: rows are visible once it is committed.
-    created = write.create_write_stream(
-        parent=parent, write_stream=types.WriteStream(type_=types.WriteStream.Type.PENDING)
-    )
-    stream = open_stream(write, created.name)
-    append(stream, rows(30), 0)
-    stream.close()
-    write.finalize_write_stream(name=created.name)
+    # Pending streams: rows are visible once they are committed, those of all streams at once.
+    def commit(*streams):
+        request = types.BatchCommitWriteStreamsRequest(parent=parent, write_streams=streams)
+        return write.batch_commit_write_streams(request)
+
+    pending = []
+    for ids in ((30, 31), (32,)):
+        created = write.create_write_stream(
+            parent=parent, write_stream=types.WriteStream(type_=types.WriteStream.Type.PENDING)
+        )
+        stream = open_stream(write, created.name)
+        append(stream, rows(*ids), 0)
+        stream.close()
+        pending.append(created.name)
+    # One of them is not finalized yet, so none is committed.
+    assert write.finalize_write_stream(name=pending[0]).row_count == 2
+    committed = commit(*pending)
+    assert not committed.commit_time and [error.entity for error in committed.stream_errors] == pending[1:], committed
     assert 30 not in listed()
-    committed = write.batch_commit_write_streams(
-        types.BatchCommitWriteStreamsRequest(parent=parent, write_streams=[created.name])
-    )
-    assert not committed.stream_errors and listed()[-1] == 30
+    write.finalize_write_stream(name=pending[1])
+    committed = commit(*pending)
+    assert committed.commit_time and not committed.stream_errors, committed
+    assert listed()[-3:] == [30, 31, 32], listed()
 
     # Schema changes and legacy inserts.
     table.schema = [*table.schema, bigquery.SchemaField("added", "FLOAT")]
@@ -258,6 +289,8 @@ def main(rest, storage):
     assert {error["index"] for error in errors} == {0, 1}, errors
     assert listed()[-1] == 40
     jobs(client)
+    queries(client, DATASET)
+    expirations(client, DATASET)
     print("google clients: all steps passed")
 
 

@@ -14,6 +14,13 @@
   # NodeLocal DNSCache.
   dnsAddresses = [ "169.254.20.10" ];
   prometheus = "https://monitoring.googleapis.com/v1/projects/acme-data-uat/location/global/prometheus";
+  # The shop's database, for transfers: they reach it through the SQL proxy, which logs in as the pods'
+  # Google account. The digest is a placeholder.
+  sqlProxy = "gcr.io/cloud-sql-connectors/cloud-sql-proxy@sha256:0000000000000000000000000000000000000000000000000000000000000000";
+  env = {
+    WRITE__SHOP__POSTGRES__URL = "postgres://localhost/shop";
+    WRITE__SHOP__POSTGRES__USER = "generic-consumer@acme-data-uat.iam";
+  };
   resources = {
     requests.cpu = "250m";
     requests.memory = "256Mi";

@@ -21,7 +21,7 @@ let
     ;
   text = import ../text.nix;
   keys = import ../keys.nix;
-  quantity = import ./quantity.nix;
+  resources = import ./resources.nix;
   shape = import ./shape.nix;
   google = import ../google.nix;
   inherit (text) matches show;
@@ -38,6 +38,8 @@ let
   isRepository = matches "[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)+";
   isName = matches "[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?";
   isAudience = matches "//iam[.]googleapis[.]com/projects/[0-9]+/locations/global/workloadIdentityPools/[a-z0-9-]{4,32}/providers/[a-z0-9-]{4,32}";
+  # By digest alone: with a tag as well, two references would be the same image.
+  isPinned = matches "[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)+@sha256:[0-9a-f]{64}";
   isRole = matches "arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]+";
 
   line = is (text.isLine 4096) "a text on one line" "write the value between quotes";
@@ -193,45 +195,17 @@ let
         at
         value;
 
-  amount =
-    least: unit:
-    is
-      (
-        value:
-        let
-          given = quantity value;
-        in
-        given != null && given >= quantity least
-      )
-      "a quantity of ${unit}"
-      "write at least ${least}, as Kubernetes does: 500m of CPU, 256Mi of memory";
-  amounts = shape.fields {
-    checks = {
-      cpu = amount "1m" "CPU";
-      memory = amount "1Mi" "memory";
-      ephemeral-storage = amount "1Mi" "storage";
-    };
-  };
-  resources =
-    at: value:
-    let
-      sound = shape.fields {
-        checks = {
-          requests = amounts;
-          limits = amounts;
-        };
-      } at value;
-      requests = value.requests or { };
-      limits = value.limits or { };
-    in
-    if sound != [ ] then
-      sound
-    else
-      concatMap (
-        name:
-        when (quantity requests.${name} > quantity limits.${name})
-          "${at}.requests.${name} = ${show requests.${name}} is more than the limit ${show limits.${name}}: raise the limit or lower the request."
-      ) (filter (name: limits ? ${name}) (attrNames requests));
+  # In production the placeholder is no image.
+  sqlProxy =
+    c: at: value:
+    is isPinned "an image with its digest"
+      "write registry/path@sha256:… without a tag, as `skopeo inspect` prints the digest"
+      at
+      value
+    ++
+      when (c.env == "prod" && isPinned value && text.contains placeholder value)
+        "${at} has the placeholder digest, which no image has: write the digest of the version that is to run.";
+  placeholder = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
 
   # The policy contains the keys, and the builder and repository in texts of CEL.
   imagePolicy =
@@ -300,6 +274,7 @@ let
         stores
         ;
       awsRole = awsRole c;
+      sqlProxy = sqlProxy c;
       googleApis =
         is (value: isString value && google ? ${value}) "one of ${list (attrNames google)}"
           "it chooses the addresses of Google's APIs that pods may reach";

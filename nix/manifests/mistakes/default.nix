@@ -43,6 +43,7 @@ let
   };
   release = import ./release.nix;
   instance = import ./instance.nix { inherit identity; };
+  transfer = import ./transfer.nix { inherit identity; };
   together = import ./together.nix { inherit identity; };
 
   isKnown = c: kinds ? ${toString c.cloud} && elem c.env writeEnvs;
@@ -62,6 +63,7 @@ let
       ++ (if wasRead "spec" c then spec "${at}/cluster.nix" c else [ ])
       ++ (if wasRead "release" c then release "${at}/release.json" c else [ ])
       ++ concatMap (instance at c) c.instances
+      ++ concatMap (transfer at c) c.transfers
       ++ concatMap (
         same:
         when (length same > 1)

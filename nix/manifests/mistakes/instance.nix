@@ -4,10 +4,8 @@
 { identity }:
 let
   inherit (builtins)
-    any
     attrValues
     concatMap
-    elem
     elemAt
     genList
     groupBy
@@ -18,37 +16,9 @@ let
     stringLength
     ;
   text = import ../text.nix;
-  keys = import ../keys.nix;
   shape = import ./shape.nix;
-  inherit (shape) list when;
-
-  inEnvironment = name: match "(consume|write)(__|[.]).*" (text.toLower name) != null;
-  isOrBegins = name: base: name == base || text.hasPrefix "${base}_" name;
-
-  # What is wrong with setting this key in a file of this domain; null if nothing.
-  refusal =
-    domain: name:
-    let
-      upper = text.toUpper name;
-      ours = concatMap (base: [
-        base
-        "${base}_${domain}"
-      ]) keys.instance;
-    in
-    if elem name ours then
-      null
-    else if inEnvironment name && text.isSecretName name then
-      "which is a secret and belongs to the cluster: delete the line, and replace the secret if it was ever committed; secretEnv in cluster.nix names a Secret."
-    else if inEnvironment name || any (isOrBegins upper) keys.cluster then
-      "which belongs to the cluster: delete the line; cluster.nix sets where a cluster reads and writes, with which credentials and variables."
-    else if elem upper ours then
-      "which has to be in upper case: write ${upper}."
-    else if text.isSecretName name then
-      "which looks like a secret: delete the line, and replace the secret if it was ever committed; secretEnv in cluster.nix names a Secret."
-    else if any (isOrBegins upper) keys.instance then
-      "which is a key of another domain: end it in _${domain}, or move it to that domain's file."
-    else
-      "which is not a key of an instance: the keys are ${list keys.instance}, alone or ending in _${domain}.";
+  refusal = import ./domain-key.nix;
+  inherit (shape) when;
 in
 at: c: i:
 let
@@ -111,6 +81,7 @@ when (!named)
 ++
   when (i.name == "shared")
     "${file}: the name `shared` is taken by the objects that a cluster's instances share: rename the domain."
+++ when (text.hasPrefix "transfer-" i.name) "${file}: names that begin with `transfer-` are taken by transfers: rename the domain."
 ++ (
   if !i.plain then
     [

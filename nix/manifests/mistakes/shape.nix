@@ -15,7 +15,7 @@ let
   text = import ../text.nix;
   inherit (text) show showName;
   list = concatStringsSep ", ";
-  isFile = at: match ".*[.](nix|json)" at != null;
+  isFile = at: match ".*[.](nix|json|toml)" at != null;
 in
 rec {
   inherit list;

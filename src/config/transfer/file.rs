@@ -31,6 +31,7 @@ const DELIMITER: &str = "`,`, `;`, `|` or `tab`";
 const LEASE: &str = "seconds: a whole number from 2 to 3600";
 /// In seconds.
 const DEFAULT_LEASE: u64 = 60;
+const INSTANCE: &str = "the connection name of an instance: `project:region:instance`";
 const FILE: &str = "the path of a file with SQL";
 
 const KEYS: &[&str] = &[
@@ -99,8 +100,7 @@ pub fn read(resolver: &mut Resolver<'_>, name: &str, table: Table) -> Option<Own
     let Table { file, line, mut pairs } = table;
     let source =
         pairs.iter().position(|pair| pair.key == "source").map(|index| pairs.remove(index));
-    let mut entry = Entry::new("transfer", 1, &file, pairs);
-    entry.call(name);
+    let mut entry = Entry::at_path(&format!("transfer.{name}"), &file, pairs);
     let time_zone = entry.optional("time_zone", ZONE, zone);
     let scope = entry.optional("scope", "`day` or `table`", |text| {
         values::choice(text, &[("day", Scope::Day), ("table", Scope::Table)])
@@ -116,8 +116,7 @@ pub fn read(resolver: &mut Resolver<'_>, name: &str, table: Table) -> Option<Own
     let date_column = entry.optional("date_column", COLUMN, column);
     let source = match source {
         Some(KeyValue { value: FileValue::Table(pairs), .. }) => {
-            let mut inner = Entry::new("transfer", 1, &file, pairs);
-            inner.call(&format!("{name}.source"));
+            let mut inner = Entry::at_path(&format!("transfer.{name}.source"), &file, pairs);
             let kind = inner.required("kind", "`topic`, `files` or `query`", |text| {
                 values::choice(text, KINDS)
             });
@@ -207,7 +206,7 @@ fn known(kind: Kind) -> &'static [&'static str] {
     match kind {
         Kind::Topic => &["kind"],
         Kind::Files => &["kind", "files", "format", "delimiter", "compression", "optional"],
-        Kind::Query => &["kind", "sql", "environment", "proxy"],
+        Kind::Query => &["kind", "sql", "environment", "proxy", "instance"],
     }
 }
 
@@ -241,6 +240,11 @@ fn files(entry: &mut Entry<'_>) -> Option<FilesSource> {
         values::choice(text, &all)
     });
     let optional = entry.optional("optional", FLAG, values::flag);
+    if format == Some(FileFormat::Parquet) && !matches!(compression, Some(None) | None) {
+        let found = "the compression of a Parquet file, which says it itself".to_owned();
+        let accepted = "this key with `format = \"ndjson\"` or `\"csv\"`".to_owned();
+        entry.mistake("compression", None, found, accepted);
+    }
     let files = match files? {
         Some(files) if !files.is_empty() => files,
         _ => {
@@ -276,6 +280,7 @@ fn query(resolver: &mut Resolver<'_>, entry: &mut Entry<'_>) -> Option<QuerySour
         "" => Err(Wrong::plain()),
         _ => Ok(text.to_owned()),
     });
+    let instance = entry.optional("instance", INSTANCE, instance);
     let name = |text: &str| match text {
         "" => Err(Wrong::plain()),
         _ => Ok(text.to_ascii_lowercase()),
@@ -288,7 +293,32 @@ fn query(resolver: &mut Resolver<'_>, entry: &mut Entry<'_>) -> Option<QuerySour
         None => environment(resolver, &WRITE_ENV, "write"),
     };
     let server = environment.and_then(|name| postgres::server(resolver, &format!("write.{name}")));
-    Some(QuerySource { server: server?, sql: sql?, proxy: proxy? })
+    let (proxy, instance) = (proxy?, instance?);
+    // The proxy names the folder of an instance's sockets by the instance.
+    let folder =
+        proxy.as_deref().and_then(|proxy| Some(proxy.strip_prefix('/')?.rsplit_once('/')?.1));
+    if let (Some(folder), Some(instance)) = (folder, &instance)
+        && folder != instance
+    {
+        let accepted = format!("the end of `proxy`: `{folder}`");
+        entry.mistake("instance", None, format!("`{instance}`"), accepted);
+        return None;
+    }
+    let of_folder = || folder.and_then(|folder| self::instance(folder).ok());
+    let instance = instance.or_else(of_folder);
+    Some(QuerySource { server: server?, sql: sql?, proxy, instance })
+}
+
+/// A region may be in front of which an organization's domain stands: `example.com:project`.
+fn instance(text: &str) -> Result<String, Wrong> {
+    let is_part = |part: &str| {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        !part.is_empty() && !part.starts_with('-') && part.bytes().all(fits)
+    };
+    match matches!(text.split(':').count(), 3 | 4) && text.split(':').all(is_part) {
+        true => Ok(text.to_owned()),
+        false => Err(Wrong::plain()),
+    }
 }
 
 fn zone(text: &str) -> Result<TimeZone, Wrong> {

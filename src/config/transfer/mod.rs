@@ -28,15 +28,19 @@ pub fn read(
     table: Option<Table>,
     check: Check<'_>,
 ) -> Option<TransferSettings> {
-    if table.is_none() && resolver.mistakes.is_empty() {
-        resolver.missing(&format!("transfer.{name}"), "a table in CONFIG_LOCATION");
-    }
-    let own = table.and_then(|table| file::read(resolver, name, table));
+    let Some(table) = table else {
+        // Nothing is known of it, so nothing else is missing. A misspelt name is a mistake already.
+        if resolver.mistakes.is_empty() {
+            resolver.missing(&format!("transfer.{name}"), "a table in CONFIG_LOCATION");
+        }
+        return None;
+    };
+    let own = file::read(resolver, name, table);
     let is_topic = own.as_ref().is_some_and(|own| matches!(own.source, SourceSettings::Topic));
     let domain = section::read_batch(resolver, check, is_topic);
     let (own, domain) = (own?, domain?);
     if let Some((key, found, accepted)) = own.problem_with(&domain) {
-        let key = format!("transfer {name}: {key}");
+        let key = format!("transfer.{name}.{key}");
         resolver.mistakes.push(Mistake { key, at: own.at.clone(), found, accepted });
         return None;
     }

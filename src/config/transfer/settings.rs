@@ -89,6 +89,8 @@ pub struct QuerySource {
     pub sql: Location,
     /// Where the SQL proxy listens: `host:port`, or a folder of sockets.
     pub proxy: Option<String>,
+    /// `project:region:instance`, for a SQL proxy that the run starts.
+    pub instance: Option<String>,
 }
 
 /// What a run writes.

@@ -5,10 +5,10 @@ use std::ops::Range;
 use bytes::{BufMut, BytesMut};
 use tokio_postgres::types::Type;
 
-use super::cell::{CellError, Encoding};
+use super::cell::{CellError, Encoding, Scalar};
 use super::columns::{quoted, quoted_name, sql_type};
 use crate::config::PostgresTable;
-use crate::row::{Column, FieldValue, Fields, RowBuffer, TableSchema};
+use crate::row::{Column, ColumnType, FieldValue, Fields, RowBuffer, TableSchema};
 
 /// The signature, no flags, no extension.
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
@@ -44,14 +44,21 @@ impl CopyInto {
             })?;
             encodings.push(encoding);
         }
-        let names: Vec<String> = columns.iter().map(|(column, _)| quoted(&column.name)).collect();
-        let statement = format!(
-            "COPY {} ({}) FROM STDIN (FORMAT binary)",
-            quoted_name(table),
-            names.join(", ")
-        );
-        let columns = columns.into_iter().map(|(column, _)| column).collect();
+        let columns: Vec<Column> = columns.into_iter().map(|(column, _)| column).collect();
+        let statement = statement(table, &columns);
         Ok(Self { statement, columns: TableSchema { columns }, encodings })
+    }
+
+    /// How the same rows go to another table with these columns. `number` is a column of integers that
+    /// they have in addition.
+    pub fn to(&self, table: &PostgresTable, number: Option<&str>) -> Self {
+        let mut to = self.clone();
+        if let Some(name) = number {
+            to.columns.columns.push(Column::nullable(name, ColumnType::Int64));
+            to.encodings.push(Encoding::One(Scalar::Int8));
+        }
+        to.statement = statement(table, &to.columns.columns);
+        to
     }
 
     pub fn columns(&self) -> &TableSchema {
@@ -100,6 +107,11 @@ impl CopyInto {
         }
         Ok(())
     }
+}
+
+fn statement(table: &PostgresTable, columns: &[Column]) -> String {
+    let names: Vec<String> = columns.iter().map(|column| quoted(&column.name)).collect();
+    format!("COPY {} ({}) FROM STDIN (FORMAT binary)", quoted_name(table), names.join(", "))
 }
 
 /// A live column that cannot hold the values of the contract's.

@@ -7,8 +7,11 @@
 //!                └► refused: which rows the database does not take
 //! ```
 //!
+//! `batch` writes to the same tables for transfers.
+//!
 //! The dashboard reads through the same pool, TLS and errors.
 
+pub mod batch;
 mod cell;
 pub mod columns;
 mod copy;
@@ -19,6 +22,7 @@ mod offsets;
 mod pool;
 mod refused;
 mod sink;
+mod statement;
 mod table;
 mod target;
 mod tls;

@@ -5,7 +5,8 @@ use std::ops::Deref;
 use std::time::Duration;
 
 use deadpool_postgres::{Hook, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
-use tokio_postgres::Config;
+use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::{Config, NoTls};
 
 use super::errors::PgError;
 use super::tls;
@@ -51,7 +52,15 @@ impl Connections {
             .keepalives_idle(Duration::from_secs(30))
             .ssl_mode(tls::asked(&server.tls));
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let manager = Manager::from_config(config, tls::connector(&server.tls)?, recycling);
+        // A socket has no name for a certificate to be checked against, and stays on this machine.
+        let is_socket = matches!(config.get_hosts(), [Host::Unix(_)]);
+        let manager = match is_socket {
+            true => {
+                config.ssl_mode(SslMode::Disable);
+                Manager::from_config(config, NoTls, recycling)
+            }
+            false => Manager::from_config(config, tls::connector(&server.tls)?, recycling),
+        };
         let set_up = Hook::async_fn(|client: &mut deadpool_postgres::ClientWrapper, _| {
             Box::pin(async move {
                 client.batch_execute(SESSION).await.map_err(deadpool_postgres::HookError::Backend)

@@ -1,10 +1,9 @@
 //! Finding the rows that the database refuses: by bisection, in a transaction that is rolled back.
 
-use super::copy::CopyInto;
+use super::copy::{CopyInto, Unfit};
 use super::errors::{PgError, Verdict};
-use super::pool::Connection;
-use super::target::Target;
-use super::transaction::{begin, copy, execute};
+use super::pool::{Connection, Connections};
+use super::statement::{begin, copy, execute};
 use crate::row::RowBuffer;
 
 /// A row that the database refuses.
@@ -17,8 +16,12 @@ pub(super) struct Refused {
 }
 
 /// The rows of the batch that the database refuses. An empty list: it refuses none of them now.
-pub(super) async fn find(target: &Target, rows: &RowBuffer) -> Result<Vec<Refused>, PgError> {
-    let connection = target.connections.get().await?;
+pub(super) async fn find(
+    connections: &Connections,
+    into: &CopyInto,
+    rows: &RowBuffer,
+) -> Result<Vec<Refused>, PgError> {
+    let connection = connections.get().await?;
     begin(&connection).await?;
     let mut refused = Vec::new();
     // Ranges still to be tried, the next one last.
@@ -27,7 +30,7 @@ pub(super) async fn find(target: &Target, rows: &RowBuffer) -> Result<Vec<Refuse
         if range.is_empty() {
             continue;
         }
-        let Some(error) = try_rows(&connection, &target.rows, rows, range.clone()).await? else {
+        let Some(error) = try_rows(&connection, into, rows, range.clone()).await? else {
             continue;
         };
         if range.len() == 1 {
@@ -41,6 +44,15 @@ pub(super) async fn find(target: &Target, rows: &RowBuffer) -> Result<Vec<Refuse
     execute(&connection, "roll back", "ROLLBACK").await?;
     connection.give_back();
     Ok(refused)
+}
+
+/// The rows that do not fit their columns, and so are refused before they are sent.
+pub(super) fn unfit(rows: Vec<(usize, Unfit)>) -> Vec<Refused> {
+    let refused = rows.into_iter().map(|(index, unfit)| Refused {
+        index,
+        detail: format!("the row does not fit the table: {}: {}", unfit, unfit.source),
+    });
+    refused.collect()
 }
 
 /// Copies a range of rows. Returns the error if the database refuses one of them; then the rows

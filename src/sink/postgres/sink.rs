@@ -8,7 +8,7 @@ use super::copy::CopyInto;
 use super::errors::{PgError, Verdict};
 use super::offsets::{self, Offsets};
 use super::pool::{Connection, Connections};
-use super::table::{self, PrepareError};
+use super::table::{self, Arranged, PrepareError};
 use super::target::{Letters, Target};
 use super::{hypertable, writer};
 use crate::clock::Clock;
@@ -97,16 +97,17 @@ async fn prepare(
     let connection = connections.get().await?;
     let SinkParts { settings, manage, columns, .. } = parts;
     let (rows, manage) = (&settings.table, *manage);
-    let time_column = settings.time_column.as_deref();
-    let into = table::prepare(&connection, rows, columns, manage, time_column).await?;
-    if manage && time_column.is_some() {
+    let arranged = settings.time_column.as_deref().map_or(Arranged::Freely, Arranged::ByTime);
+    let into = table::prepare(&connection, rows, columns, manage, arranged).await?;
+    if manage {
         hypertable::prepare(&connection, settings).await?;
     }
     let letters = match &parts.letters {
         Some(letters) => Letters::Elsewhere(letters.clone()),
         None => {
             let (table, columns) = (rows.dead_letters(), letter_row::columns());
-            let rows = table::prepare(&connection, &table, &columns, manage, None).await?;
+            let rows =
+                table::prepare(&connection, &table, &columns, manage, Arranged::Freely).await?;
             Letters::Table { table, rows, about: parts.about.clone() }
         }
     };

@@ -24,6 +24,16 @@ struct Live {
     generated: bool,
 }
 
+/// What a table that is created is arranged by.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Arranged<'a> {
+    Freely,
+    /// The time column of a hypertable, which that makes NOT NULL.
+    ByTime(&'a str),
+    /// A column with an index.
+    ByIndex(&'a str),
+}
+
 /// Makes the table ready, and returns how rows of `desired` go into it: columns that the table lacks,
 /// and may not be given, are left out.
 pub(super) async fn prepare(
@@ -31,15 +41,15 @@ pub(super) async fn prepare(
     table: &PostgresTable,
     desired: &TableSchema,
     manage: bool,
-    time_column: Option<&str>,
+    arranged: Arranged<'_>,
 ) -> Result<CopyInto, PrepareError> {
     let mut live = read(connection, table).await?;
     if manage && lacks(&live, desired) {
-        alter(connection, table, desired, &live).await?;
+        alter(connection, table, desired, &live, arranged).await?;
         live = read(connection, table).await?;
     }
     let live = live.ok_or_else(|| PrepareError::Refused(missing(table)))?;
-    fit(table, desired, &live, time_column).map_err(PrepareError::Refused)
+    fit(table, desired, &live, arranged).map_err(PrepareError::Refused)
 }
 
 /// Why a table is not ready.
@@ -114,13 +124,22 @@ async fn alter(
     table: &PostgresTable,
     desired: &TableSchema,
     live: &Option<Vec<Live>>,
+    arranged: Arranged<'_>,
 ) -> Result<(), PgError> {
     let name = quoted_name(table);
     let column = |column: &Column| format!("{} {}", quoted(&column.name), sql_type(column));
     let change = match live {
         None => {
             let columns: Vec<String> = desired.columns.iter().map(column).collect();
-            format!("CREATE TABLE IF NOT EXISTS {name} ({})", columns.join(", "))
+            let index = match arranged {
+                Arranged::ByIndex(column) => format!(
+                    "; CREATE INDEX IF NOT EXISTS {} ON {name} ({})",
+                    quoted(&index_name(table, column)),
+                    quoted(column)
+                ),
+                Arranged::Freely | Arranged::ByTime(_) => String::new(),
+            };
+            format!("CREATE TABLE IF NOT EXISTS {name} ({}){index}", columns.join(", "))
         }
         Some(live) => {
             let added = desired.columns.iter().filter(|one| find(live, one).is_none());
@@ -131,6 +150,16 @@ async fn alter(
     };
     tracing::info!(%table, change, "the table is created or gets new columns");
     one_at_a_time(connection, table, &change).await
+}
+
+/// The name that PostgreSQL would choose too.
+fn index_name(table: &PostgresTable, column: &str) -> String {
+    const LONGEST: usize = 63 - "_idx".len();
+    let mut name = format!("{}_{column}", table.table);
+    while name.len() > LONGEST {
+        name.pop();
+    }
+    name + "_idx"
 }
 
 /// Runs a change of a table while no other instance changes it.
@@ -154,7 +183,7 @@ fn fit(
     table: &PostgresTable,
     desired: &TableSchema,
     live: &[Live],
-    time_column: Option<&str>,
+    arranged: Arranged<'_>,
 ) -> Result<CopyInto, Stop> {
     let refused = |found: String| Stop {
         what: format!("write to the table {table}: {found}"),
@@ -185,7 +214,9 @@ fn fit(
     }
     let filled = |one: &Live| {
         let ours = columns.iter().find(|(column, _)| column.name == one.name);
-        ours.is_some_and(|(column, _)| column.required || time_column == Some(&column.name))
+        let is_time =
+            |name: &str| matches!(arranged, Arranged::ByTime(time_column) if time_column == name);
+        ours.is_some_and(|(column, _)| column.required || is_time(&column.name))
     };
     if let Some(one) = live.iter().find(|one| one.needed && !filled(one)) {
         return Err(refused(format!(

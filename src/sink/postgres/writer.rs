@@ -190,11 +190,7 @@ impl Task {
             if unfit.is_empty() {
                 break (!work.rows.is_empty()).then(|| message.freeze());
             }
-            let refused = unfit.into_iter().map(|(index, unfit)| Refused {
-                index,
-                detail: format!("the row does not fit the table: {}: {}", unfit, unfit.source),
-            });
-            self.reject(work, refused.collect()).await;
+            self.reject(work, refused::unfit(unfit)).await;
         };
         let letters = match &self.target.letters {
             _ if work.letters.is_empty() => None,
@@ -218,9 +214,10 @@ impl Task {
     /// Finds the rows that the database refuses, and makes letters of them. False where it refuses
     /// none of them any more.
     async fn take_refused(&self, work: &mut Work) -> Result<bool, Stop> {
+        let Target { connections, rows, .. } = &*self.target;
         let mut backoff = backoff();
         let refused = loop {
-            match refused::find(&self.target, &work.rows).await {
+            match refused::find(connections, rows, &work.rows).await {
                 Ok(refused) => break refused,
                 Err(error) => self.retry(error, &mut backoff).await?,
             }

@@ -2,6 +2,9 @@
 
 use std::io;
 
+use parquet::errors::ParquetError;
+
+use crate::config::location::Location;
 use crate::remote::FetchError;
 
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +19,27 @@ pub enum FilesError {
     Read { at: String, source: io::Error },
     #[error("{at}: {problem}")]
     Header { at: String, problem: String },
-    #[error("a file of the format {0} cannot be read by this version")]
-    Format(&'static str),
+    #[error("read the footers of files")]
+    Thread(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("read {at} as Parquet")]
+    Parquet { at: String, source: Box<ParquetError> },
+}
+
+impl FilesError {
+    /// Why a Parquet file cannot be read.
+    pub fn parquet(at: &Location, error: ParquetError) -> Self {
+        let at = at.to_string();
+        let error = match error {
+            ParquetError::External(error) => error,
+            error => return Self::Parquet { at, source: Box::new(error) },
+        };
+        // What the storage said, without the reader in between.
+        match error.downcast::<FetchError>() {
+            Ok(error) => Self::Fetch(error),
+            Err(error) => match error.downcast::<io::Error>() {
+                Ok(source) => Self::Read { at, source: *source },
+                Err(other) => Self::Parquet { at, source: ParquetError::External(other).into() },
+            },
+        }
+    }
 }

@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,9 +16,11 @@ use super::csv::{self, Kinds};
 use super::error::FilesError;
 use super::json_lines;
 use super::objects::Objects;
+use super::parquet::{Blob, ParquetFile};
 use crate::config::location::Location;
 use crate::config::{Compression, FileFormat, FilesSource};
-use crate::contract::Contract;
+use crate::contract::{Contract, Schema};
+use crate::record::{Event, NoHeaders, Position};
 use crate::transfer::intake::{HandOn, Intake};
 
 /// Files that were found, and how they are read.
@@ -27,6 +30,8 @@ pub struct Files {
     compression: Option<Compression>,
     /// Says of which type the values of a CSV file are.
     kinds: Kinds,
+    /// What the contract says about the fields of a Parquet file.
+    schemas: Arc<[Schema]>,
     /// Bytes of the largest record.
     largest: usize,
     /// `None`: no file is in a bucket.
@@ -39,6 +44,8 @@ pub struct FoundFile {
     pub at: Location,
     /// As it is, packed or not.
     pub bytes: u64,
+    /// Where the file says how many it has.
+    pub rows: Option<u64>,
 }
 
 impl Files {
@@ -50,9 +57,6 @@ impl Files {
         largest: usize,
         objects: Objects,
     ) -> Result<Self, FilesError> {
-        if source.format == FileFormat::Parquet {
-            return Err(FilesError::Format("parquet"));
-        }
         let mut files: Vec<FoundFile> = Vec::new();
         for day in days {
             for pattern in &source.files {
@@ -67,14 +71,49 @@ impl Files {
                 );
             }
         }
-        Ok(Self {
+        let mut found = Self {
             files,
             format: source.format,
             compression: source.compression,
             kinds: Kinds::of(contract),
+            schemas: contract.events.iter().map(|event| event.schema.clone()).collect(),
             largest,
             objects: Some(objects),
-        })
+        };
+        if found.format == FileFormat::Parquet {
+            let footers = tokio::task::spawn_blocking(move || found.read_footers().map(|()| found));
+            found = footers.await.map_err(|error| FilesError::Thread(error.into()))??;
+        }
+        Ok(found)
+    }
+
+    /// Reads how many rows the files have, so that one that cannot be read is found before anything is
+    /// written.
+    fn read_footers(&mut self) -> Result<(), FilesError> {
+        let files = self.files.iter().map(|file| Ok(Some(self.parquet(&file.at)?.rows())));
+        let rows: Vec<_> = files.collect::<Result<_, FilesError>>()?;
+        self.files.iter_mut().zip(rows).for_each(|(file, rows)| file.rows = rows);
+        Ok(())
+    }
+
+    fn parquet(&self, at: &Location) -> Result<ParquetFile, FilesError> {
+        let (blob, size) = match (at, &self.objects) {
+            (Location::Local(path), _) => {
+                let file = File::open(path).and_then(|file| Ok((file.metadata()?.len(), file)));
+                let failed = |source| FilesError::Read { at: at.to_string(), source };
+                let (size, file) = file.map_err(failed)?;
+                (Blob::Local(Arc::new(file)), size)
+            }
+            (Location::Remote(remote), Some(objects)) => {
+                let opened = objects.ranges(remote);
+                let (object, size) = opened.map_err(|error| FilesError::Fetch(Box::new(error)))?;
+                (Blob::Object(Arc::new(object)), size)
+            }
+            (Location::Remote(_), None) => {
+                return Err(FilesError::Missing { pattern: at.to_string() });
+            }
+        };
+        ParquetFile::open(blob, size).map_err(|error| FilesError::parquet(at, error))
     }
 
     /// No files.
@@ -84,6 +123,7 @@ impl Files {
             format: FileFormat::Ndjson,
             compression: None,
             kinds: Kinds::default(),
+            schemas: Arc::new([]),
             largest: 0,
             objects: None,
         }
@@ -94,7 +134,10 @@ impl Files {
     }
 
     pub fn describe(&self) -> Vec<String> {
-        let line = |file: &FoundFile| format!("{}: {} bytes", file.at, file.bytes);
+        let line = |file: &FoundFile| {
+            let rows = file.rows.map_or(String::new(), |rows| format!(", {rows} rows"));
+            format!("{}: {} bytes{rows}", file.at, file.bytes)
+        };
         self.files.iter().map(line).collect()
     }
 
@@ -109,18 +152,39 @@ impl Files {
         for (number, file) in self.files.iter().enumerate() {
             let partition = i32::try_from(number).unwrap_or(i32::MAX);
             let failed = |source| FilesError::Read { at: file.at.to_string(), source };
-            let input = unpacked(self.input(&file.at, &counted)?, &file.at, self.compression);
-            let input = input.map_err(failed)?;
+            let input = || {
+                let input = self.input(&file.at, &counted)?;
+                unpacked(input, &file.at, self.compression).map_err(failed)
+            };
             match self.format {
                 FileFormat::Ndjson => {
-                    json_lines::read(input, partition, self.largest, intake, hand_on)
+                    json_lines::read(input()?, partition, self.largest, intake, hand_on)
                         .map_err(failed)?;
                 }
                 FileFormat::Csv { delimiter } => {
-                    let read = csv::read(input, partition, delimiter, &self.kinds, intake, hand_on);
+                    let (input, kinds) = (input()?, &self.kinds);
+                    let read = csv::read(input, partition, delimiter, kinds, intake, hand_on);
                     read.map_err(|error| error.in_file(&file.at))?;
                 }
-                FileFormat::Parquet => return Err(FilesError::Format("parquet")),
+                FileFormat::Parquet => {
+                    let opened = self.parquet(&file.at)?;
+                    let (schemas, count) = (self.schemas.clone(), |bytes| counted.add(bytes));
+                    let read = opened.read(schemas, &count, &mut |number, value| {
+                        let event = Event {
+                            at: Position::new(partition, number),
+                            timestamp_ms: None,
+                            key: None,
+                            value: Some(value),
+                            headers: &NoHeaders,
+                        };
+                        intake.take_row(&event);
+                        match intake.is_full() {
+                            true => hand_on(intake.chunk()),
+                            false => ControlFlow::Continue(()),
+                        }
+                    });
+                    read.map_err(|error| FilesError::parquet(&file.at, error))?;
+                }
             }
         }
         let _ = hand_on(intake.chunk());
@@ -152,7 +216,7 @@ async fn find(pattern: &str, objects: &Objects) -> Result<Vec<FoundFile>, FilesE
         Ok(Location::Remote(at)) => {
             let size =
                 objects.size(&at).await.map_err(|error| FilesError::Fetch(Box::new(error)))?;
-            let found = size.map(|bytes| FoundFile { at: Location::Remote(at), bytes });
+            let found = size.map(|bytes| FoundFile { at: Location::Remote(at), bytes, rows: None });
             Ok(found.into_iter().collect())
         }
         Err(why) => Err(wrong(why.accepted("a path, `gs://bucket/object` or `s3://bucket/key`"))),
@@ -168,9 +232,11 @@ fn find_local(path: &Path) -> Result<Vec<FoundFile>, FilesError> {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     if !name.contains(['*', '?', '[']) {
         return match std::fs::metadata(path) {
-            Ok(metadata) if metadata.is_file() => {
-                Ok(vec![FoundFile { at: path.to_owned().into(), bytes: metadata.len() }])
-            }
+            Ok(metadata) if metadata.is_file() => Ok(vec![FoundFile {
+                at: path.to_owned().into(),
+                bytes: metadata.len(),
+                rows: None,
+            }]),
             Ok(_) => Ok(Vec::new()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
             Err(error) => Err(failed(path)(error)),
@@ -199,7 +265,7 @@ fn find_local(path: &Path) -> Result<Vec<FoundFile>, FilesError> {
         }
     }
     found.sort();
-    let file = |(path, bytes): (PathBuf, u64)| FoundFile { at: path.into(), bytes };
+    let file = |(path, bytes): (PathBuf, u64)| FoundFile { at: path.into(), bytes, rows: None };
     Ok(found.into_iter().map(file).collect())
 }
 
@@ -233,6 +299,10 @@ impl Counted {
     fn take(&self) -> u64 {
         self.0.swap(0, Ordering::Relaxed)
     }
+
+    fn add(&self, bytes: u64) {
+        self.0.fetch_add(bytes, Ordering::Relaxed);
+    }
 }
 
 struct CountedFile<R> {
@@ -243,7 +313,7 @@ struct CountedFile<R> {
 impl<R: Read> Read for CountedFile<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.file.read(buffer)?;
-        self.counted.0.fetch_add(read as u64, Ordering::Relaxed);
+        self.counted.add(read as u64);
         Ok(read)
     }
 }

@@ -5,6 +5,7 @@ mod error;
 mod files;
 mod json_lines;
 mod objects;
+mod parquet;
 mod query;
 mod topic;
 

@@ -1,6 +1,7 @@
 //! Objects of buckets, as files that are read on a thread.
 
 use std::io::{self, Read};
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
@@ -33,6 +34,13 @@ impl Objects {
         }
     }
 
+    /// An object whose ranges are read, and its bytes.
+    pub fn ranges(&self, at: &Remote) -> Result<(ObjectRanges, u64), FetchError> {
+        let object = self.runtime.block_on(self.fetcher.open(at))?;
+        let (of, etag) = (self.clone(), object.etag);
+        Ok((ObjectRanges { of, at: at.clone(), etag }, object.size))
+    }
+
     /// Begins to read an object.
     pub fn open(&self, at: &Remote) -> Result<impl Read + 'static, FetchError> {
         let object = self.runtime.block_on(self.fetcher.open(at))?;
@@ -42,6 +50,21 @@ impl Objects {
             left: object.size,
             runtime: self.runtime.clone(),
         })
+    }
+}
+
+/// An object of which any range can be read.
+pub struct ObjectRanges {
+    of: Objects,
+    at: Remote,
+    etag: Option<String>,
+}
+
+impl ObjectRanges {
+    /// These bytes of the object. One that was replaced meanwhile is an error.
+    pub fn read(&self, range: Range<u64>) -> Result<Bytes, FetchError> {
+        let Objects { fetcher, runtime } = &self.of;
+        runtime.block_on(fetcher.range(&self.at, range, self.etag.as_deref()))
     }
 }
 

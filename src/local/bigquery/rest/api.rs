@@ -45,6 +45,10 @@ impl ApiError {
         Self::new(409, "duplicate", message)
     }
 
+    pub fn is_duplicate(&self) -> bool {
+        self.reason == "duplicate"
+    }
+
     pub fn unimplemented(message: impl Into<String>) -> Self {
         Self::new(501, "notImplemented", message)
     }

@@ -18,6 +18,7 @@ mod changes;
 mod ddl;
 mod dml;
 mod error;
+mod escapes;
 mod expression;
 mod from;
 mod functions;

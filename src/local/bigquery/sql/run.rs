@@ -9,6 +9,7 @@ use sqlparser::tokenizer::{Token, Tokenizer};
 
 use super::changes::Changes;
 use super::error::{Place, SqlError};
+use super::escapes::unescape;
 use super::queries::Rows;
 use super::request::{Answer, Query};
 use super::table_name::Target;
@@ -45,9 +46,11 @@ pub fn run_in(resources: &Resources<'_>, query: &Query<'_>) -> Result<Answer, Sq
 const MOST_OPERATORS: usize = 1_000;
 
 fn parsed(sql: &str) -> Result<Statement, SqlError> {
-    let tokens = Tokenizer::new(&BigQueryDialect, sql).tokenize_with_location();
-    let tokens =
-        tokens.map_err(|error| SqlError::from(sqlparser::parser::ParserError::from(error)))?;
+    let tokenizer = Tokenizer::new(&BigQueryDialect, sql).with_unescape(false);
+    let mut tokens = { tokenizer }
+        .tokenize_with_location()
+        .map_err(|error| SqlError::from(sqlparser::parser::ParserError::from(error)))?;
+    unescape(&mut tokens)?;
     let is_operator = |token: &Token| match token {
         Token::Plus | Token::Minus | Token::Mul | Token::Div | Token::StringConcat => true,
         Token::Word(word) => {

@@ -31,7 +31,7 @@ pub enum Acquired {
 }
 
 /// The label of a lease's table that names the holder.
-const HOLDER: &str = "holder";
+pub(super) const HOLDER: &str = "holder";
 
 impl BigQuery {
     /// Takes the lease that `table` stands for. `holder` is unique: lower-case letters, digits and

@@ -10,5 +10,8 @@ mod tables;
 pub use jobs::{Job, JobDone, JobError};
 pub use lease::{Acquired, Lease};
 pub use staging::{Staging, StagingError};
-pub use statements::{Applied, DateColumn, Merge, Range, insert, name, quoted, text, timestamp};
+pub use statements::{
+    DateColumn, Merge, Range, count, examples_of_repeated_keys, insert, name, quoted,
+    repeated_keys, text, timestamp,
+};
 pub use tables::TargetTable;

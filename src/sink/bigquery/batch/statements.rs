@@ -62,15 +62,6 @@ pub struct Merge<'a> {
     pub last_by: Option<&'a str>,
 }
 
-/// Rows that a statement has changed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Applied {
-    pub inserted: u64,
-    pub updated: u64,
-    /// `None`: it is not known how many rows were replaced.
-    pub deleted: Option<u64>,
-}
-
 impl Merge<'_> {
     /// Updates rows with the same key and inserts the others; `delete_missing`: rows of the range
     /// that the staging table does not have are deleted.
@@ -111,15 +102,6 @@ impl Merge<'_> {
         )
     }
 
-    /// How many rows of the staging table have a key that another one has too.
-    pub fn repeated_keys(&self) -> String {
-        format!(
-            "SELECT COUNT(*) FROM (SELECT {key} FROM {staging} GROUP BY {key} HAVING COUNT(*) > 1)",
-            key = list(self.key),
-            staging = name(self.staging),
-        )
-    }
-
     fn source(&self) -> String {
         let (columns, staging) = (list(self.columns), name(self.staging));
         match self.last_by {
@@ -151,11 +133,39 @@ fn delete(range: Option<&str>) -> String {
     }
 }
 
+/// Counts the rows of a table, or those of a range.
+pub fn count(table: &TableId, range: Option<&Range>) -> String {
+    let counted = format!("SELECT COUNT(*) FROM {} AS target", name(table));
+    match range {
+        Some(range) => format!("{counted} WHERE {}", range.predicate("target")),
+        None => counted,
+    }
+}
+
 /// `INSERT` of one row; values are expressions.
 pub fn insert(table: &TableId, values: &[(&str, String)]) -> String {
     let columns: Vec<String> = values.iter().map(|(column, _)| quoted(column)).collect();
     let values: Vec<&str> = values.iter().map(|(_, value)| value.as_str()).collect();
     format!("INSERT INTO {} ({}) VALUES ({})", name(table), columns.join(", "), values.join(", "))
+}
+
+/// How many keys several rows of a staging table have.
+pub fn repeated_keys(staging: &TableId, key: &[String]) -> String {
+    format!(
+        "SELECT COUNT(*) FROM (SELECT {key} FROM {staging} GROUP BY {key} HAVING COUNT(*) > 1)",
+        key = list(key),
+        staging = name(staging),
+    )
+}
+
+/// Some of these keys, those of most rows first: the columns of the key, and the number of rows.
+pub fn examples_of_repeated_keys(staging: &TableId, key: &[String], most: u32) -> String {
+    format!(
+        "SELECT {key}, COUNT(*) AS repeated FROM {staging} GROUP BY {key} HAVING COUNT(*) > 1 \
+         ORDER BY repeated DESC, {key} LIMIT {most}",
+        key = list(key),
+        staging = name(staging),
+    )
 }
 
 /// A table's full name.

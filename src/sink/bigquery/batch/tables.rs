@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::lease::HOLDER;
 use super::statements::DateColumn;
 use crate::config::TableId;
 use crate::row::Column;
@@ -22,22 +23,19 @@ pub struct TargetTable {
 }
 
 impl BigQuery {
-    /// Reads the table; `None` if there is none.
-    pub async fn find(&self, table: &TableId) -> Result<Option<TargetTable>, Stop> {
-        let live = self.rest().table(table).await.map_err(RestError::stop)?;
-        Ok(live.map(|live| TargetTable { table: table.clone(), live }))
-    }
-
     /// Reads the table, which has to exist.
     pub async fn target(&self, table: &TableId) -> Result<TargetTable, Stop> {
-        match self.find(table).await? {
-            Some(target) => Ok(target),
-            None => Err(Stop {
-                what: format!("read table {table}"),
-                hint: "it was deleted meanwhile: start again".to_owned(),
-                source: None,
-            }),
-        }
+        self.find_table(table).await?.ok_or_else(|| Stop {
+            what: format!("read table {table}"),
+            hint: "it was deleted meanwhile: start again".to_owned(),
+            source: None,
+        })
+    }
+
+    /// Reads the table, if there is one.
+    pub async fn find_table(&self, table: &TableId) -> Result<Option<TargetTable>, Stop> {
+        let live = self.rest().table(table).await.map_err(RestError::stop)?;
+        Ok(live.map(|live| TargetTable { table: table.clone(), live }))
     }
 
     /// Creates a staging table with the columns, the partitions and the clustering of the target, and
@@ -100,6 +98,27 @@ impl TargetTable {
     /// Where the dataset is.
     pub fn location(&self) -> Option<&str> {
         self.live["location"].as_str()
+    }
+
+    pub fn description(&self) -> Option<&str> {
+        self.live["description"].as_str()
+    }
+
+    /// Whose lease it is, if it is one.
+    pub fn holder(&self) -> Option<&str> {
+        self.live["labels"][HOLDER].as_str()
+    }
+
+    /// Its rows, without those that were streamed a moment ago. `None`: it may have such rows.
+    pub fn rows(&self) -> Option<u64> {
+        let is_streamed_into = !self.live["streamingBuffer"].is_null();
+        let rows = self.live["numRows"].as_str().and_then(|rows| rows.parse().ok());
+        rows.filter(|_| !is_streamed_into)
+    }
+
+    /// When it expires, in milliseconds since the epoch.
+    pub fn expires_ms(&self) -> Option<i64> {
+        self.live["expirationTime"].as_str().and_then(|at| at.parse().ok())
     }
 
     /// The column of its partitions, if they are days.

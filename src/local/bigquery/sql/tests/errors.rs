@@ -124,6 +124,16 @@ const ERRORS: &[(&str, &str)] = &[
         "SELECT 1 AS a, 2 AS a",
         "invalidQuery: Duplicate column names in the result are not supported. Found duplicate(s): a",
     ),
+    ("SELECT '\\z'", "invalidQuery: Syntax error: Illegal escape sequence: \\z at [1:8]"),
+    (
+        "SELECT '\\ud800'",
+        "invalidQuery: Syntax error: Illegal escape sequence: U+D800 is no character at [1:8]",
+    ),
+    (
+        "SELECT 'it''s'",
+        "invalidQuery: Syntax error: concatenated string literals need to be separated by \
+         whitespace or comments at [1:8]",
+    ),
     (
         "SELECT 1 FROM t WHERE )",
         "invalidQuery: Syntax error: Expected: an expression, found: ) at [1:23]",
