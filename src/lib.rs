@@ -31,6 +31,9 @@ pub mod serve;
 // The latest report for each organization and cluster, kept as a topic of reports says.
 pub mod results;
 
+// Completeness of a table by the chain of its rows.
+pub mod verify;
+
 // The batch job: the rows of some days, from a source into a table.
 pub mod transfer;
 

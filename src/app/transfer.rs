@@ -6,11 +6,12 @@ use std::ffi::OsStr;
 use prometheus_client::registry::Registry;
 
 use super::domain::Domain;
+use super::embedded::EmbeddedPeer;
 use super::error::AppError;
 use crate::clock::Clock;
 use crate::config::location::Location;
 use crate::config::{
-    self as settings, Broker, Endpoint, FilesSource, SinkSettings, SourceSettings, TransferSettings,
+    self as settings, Broker, FilesSource, SinkSettings, SourceSettings, TransferSettings,
 };
 use crate::remote::{Fetcher, Patience};
 use crate::shutdown::Shutdown;
@@ -36,7 +37,7 @@ pub struct OpenedTransfer {
     pub read_from: String,
     /// The SQL proxy that was started for the source.
     pub sql_proxy: Option<SqlProxy>,
-    _kept: Embedded,
+    _kept: EmbeddedPeer,
 }
 
 /// Starts the embedded peers that the settings name, connects to the others, and finds what there is to
@@ -115,8 +116,8 @@ pub async fn transfer_status(
 }
 
 /// Connects to the database of the target. A BigQuery is started if it is the embedded one.
-async fn open_database(settings: &TransferSettings) -> Result<(Database, Embedded), AppError> {
-    let mut kept = Embedded::default();
+async fn open_database(settings: &TransferSettings) -> Result<(Database, EmbeddedPeer), AppError> {
+    let mut kept = EmbeddedPeer::default();
     let database = match &settings.domain.write.sink {
         SinkSettings::BigQuery(target) => {
             let mut target = target.clone();
@@ -156,35 +157,6 @@ async fn started(
     };
     let proxy = SqlProxy::start(program, instance, query.proxy.as_deref(), shutdown).await;
     proxy.map_err(|error| Stop::new("start the SQL proxy", error.hint(), error).into())
-}
-
-/// The embedded peers of a run, which live as long as this.
-#[derive(Default)]
-struct Embedded {
-    #[cfg(feature = "local")]
-    bigquery: Option<crate::local::bigquery::Running>,
-}
-
-#[cfg(feature = "local")]
-impl Embedded {
-    /// Starts the BigQuery, if the endpoint is the embedded one, and gives the endpoint its address.
-    async fn bigquery(&mut self, endpoint: &mut Endpoint) -> Result<(), AppError> {
-        if *endpoint == Endpoint::Embedded {
-            let started = super::peers::embedded_bigquery(&[]).await?;
-            let (rest, storage) = started.urls();
-            *endpoint = Endpoint::Custom { rest, storage, trusted: false };
-            self.bigquery = Some(started);
-        }
-        Ok(())
-    }
-}
-
-/// The settings name nothing that is embedded in a program without it.
-#[cfg(not(feature = "local"))]
-impl Embedded {
-    async fn bigquery(&mut self, _: &mut Endpoint) -> Result<(), AppError> {
-        Ok(())
-    }
 }
 
 /// The text of the query.

@@ -15,6 +15,7 @@ use super::pace::Rate;
 use super::results_args::ResultsArgs;
 use super::rules_args::RulesArgs;
 use super::transfer_args::TransferArgs;
+use super::verify_args::VerifyArgs;
 use super::version;
 use crate::app::LOCAL_STORE;
 use crate::config::keys::{closest, did_you_mean};
@@ -39,6 +40,7 @@ Examples:
   generic-consumer validate DELIVERY events.ndjson   check events by the contract, alone
   generic-consumer produce DELIVERY events.ndjson    check events by the contract, publish them
   generic-consumer produce DELIVERY --generate       publish made-up events, until it is stopped
+  generic-consumer verify DELIVERY                   say what is missing in its table, or twice
   generic-consumer api DELIVERY                      take events over HTTP, publish them
   generic-consumer results REPORTS                   serve the latest report for each cluster
   generic-consumer dashboard --series series.toml    serve a page with charts and the instances
@@ -103,6 +105,8 @@ pub enum Command {
     Results(ResultsArgs),
     /// Serve a page with a chart from PostgreSQL and InfluxDB, and the state of instances
     Dashboard(DashboardArgs),
+    /// Say which rows of a domain's table are missing or there twice
+    Verify(VerifyArgs),
     /// Move the rows of a day, or of what changed since, into a table, idempotently
     Transfer(TransferArgs),
     /// Check a rule set, or run it on an archive

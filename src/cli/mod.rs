@@ -47,6 +47,9 @@ mod transfer_settings;
 mod transfer_status;
 mod transfer_status_page;
 mod validate;
+mod verify;
+mod verify_args;
+mod verify_page;
 pub mod version;
 
 pub use args::Args;
@@ -72,6 +75,7 @@ pub async fn dispatch(args: Args) -> Result<(), Failure> {
         Command::Results(args) => results::results(&args).await,
         Command::Dashboard(args) => dashboard::dashboard(&args).await,
         Command::Rules(args) => rules::rules(&args),
+        Command::Verify(args) => verify::verify(&args).await,
         Command::Transfer(args) => transfer::transfer(args).await,
         Command::Config(args) => config::config(&args).await,
         Command::ImportIcm(args) => import_icm::import(&args),

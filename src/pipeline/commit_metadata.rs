@@ -153,6 +153,20 @@ pub fn read(next: Offset, metadata: &str, ours: SinkName) -> Result<Noted, Metad
     Ok(Noted { topic, reached: Reached { next, last, last_row }, promise })
 }
 
+/// The last row before a committed offset, as its metadata has it, whatever the sink.
+pub fn last_row(metadata: &str) -> Result<Option<Offset>, MetadataError> {
+    let metadata = metadata.trim_end_matches('\0');
+    match version(metadata) {
+        None => Ok(None),
+        Some(version) if version > VERSION => Err(MetadataError::Version(version)),
+        Some(_) => {
+            let read: Metadata = serde_json::from_str(metadata)
+                .map_err(|_| MetadataError::Damaged(metadata.to_owned()))?;
+            Ok(read.last_row.map(Offset))
+        }
+    }
+}
+
 /// The version of metadata that this program wrote. It is recognised by how it begins, so that
 /// metadata that was damaged further on does not pass as another program's: its rows would be lost.
 fn version(metadata: &str) -> Option<u32> {

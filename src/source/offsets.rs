@@ -30,21 +30,25 @@ pub struct Committed {
     pub metadata: String,
 }
 
+/// Reads a broker's answer to the question for committed offsets.
+pub(super) fn committed(answer: &TopicPartitionList) -> Result<Vec<Committed>, KafkaError> {
+    let committed = |(index, element): (usize, &TopicPartitionListElem<'_>)| {
+        element.error()?;
+        let offset = match element.offset() {
+            KafkaOffset::Offset(offset) => Some(Offset(offset)),
+            _ => None,
+        };
+        let metadata = native::metadata(answer, index).into_owned();
+        Ok(Committed { partition: Partition(element.partition()), offset, metadata })
+    };
+    answer.elements().iter().enumerate().map(committed).collect()
+}
+
 impl Source {
     /// What the group has committed. Asks for stable offsets: while a transaction that commits offsets
     /// of the group is pending, the broker returns none and librdkafka retries.
     pub fn committed(&self, partitions: &[Partition]) -> Result<Vec<Committed>, KafkaError> {
-        let list = self.client().committed_offsets(self.list(partitions), REQUEST)?;
-        let committed = |(index, element): (usize, &TopicPartitionListElem<'_>)| {
-            element.error()?;
-            let offset = match element.offset() {
-                KafkaOffset::Offset(offset) => Some(Offset(offset)),
-                _ => None,
-            };
-            let metadata = native::metadata(&list, index).into_owned();
-            Ok(Committed { partition: Partition(element.partition()), offset, metadata })
-        };
-        list.elements().iter().enumerate().map(committed).collect()
+        committed(&self.client().committed_offsets(self.list(partitions), REQUEST)?)
     }
 
     /// Waits until the group's committed offsets have reached these, and commits again what was

@@ -14,6 +14,7 @@ use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 use super::admin::Topic;
 use super::consumer::{PollError, classify};
 use super::native;
+use super::offsets::{Committed, committed};
 use super::rebalancer::Rebalancer;
 use super::watch::Watch;
 use crate::record::{Event, HeaderList, NoHeaders, Offset, Partition, Position};
@@ -110,6 +111,19 @@ impl TopicReader {
         Ok(ends)
     }
 
+    /// Where the logs of the partitions begin.
+    pub fn begins_now(
+        &self,
+        partitions: &[Partition],
+        patience: Duration,
+    ) -> Result<Vec<(Partition, Offset)>, KafkaError> {
+        let begin = |partition: &Partition| {
+            let marks = self.consumer.fetch_watermarks(&self.topic, partition.0, patience);
+            marks.map(|(begin, _)| (*partition, Offset(begin)))
+        };
+        partitions.iter().map(begin).collect()
+    }
+
     /// The first offset of each partition whose record is of this time (milliseconds since the epoch)
     /// or later; `None` where there is none.
     pub fn offsets_at(
@@ -136,6 +150,19 @@ impl TopicReader {
         let of =
             |element| Ok((Partition(TopicPartitionListElem::partition(element)), offset(element)?));
         found.iter().map(of).collect()
+    }
+
+    /// What the group of the configuration has committed. Asking does not join it.
+    pub fn committed(
+        &self,
+        partitions: &[Partition],
+        patience: Duration,
+    ) -> Result<Vec<Committed>, KafkaError> {
+        let mut list = TopicPartitionList::with_capacity(partitions.len());
+        for partition in partitions {
+            list.add_partition(&self.topic, partition.0);
+        }
+        committed(&self.consumer.committed_offsets(list, patience)?)
     }
 
     /// Asks the brokers every few seconds, without waiting, whether the topic is still the same one

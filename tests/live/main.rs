@@ -39,3 +39,4 @@ mod transfer;
 mod transfer_postgres;
 mod transfer_postgres_faults;
 mod two_bigqueries;
+mod verify;

@@ -31,5 +31,6 @@ mod writer;
 
 pub use columns::{quoted, quoted_name};
 pub use errors::{PgError, Verdict};
+pub use offsets::stored_offsets;
 pub use pool::{Connection, Connections};
 pub use sink::{PostgresSink, SinkParts};

@@ -6,7 +6,7 @@ use tokio_postgres::types::ToSql;
 
 use super::columns::{literal, quoted_name};
 use super::errors::PgError;
-use super::pool::Connection;
+use super::pool::{Connection, Connections};
 use crate::config::PostgresTable;
 use crate::record::{Offset, Partition};
 use crate::sink::StoredOffset;
@@ -36,6 +36,30 @@ pub(super) fn definition(table: &PostgresTable) -> String {
          PRIMARY KEY (consumer_group, topic, partition, target)) WITH (fillfactor = 50)",
         quoted_name(table),
     )
+}
+
+/// What is stored of each partition of the group's topic: the next offset, and the note beside it.
+pub async fn stored_offsets(
+    connections: &Connections,
+    rows: &PostgresTable,
+    group: &str,
+    topic: &str,
+) -> Result<Vec<(Partition, StoredOffset)>, PgError> {
+    let offsets = Offsets::new(rows, group, topic);
+    let connection = connections.get().await?;
+    let statement = format!(
+        "SELECT next, note, partition FROM {} WHERE {} AND next IS NOT NULL",
+        offsets.name(),
+        offsets.key()
+    );
+    let rows = connection.query(&statement, &[]).await.map_err(PgError::of(READ))?;
+    connection.give_back();
+    let mut all = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let partition = Partition(row.try_get(2).map_err(PgError::of(READ))?);
+        all.extend(stored(row)?.map(|stored| (partition, stored)));
+    }
+    Ok(all)
 }
 
 /// The offsets of one group, topic and table of rows.

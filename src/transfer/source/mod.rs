@@ -13,9 +13,10 @@ pub use error::FilesError;
 pub use files::{Files, FoundFile};
 pub use objects::Objects;
 pub use query::{QueryError, QuerySource};
-pub use topic::{Part, TopicError, TopicSource};
+pub use topic::TopicSource;
 
 use super::intake::{HandOn, Intake};
+use crate::source::TopicError;
 
 /// A source that was opened: what will be read is known.
 pub enum Source {

@@ -1,0 +1,167 @@
+//! A domain's table and what its committed offsets promise, made ready to be verified.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use prometheus_client::registry::Registry;
+
+use super::domain::Domain;
+use super::embedded::EmbeddedPeer;
+use super::error::AppError;
+use crate::clock::Clock;
+use crate::config::{Broker, DeadLetterTarget, Settings, SinkSettings};
+use crate::pipeline;
+use crate::record::{Offset, Partition};
+use crate::shutdown::Shutdown;
+use crate::sink::bigquery::BigQuery;
+use crate::sink::postgres::batch::exists;
+use crate::sink::postgres::{Connections, stored_offsets};
+use crate::source::{TopicParts, TopicReader, client};
+use crate::stop::Stop;
+use crate::telemetry::Metrics;
+use crate::verify::{self, Reread, Span, Table};
+
+/// How long one question to the brokers may take.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// What is verified. An embedded BigQuery lives as long as this.
+pub struct OpenedTable {
+    pub table: Table,
+    /// The table's name.
+    pub target: String,
+    /// Whether dead letters stand in a table beside the rows.
+    pub letters: bool,
+    _kept: EmbeddedPeer,
+}
+
+/// Connects to the store of the domain's rows.
+pub async fn open_table(
+    settings: &Settings,
+    most_bytes: Option<u64>,
+) -> Result<OpenedTable, AppError> {
+    let mut kept = EmbeddedPeer::default();
+    let in_table = settings.dead_letter == DeadLetterTarget::Table;
+    let hint = "nothing was written there yet: run the domain first";
+    let none = |target: &str| Stop {
+        what: format!("verify {target}: there is no such table"),
+        hint: hint.to_owned(),
+        source: None,
+    };
+    let (table, letters) = match &settings.write.sink {
+        SinkSettings::BigQuery(write) => {
+            let mut write = write.clone();
+            kept.bigquery(&mut write.endpoint).await?;
+            let metrics = Metrics::register(&mut Registry::default());
+            let bigquery = BigQuery::connect(&write, metrics, Clock::System).await?;
+            let table = write.table.clone();
+            let Some(live) = bigquery.find_table(&table).await? else {
+                return Err(none(&table.to_string()).into());
+            };
+            let letters = in_table && bigquery.find_table(&table.dead_letters()).await?.is_some();
+            let location = live.location().map(str::to_owned);
+            (Table::BigQuery { bigquery, table, location, most_bytes }, letters)
+        }
+        SinkSettings::Postgres(write) => {
+            let connections = Connections::new(&write.server, None)?;
+            let table = write.table.clone();
+            if !exists(&connections, &table).await? {
+                return Err(none(&table.to_string()).into());
+            }
+            let letters = in_table && exists(&connections, &table.dead_letters()).await?;
+            (Table::Postgres { connections, table }, letters)
+        }
+        other @ (SinkSettings::Influx(_) | SinkSettings::Kafka(_)) => {
+            return Err(AppError::Configuration {
+                what: format!("a chain of rows is not read from the sink `{}`", other.name()),
+                hint: Some("`verify` reads tables of BigQuery and PostgreSQL".to_owned()),
+                source: None,
+            });
+        }
+    };
+    Ok(OpenedTable { table, target: settings.write.sink.target(), letters, _kept: kept })
+}
+
+/// The last row of each partition that a committed offset promises. The embedded broker keeps no
+/// offsets.
+pub async fn promised(
+    settings: &Settings,
+    domain: &Domain,
+    table: &Table,
+) -> Result<BTreeMap<Partition, Offset>, AppError> {
+    let (consume, topic) = (&settings.consume, &domain.contract.topic);
+    let notes: Vec<(Partition, String)> = match (table, &consume.broker) {
+        (Table::Postgres { connections, table }, _) => {
+            let stored = stored_offsets(connections, table, &consume.group_id, topic).await;
+            let stored = stored.map_err(|error| {
+                error.stop("read the stored offsets", "the message is PostgreSQL's")
+            })?;
+            stored.into_iter().map(|(partition, stored)| (partition, stored.note)).collect()
+        }
+        (Table::BigQuery { .. }, Broker::Embedded) => Vec::new(),
+        (Table::BigQuery { .. }, Broker::Servers(bootstrap)) => {
+            let config = client::consumer_config(consume, bootstrap);
+            let name = topic.clone();
+            let asked = tokio::task::spawn_blocking(move || {
+                let mut reader = TopicReader::open(&config, &name)?;
+                let partitions = reader.topic_now(PATIENCE)?.partitions;
+                let all: Vec<Partition> = (0..).take(partitions).map(Partition).collect();
+                reader.committed(&all, PATIENCE)
+            });
+            let hint = "the last rows are compared with the offsets of the group GROUP_ID: it \
+                        needs READ on the group and DESCRIBE on the topic";
+            let failed = || format!("read the committed offsets of the group {}", consume.group_id);
+            let committed = asked.await.map_err(|error| Stop::new(failed(), hint, error))?;
+            let committed = committed.map_err(|error| Stop::new(failed(), hint, error))?;
+            committed.into_iter().map(|one| (one.partition, one.metadata)).collect()
+        }
+    };
+    let mut promised = BTreeMap::new();
+    for (partition, note) in notes {
+        let last_row = pipeline::last_row(&note).map_err(|error| {
+            let hint = "offsets that another program has committed promise no rows; a newer version \
+                        of this one writes notes that this one cannot read";
+            Stop::new(format!("read the note of partition {partition}"), hint, error)
+        })?;
+        promised.extend(last_row.map(|offset| (partition, offset)));
+    }
+    Ok(promised)
+}
+
+/// Reads spans of the topic again, and says what stands there.
+pub async fn reread_spans(
+    settings: &Settings,
+    domain: &Domain,
+    spans: Vec<(Partition, Span)>,
+    shutdown: Shutdown,
+) -> Result<Vec<Reread>, AppError> {
+    if domain.reports.is_some() {
+        return Err(AppError::Configuration {
+            what: "--deep does not read the events of a domain with RULES again".to_owned(),
+            hint: Some("its rows are reports, which objects elsewhere are needed for".to_owned()),
+            source: None,
+        });
+    }
+    let Broker::Servers(bootstrap) = &settings.consume.broker else {
+        return Err(AppError::Configuration {
+            what: "--deep reads the topic again, and the embedded broker is gone".to_owned(),
+            hint: Some("CONSUME_ENV names an environment with servers".to_owned()),
+            source: None,
+        });
+    };
+    let committed = client::consumer_config(&settings.consume, bootstrap);
+    let mut uncommitted = committed.clone();
+    uncommitted.set("isolation.level", "read_uncommitted");
+    let mut plan = domain.plan(&domain.columns)?;
+    let topic = domain.contract.topic.clone();
+    let read = tokio::task::spawn_blocking(move || {
+        let (committed, reader) = TopicParts::open(committed, &topic, shutdown.clone())?;
+        let begins = committed.begins(&reader)?;
+        let (uncommitted, _) = TopicParts::open(uncommitted, &topic, shutdown)?;
+        let topic = verify::Topic { committed: &committed, uncommitted: &uncommitted, begins };
+        verify::reread(&topic, &spans, &mut plan, Clock::System.now_micros())
+    });
+    let failed = || "read the topic again";
+    let hint = "without --deep the topic is not read";
+    let read = read.await.map_err(|error| Stop::new(failed(), hint, error))?;
+    Ok(read.map_err(|error| Stop::new(failed(), hint, error))?)
+}

@@ -1,0 +1,68 @@
+//! The two questions to a table, as SQL that BigQuery and PostgreSQL both understand.
+
+use crate::record::Position;
+
+/// Tables and a part of them, as text in the dialect of the store.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// The table with the rows.
+    pub rows: String,
+    /// The table with the dead letters, if there is one.
+    pub letters: Option<String>,
+    /// Beginning and end of the part, each a literal of a time.
+    pub from: Option<String>,
+    pub to: Option<String>,
+}
+
+impl Asked {
+    /// Every place where a row does not name the one before it, and the first and the last place of
+    /// each partition: partition, offset, previous, before, whether it is a letter (0 or 1), whether
+    /// it is the last (0 or 1), rows of the partition.
+    pub fn places(&self, most: usize) -> String {
+        format!(
+            "SELECT p, o, v, b, k, CASE WHEN n IS NULL THEN 1 ELSE 0 END, r FROM (SELECT p, o, v, k, \
+             LAG(o) OVER (PARTITION BY p ORDER BY o, k) AS b, \
+             LEAD(o) OVER (PARTITION BY p ORDER BY o, k) AS n, \
+             SUM(1 - k) OVER (PARTITION BY p) AS r \
+             FROM ({}) AS places) AS chained \
+             WHERE b IS NULL OR n IS NULL OR v IS NULL OR v <> b ORDER BY p, o, k LIMIT {most}",
+            self.both(&self.part())
+        )
+    }
+
+    /// Which of these positions have a row or a letter: partition and offset.
+    pub fn there(&self, positions: &[Position]) -> String {
+        let each = positions.iter().map(|at| {
+            format!("(_kafka_partition = {} AND _kafka_offset = {})", at.partition, at.offset)
+        });
+        let condition = format!(" AND ({})", each.collect::<Vec<_>>().join(" OR "));
+        format!("SELECT DISTINCT p, o FROM ({}) AS places", self.both(&condition))
+    }
+
+    fn both(&self, condition: &str) -> String {
+        let rows = format!(
+            "SELECT _kafka_partition AS p, _kafka_offset AS o, _kafka_previous AS v, 0 AS k FROM {} \
+             WHERE TRUE{condition}",
+            self.rows
+        );
+        match &self.letters {
+            None => rows,
+            // Letters are written at least once.
+            Some(letters) => format!(
+                "{rows} UNION ALL SELECT DISTINCT _kafka_partition, _kafka_offset, _kafka_previous, \
+                 1 FROM {letters} WHERE reason = 'row_error'{condition}"
+            ),
+        }
+    }
+
+    fn part(&self) -> String {
+        let from = self.from.iter().map(|from| format!(" AND _kafka_timestamp >= {from}"));
+        let to = self.to.iter().map(|to| format!(" AND _kafka_timestamp < {to}"));
+        from.chain(to).collect()
+    }
+
+    /// Whether only a part of the table is asked for.
+    pub fn is_part(&self) -> bool {
+        self.from.is_some() || self.to.is_some()
+    }
+}

@@ -1,0 +1,142 @@
+//! A table of rows whose chain is read, in BigQuery or in PostgreSQL.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::chain::Place;
+use super::statement::Asked;
+use crate::config::{PostgresTable, TableId};
+use crate::record::{Offset, Partition, Position};
+use crate::sink::bigquery::BigQuery;
+use crate::sink::bigquery::batch::{self, Job};
+use crate::sink::postgres::batch::{rows, timestamp};
+use crate::sink::postgres::{Connections, quoted_name};
+use crate::stop::Stop;
+
+/// The most places that are read: a table with more faults is not worth listing them.
+pub const MOST_PLACES: usize = 10_000;
+
+/// Positions that one statement asks for.
+const POSITIONS: usize = 500;
+
+/// What the rows are in.
+pub enum Table {
+    BigQuery {
+        bigquery: BigQuery,
+        table: TableId,
+        location: Option<String>,
+        /// Bytes that a query may be billed for.
+        most_bytes: Option<u64>,
+    },
+    Postgres {
+        connections: Connections,
+        table: PostgresTable,
+    },
+}
+
+/// Which rows are asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Part {
+    /// The time of the records, in microseconds since the epoch.
+    pub from_micros: Option<i64>,
+    /// Not in the part any more.
+    pub to_micros: Option<i64>,
+}
+
+impl Table {
+    /// The statements for a part. `letters`: whether dead letters stand in a table beside the rows.
+    pub fn ask(&self, part: Part, letters: bool) -> Asked {
+        match self {
+            Self::BigQuery { table, .. } => Asked {
+                rows: batch::name(table),
+                letters: letters.then(|| batch::name(&table.dead_letters())),
+                from: part.from_micros.map(batch::timestamp),
+                to: part.to_micros.map(batch::timestamp),
+            },
+            Self::Postgres { table, .. } => Asked {
+                rows: quoted_name(table),
+                letters: letters.then(|| quoted_name(&table.dead_letters())),
+                from: part.from_micros.map(timestamp),
+                to: part.to_micros.map(timestamp),
+            },
+        }
+    }
+
+    /// The places of the chain, and the bytes billed.
+    pub async fn places(&self, asked: &Asked) -> Result<(Vec<Place>, u64), Stop> {
+        let (rows, billed) = self.query(&asked.places(MOST_PLACES)).await?;
+        let places = rows.iter().filter_map(|row| match row[..] {
+            [
+                Some(partition),
+                Some(offset),
+                previous,
+                before,
+                Some(letter),
+                Some(last),
+                Some(rows),
+            ] => Some(Place {
+                partition: Partition(i32::try_from(partition).ok()?),
+                offset: Offset(offset),
+                previous: previous.map(Offset),
+                before: before.map(Offset),
+                is_letter: letter != 0,
+                is_last: last != 0,
+                rows: rows.unsigned_abs(),
+            }),
+            _ => None,
+        });
+        Ok((places.collect(), billed))
+    }
+
+    /// Which of these positions have a row or a letter, in the whole table.
+    pub async fn there(
+        &self,
+        asked: &Asked,
+        positions: &[Position],
+    ) -> Result<(BTreeSet<Position>, u64), Stop> {
+        let (mut there, mut billed) = (BTreeSet::new(), 0);
+        for positions in positions.chunks(POSITIONS) {
+            let (rows, bytes) = self.query(&asked.there(positions)).await?;
+            billed += bytes;
+            there.extend(rows.iter().filter_map(|row| match row[..] {
+                [Some(partition), Some(offset)] => {
+                    Some(Position::new(i32::try_from(partition).ok()?, offset))
+                }
+                _ => None,
+            }));
+        }
+        Ok((there, billed))
+    }
+
+    /// Rows of whole numbers, and the bytes billed.
+    async fn query(&self, sql: &str) -> Result<(Vec<Vec<Option<i64>>>, u64), Stop> {
+        match self {
+            Self::BigQuery { bigquery, table, location, most_bytes } => {
+                let mut query = json!({ "query": sql, "useLegacySql": false });
+                if let Some(most) = most_bytes {
+                    query["maximumBytesBilled"] = json!(most.to_string());
+                }
+                let job = Job {
+                    what: format!("read the chain of {table}"),
+                    project: &table.project,
+                    location: location.as_deref(),
+                    id: format!("generic_consumer_verify_{:016x}", rand::random::<u64>()),
+                    configuration: json!({ "query": query }),
+                };
+                let hint = "the message is BigQuery's; --max-bytes bounds what a query may be \
+                            billed for, --from and --to what it reads";
+                let done = bigquery.run_job(&job).await.map_err(|error| error.stop(hint))?;
+                let rows = bigquery.answer(&job, &done).await?;
+                let number = |cell: &Value| cell.as_str().and_then(|text| text.parse().ok());
+                let rows = rows.iter().map(|row| row.iter().map(number).collect()).collect();
+                Ok((rows, done.number("/query/totalBytesBilled")))
+            }
+            Self::Postgres { connections, .. } => {
+                let rows = rows(connections, "read the chain of rows", sql).await?;
+                let number = |cell: &Option<String>| cell.as_ref()?.parse().ok();
+                Ok((rows.iter().map(|row| row.iter().map(number).collect()).collect(), 0))
+            }
+        }
+    }
+}
