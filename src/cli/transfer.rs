@@ -17,7 +17,7 @@ use super::transfer_settings;
 use super::transfer_status;
 use crate::app;
 use crate::clock::Clock;
-use crate::config::{SourceSettings, TransferSettings};
+use crate::config::{DeadLetterTarget, SourceSettings, TransferSettings};
 use crate::error_chain::chain;
 use crate::row::TableSchema;
 use crate::shutdown::Shutdown;
@@ -142,6 +142,14 @@ async fn run(
         source = opened.read_from,
         "transfer begins"
     );
+    if let DeadLetterTarget::Kafka(topic) = &settings.domain.dead_letter {
+        tracing::warn!(
+            topic,
+            table = opened.database.dead_letters(),
+            "DEAD_LETTER names a topic, which is for the consumer: rejected records of a transfer are \
+             in the table"
+        );
+    }
     let source = std::mem::replace(&mut opened.source, Source::none());
     let shown = ShownProgress::show(progress.clone(), source.size());
     let transfer = Transfer {

@@ -7,6 +7,7 @@ use jiff::civil::Date;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::counts::Counts;
+use super::refused::Refused;
 use crate::record::{
     DeadLetter, Event, Offset, Partition, Position, Reason, Rejection, Transcoded,
 };
@@ -23,6 +24,8 @@ const CHUNK_RECORDS: u64 = 20_000;
 #[derive(Debug, Default)]
 pub struct Chunk {
     pub rows: RowBuffer,
+    /// The hash of each row, which the sum is made of.
+    pub hashes: Vec<u128>,
     pub letters: Vec<DeadLetter>,
     /// Bytes that the letters hold.
     letter_bytes: usize,
@@ -60,8 +63,8 @@ pub struct Intake {
     columns: TableSchema,
     /// `None`: rows are of no day.
     check: Option<DayCheck>,
-    /// Records whose rows the target has refused: BigQuery's message for each.
-    refused: BTreeMap<Position, String>,
+    /// Rows that the target has refused.
+    refused: Refused,
     order: Option<Order>,
     /// The last row of each partition.
     previous: BTreeMap<Partition, Offset>,
@@ -73,7 +76,7 @@ impl Intake {
         plan: Plan,
         columns: TableSchema,
         check: Option<DayCheck>,
-        refused: BTreeMap<Position, String>,
+        refused: Refused,
         order: Option<Order>,
     ) -> Self {
         let (previous, chunk) = (BTreeMap::new(), Chunk::default());
@@ -109,10 +112,6 @@ impl Intake {
         self.chunk.counts.read += 1;
         let partition = event.at.partition;
         let ingestion = Ingestion { at_micros, previous: self.previous.get(&partition).copied() };
-        if let Some(message) = self.refused.get(&event.at) {
-            let rejection = Rejection::new(Reason::RowError, message.clone(), None);
-            return self.reject(event, rejection);
-        }
         let rows = &mut self.chunk.rows;
         match self.plan.transcode(event, ingestion, rows) {
             Transcoded::Row => {}
@@ -133,7 +132,14 @@ impl Intake {
         }
         let mut hash = Xxh3::new();
         hash.update(row);
-        self.chunk.fingerprint = self.chunk.fingerprint.wrapping_add(hash.digest128());
+        let hash = hash.digest128();
+        if let Some(message) = self.refused.message(event.at, hash) {
+            rows.pop();
+            let rejection = Rejection::new(Reason::RowError, message.clone(), None);
+            return self.reject(event, rejection);
+        }
+        self.chunk.fingerprint = self.chunk.fingerprint.wrapping_add(hash);
+        self.chunk.hashes.push(hash);
         if let Some(order) = self.order {
             let row = row.to_vec();
             rows.pop();

@@ -22,6 +22,7 @@ mod planned;
 mod postgres;
 mod progress;
 mod reading;
+mod refused;
 mod request;
 mod run;
 mod runs;

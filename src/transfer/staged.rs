@@ -1,17 +1,15 @@
 //! From the source into a staging table, and what is checked before the target is touched.
 
-use std::collections::BTreeMap;
-
 use super::counts::Counts;
 use super::error::TransferError;
 use super::intake::{Intake, Order};
 use super::progress::Phase;
 use super::reading::Reading;
+use super::refused::{Refused, Sent};
 use super::run::{Run, Transfer};
 use super::source::Source;
 use super::target::{Change, StagedTable, Staging, StagingError, Target};
 use crate::config::printable_beginning;
-use crate::record::Position;
 use crate::sink::dead_letter::About;
 use crate::stop::Stop;
 
@@ -33,12 +31,23 @@ impl<T: Target> Run<'_, T> {
     /// Reads the source into the staging table. Where the database refuses rows, all others are staged
     /// again.
     pub(super) async fn stage(&mut self, last_counts: bool) -> Result<Staged, TransferError> {
-        let mut refused: BTreeMap<Position, String> = BTreeMap::new();
+        let mut refused = Refused::of(&self.transfer.source);
+        let mut sent = Sent::default();
         for attempt in 0..ATTEMPTS {
             self.transfer.progress.begin(Phase::Staging, "");
-            match self.stage_once(attempt, last_counts, &refused).await {
+            match self.stage_once(attempt, last_counts, &refused, &mut sent).await {
                 Ok(staged) => return Ok(staged),
-                Err(StagingError::Refused(rows)) => refused.extend(rows),
+                Err(StagingError::Refused(rows)) => {
+                    if !refused.add(rows, &sent) {
+                        return Err(TransferError::Stop(Stop {
+                            what: "leave out rows that the database refuses".to_owned(),
+                            hint:
+                                "it names rows that were not sent a moment ago; please report this"
+                                    .to_owned(),
+                            source: None,
+                        }));
+                    }
+                }
                 Err(StagingError::Lost(why)) => tracing::warn!(why, "what was staged is gone"),
                 Err(StagingError::Failed(error)) => return Err(error),
             }
@@ -62,10 +71,11 @@ impl<T: Target> Run<'_, T> {
         &mut self,
         attempt: usize,
         last_counts: bool,
-        refused: &BTreeMap<Position, String>,
+        refused: &Refused,
+        sent: &mut Sent,
     ) -> Result<Staged, StagingError> {
         let mut to = self.target.stage(attempt, last_counts).await?;
-        let (counts, fingerprint) = self.fill(&mut to, last_counts, refused).await?;
+        let (counts, fingerprint) = self.fill(&mut to, last_counts, refused, sent).await?;
         let table = to.commit().await?;
         if table.rows != counts.rows {
             return Err(StagingError::from(Stop {
@@ -81,7 +91,8 @@ impl<T: Target> Run<'_, T> {
         &mut self,
         to: &mut T::Staging,
         last_counts: bool,
-        refused: &BTreeMap<Position, String>,
+        refused: &Refused,
+        last: &mut Sent,
     ) -> Result<(Counts, u128), StagingError> {
         let columns = self.target.columns();
         let plan = (self.transfer.plan)(columns)?;
@@ -94,6 +105,7 @@ impl<T: Target> Run<'_, T> {
             counts.add(chunk.counts);
             fingerprint = fingerprint.wrapping_add(chunk.fingerprint);
             self.transfer.progress.add(chunk.counts, chunk.bytes);
+            last.add(&chunk);
             let sent = async {
                 if !chunk.letters.is_empty() {
                     self.target.send_letters(&chunk.letters).await?;

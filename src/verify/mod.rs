@@ -7,15 +7,15 @@
 //! ```
 
 mod chain;
+mod completeness;
 mod reread;
 mod statement;
 mod table;
 #[cfg(test)]
 mod tests;
-mod verify;
 
 pub use chain::{Chains, Missing, PartitionChain, Repeated, Span};
+pub use completeness::{Verified, verify};
 pub use reread::{Fates, MOST_NAMED, Reread, Topic, reread};
 pub use statement::Asked;
 pub use table::{MOST_PLACES, Part, Table};
-pub use verify::{Verified, verify};

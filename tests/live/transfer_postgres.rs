@@ -253,6 +253,11 @@ fn what_does_not_fit_leaves_the_target_as_it_was() {
     let said = scene.run(&["20261120", "orders", "truncate"], 3);
     assert!(said.contains("there is no such table") && said.contains("MANAGE_TABLE"), "{said}");
     scene.domain.unset("MANAGE_TABLE");
+    // Files say nothing of when they were read.
+    scene.domain.set("PG_TIME_COLUMN_ORDERS", "_ingested_at");
+    let said = scene.run(&["20261120", "orders", "truncate"], 3);
+    assert!(said.contains("PG_TIME_COLUMN names a column of the rows"), "{said}");
+    scene.domain.unset("PG_TIME_COLUMN_ORDERS");
     scene.run(&["20261120", "orders", "truncate"], 0);
 
     // A unique key that a row of another day has.

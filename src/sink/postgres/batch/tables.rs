@@ -9,7 +9,7 @@ use super::reading::comment;
 use super::staging::Staging;
 use crate::config::{PostgresSettings, PostgresTable};
 use crate::row::TableSchema;
-use crate::sink::postgres::columns::{literal, quoted, quoted_name};
+use crate::sink::postgres::columns::{check_time, literal, quoted, quoted_name};
 use crate::sink::postgres::copy::CopyInto;
 use crate::sink::postgres::errors::PgError;
 use crate::sink::postgres::hypertable;
@@ -184,8 +184,15 @@ async fn prepare(
     parts: &BatchParts<'_>,
 ) -> Result<CopyInto, PrepareError> {
     let BatchParts { settings, manage, columns, date_column, .. } = *parts;
-    let connection = connections.get().await?;
     let target = &settings.table;
+    if let Some(time) = &settings.time_column {
+        check_time(columns, time).map_err(|error| {
+            let hint = "PG_TIME_COLUMN names a column of the rows; those of files and queries have the \
+                        columns of the contract alone";
+            PrepareError::Refused(Stop::new(format!("make {target} a hypertable"), hint, error))
+        })?;
+    }
+    let connection = connections.get().await?;
     let index = date_column.and_then(|name| columns.column(name)).map(|it| it.name.as_str());
     let arranged = match (settings.time_column.as_deref(), index) {
         (Some(time), _) => Arranged::ByTime(time),

@@ -1,0 +1,104 @@
+//! Rows that the database does not take, so that they are left out when all others are staged again.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use super::intake::Chunk;
+use super::source::Source;
+use crate::record::Position;
+
+/// So many chunks may be sent before the database says what it thinks of the first one.
+const CHUNKS: usize = 16;
+
+/// Refused rows, each with the database's message.
+#[derive(Debug, Clone)]
+pub enum Refused {
+    /// Of sources in which a record has the same position each time.
+    At(BTreeMap<Position, String>),
+    /// Of a query, which may give its rows in another order: by the hash of the row.
+    Having(HashMap<u128, String>),
+}
+
+/// The hashes of the rows that were sent last, by position.
+#[derive(Debug, Default)]
+pub struct Sent(VecDeque<Vec<(Position, u128)>>);
+
+impl Refused {
+    pub fn of(source: &Source) -> Self {
+        match source {
+            Source::Topic(_) | Source::Files(_) => Self::At(BTreeMap::new()),
+            Source::Query(_) => Self::Having(HashMap::new()),
+        }
+    }
+
+    /// The message about a row.
+    pub fn message(&self, at: Position, hash: u128) -> Option<&String> {
+        match self {
+            Self::At(rows) => rows.get(&at),
+            Self::Having(rows) => rows.get(&hash),
+        }
+    }
+
+    /// Adds what the database has refused of these rows. Returns whether all of them are known.
+    pub fn add(&mut self, refused: Vec<(Position, String)>, sent: &Sent) -> bool {
+        match self {
+            Self::At(rows) => {
+                rows.extend(refused);
+                true
+            }
+            Self::Having(rows) => refused.into_iter().all(|(at, message)| {
+                let hash = sent.hash(at);
+                hash.map(|hash| rows.insert(hash, message)).is_some()
+            }),
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        match self {
+            Self::At(rows) => rows.len(),
+            Self::Having(rows) => rows.len(),
+        }
+    }
+}
+
+impl Sent {
+    pub fn add(&mut self, chunk: &Chunk) {
+        if self.0.len() == CHUNKS {
+            self.0.pop_front();
+        }
+        let positions = chunk.rows.positions().iter().copied();
+        self.0.push_back(positions.zip(chunk.hashes.iter().copied()).collect());
+    }
+
+    fn hash(&self, at: Position) -> Option<u128> {
+        let mut rows = self.0.iter().flatten();
+        rows.find(|(position, _)| *position == at).map(|(_, hash)| *hash)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunk(rows: &[(i64, u128)]) -> Chunk {
+        let mut chunk = Chunk::default();
+        for (offset, hash) in rows {
+            let pushed: Result<(), std::convert::Infallible> =
+                chunk.rows.push(Position::new(0, *offset), |_| Ok(()));
+            let Ok(()) = pushed;
+            chunk.hashes.push(*hash);
+        }
+        chunk
+    }
+
+    #[test]
+    fn a_row_of_a_query_is_known_wherever_it_comes_again() {
+        let mut sent = Sent::default();
+        sent.add(&chunk(&[(0, 10), (1, 11)]));
+        sent.add(&chunk(&[(2, 12)]));
+        let mut refused = Refused::Having(HashMap::new());
+        assert!(refused.add(vec![(Position::new(0, 1), "too large".to_owned())], &sent));
+        assert_eq!(refused.message(Position::new(0, 7), 11).map(String::as_str), Some("too large"));
+        assert_eq!(refused.message(Position::new(0, 1), 10), None);
+        assert!(!refused.add(vec![(Position::new(0, 9), "unknown".to_owned())], &sent));
+    }
+}
