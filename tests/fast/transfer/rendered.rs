@@ -41,7 +41,10 @@ async fn the_program_reads_each_rendered_transfer() {
         let files = folder.join("files");
         let name = folder.file_name().and_then(|name| name.to_str()).expect("a name");
         let name = name.strip_prefix("transfer-").expect("transfer-<name>");
-        let mut inputs = Inputs::at(Path::new(env!("CARGO_MANIFEST_DIR")))
+        // As in the pod: its working directory has these files, and the environments are elsewhere.
+        let environments = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/environments.toml");
+        let mut inputs = Inputs::at(&files)
+            .file(environments)
             .transfer_file(files.join("transfer.toml"))
             .variable("CONTRACTS_DIR", files.join("contracts"));
         let given = variables(&folder);
