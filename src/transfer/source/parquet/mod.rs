@@ -39,6 +39,9 @@ use crate::contract::Schema;
 const AHEAD: usize = 64 << 20;
 const AHEAD_OF_ONE: std::ops::RangeInclusive<usize> = 64 << 10..=4 << 20;
 
+/// The bytes at the end of a file that say where its footer begins.
+const LAST_BYTES: usize = 8;
+
 /// Rows that are read at once, unless they have too many bytes.
 const BATCH: u64 = 1_024;
 const BATCH_BYTES: usize = 4 << 20;
@@ -77,7 +80,7 @@ impl ParquetFile {
     }
 
     fn read_footer(blob: Blob, size: u64) -> Result<Self> {
-        let ranges = Ranges::new(blob.clone(), size, size, 0);
+        let ranges = Ranges::new(blob.clone(), size, size, LAST_BYTES);
         let metadata = ParquetMetaDataReader::new().parse_and_finish(&ranges);
         let metadata = metadata.map_err(|error| reason(&ranges, error))?;
         let columns = metadata.row_groups().iter().flat_map(RowGroupMetaData::columns);
