@@ -39,13 +39,16 @@ pub fn number(schema: &Value, wave: Option<u64>, rng: &mut StdRng) -> Value {
     let (low, high) = limits(schema, 0.0, (0.0, 90.0));
     let (first, last) = (low.ceil() as i64, high.floor() as i64);
     let whole = rng.random_range(first..=last.max(first)) as f64;
-    let value = whole + f64::from(rng.random_range(0..10_000)) / 10_000.0;
+    // The closest number to the decimal: 37 + 0.8948 is 37.894800000000004.
+    let value = (whole * 10_000.0 + f64::from(rng.random_range(0..10_000))) / 10_000.0;
     if !limited || (low..=high).contains(&value) && value < high {
         return json!(value);
     }
     // The middle half is strictly between the limits, if they leave anything between them.
     let share = 0.25 + f64::from(rng.random_range(0..10_000)) / 20_000.0;
-    json!(low + (high - low) * share)
+    let value = low + (high - low) * share;
+    let rounded = (value * 10_000.0).round() / 10_000.0;
+    json!(if low < rounded && rounded < high { rounded } else { value })
 }
 
 /// A multiple of `step` within the limits.
