@@ -22,7 +22,7 @@ use crate::stop::Stop;
 use crate::telemetry::Metrics;
 use crate::transfer::source::{Files, Objects, QuerySource, Source, SourceError, TopicSource};
 use crate::transfer::sql_proxy::SqlProxy;
-use crate::transfer::status::{self, Status};
+use crate::transfer::status::Status;
 use crate::transfer::{Database, Request};
 
 /// The connections that a run needs at once.
@@ -111,7 +111,7 @@ pub async fn transfer_status(
     now_ms: i64,
 ) -> Result<(String, Status), AppError> {
     let (database, _kept) = open_database(settings).await?;
-    let status = status::read(&database, &settings.name, last, now_ms).await?;
+    let status = database.status(&settings.name, last, now_ms).await?;
     Ok((database.to_string(), status))
 }
 

@@ -23,7 +23,7 @@ use crate::row::TableSchema;
 use crate::shutdown::Shutdown;
 use crate::stop::Stop;
 use crate::transfer::source::Source;
-use crate::transfer::{OwnSql, Progress, Request, Summary, Transfer, TransferError, planned};
+use crate::transfer::{OwnSql, Progress, Request, Summary, Transfer, TransferError};
 
 /// How long a run may take to end after a signal. Kubernetes kills it after 30 s.
 const ENDS_WITHIN: Duration = Duration::from_secs(15);
@@ -129,7 +129,7 @@ async fn run(
         })
     };
     if flags.dry_run {
-        let planned = planned(&opened.database, &settings, &request, &domain.columns).await;
+        let planned = opened.database.planned(&settings, &request, &domain.columns).await;
         let planned = planned.map_err(|error| failure(error, &settings))?;
         output::print(&transfer_page::plan(&settings, &request, &opened, &planned))?;
         return Ok(None);

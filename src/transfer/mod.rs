@@ -13,6 +13,7 @@
 mod bigquery;
 mod columns;
 mod counts;
+mod database;
 mod days;
 mod error;
 mod execution_date;
@@ -33,11 +34,11 @@ pub mod status;
 mod target;
 
 pub use counts::Counts;
+pub use database::Database;
 pub use days::{DateError, Days, execution_date};
 pub use error::TransferError;
 pub use execution_date::{Due, ExecutionDate};
-pub use planned::{Planned, Replaced, planned};
+pub use planned::{Planned, Replaced};
 pub use progress::{Phase, Progress, Snapshot};
 pub use request::{MaxRejected, Mode, OwnSql, Request};
 pub use run::{Summary, Transfer};
-pub use target::Database;

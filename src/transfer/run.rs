@@ -2,13 +2,14 @@
 
 use super::bigquery::BigQueryTarget;
 use super::counts::Applied;
+use super::database::Database;
 use super::error::TransferError;
 use super::postgres::PostgresTarget;
 use super::progress::{Phase, Progress};
 use super::request::{OwnSql, Request};
 use super::runs::RunRow;
 use super::source::Source;
-use super::target::{Change, Database, Lease, Target, Wanted, When};
+use super::target::{Change, Lease, Target, Wanted, When};
 use crate::clock::Clock;
 use crate::config::{Scope, TransferSettings};
 use crate::error_chain::chain;

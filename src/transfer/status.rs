@@ -3,10 +3,6 @@
 
 use jiff::civil::Date;
 
-use super::target::Database;
-use super::{bigquery, postgres};
-use crate::stop::Stop;
-
 /// What is known of a transfer.
 #[derive(Debug, Clone, Default)]
 pub struct Status {
@@ -71,24 +67,6 @@ impl PastRun {
             fingerprint: text(15).to_owned(),
             job: text(16).to_owned(),
             program: text(17).to_owned(),
-        }
-    }
-}
-
-/// Reads the last runs of the transfer, and what there is of others. `now_ms` is the time in
-/// milliseconds since the epoch.
-pub async fn read(
-    database: &Database,
-    transfer: &str,
-    last: u32,
-    now_ms: i64,
-) -> Result<Status, Stop> {
-    match database {
-        Database::BigQuery { bigquery, table } => {
-            bigquery::status::read(bigquery, table, transfer, last, now_ms).await
-        }
-        Database::Postgres { connections, settings } => {
-            postgres::status::read(connections, &settings.table, transfer, last).await
         }
     }
 }

@@ -1,7 +1,6 @@
 //! What a run needs of the database that its target is in. `bigquery` and `postgres` have it; the steps
 //! themselves are in `run`.
 
-use std::fmt;
 use std::time::Duration;
 
 use jiff::civil::Date;
@@ -11,42 +10,14 @@ use super::days::Days;
 use super::error::TransferError;
 use super::request::{Mode, OwnSql, Request};
 use super::runs::RunRow;
-use crate::config::{Duplicates, PostgresSettings, Scope, TableId, TransferSettings};
+use crate::config::{Duplicates, Scope, TransferSettings};
 use crate::record::{DeadLetter, Position};
 use crate::row::{RowBuffer, TableSchema};
-use crate::sink::bigquery::BigQuery;
 use crate::sink::dead_letter::About;
-use crate::sink::postgres::Connections;
 use crate::stop::Stop;
 
 /// The column, in staging tables where the last of several rows with the same key counts.
 pub const ORDER: &str = "_transfer_order";
-
-/// The database, reached but not touched yet, and the table there.
-pub enum Database {
-    BigQuery { bigquery: BigQuery, table: TableId },
-    Postgres { connections: Connections, settings: PostgresSettings },
-}
-
-impl Database {
-    /// The table of dead letters.
-    pub fn dead_letters(&self) -> String {
-        match self {
-            Self::BigQuery { table, .. } => table.dead_letters().to_string(),
-            Self::Postgres { settings, .. } => settings.table.dead_letters().to_string(),
-        }
-    }
-}
-
-/// The table's full name.
-impl fmt::Display for Database {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::BigQuery { table, .. } => table.fmt(f),
-            Self::Postgres { settings, .. } => settings.table.fmt(f),
-        }
-    }
-}
 
 /// What the target has to be like, and whose run it is.
 #[derive(Debug, Clone, Copy)]
