@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use generic_consumer::config::TableId;
-use generic_consumer::sink::bigquery::batch::{DateColumn, Merge, Range, name};
+use generic_consumer::sink::bigquery::batch::{DateColumn, Merge, Range, name, repeated_keys};
 use jiff::civil::{Date, date};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
@@ -165,7 +165,7 @@ fn both_end_with_the_same_rows() {
         };
         let counted = compared(&peers, &format!("SELECT COUNT(*) AS n FROM {}", name(&staging)));
         assert_eq!(counted.len(), 1);
-        let keys = compared(&peers, &merge.repeated_keys());
+        let keys = compared(&peers, &repeated_keys(&staging, &key));
         repeated += usize::from(!keys[0].contains("\"0\""));
         let sql = match how {
             0 => merge.replace(),
