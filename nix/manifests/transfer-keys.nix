@@ -17,6 +17,7 @@
     "before"
     "after"
     "lease_seconds"
+    "staging"
   ];
   sources = {
     topic = [ "kind" ];
@@ -33,6 +34,7 @@
       "sql"
       "environment"
       "proxy"
+      "instance"
     ];
   };
 }

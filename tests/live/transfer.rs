@@ -305,3 +305,51 @@ fn tables(store: &Path) -> Vec<String> {
     let names = statement.query_map([], |row| row.get(0)).expect("names");
     names.map(|name| name.expect("a name")).collect()
 }
+
+#[test]
+fn rows_are_staged_by_load_jobs_from_a_bucket() {
+    let buckets = Buckets::gcs("transfer-staging");
+    buckets.make_bucket("staging");
+    let stores = buckets.variables();
+    let stores: Vec<_> = stores.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let faults = "rest=0.02,rest_lost=0.02,job_delay=0.5:300";
+    let bigquery = EmbeddedBigQuery::start_with("transfer-staging", faults, 3, &stores);
+    let domain = Domain::new("transfer-staging", shared(), &bigquery.urls());
+    std::fs::write(domain.folder().join("contracts/orders_v1.json"), CONTRACT).expect("written");
+    let day = Date::constant(2026, 11, 20);
+    write_orders(&domain, &day.to_string(), 1);
+    let run = |file: &str, mode: &str| {
+        let arguments = ["transfer", "20261120", "orders", mode, file, "--wait"];
+        let mut process = domain.run(&arguments, &stores);
+        assert_eq!(process.wait(WITHIN).code(), Some(0), "{}", process.output());
+    };
+    domain.file("streamed.toml", TRANSFERS);
+    run("streamed.toml", "truncate");
+    let store = bigquery.store();
+    let whole = contents(&store, "from_files");
+    assert_eq!(whole.len(), 4_000);
+    let folder = "lease_seconds = 5\nstaging = \"gs://staging/rows\"\n[transfer.orders.source]";
+    let loaded = TRANSFERS.replace("lease_seconds = 5\n[transfer.orders.source]", folder);
+    domain.file("loaded.toml", &loaded);
+    let mut dice = StdRng::seed_from_u64(3);
+    for mode in ["truncate", "delta"] {
+        let began = Instant::now();
+        run("loaded.toml", mode);
+        let took = began.elapsed();
+        assert_eq!(contents(&store, "from_files"), whole, "{mode}");
+        for _ in 0..2 {
+            let arguments = ["transfer", "20261120", "orders", mode, "loaded.toml", "--wait"];
+            let mut process = domain.run(&arguments, &stores);
+            std::thread::sleep(took.mul_f64(dice.random_range(0.2..1.0)));
+            process.kill();
+            run("loaded.toml", mode);
+            assert_eq!(contents(&store, "from_files"), whole, "{mode}, after a kill");
+        }
+    }
+    assert!(buckets.names("staging").is_empty(), "{:?}", buckets.names("staging"));
+    // An empty day has no object.
+    domain.file("orders-20261119.ndjson", "");
+    let mut process =
+        domain.run(&["transfer", "20261119", "orders", "truncate", "loaded.toml"], &stores);
+    assert_eq!(process.wait(WITHIN).code(), Some(0), "{}", process.output());
+}
