@@ -32,6 +32,7 @@ let
     "examples/ccx/contracts"
     "examples/ccx/results.env"
     "examples/streamproc/contracts"
+    "examples/transfer/contracts"
     "tests/ccx/config.yaml"
     "tests/embedded_bigquery"
     "tests/fast"
