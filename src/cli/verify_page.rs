@@ -56,7 +56,7 @@ pub fn text(page: &Page<'_>) -> String {
         let _ = writeln!(text, "{}", line(cells));
     }
     if chains.is_empty() {
-        text.push_str("the table has no rows\n");
+        text.push_str("the table has no rows with a position\n");
     }
     text.push('\n');
     for (what, lines) in listed(page) {

@@ -40,9 +40,10 @@ impl Asked {
     }
 
     fn both(&self, condition: &str) -> String {
+        // Rows without a position are something else's.
         let rows = format!(
             "SELECT _kafka_partition AS p, _kafka_offset AS o, _kafka_previous AS v, 0 AS k FROM {} \
-             WHERE TRUE{condition}",
+             WHERE _kafka_partition IS NOT NULL{condition}",
             self.rows
         );
         match &self.letters {

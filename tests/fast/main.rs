@@ -24,5 +24,8 @@ mod terminal;
 mod transfer;
 #[cfg(feature = "local")]
 mod transfer_pages;
+#[cfg(feature = "local")]
 mod transfer_parquet;
 mod tutorial;
+#[cfg(feature = "local")]
+mod verify;

@@ -2,6 +2,7 @@
 
 mod dates;
 mod rendered;
+mod streamed;
 
 use std::fmt::Write;
 use std::path::Path;
