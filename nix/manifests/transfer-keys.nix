@@ -17,7 +17,6 @@
     "before"
     "after"
     "lease_seconds"
-    "staging"
   ];
   sources = {
     topic = [ "kind" ];

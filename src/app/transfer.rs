@@ -23,7 +23,7 @@ use crate::telemetry::Metrics;
 use crate::transfer::source::{Files, Objects, QuerySource, Source, SourceError, TopicSource};
 use crate::transfer::sql_proxy::SqlProxy;
 use crate::transfer::status::Status;
-use crate::transfer::{Database, ObjectFolder, Request};
+use crate::transfer::{Database, Request};
 
 /// The connections that a run needs at once.
 const LEAST_CONNECTIONS: usize = 3;
@@ -124,11 +124,7 @@ async fn open_database(settings: &TransferSettings) -> Result<(Database, Embedde
             kept.bigquery(&mut target.endpoint).await?;
             let metrics = Metrics::register(&mut Registry::default());
             let bigquery = BigQuery::connect(&target, metrics, Clock::System).await?;
-            let objects = settings.staging.clone().map(|folder| {
-                let variables = std::env::vars_os().collect();
-                ObjectFolder::new(Fetcher::of_objects(variables, Patience::default()), folder)
-            });
-            Database::BigQuery { bigquery, table: target.table, objects }
+            Database::BigQuery { bigquery, table: target.table }
         }
         SinkSettings::Postgres(target) => {
             let mut settings = target.clone();

@@ -180,7 +180,7 @@ impl Fetcher {
     }
 
     /// The bucket of a location, with its credentials.
-    pub(super) async fn bucket(&self, at: &Remote, name: &str) -> Result<Bucket, Fault> {
+    async fn bucket(&self, at: &Remote, name: &str) -> Result<Bucket, Fault> {
         let is_s3 = matches!(at, Remote::S3(_));
         let mut buckets = self.buckets.lock().await;
         if let Some(bucket) = buckets.get(&(is_s3, name.to_owned())) {
@@ -264,11 +264,7 @@ fn version(headers: &HeaderMap) -> Version {
 }
 
 /// Why a store's client failed.
-pub(super) fn fault(
-    error: &object_store::Error,
-    trouble: Option<Trouble>,
-    bucket: &Bucket,
-) -> Fault {
+fn fault(error: &object_store::Error, trouble: Option<Trouble>, bucket: &Bucket) -> Fault {
     // Google's tokens are requested without `object_store`'s client.
     let token_error = errors(error).find_map(|error| error.downcast_ref::<TokenError>());
     if let Some(error) = token_error {

@@ -19,7 +19,6 @@ mod inputs;
 mod patience;
 #[cfg(test)]
 mod tests;
-mod writing;
 
 pub use error::{Fault, FetchError};
 pub use fetcher::{Fetcher, Object};

@@ -27,11 +27,6 @@ pub fn object(
     Ok(members(kept)?.on_one_line())
 }
 
-/// The same as a value.
-pub fn members_of(columns: &[Column], values: &[FieldValue<'_>]) -> Result<Cell, FieldError> {
-    members(columns.iter().zip(values.iter().copied()))
-}
-
 /// An object of the columns that have a value.
 fn members<'c, 'v>(
     columns: impl Iterator<Item = (&'c Column, FieldValue<'v>)>,

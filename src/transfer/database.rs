@@ -2,13 +2,12 @@
 
 use std::fmt;
 
-use super::bigquery::{self, ObjectFolder};
 use super::error::TransferError;
 use super::planned::Planned;
-use super::postgres;
 use super::request::Request;
 use super::status::Status;
 use super::target::Change;
+use super::{bigquery, postgres};
 use crate::config::{PostgresSettings, TableId, TransferSettings};
 use crate::row::TableSchema;
 use crate::sink::bigquery::BigQuery;
@@ -17,16 +16,8 @@ use crate::stop::Stop;
 
 /// The database, reached but not touched yet, and the table there.
 pub enum Database {
-    BigQuery {
-        bigquery: BigQuery,
-        table: TableId,
-        /// Where rows are staged before a load job; `None`: in a write stream.
-        objects: Option<ObjectFolder>,
-    },
-    Postgres {
-        connections: Connections,
-        settings: PostgresSettings,
-    },
+    BigQuery { bigquery: BigQuery, table: TableId },
+    Postgres { connections: Connections, settings: PostgresSettings },
 }
 
 impl Database {
@@ -39,7 +30,7 @@ impl Database {
     ) -> Result<Planned, TransferError> {
         let change = Change::of(settings, request, &[]);
         let planned = match self {
-            Self::BigQuery { bigquery, table, .. } => {
+            Self::BigQuery { bigquery, table } => {
                 bigquery::planned(bigquery, table, &change).await?
             }
             Self::Postgres { connections, settings } => {
@@ -53,7 +44,7 @@ impl Database {
     /// since the epoch.
     pub async fn status(&self, transfer: &str, last: u32, now_ms: i64) -> Result<Status, Stop> {
         match self {
-            Self::BigQuery { bigquery, table, .. } => {
+            Self::BigQuery { bigquery, table } => {
                 bigquery::status::read(bigquery, table, transfer, last, now_ms).await
             }
             Self::Postgres { connections, settings } => {

@@ -33,7 +33,6 @@ mod staged;
 pub mod status;
 mod target;
 
-pub use bigquery::ObjectFolder;
 pub use counts::Counts;
 pub use database::Database;
 pub use days::{DateError, Days, execution_date};

@@ -65,8 +65,8 @@ impl Transfer<'_> {
             lease: self.settings.lease,
         };
         match database {
-            Database::BigQuery { bigquery, table, objects } => {
-                let target = BigQueryTarget::prepare(bigquery, &table, objects, wanted).await?;
+            Database::BigQuery { bigquery, table } => {
+                let target = BigQueryTarget::prepare(bigquery, &table, wanted).await?;
                 Run { transfer: self, target, is_moving: false }.run().await
             }
             Database::Postgres { connections, settings } => {

@@ -1,7 +1,6 @@
 //! Runs the embedded BigQuery as a separate process, and reads its store.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -34,7 +33,6 @@ pub struct EmbeddedBigQuery {
     seed: u64,
     /// Seconds without traffic after which a stream expires; `None`: BigQuery's own times.
     stream_expiry: Option<u64>,
-    variables: Vec<(OsString, OsString)>,
     process: Option<Process>,
 }
 
@@ -56,11 +54,6 @@ pub type At = (i32, i64);
 impl EmbeddedBigQuery {
     /// `faults` has the syntax of `local bigquery --faults`.
     pub fn start(name: &str, faults: &str, seed: u64) -> Self {
-        Self::start_with(name, faults, seed, &[])
-    }
-
-    /// The same with variables in its environment.
-    pub fn start_with(name: &str, faults: &str, seed: u64, variables: &[(&str, &str)]) -> Self {
         let mut bigquery = Self {
             folder: folder::fresh(&format!("bigquery-{name}")),
             rest: ports::free(),
@@ -68,7 +61,6 @@ impl EmbeddedBigQuery {
             faults: faults.to_owned(),
             seed,
             stream_expiry: None,
-            variables: variables.iter().map(|(name, value)| (name.into(), value.into())).collect(),
             process: None,
         };
         bigquery.start_again();
@@ -113,7 +105,7 @@ impl EmbeddedBigQuery {
             log: &log,
             program: env!("CARGO_BIN_EXE_generic-consumer").as_ref(),
             arguments,
-            variables: self.variables.clone(),
+            variables: Vec::new(),
             folder: Some(&self.folder),
             input: None,
         });

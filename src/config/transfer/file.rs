@@ -13,7 +13,7 @@ use crate::config::document::{FileValue, KeyValue};
 use crate::config::entry::{Entry, at};
 use crate::config::keys::WRITE_ENV;
 use crate::config::layer::{LayerKind, Place};
-use crate::config::location::{InBucket, Location, Remote};
+use crate::config::location::Location;
 use crate::config::resolver::Resolver;
 use crate::config::section::{environment, postgres};
 use crate::config::settings::DeadLetterTarget;
@@ -32,12 +32,10 @@ const LEASE: &str = "seconds: a whole number from 2 to 3600";
 /// In seconds.
 const DEFAULT_LEASE: u64 = 60;
 const INSTANCE: &str = "the connection name of an instance: `project:region:instance`";
-const STAGING: &str = "a folder of a bucket of Google Cloud Storage: `gs://bucket/folder`";
 const FILE: &str = "the path of a file with SQL";
 
 const KEYS: &[&str] = &[
     "lease_seconds",
-    "staging",
     "contract",
     "channel",
     "topic",
@@ -73,7 +71,6 @@ pub struct Own {
     pub duplicates: Duplicates,
     pub delete_missing: bool,
     pub lease: Duration,
-    pub staging: Option<InBucket>,
     pub before: Option<PathBuf>,
     pub after: Option<PathBuf>,
     pub at: Option<(LayerKind, Place)>,
@@ -89,10 +86,6 @@ impl Own {
         if !matches!(sink, SinkSettings::BigQuery(_) | SinkSettings::Postgres(_)) {
             let found = format!("the sink `{}`", sink.name());
             return Some(("sink", found, "`bigquery` or `postgres`".to_owned()));
-        }
-        if self.staging.is_some() && !matches!(sink, SinkSettings::BigQuery(_)) {
-            let found = format!("load jobs for the sink `{}`", sink.name());
-            return Some(("staging", found, "this key with `sink = \"bigquery\"`".to_owned()));
         }
         if let (DeadLetterTarget::Kafka(topic), None) = (&domain.dead_letter, &domain.consume) {
             let accepted = "DEAD_LETTER=table: this source has no brokers".to_owned();
@@ -118,7 +111,6 @@ pub fn read(resolver: &mut Resolver<'_>, name: &str, table: Table) -> Option<Own
     });
     let delete_missing = entry.optional("delete_missing", FLAG, values::flag);
     let lease = entry.optional("lease_seconds", LEASE, |text| values::number(text, 2, 3_600));
-    let staging = entry.optional("staging", STAGING, bucket);
     let before = entry.optional("before", FILE, path);
     let after = entry.optional("after", FILE, path);
     let date_column = entry.optional("date_column", COLUMN, column);
@@ -189,7 +181,6 @@ pub fn read(resolver: &mut Resolver<'_>, name: &str, table: Table) -> Option<Own
             duplicates: duplicates?.unwrap_or(Duplicates::Refuse),
             delete_missing: delete_missing?.unwrap_or(false),
             lease: Duration::from_secs(lease?.unwrap_or(DEFAULT_LEASE)),
-            staging: staging?,
             before: before?,
             after: after?,
             at: at(&file, line),
@@ -336,13 +327,6 @@ fn zone(text: &str) -> Result<TimeZone, Wrong> {
 
 fn column(text: &str) -> Result<String, Wrong> {
     values::name(text, b"_", 300)
-}
-
-fn bucket(text: &str) -> Result<InBucket, Wrong> {
-    match Location::folder(text)? {
-        Location::Remote(Remote::Gs(at)) => Ok(at),
-        Location::Local(_) | Location::Remote(_) => Err(Wrong::plain()),
-    }
 }
 
 fn path(text: &str) -> Result<PathBuf, Wrong> {

@@ -54,7 +54,6 @@ pub fn read(
         duplicates: own.duplicates,
         delete_missing: own.delete_missing,
         lease: own.lease,
-        staging: own.staging,
         before: own.before,
         after: own.after,
         domain,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use crate::config::location::{InBucket, Location};
+use crate::config::location::Location;
 use crate::config::settings::{
     ConsumeSettings, ContractSettings, DeadLetterTarget, Limits, WriteSettings,
 };
@@ -32,9 +32,6 @@ pub struct TransferSettings {
     pub delete_missing: bool,
     /// How long a run that was killed keeps the next one away.
     pub lease: Duration,
-    /// The folder of a bucket of Google Cloud Storage from which load jobs stage rows. `None`: a write
-    /// stream does.
-    pub staging: Option<InBucket>,
     /// Statements of one's own, run before the rows are staged and after the target is changed.
     pub before: Option<PathBuf>,
     pub after: Option<PathBuf>,

@@ -3,7 +3,6 @@
 
 mod method;
 mod names;
-mod objects;
 mod planned;
 mod runs;
 pub mod status;
@@ -14,8 +13,6 @@ use serde_json::Value;
 
 use method::{Method, query};
 use names::Names;
-use objects::Loading;
-pub use objects::ObjectFolder;
 pub use planned::planned;
 
 use super::counts::Applied;
@@ -39,8 +36,6 @@ const STAGING: Duration = Duration::from_secs(2 * 86_400);
 pub struct BigQueryTarget {
     bigquery: BigQuery,
     table: TableId,
-    /// Where rows are before a load job reads them; `None`: they go through a write stream.
-    objects: Option<ObjectFolder>,
     live: TargetTable,
     columns: TableSchema,
     /// `generic_consumer_transfers`, in the target's dataset.
@@ -58,7 +53,6 @@ impl BigQueryTarget {
     pub async fn prepare(
         bigquery: BigQuery,
         table: &TableId,
-        objects: Option<ObjectFolder>,
         wanted: Wanted<'_>,
     ) -> Result<Self, Stop> {
         let Wanted { columns, manage, date_column, .. } = wanted;
@@ -69,7 +63,6 @@ impl BigQueryTarget {
         Ok(Self {
             bigquery,
             table: table.clone(),
-            objects,
             live,
             columns: prepared.columns,
             runs,
@@ -80,14 +73,6 @@ impl BigQueryTarget {
             holder: wanted.holder.to_owned(),
             lasts: wanted.lease,
         })
-    }
-
-    /// Removes the objects that runs of this transfer and date have written.
-    async fn clear_objects(&self) -> Result<(), Stop> {
-        match &self.objects {
-            Some(objects) => objects.clear(&self.names.prefix).await.map(drop),
-            None => Ok(()),
-        }
     }
 
     fn beside(&self, table: &str) -> TableId {
@@ -152,7 +137,6 @@ impl Target for BigQueryTarget {
             self.bigquery.wait_for_job(project, self.live.location(), &job).await?;
             self.bigquery.drop_table(table).await?;
         }
-        self.clear_objects().await?;
         Ok(left.len())
     }
 
@@ -194,26 +178,15 @@ impl Target for BigQueryTarget {
         self.bigquery.create_staging(&table, &self.live, also, STAGING).await?;
         let columns: Vec<Column> = self.columns.columns.iter().chain(also).cloned().collect();
         let columns = TableSchema { columns };
-        Ok(match &self.objects {
-            Some(objects) => Staging::Load(Box::new(objects.load(
-                self.bigquery.clone(),
-                &table,
-                &self.names.prefix,
-                self.live.location(),
-                columns,
-            ))),
-            None => {
-                let stream = batch::Staging::new(self.bigquery.clone(), table.clone(), &columns);
-                Staging::Stream { table, stream: Box::new(stream) }
-            }
-        })
+        let stream = batch::Staging::new(self.bigquery.clone(), table.clone(), &columns);
+        Ok(Staging { table, stream })
     }
 
     async fn unstage(&self) -> Result<(), Stop> {
         for table in self.bigquery.tables_named(&self.table, &self.names.staging()).await? {
             self.bigquery.drop_table(&table).await?;
         }
-        self.clear_objects().await
+        Ok(())
     }
 
     async fn staged_rows(&self, staged: &StagedTable) -> Result<u64, Stop> {
@@ -315,32 +288,20 @@ impl target::Lease for Lease {
     }
 }
 
-/// A staging table that is being filled.
-pub enum Staging {
-    Stream { table: TableId, stream: Box<batch::Staging> },
-    Load(Box<Loading>),
+/// A staging table, and the write stream into it.
+pub struct Staging {
+    table: TableId,
+    stream: batch::Staging,
 }
 
 impl target::Staging for Staging {
     async fn append(&mut self, rows: RowBuffer) -> Result<(), StagingError> {
-        match self {
-            Self::Stream { stream, .. } => Ok(stream.append(rows).await?),
-            Self::Load(loading) => Ok(loading.append(&rows).await?),
-        }
+        Ok(self.stream.append(rows).await?)
     }
 
     async fn commit(self) -> Result<StagedTable, StagingError> {
-        match self {
-            Self::Stream { table, stream } => {
-                let rows = stream.commit().await?;
-                Ok(StagedTable { name: table.table, rows })
-            }
-            Self::Load(loading) => {
-                let name = loading.table.table.clone();
-                let rows = loading.commit().await?;
-                Ok(StagedTable { name, rows })
-            }
-        }
+        let rows = self.stream.commit().await?;
+        Ok(StagedTable { name: self.table.table, rows })
     }
 }
 

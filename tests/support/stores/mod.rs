@@ -137,20 +137,7 @@ impl Buckets {
         }
     }
 
-    /// The names of a bucket's objects.
-    pub fn names(&self, bucket: &str) -> Vec<String> {
-        assert_eq!(self.kind, Kind::Gcs, "written for Google's list");
-        let listed = self.asked(Method::GET, &format!("/storage/v1/b/{bucket}/o"), "");
-        let listed: serde_json::Value = serde_json::from_str(&listed).expect("JSON");
-        let items = listed["items"].as_array().into_iter().flatten();
-        items.filter_map(|item| item["name"].as_str().map(str::to_owned)).collect()
-    }
-
     fn call(&self, method: Method, path: &str, body: impl Into<reqwest::Body>) {
-        self.asked(method, path, body);
-    }
-
-    fn asked(&self, method: Method, path: &str, body: impl Into<reqwest::Body>) -> String {
         let url = format!("{}{path}", self.url());
         // moto takes the region and the service from the signature.
         let signature = "AWS4-HMAC-SHA256 Credential=a-key/20261128/us-east-1/s3/aws4_request, \
@@ -163,7 +150,6 @@ impl Buckets {
         };
         let (status, text) = self.runtime.block_on(answer).expect("an answer");
         assert!(status == StatusCode::OK, "{url}: {status}: {text}");
-        text
     }
 }
 

@@ -55,7 +55,6 @@ fn insert(state: &RestState, path: &TablePath, body: &Value) -> ApiResult {
         columns: &columns,
         ignore_unknown: body["ignoreUnknownValues"].as_bool().unwrap_or_default(),
         refuse_unknown_nulls: false,
-        raw_json: false,
         partition: partition.map(|column| column.at(Clock::System.now_micros())),
     };
     let decoded: Vec<Result<Cells, JsonError>> =

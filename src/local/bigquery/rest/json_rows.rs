@@ -23,9 +23,6 @@ pub struct JsonDecoder<'a> {
     pub ignore_unknown: bool,
     /// Refuses a field that the table does not have also if its value is null, as load jobs do.
     pub refuse_unknown_nulls: bool,
-    /// Takes the value of a JSON column as it stands, as load jobs do. Otherwise a text is the text of a
-    /// JSON value.
-    pub raw_json: bool,
     /// The check of streamed rows.
     pub partition: Option<PartitionCheck>,
 }
@@ -96,12 +93,8 @@ impl JsonDecoder<'_> {
             let fields = named.filter_map(|(field, cell)| Some((field.name.clone(), cell?)));
             return Ok(Cell::Record(fields.collect()));
         }
-        let raw = (self.raw_json && column.kind == FieldType::Json).then(|| value.to_string());
-        let cell = match &raw {
-            Some(text) => convert(Scalar::Text(text), column.kind),
-            None => scalar(value, column.kind),
-        };
-        cell.map_err(|message| JsonError { location: path.to_owned(), message })
+        scalar(value, column.kind)
+            .map_err(|message| JsonError { location: path.to_owned(), message })
     }
 }
 

@@ -62,13 +62,8 @@ pub fn read_json(
     ignore_unknown: bool,
     rows: &mut Rows,
 ) {
-    let decoder = JsonDecoder {
-        columns,
-        ignore_unknown,
-        refuse_unknown_nulls: true,
-        raw_json: true,
-        partition: None,
-    };
+    let decoder =
+        JsonDecoder { columns, ignore_unknown, refuse_unknown_nulls: true, partition: None };
     let mut position = 0;
     for line in text.split_inclusive(|byte| *byte == b'\n') {
         let start = position;
