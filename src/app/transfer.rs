@@ -177,7 +177,8 @@ fn names(files: &FilesSource) -> String {
 }
 
 fn source_error(error: impl Into<Box<dyn Error + Send + Sync>>) -> AppError {
-    let hint = "`source` of the transfer's table says what is read";
+    let hint = "`source` of the transfer's table says what is read; `optional = true` there allows a day \
+                without files";
     AppError::Stop(Stop::new("open the source", hint, error))
 }
 

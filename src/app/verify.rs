@@ -81,13 +81,13 @@ pub async fn open_table(
     Ok(OpenedTable { table, target: settings.write.sink.target(), letters, _kept: kept })
 }
 
-/// The last row of each partition that a committed offset promises. The embedded broker keeps no
-/// offsets.
+/// The last row of each partition that a committed offset promises. `None`: the embedded broker keeps
+/// no offsets.
 pub async fn promised(
     settings: &Settings,
     domain: &Domain,
     table: &Table,
-) -> Result<BTreeMap<Partition, Offset>, AppError> {
+) -> Result<Option<BTreeMap<Partition, Offset>>, AppError> {
     let (consume, topic) = (&settings.consume, &domain.contract.topic);
     let notes: Vec<(Partition, String)> = match (table, &consume.broker) {
         (Table::Postgres { connections, table }, _) => {
@@ -97,7 +97,7 @@ pub async fn promised(
             })?;
             stored.into_iter().map(|(partition, stored)| (partition, stored.note)).collect()
         }
-        (Table::BigQuery { .. }, Broker::Embedded) => Vec::new(),
+        (Table::BigQuery { .. }, Broker::Embedded) => return Ok(None),
         (Table::BigQuery { .. }, Broker::Servers(bootstrap)) => {
             let config = client::consumer_config(consume, bootstrap);
             let name = topic.clone();
@@ -124,7 +124,7 @@ pub async fn promised(
         })?;
         promised.extend(last_row.map(|offset| (partition, offset)));
     }
-    Ok(promised)
+    Ok(Some(promised))
 }
 
 /// Reads spans of the topic again, and says what stands there.

@@ -43,6 +43,9 @@ https://host/path. docs/reference/transfer.md has every key:
   files = [\"exports/orders-{date}.ndjson.gz\"]
   format = \"ndjson\"
 
+WRITE_ENV, also in .env, names the environment [write.<env>] that says where BigQuery or PostgreSQL
+is: config/environments.toml has them, or the same file.
+
 Exit codes beside those of every command: 6, another run of the same transfer and date goes on;
 7, more records were rejected than --max-rejected allows, and the target is as it was."
 )]

@@ -29,8 +29,7 @@ pub fn plan(
     let target = &opened.database;
     line("transfer", &format!("{} ({})", settings.name, request.mode.name()));
     line("days", &days(&request.days));
-    let size = size(opened.source.size());
-    line("read", &size);
+    line("read", &size(opened.source.size()));
     let described = opened.source.describe();
     for one in described.iter().take(MOST_LINES) {
         line("", one);
@@ -38,9 +37,9 @@ pub fn plan(
     if described.len() > MOST_LINES {
         line("", &format!("and {} more", described.len() - MOST_LINES));
     }
-    line("stage", &format!("the rows of {size}, in a table of its own next to {target}"));
+    line("stage", &format!("in a table of its own next to {target}"));
     line("write", &planned.method.clone().unwrap_or_else(|| created(settings, target)));
-    let verb = if request.mode == Mode::Truncate { "replace" } else { "merge among" };
+    let verb = if request.mode == Mode::Truncate { "replace" } else { "among" };
     line(verb, &replaced(planned.replaced));
     let limit = request.max_rejected;
     let rejected = format!(
@@ -95,6 +94,7 @@ fn days(days: &Days) -> String {
 fn size(size: Size) -> String {
     match size {
         Size::Records(records) => format!("up to {}", counted(records, "record")),
+        Size::About(records) => format!("about {}", counted(records, "record")),
         Size::Bytes(bytes) => HumanBytes(bytes).to_string(),
     }
 }
@@ -154,6 +154,9 @@ pub fn summary(
             ),
         },
     );
+    if applied.inserted + applied.updated > counts.rows {
+        line("", "several rows of the target have the same key: see `date_column`".to_owned());
+    }
     if let Some(bytes) = applied.bytes_billed {
         line("billed", HumanBytes(bytes).to_string());
     }

@@ -81,13 +81,13 @@ impl Rates {
 
 fn total(size: Size) -> u64 {
     match size {
-        Size::Records(total) | Size::Bytes(total) => total,
+        Size::Records(total) | Size::About(total) | Size::Bytes(total) => total,
     }
 }
 
 fn done(now: &Snapshot, size: Size) -> u64 {
     match size {
-        Size::Records(_) => now.counts.read,
+        Size::Records(_) | Size::About(_) => now.counts.read,
         Size::Bytes(_) => now.bytes,
     }
 }

@@ -59,7 +59,8 @@ pub fn page(transfer: &str, target: &str, status: &Status, last: u32, now_ms: i6
     say(String::new());
     text.push_str(&table(&status.runs, terminal_width()));
     let count = status.runs.len();
-    let more = if count == last as usize { "; --last N shows more" } else { "" };
+    let more =
+        if count == last as usize { "; --last N shows older ones, if there are any" } else { "" };
     let noun = if count == 1 { "run" } else { "runs" };
     text.push_str(&format!("\n{count} {noun}{more}\n"));
     if let Some(billed) = status.bytes_billed {

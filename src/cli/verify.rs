@@ -1,7 +1,5 @@
 //! `verify DELIVERY`: whether the domain's table has each of its rows once.
 
-use std::collections::BTreeMap;
-
 use super::failure::{Exit, Failure};
 use super::load::load;
 use super::output;
@@ -28,10 +26,10 @@ pub async fn verify(args: &VerifyArgs) -> Result<(), Failure> {
         // Read before the table: what is committed then has to be there.
         let promised = match args.to {
             None => app::promised(&settings, &domain, &opened.table).await?,
-            Some(_) => BTreeMap::new(),
+            Some(_) => None,
         };
         let asked = opened.table.ask(args.part(), opened.letters);
-        let verified = verify::verify(&opened.table, &asked, &promised).await?;
+        let verified = verify::verify(&opened.table, &asked, promised.as_ref()).await?;
         let reread = match args.deep {
             true => {
                 let spans = spans(&verified);

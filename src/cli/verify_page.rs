@@ -44,7 +44,11 @@ pub fn text(page: &Page<'_>) -> String {
             HumanCount(chain.repeated.len() as u64).to_string(),
             HumanCount(chain.missing.len() as u64).to_string(),
             HumanCount(chain.unproven.len() as u64).to_string(),
-            chain.tail.map_or("there".to_owned(), |_| "missing".to_owned()),
+            match (chain.tail, page.verified.tails_checked) {
+                (Some(_), _) => "missing".to_owned(),
+                (None, true) => "there".to_owned(),
+                (None, false) => "?".to_owned(),
+            },
         ]);
     }
     let widths: Vec<usize> = (0..header.len())
@@ -78,6 +82,11 @@ pub fn text(page: &Page<'_>) -> String {
     if page.letters_elsewhere && chains.values().any(|chain| !chain.missing.is_empty()) {
         text.push_str(
             "Rows that the store refused are in dead letters elsewhere, and seem missing.\n",
+        );
+    }
+    if !page.verified.tails_checked {
+        text.push_str(
+            "Whether rows are missing at the ends is not known: no committed offsets were asked.\n",
         );
     }
     let all: u64 = chains.values().map(|chain| chain.rows).sum();
@@ -197,6 +206,7 @@ pub fn json(page: &Page<'_>) -> String {
         "target": page.target,
         "topic": page.topic,
         "complete": page.verified.is_complete(),
+        "tails_checked": page.verified.tails_checked,
         "cut": page.verified.is_cut,
         "bytes_billed": page.verified.bytes_billed,
         "partitions": page.verified.chains.iter().map(partition).collect::<Vec<_>>(),

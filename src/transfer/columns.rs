@@ -3,48 +3,56 @@
 use super::error::TransferError;
 use super::intake::DayCheck;
 use super::request::Mode;
-use super::run::Run;
+use super::run::{Run, Transfer};
 use super::target::Target;
-use crate::config::SourceSettings;
-use crate::row::{ColumnType, Mode as ColumnMode};
+use crate::config::{SourceSettings, TransferSettings};
+use crate::row::{ColumnType, Mode as ColumnMode, TableSchema};
+
+/// What tells rows apart: columns by their names in the target.
+pub fn key(
+    settings: &TransferSettings,
+    mode: Mode,
+    columns: &TableSchema,
+    target: &str,
+) -> Result<Vec<String>, TransferError> {
+    let wrong = |what: String| TransferError::Settings {
+        what,
+        hint: "`key` names columns that every row has, each with one value".to_owned(),
+    };
+    let is_topic = matches!(settings.source, SourceSettings::Topic);
+    let key: Vec<String> = match (&settings.key[..], is_topic) {
+        ([], true) => vec!["_kafka_partition".to_owned(), "_kafka_offset".to_owned()],
+        ([], false) if mode == Mode::Delta => {
+            return Err(wrong("mode delta needs to know which rows are the same".to_owned()));
+        }
+        (key, _) => key.to_vec(),
+    };
+    let mut names = Vec::with_capacity(key.len());
+    for name in &key {
+        let Some(column) = columns.column(name) else {
+            return Err(wrong(format!("the key {name} is no column of {target}")));
+        };
+        let has_value = column.required || column.mode == ColumnMode::Required || is_topic;
+        let one = column.mode != ColumnMode::Repeated
+            && !matches!(
+                column.kind,
+                ColumnType::Record(_) | ColumnType::Json | ColumnType::Float64
+            );
+        if !has_value || !one {
+            return Err(wrong(format!(
+                "the key {name} ({}) may be missing, or has values that cannot be compared",
+                column.kind.name()
+            )));
+        }
+        names.push(column.name.clone());
+    }
+    Ok(names)
+}
 
 impl<T: Target> Run<'_, T> {
-    /// What tells rows apart: columns by their names in the target.
     pub(super) fn key(&self) -> Result<Vec<String>, TransferError> {
-        let wrong = |what: String| TransferError::Settings {
-            what,
-            hint: "`key` names columns that every row has, each with one value".to_owned(),
-        };
-        let settings = self.transfer.settings;
-        let is_topic = matches!(settings.source, SourceSettings::Topic);
-        let key: Vec<String> = match (&settings.key[..], is_topic) {
-            ([], true) => vec!["_kafka_partition".to_owned(), "_kafka_offset".to_owned()],
-            ([], false) if self.transfer.request.mode == Mode::Delta => {
-                return Err(wrong("mode delta needs to know which rows are the same".to_owned()));
-            }
-            (key, _) => key.to_vec(),
-        };
-        let mut names = Vec::with_capacity(key.len());
-        for name in &key {
-            let Some(column) = self.target.columns().column(name) else {
-                let target = self.target.name();
-                return Err(wrong(format!("the key {name} is no column of {target}")));
-            };
-            let has_value = column.required || column.mode == ColumnMode::Required || is_topic;
-            let one = column.mode != ColumnMode::Repeated
-                && !matches!(
-                    column.kind,
-                    ColumnType::Record(_) | ColumnType::Json | ColumnType::Float64
-                );
-            if !has_value || !one {
-                return Err(wrong(format!(
-                    "the key {name} ({}) may be missing, or has values that cannot be compared",
-                    column.kind.name()
-                )));
-            }
-            names.push(column.name.clone());
-        }
-        Ok(names)
+        let Transfer { settings, request, .. } = &self.transfer;
+        key(settings, request.mode, self.target.columns(), &self.target.name())
     }
 
     pub(super) fn day_check(&self) -> Result<Option<DayCheck>, TransferError> {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::columns;
 use super::error::TransferError;
 use super::planned::Planned;
 use super::request::Request;
@@ -21,20 +22,21 @@ pub enum Database {
 }
 
 impl Database {
-    /// What a run would do to the table. `columns` are those of the rows.
+    /// What a run would do to the table. `of_rows` are the columns of the rows.
     pub async fn planned(
         &self,
         settings: &TransferSettings,
         request: &Request,
-        columns: &TableSchema,
+        of_rows: &TableSchema,
     ) -> Result<Planned, TransferError> {
-        let change = Change::of(settings, request, &[]);
+        let key = columns::key(settings, request.mode, of_rows, &self.to_string())?;
+        let change = Change::of(settings, request, &key);
         let planned = match self {
             Self::BigQuery { bigquery, table } => {
                 bigquery::planned(bigquery, table, &change).await?
             }
             Self::Postgres { connections, settings } => {
-                postgres::planned(connections, &settings.table, columns, &change).await?
+                postgres::planned(connections, &settings.table, of_rows, &change).await?
             }
         };
         Ok(planned)

@@ -69,17 +69,18 @@ pub struct PartitionChain {
 /// The chains of all partitions.
 pub type Chains = BTreeMap<Partition, PartitionChain>;
 
-/// Reads places, which come in order of partition and offset.
-pub fn read(places: &[Place]) -> Chains {
+/// Reads places, which come in order of partition and offset. `is_part`: what is before the first of
+/// them was not asked for.
+pub fn read(places: &[Place], is_part: bool) -> Chains {
     let mut chains = Chains::new();
     for place in places {
-        chains.entry(place.partition).or_default().take(place);
+        chains.entry(place.partition).or_default().take(place, is_part);
     }
     chains
 }
 
 impl PartitionChain {
-    fn take(&mut self, place: &Place) {
+    fn take(&mut self, place: &Place, is_part: bool) {
         let offset = place.offset;
         self.rows = place.rows;
         self.reached = Some(offset);
@@ -96,10 +97,13 @@ impl PartitionChain {
                 self.stepped_over.push((previous, offset));
             }
             (Some(previous), before) => {
-                let from = before.map_or(previous, Offset::next);
+                // Of what is before a partition's first row, nothing is known but the row that it names.
+                let first = if is_part { previous } else { Offset(0) };
+                let from = before.map_or(first, Offset::next);
                 let span = Span { from, to: previous };
                 self.missing.push(Missing { span, named_by: offset });
             }
+            (None, None) if is_part => {}
             (None, before) => {
                 let from = before.map_or(Offset(0), Offset::next);
                 if from < offset {

@@ -17,6 +17,8 @@ const FLUSH: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone, Default)]
 pub struct Verified {
     pub chains: Chains,
+    /// Whether the last rows were compared with committed offsets.
+    pub tails_checked: bool,
     pub bytes_billed: u64,
     /// Whether the table has more such places than were read.
     pub is_cut: bool,
@@ -28,16 +30,16 @@ impl Verified {
     }
 }
 
-/// Reads the chain. `promised` are the last rows that committed offsets promise, read before; they
-/// count where the whole table is asked for.
+/// Reads the chain. `promised` are the last rows that committed offsets promise, read before; `None`:
+/// nobody knows. They count where no end was asked for.
 pub async fn verify(
     table: &Table,
     asked: &Asked,
-    promised: &BTreeMap<Partition, Offset>,
+    promised: Option<&BTreeMap<Partition, Offset>>,
 ) -> Result<Verified, Stop> {
     let (places, mut bytes_billed) = table.places(asked).await?;
     let is_cut = places.len() >= MOST_PLACES;
-    let mut chains = chain::read(&places);
+    let mut chains = chain::read(&places, asked.is_part());
     let is_part = asked.is_part();
     let doubtful = chains.iter().flat_map(|(partition, chain)| {
         let at = |offset| Position { partition: *partition, offset };
@@ -49,7 +51,8 @@ pub async fn verify(
         bytes_billed += billed;
         settle(&mut chains, is_part, &there);
     }
-    if asked.to.is_none() {
+    let promised = promised.filter(|_| asked.to.is_none());
+    if let Some(promised) = promised {
         let mut open: BTreeMap<Partition, Offset> = promised.clone();
         open.retain(|partition, last| {
             let chain = chains.entry(*partition).or_default();
@@ -58,7 +61,7 @@ pub async fn verify(
         });
         bytes_billed += wait_for(table, asked, &mut chains, open).await?;
     }
-    Ok(Verified { chains, bytes_billed, is_cut })
+    Ok(Verified { chains, tails_checked: promised.is_some(), bytes_billed, is_cut })
 }
 
 /// Offsets are committed before their rows are made visible.

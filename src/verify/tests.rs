@@ -91,7 +91,7 @@ proptest! {
         let stored: Vec<Stored> = kept
             .flat_map(|(index, one)| vec![*one; 1 + usize::from(twice.contains(&index))])
             .collect();
-        let mut chains = read(&places(&stored));
+        let mut chains = read(&places(&stored), false);
         let mut chain = chains.remove(&Partition(0)).unwrap_or_default();
         if let Some(last) = whole.last() {
             chain.promised(Offset(last.offset));

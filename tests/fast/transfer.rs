@@ -368,6 +368,35 @@ fn a_csv_file_with_an_open_quote_is_not_taken() {
 }
 
 #[test]
+fn a_csv_file_without_a_header_does_not_empty_the_day() {
+    let project = Project::new();
+    let row = "a,2026-11-20T10:00:00Z,1\n";
+    let arguments = ["transfer", "20261120", "last", "truncate", "transfers.toml"];
+    project
+        .write("orders-20261120.csv.gz", flate2_gz(&format!("order_id,placed_at,amount\n{row}")));
+    project.transfer(&arguments[1..]);
+    let rows = project.rows();
+    project.write("orders-20261120.csv.gz", flate2_gz(row));
+    let (code, _, errors) = project.run(&arguments);
+    assert_eq!(code, Some(3), "{errors}");
+    assert!(errors.contains("there is no header"), "{errors}");
+    assert_eq!(project.rows(), rows, "the target is as it was");
+}
+
+#[test]
+fn a_key_that_moves_to_another_day_is_told() {
+    let project = Project::new();
+    for day in ["2026-11-20", "2026-11-21"] {
+        project.write(&format!("orders-{}.ndjson", day.replace('-', "")), orders(day, 0..1, 1.0));
+        project.transfer(&[&day.replace('-', ""), "orders", "delta", "transfers.toml"]);
+    }
+    project.write("orders-20261120.ndjson", "");
+    let arguments = ["20261121", "orders", "delta", "transfers.toml", "--delta-days", "2"];
+    let page = project.transfer(&arguments);
+    assert!(page.contains("several rows of the target have the same key"), "{page}");
+}
+
+#[test]
 fn mistakes_of_a_source_are_told_by_name() {
     let project = Project::new();
     for (from, to, said) in [

@@ -52,6 +52,23 @@ fn the_status_shows_the_last_runs() {
 }
 
 #[test]
+fn a_dry_run_finds_a_wrong_key() {
+    let project = Project::new();
+    project.write("orders-20261120.ndjson", orders("2026-11-20", 0..3, 1.0));
+    let file = project.path().join("transfers.toml");
+    let text = std::fs::read_to_string(&file).expect("there");
+    for (key, said) in [("nothing", "is no column"), ("amount", "may be missing")] {
+        let wrong = text.replacen("key = [\"order_id\"]", &format!("key = [\"{key}\"]"), 1);
+        std::fs::write(&file, wrong).expect("written");
+        let arguments =
+            ["transfer", "20261120", "orders", "truncate", "transfers.toml", "--dry-run"];
+        let (code, page, errors) = project.run(&arguments);
+        assert_eq!(code, Some(1), "{page}{errors}");
+        assert!(errors.contains(said), "{errors}");
+    }
+}
+
+#[test]
 fn a_dry_run_says_what_would_be_done_and_writes_nothing() {
     let project = Project::new();
     project.write("orders-20261120.ndjson", orders("2026-11-20", 0..3, 1.0));

@@ -288,7 +288,7 @@ class Refusals(RefusalCase):
         self.with_line("modus = 1", " has the unknown key `modus`: the keys are date, delta_days, domain, job, max_rejected, mode, resources, schedule, sql_proxy, transfer")
         self.with_text("cron =", "crom =", ": schedule lacks `cron`", ": schedule has the unknown key `crom`")
         self.with_text("target =", "traget =", ": transfer.shop-orders lacks `target`", ": transfer.shop-orders has the unknown key `traget`: the keys are ")
-        self.with_text("environment =", "enviroment =", ": transfer.shop-orders.source has the unknown key `enviroment`: the keys are environment, kind, proxy, sql")
+        self.with_text("environment =", "enviroment =", ": transfer.shop-orders.source has the unknown key `enviroment`: the keys are environment, instance, kind, proxy, sql")
         self.with_text("active_deadline_seconds", "deadline", ": job has the unknown key `deadline`")
 
     def test_what_is_missing(self):

@@ -149,7 +149,7 @@ fn both_modes_write_what_the_source_has() {
     // The last of several rows with a key counts, or none.
     scene.orders("2026-11-20", &[("a", 1.0), ("b", 2.0), ("a", 3.0)]);
     let said = scene.run(&["20261120", "orders", "truncate"], 1);
-    assert!(said.contains("1 keys are those of several rows"), "{said}");
+    assert!(said.contains("1 key is that of several rows"), "{said}");
     scene.change_transfers("lease_seconds", "duplicates = \"last\"\nlease_seconds");
     for mode in ["truncate", "delta"] {
         scene.run(&["20261120", "orders", mode], 0);

@@ -71,6 +71,10 @@ pub fn read(
     if names.is_empty() {
         return Err(CsvError::Header("there is no header".to_owned()));
     }
+    if !names.iter().any(|name| kinds.0.contains_key(name)) {
+        let problem = "its first line has no name of a field of the contract: there is no header";
+        return Err(CsvError::Header(problem.to_owned()));
+    }
     let columns: Vec<(String, Kind)> = names
         .into_iter()
         .map(|name| {

@@ -41,12 +41,12 @@ impl Source {
         Self::Files(files::Files::none())
     }
 
-    /// How much there is to read: records of a topic, at most; bytes of files.
+    /// How much there is to read.
     pub fn size(&self) -> Size {
         match self {
             Self::Topic(topic) => Size::Records(topic.records()),
             Self::Files(files) => Size::Bytes(files.bytes()),
-            Self::Query(query) => Size::Records(query.rows()),
+            Self::Query(query) => Size::About(query.rows()),
         }
     }
 
@@ -72,6 +72,9 @@ impl Source {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Size {
+    /// At most so many.
     Records(u64),
+    /// An estimate of the records.
+    About(u64),
     Bytes(u64),
 }

@@ -51,7 +51,7 @@ impl QuerySource {
         let (sql, runtime) = (filled(sql, days), Handle::current());
         let mut source = Self { connections, sql, rows: 0, runtime, shutdown };
         let connection = source.connections.get().await?;
-        let plan = format!("EXPLAIN (FORMAT JSON) {}", source.sql);
+        let plan = format!("EXPLAIN (FORMAT JSON) SELECT * FROM {}", source.rows_of());
         let begin = PgError::of("begin a transaction");
         connection.batch_execute(BEGIN).await.map_err(begin)?;
         let answer = connection.simple_query(&plan).await.map_err(PgError::of("plan the query"))?;
@@ -63,6 +63,11 @@ impl QuerySource {
             plan.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
         source.rows = plan[0]["Plan"]["Plan Rows"].as_f64().unwrap_or(0.0) as u64;
         Ok(source)
+    }
+
+    /// The query as a table. It may end in a comment.
+    fn rows_of(&self) -> String {
+        format!("(\n{}\n) AS _row", self.sql)
     }
 
     /// How many rows the server expects.
@@ -99,9 +104,9 @@ impl QuerySource {
         // JSON has neither of these characters, so each row is a line as it is.
         let copy = format!(
             "COPY (SELECT (SELECT json_object_agg(key, value) FROM json_each(row_to_json(_row)) \
-             WHERE json_typeof(value) <> 'null') FROM ({}) AS _row) TO STDOUT \
+             WHERE json_typeof(value) <> 'null') FROM {}) TO STDOUT \
              (FORMAT csv, QUOTE E'\\x01', DELIMITER E'\\x02', NULL '{{}}')",
-            self.sql
+            self.rows_of()
         );
         let rows = connection.copy_out(&copy).await.map_err(PgError::of("copy the rows"))?;
         Ok((connection, rows))
