@@ -50,6 +50,9 @@ impl MetricsFile {
             let what = format!("write the metrics to {}", path.display());
             Failure::new(Exit::Usage, what).source(error).hint(hint)
         };
+        if fs::symlink_metadata(&path).is_ok_and(|found| !found.is_file()) {
+            return Err(failed(io::Error::other("it is there, and is no file")));
+        }
         let successes = match fs::read_to_string(&path) {
             Ok(text) => text.lines().filter_map(success).collect(),
             Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),

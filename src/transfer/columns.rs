@@ -8,6 +8,33 @@ use super::target::Target;
 use crate::config::{SourceSettings, TransferSettings};
 use crate::row::{ColumnType, Mode as ColumnMode, TableSchema};
 
+/// The key, if it and the date column are columns of the contract that can be what they are named for.
+pub fn check(
+    settings: &TransferSettings,
+    mode: Mode,
+    columns: &TableSchema,
+    target: &str,
+) -> Result<Vec<String>, TransferError> {
+    if let Some(name) = &settings.date_column {
+        let wrong = |what| TransferError::Settings {
+            what,
+            hint: "date_column names a column of the contract with a time or a date".to_owned(),
+        };
+        let Some(column) = columns.column(name) else {
+            return Err(wrong(format!("the rows have no column {name}")));
+        };
+        let is_date =
+            matches!(column.kind, ColumnType::Timestamp | ColumnType::Date | ColumnType::Datetime);
+        if !is_date || column.mode == ColumnMode::Repeated {
+            let kind = column.kind.name();
+            return Err(wrong(format!(
+                "the column {name} ({kind}) does not say which day a row is of"
+            )));
+        }
+    }
+    key(settings, mode, columns, target)
+}
+
 /// What tells rows apart: columns by their names in the target.
 pub fn key(
     settings: &TransferSettings,

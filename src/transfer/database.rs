@@ -29,7 +29,7 @@ impl Database {
         request: &Request,
         of_rows: &TableSchema,
     ) -> Result<Planned, TransferError> {
-        let key = columns::key(settings, request.mode, of_rows, &self.to_string())?;
+        let key = columns::check(settings, request.mode, of_rows, &self.to_string())?;
         let change = Change::of(settings, request, &key);
         let planned = match self {
             Self::BigQuery { bigquery, table } => {

@@ -1,6 +1,7 @@
 //! The three steps of a run, on whatever database its target is in.
 
 use super::bigquery::BigQueryTarget;
+use super::columns;
 use super::counts::Applied;
 use super::database::Database;
 use super::error::TransferError;
@@ -50,6 +51,7 @@ impl Transfer<'_> {
     /// Does all three steps. The target is as it was, or as it should be.
     pub async fn run(self, database: Database) -> Result<Summary, TransferError> {
         self.progress.begin(Phase::PreExecutionCleansing, "");
+        columns::check(self.settings, self.request.mode, &self.columns, &database.to_string())?;
         let holder = format!("{:016x}", rand::random::<u64>());
         let date_column = match self.settings.scope {
             Scope::Day => self.settings.date_column.as_deref(),

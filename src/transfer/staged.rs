@@ -10,6 +10,7 @@ use super::run::{Run, Transfer};
 use super::source::Source;
 use super::target::{Change, StagedTable, Staging, StagingError, Target};
 use crate::config::printable_beginning;
+use crate::record::Position;
 use crate::sink::dead_letter::About;
 use crate::stop::Stop;
 
@@ -35,19 +36,9 @@ impl<T: Target> Run<'_, T> {
         let mut sent = Sent::default();
         for attempt in 0..ATTEMPTS {
             self.transfer.progress.begin(Phase::Staging, "");
-            match self.stage_once(attempt, last_counts, &refused, &mut sent).await {
+            match self.stage_once(attempt, last_counts, &mut refused, &mut sent).await {
                 Ok(staged) => return Ok(staged),
-                Err(StagingError::Refused(rows)) => {
-                    if !refused.add(rows, &sent) {
-                        return Err(TransferError::Stop(Stop {
-                            what: "leave out rows that the database refuses".to_owned(),
-                            hint:
-                                "it names rows that were not sent a moment ago; please report this"
-                                    .to_owned(),
-                            source: None,
-                        }));
-                    }
-                }
+                Err(StagingError::Refused(rows)) => learn(&mut refused, rows, &sent)?,
                 Err(StagingError::Lost(why)) => tracing::warn!(why, "what was staged is gone"),
                 Err(StagingError::Failed(error)) => return Err(error),
             }
@@ -71,7 +62,7 @@ impl<T: Target> Run<'_, T> {
         &mut self,
         attempt: usize,
         last_counts: bool,
-        refused: &Refused,
+        refused: &mut Refused,
         sent: &mut Sent,
     ) -> Result<Staged, StagingError> {
         let mut to = self.target.stage(attempt, last_counts).await?;
@@ -91,7 +82,7 @@ impl<T: Target> Run<'_, T> {
         &mut self,
         to: &mut T::Staging,
         last_counts: bool,
-        refused: &Refused,
+        refused: &mut Refused,
         last: &mut Sent,
     ) -> Result<(Counts, u128), StagingError> {
         let columns = self.target.columns();
@@ -112,7 +103,9 @@ impl<T: Target> Run<'_, T> {
                 }
                 to.append(chunk.rows).await
             };
-            if let Err(error) = sent.await {
+            let sent = sent.await;
+            let learnt = learn(refused, to.newly_refused(), last).map_err(StagingError::from);
+            if let Err(error) = sent.and(learnt) {
                 failed = Some(error);
                 break;
             }
@@ -187,6 +180,22 @@ impl<T: Target> Run<'_, T> {
             group: format!("transfer-{} {} run {run}", settings.name, request.days),
             contract: contract.clone(),
         }
+    }
+}
+
+/// Remembers rows that the database has refused.
+fn learn(
+    refused: &mut Refused,
+    rows: Vec<(Position, String)>,
+    sent: &Sent,
+) -> Result<(), TransferError> {
+    match refused.add(rows, sent) {
+        true => Ok(()),
+        false => Err(TransferError::Stop(Stop {
+            what: "leave out rows that the database refuses".to_owned(),
+            hint: "it names rows that were not sent a moment ago; please report this".to_owned(),
+            source: None,
+        })),
     }
 }
 

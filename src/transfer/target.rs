@@ -164,6 +164,10 @@ pub trait Staging {
     /// Sends rows. Those that are refused may be told later.
     async fn append(&mut self, rows: RowBuffer) -> Result<(), StagingError>;
 
+    /// Rows that were refused since the last time, where the others are staged all the same. Committing
+    /// them fails.
+    fn newly_refused(&mut self) -> Vec<(Position, String)>;
+
     /// Returns the table once all rows are in it.
     async fn commit(self) -> Result<StagedTable, StagingError>;
 }

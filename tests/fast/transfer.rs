@@ -357,6 +357,9 @@ fn a_csv_file_with_an_open_quote_is_not_taken() {
         "a,2026-11-20T10:00:00Z,\"x\nb,2026-11-20T10:00:00Z,y\n",
         "a,2026-11-20T10:00:00Z,x\nb,2026-11-20T10:00:00Z,\"y",
         "\"a,2026-11-20T10:00:00Z,x\nb,2026-11-20T10:00:00Z,y\n",
+        // A quote elsewhere makes their number even.
+        "a,2026-11-20T10:00:00Z,x\"y\nb,2026-11-20T10:00:00Z,\"open\nc,2026-11-20T10:00:00Z,z\n",
+        "a,2026-11-20T10:00:00Z,\"x\"junk\"\nb,2026-11-20T10:00:00Z,\"z",
     ] {
         file(&format!("order_id,placed_at,note\n{open}"));
         let arguments = ["transfer", "20261120", "last", "truncate", "transfers.toml"];

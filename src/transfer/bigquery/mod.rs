@@ -22,7 +22,7 @@ use super::target::{
     self, Acquired, Change, ORDER, StagedTable, StagingError, Target, Unapplied, Wanted, When,
 };
 use crate::config::TableId;
-use crate::record::DeadLetter;
+use crate::record::{DeadLetter, Position};
 use crate::row::{Column, ColumnType, RowBuffer, TableSchema};
 use crate::sink::bigquery::BigQuery;
 use crate::sink::bigquery::batch::{self, Job, JobDone, JobError, Merge, TargetTable, name};
@@ -297,6 +297,10 @@ pub struct Staging {
 impl target::Staging for Staging {
     async fn append(&mut self, rows: RowBuffer) -> Result<(), StagingError> {
         Ok(self.stream.append(rows).await?)
+    }
+
+    fn newly_refused(&mut self) -> Vec<(Position, String)> {
+        Vec::new()
     }
 
     async fn commit(self) -> Result<StagedTable, StagingError> {

@@ -18,7 +18,7 @@ use super::target::{
     self, Acquired, Change, ORDER, StagedTable, StagingError, Target, Unapplied, Wanted, When,
 };
 use crate::config::{PostgresSettings, PostgresTable};
-use crate::record::DeadLetter;
+use crate::record::{DeadLetter, Position};
 use crate::row::{RowBuffer, TableSchema};
 use crate::sink::dead_letter::About;
 use crate::sink::postgres::batch::{
@@ -175,9 +175,32 @@ impl Target for PostgresTarget {
             self.columns().columns.iter().map(|column| column.name.clone()).collect();
         let last_by = change.last_counts.then_some(ORDER);
         let merge = Merge { columns: &columns, last_by, ..self.merge(&staging, change.key) };
+        let merge = Merge { range: method.range(), ..merge };
+        if let Some(outside) = merge.outside() {
+            let counted = self.tables.counted("look for rows of other days", &outside).await;
+            let rows = counted.map_err(Unapplied::never)?;
+            if rows > 0 {
+                return Err(Unapplied::never(TransferError::Settings {
+                    what: format!("{rows} rows are of another day as {} stores them", self.name()),
+                    hint:
+                        "the type of the date column rounds its values, or a default changes them; \
+                           the target is as it was"
+                            .to_owned(),
+                }));
+            }
+        }
+        let is_replaced = matches!(method, Method::Replace { .. });
+        let replaced = is_replaced.then(|| merge.count());
         let record = |changed: Changed| cells(run, State::Moved, &self.applied(changed));
-        let steps = method.steps(merge, change.delete_missing);
-        let it = Move { staging: &staging, rows: staged.rows, steps, record: &record };
+        let steps = method.steps(merge.clone(), change.delete_missing);
+        let it = Move {
+            staging: &staging,
+            rows: staged.rows,
+            steps,
+            replaced,
+            is_exact: !change.last_counts,
+            record: &record,
+        };
         match self.tables.apply(&it).await {
             Ok(changed) => Ok(self.applied(changed)),
             Err(MoveError::TakenOver) => {
@@ -231,6 +254,10 @@ impl target::Lease for batch::Lease {
 impl target::Staging for batch::Staging {
     async fn append(&mut self, rows: RowBuffer) -> Result<(), StagingError> {
         Ok(self.append(rows).await?)
+    }
+
+    fn newly_refused(&mut self) -> Vec<(Position, String)> {
+        self.newly_refused()
     }
 
     async fn commit(self) -> Result<StagedTable, StagingError> {

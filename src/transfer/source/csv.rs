@@ -49,8 +49,8 @@ pub fn read(
     intake: &mut Intake,
     hand_on: HandOn<'_>,
 ) -> Result<(), CsvError> {
-    let quotes = Rc::new(Cell::new(0_u64));
-    let input = CountedQuotes { input, quotes: quotes.clone() };
+    let place = Rc::new(Cell::new(Place::Begin));
+    let input = Quotes { input, delimiter, place: place.clone() };
     let mut reader =
         csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(input);
     let header = reader.byte_headers().map_err(CsvError::Read)?.clone();
@@ -115,26 +115,62 @@ pub fn read(
             return Ok(());
         }
     }
-    // The rest of the file would be one field.
-    if quotes.get() % 2 == 1 {
-        let problem = "a quote is not closed, or stands in a field without quotes: the file has an odd \
-                       number of them";
-        return Err(CsvError::Header(problem.to_owned()));
+    match place.get() {
+        Place::Begin | Place::Plain | Place::Closing => Ok(()),
+        // The rest of the file would be one field.
+        Place::Quoted => Err(CsvError::Header("a quote is not closed".to_owned())),
+        Place::Wrong => {
+            let problem = "a quote is not closed, or stands in a field without quotes: a field with a \
+                           quote is in quotes itself, and the quote is doubled";
+            Err(CsvError::Header(problem.to_owned()))
+        }
     }
-    Ok(())
 }
 
-/// Counts the quotes of a file, of which there is an even number: one inside a field is doubled.
-struct CountedQuotes<R> {
+/// Where a file stands, as far as its quotes go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// At the beginning of a field.
+    Begin,
+    Plain,
+    Quoted,
+    /// After a quote in a field in quotes: it closes the field, or it is the first of two.
+    Closing,
+    /// A quote stands where none may.
+    Wrong,
+}
+
+impl Place {
+    fn after(self, byte: u8, delimiter: u8) -> Self {
+        match (self, byte) {
+            (Self::Wrong, _) | (Self::Plain, b'"') => Self::Wrong,
+            (Self::Begin | Self::Closing, b'"') => Self::Quoted,
+            (Self::Quoted, b'"') => Self::Closing,
+            (Self::Quoted, _) => Self::Quoted,
+            (_, b'\n' | b'\r') => Self::Begin,
+            (_, byte) if byte == delimiter => Self::Begin,
+            // A byte order mark may stand before the first field.
+            (Self::Begin, 0xEF | 0xBB | 0xBF) => Self::Begin,
+            (Self::Closing, _) => Self::Wrong,
+            (Self::Begin | Self::Plain, _) => Self::Plain,
+        }
+    }
+}
+
+/// Follows the quotes of a file. The reader of records takes a quote in the middle of a field for a
+/// letter, and the end of the file for the end of a field in quotes.
+struct Quotes<R> {
     input: R,
-    quotes: Rc<Cell<u64>>,
+    delimiter: u8,
+    place: Rc<Cell<Place>>,
 }
 
-impl<R: Read> Read for CountedQuotes<R> {
+impl<R: Read> Read for Quotes<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.input.read(buffer)?;
-        let quotes = buffer[..read].iter().filter(|byte| **byte == b'"').count();
-        self.quotes.set(self.quotes.get() + quotes as u64);
+        let bytes = buffer[..read].iter();
+        let place = bytes.fold(self.place.get(), |at, byte| at.after(*byte, self.delimiter));
+        self.place.set(place);
         Ok(read)
     }
 }

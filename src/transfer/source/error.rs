@@ -17,6 +17,8 @@ pub enum FilesError {
     Pattern { pattern: String, problem: String },
     #[error("read {at}")]
     Read { at: String, source: io::Error },
+    #[error("{at} was written or replaced while it was read")]
+    Changed { at: String },
     #[error("{at}: {problem}")]
     Header { at: String, problem: String },
     #[error("read the footers of files")]

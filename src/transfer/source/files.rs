@@ -1,9 +1,10 @@
 //! Files of records, on this machine or in buckets: found by their names, unpacked and read one after
 //! another.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, BufRead, BufReader, Read};
 use std::ops::ControlFlow;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -46,6 +47,30 @@ pub struct FoundFile {
     pub bytes: u64,
     /// Where the file says how many it has.
     pub rows: Option<u64>,
+    /// Of a file on this machine: what changes with it.
+    version: Option<FileVersion>,
+}
+
+/// What changes where a file is replaced or written: device, number, bytes, and when it was written, in
+/// seconds and nanoseconds.
+type FileVersion = (u64, u64, u64, i64, i64);
+
+fn version(metadata: &Metadata) -> FileVersion {
+    (metadata.dev(), metadata.ino(), metadata.len(), metadata.mtime(), metadata.mtime_nsec())
+}
+
+impl FoundFile {
+    /// Fails if the file was written or replaced since it was found. (Of an object, the bytes are those of
+    /// one version.)
+    fn is_as_found(&self) -> Result<(), FilesError> {
+        let (Location::Local(path), Some(found)) = (&self.at, self.version) else { return Ok(()) };
+        let at = self.at.to_string();
+        match std::fs::metadata(path) {
+            Ok(metadata) if version(&metadata) == found => Ok(()),
+            Ok(_) => Err(FilesError::Changed { at }),
+            Err(source) => Err(FilesError::Read { at, source }),
+        }
+    }
 }
 
 impl Files {
@@ -186,6 +211,7 @@ impl Files {
                     read.map_err(|error| FilesError::parquet(&file.at, error))?;
                 }
             }
+            file.is_as_found()?;
         }
         let _ = hand_on(intake.chunk());
         Ok(())
@@ -216,7 +242,12 @@ async fn find(pattern: &str, objects: &Objects) -> Result<Vec<FoundFile>, FilesE
         Ok(Location::Remote(at)) => {
             let size =
                 objects.size(&at).await.map_err(|error| FilesError::Fetch(Box::new(error)))?;
-            let found = size.map(|bytes| FoundFile { at: Location::Remote(at), bytes, rows: None });
+            let found = size.map(|bytes| FoundFile {
+                at: Location::Remote(at),
+                bytes,
+                rows: None,
+                version: None,
+            });
             Ok(found.into_iter().collect())
         }
         Err(why) => Err(wrong(why.accepted("a path, `gs://bucket/object` or `s3://bucket/key`"))),
@@ -236,6 +267,7 @@ fn find_local(path: &Path) -> Result<Vec<FoundFile>, FilesError> {
                 at: path.to_owned().into(),
                 bytes: metadata.len(),
                 rows: None,
+                version: Some(version(&metadata)),
             }]),
             Ok(_) => Ok(Vec::new()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
@@ -260,12 +292,17 @@ fn find_local(path: &Path) -> Result<Vec<FoundFile>, FilesError> {
         if glob.is_match(entry.file_name()) {
             let metadata = std::fs::metadata(entry.path()).map_err(failed(&entry.path()))?;
             if metadata.is_file() {
-                found.push((entry.path(), metadata.len()));
+                found.push((entry.path(), metadata.len(), version(&metadata)));
             }
         }
     }
     found.sort();
-    let file = |(path, bytes): (PathBuf, u64)| FoundFile { at: path.into(), bytes, rows: None };
+    let file = |(path, bytes, version): (PathBuf, u64, FileVersion)| FoundFile {
+        at: path.into(),
+        bytes,
+        rows: None,
+        version: Some(version),
+    };
     Ok(found.into_iter().map(file).collect())
 }
 

@@ -36,6 +36,8 @@ pub enum QueryError {
     Connect(#[from] Stop),
     #[error(transparent)]
     Postgres(#[from] PgError),
+    #[error("the query has several columns with the name {0}")]
+    Repeated(String),
     #[error("stopped by a signal")]
     Stopped,
 }
@@ -51,9 +53,16 @@ impl QuerySource {
         let (sql, runtime) = (filled(sql, days), Handle::current());
         let mut source = Self { connections, sql, rows: 0, runtime, shutdown };
         let connection = source.connections.get().await?;
+        let asked = format!("SELECT * FROM {}", source.rows_of());
         let plan = format!("EXPLAIN (FORMAT JSON) SELECT * FROM {}", source.rows_of());
         let begin = PgError::of("begin a transaction");
         connection.batch_execute(BEGIN).await.map_err(begin)?;
+        let asked = connection.prepare(&asked).await.map_err(PgError::of("plan the query"))?;
+        let mut names: Vec<&str> = asked.columns().iter().map(|column| column.name()).collect();
+        names.sort_unstable();
+        if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(QueryError::Repeated(pair[0].to_owned()));
+        }
         let answer = connection.simple_query(&plan).await.map_err(PgError::of("plan the query"))?;
         let plan = answer.iter().find_map(|message| match message {
             SimpleQueryMessage::Row(row) => row.get(0),
@@ -82,7 +91,13 @@ impl QuerySource {
         let mut rows = Box::pin(rows);
         let (mut number, mut rest) = (0, Vec::new());
         loop {
-            let bytes = self.runtime.block_on(rows.try_next());
+            let bytes = self.runtime.block_on(async {
+                tokio::select! {
+                    bytes = rows.try_next() => Some(bytes),
+                    () = self.shutdown.wait() => None,
+                }
+            });
+            let Some(bytes) = bytes else { return Err(QueryError::Stopped) };
             let Some(bytes) = bytes.map_err(PgError::of("copy the rows"))? else { break };
             take(&bytes, &mut rest, &mut number, intake);
             if self.shutdown.requested() {
@@ -99,12 +114,16 @@ impl QuerySource {
     /// Begins to copy the rows, on a connection that has to live as long.
     async fn copy(&self) -> Result<(Connection, CopyOutStream), QueryError> {
         let connection = self.connections.get().await?;
+        // Known from PostgreSQL 14 on: the query ends where nobody waits for it any more.
+        let _ = connection.batch_execute("SET client_connection_check_interval = '5s'").await;
         let begin = PgError::of("begin a transaction");
         connection.batch_execute(BEGIN).await.map_err(begin)?;
-        // JSON has neither of these characters, so each row is a line as it is.
+        // JSON has neither of these characters, and line breaks only where a space does as well, so each
+        // row is a line as it is.
         let copy = format!(
-            "COPY (SELECT (SELECT json_object_agg(key, value) FROM json_each(row_to_json(_row)) \
-             WHERE json_typeof(value) <> 'null') FROM {}) TO STDOUT \
+            "COPY (SELECT translate((SELECT json_object_agg(key, value) FROM \
+             json_each(row_to_json(_row)) WHERE json_typeof(value) <> 'null')::text, E'\\n\\r', '  ') \
+             FROM {}) TO STDOUT \
              (FORMAT csv, QUOTE E'\\x01', DELIMITER E'\\x02', NULL '{{}}')",
             self.rows_of()
         );

@@ -18,6 +18,10 @@ pub struct Move<'a> {
     /// The rows that the staging table has to have.
     pub rows: u64,
     pub steps: Vec<Step>,
+    /// Counts the rows of the target that are those of the staging table afterwards, and no others.
+    pub replaced: Option<String>,
+    /// Whether each staged row becomes one: otherwise the last one with its key does.
+    pub is_exact: bool,
     /// The run's row, given what was changed: columns and literals.
     pub record: &'a (dyn Fn(Changed) -> Vec<(&'static str, String)> + Sync),
 }
@@ -53,6 +57,8 @@ enum Failed {
     Postgres(PgError),
     /// The staging table has so many rows.
     Lost(u64),
+    /// So many rows were inserted, and so many are there.
+    Unfit(u64, u64),
 }
 
 impl From<PgError> for Failed {
@@ -94,6 +100,20 @@ impl BatchTables {
                         source: None,
                     }));
                 }
+                (Ok(Outcome::NotDone), Failed::Unfit(inserted, found)) => {
+                    return Err(MoveError::Stop(Stop {
+                        what: format!(
+                            "write to the table {}: {} rows were staged, {inserted} inserted, and \
+                             {found} would be there",
+                            self.target, it.rows
+                        ),
+                        hint:
+                            "a trigger, a rule or row security of the target keeps rows from being \
+                               replaced; the target is as it was"
+                                .to_owned(),
+                        source: None,
+                    }));
+                }
                 (Ok(Outcome::NotDone), Failed::Postgres(error)) => {
                     attempts.pause(error).await.map_err(MoveError::Stop)?;
                 }
@@ -119,6 +139,14 @@ impl BatchTables {
                 Step::Insert(statement) => ("insert rows", statement, &mut changed.inserted),
             };
             *counted += ask(&connection, operation, statement).await?.affected;
+        }
+        if let Some(count) = &it.replaced {
+            let found = ask(&connection, "count the new rows", count).await?;
+            let found = found.number(0, 0).and_then(|rows| u64::try_from(rows).ok()).unwrap_or(0);
+            let is_whole = !it.is_exact || changed.inserted == it.rows;
+            if found != changed.inserted || !is_whole {
+                return Err(Failed::Unfit(changed.inserted, found));
+            }
         }
         let commit = self.commit(&(it.record)(changed));
         execute(&connection, "commit the change", &commit).await?;

@@ -29,6 +29,8 @@ pub struct Staging {
     staged: u64,
     /// Rows that the database does not take: the position of each, and a message without values.
     refused: Vec<(Position, String)>,
+    /// Whether there were such rows.
+    refuses: bool,
 }
 
 /// Why rows are not staged.
@@ -75,10 +77,15 @@ impl Staging {
         table: PostgresTable,
         into: CopyInto,
     ) -> Self {
-        Self { lease, target, table, into, staged: 0, refused: Vec::new() }
+        Self { lease, target, table, into, staged: 0, refused: Vec::new(), refuses: false }
     }
 
-    /// Stores rows. Those that the database refuses are told by `commit`.
+    /// The rows that were refused since the last time. `commit` will fail.
+    pub fn newly_refused(&mut self) -> Vec<(Position, String)> {
+        std::mem::take(&mut self.refused)
+    }
+
+    /// Stores rows, but for those that the database refuses.
     pub async fn append(&mut self, mut rows: RowBuffer) -> Result<(), StagingError> {
         let mut attempts = Attempts::of(format!("stage rows in {}", self.table));
         loop {
@@ -132,7 +139,7 @@ impl Staging {
 
     /// Counts the rows, and returns the table.
     pub async fn commit(mut self) -> Result<(PostgresTable, u64), StagingError> {
-        if !self.refused.is_empty() {
+        if self.refuses {
             return Err(StagingError::Refused(std::mem::take(&mut self.refused)));
         }
         let table = quoted_name(&self.table);
@@ -220,6 +227,7 @@ impl Staging {
         let positions: Vec<Position> = rows.rows().map(|(at, _)| at).collect();
         for Refused { index, detail } in refused {
             if let Some(at) = positions.get(index) {
+                self.refuses = true;
                 self.refused.push((*at, detail));
             }
         }

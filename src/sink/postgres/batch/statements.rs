@@ -96,6 +96,25 @@ impl Merge<'_> {
         )
     }
 
+    /// Counts the rows of the staging table that are not in the range.
+    pub fn outside(&self) -> Option<String> {
+        let range = self.range?;
+        Some(format!(
+            "SELECT count(*) FROM {} AS target WHERE ({}) IS NOT TRUE",
+            quoted_name(self.staging),
+            range.predicate()
+        ))
+    }
+
+    /// Counts the rows of the range.
+    pub fn count(&self) -> String {
+        format!(
+            "SELECT count(*) FROM {} AS target{}",
+            quoted_name(self.target),
+            self.where_in_range()
+        )
+    }
+
     /// Counts the keys that several rows of the staging table have.
     pub fn repeated_keys(&self) -> String {
         format!(
