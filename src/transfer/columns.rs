@@ -2,9 +2,7 @@
 
 use super::error::TransferError;
 use super::intake::DayCheck;
-use super::request::Mode;
-use super::run::{Run, Transfer};
-use super::target::Target;
+use super::request::{Mode, Request};
 use crate::config::{SourceSettings, TransferSettings};
 use crate::row::{ColumnType, Mode as ColumnMode, TableSchema};
 
@@ -76,29 +74,26 @@ pub fn key(
     Ok(names)
 }
 
-impl<T: Target> Run<'_, T> {
-    pub(super) fn key(&self) -> Result<Vec<String>, TransferError> {
-        let Transfer { settings, request, .. } = &self.transfer;
-        key(settings, request.mode, self.target.columns(), &self.target.name())
-    }
-
-    pub(super) fn day_check(&self) -> Result<Option<DayCheck>, TransferError> {
-        let Some(name) = &self.transfer.settings.date_column else { return Ok(None) };
-        let days = &self.transfer.request.days;
-        let columns = &self.target.columns().columns;
-        let index = columns.iter().position(|column| column.name.eq_ignore_ascii_case(name));
-        let Some(column) = index else {
-            return Err(TransferError::Settings {
-                what: format!("the rows have no column {name}"),
-                hint: "date_column names a column that the contract gives".to_owned(),
-            });
-        };
-        let (from, to) = days.micros();
-        Ok(Some(DayCheck {
-            column,
-            name: name.clone(),
-            days: days.first()..days.after(),
-            micros: from..to,
-        }))
-    }
+/// How rows of other days are told.
+pub fn day_check(
+    settings: &TransferSettings,
+    request: &Request,
+    columns: &TableSchema,
+) -> Result<Option<DayCheck>, TransferError> {
+    let Some(name) = &settings.date_column else { return Ok(None) };
+    let days = &request.days;
+    let mut named = columns.columns.iter();
+    let Some(column) = named.position(|column| column.name.eq_ignore_ascii_case(name)) else {
+        return Err(TransferError::Settings {
+            what: format!("the rows have no column {name}"),
+            hint: "date_column names a column that the contract gives".to_owned(),
+        });
+    };
+    let (from, to) = days.micros();
+    Ok(Some(DayCheck {
+        column,
+        name: name.clone(),
+        days: days.first()..days.after(),
+        micros: from..to,
+    }))
 }

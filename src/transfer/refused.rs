@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use super::intake::Chunk;
-use super::source::Source;
 use crate::record::Position;
 
 /// So many chunks may be sent before the database says what it thinks of the first one.
@@ -23,10 +21,11 @@ pub enum Refused {
 pub struct Sent(VecDeque<Vec<(Position, u128)>>);
 
 impl Refused {
-    pub fn of(source: &Source) -> Self {
-        match source {
-            Source::Topic(_) | Source::Files(_) => Self::At(BTreeMap::new()),
-            Source::Query(_) => Self::Having(HashMap::new()),
+    /// `keeps_positions`: a record of the source has the same position each time.
+    pub fn new(keeps_positions: bool) -> Self {
+        match keeps_positions {
+            true => Self::At(BTreeMap::new()),
+            false => Self::Having(HashMap::new()),
         }
     }
 
@@ -61,12 +60,13 @@ impl Refused {
 }
 
 impl Sent {
-    pub fn add(&mut self, chunk: &Chunk) {
+    /// Adds the rows of a chunk.
+    pub fn add(&mut self, positions: &[Position], hashes: &[u128]) {
         if self.0.len() == CHUNKS {
             self.0.pop_front();
         }
-        let positions = chunk.rows.positions().iter().copied();
-        self.0.push_back(positions.zip(chunk.hashes.iter().copied()).collect());
+        let positions = positions.iter().copied();
+        self.0.push_back(positions.zip(hashes.iter().copied()).collect());
     }
 
     fn hash(&self, at: Position) -> Option<u128> {
@@ -79,23 +79,12 @@ impl Sent {
 mod tests {
     use super::*;
 
-    fn chunk(rows: &[(i64, u128)]) -> Chunk {
-        let mut chunk = Chunk::default();
-        for (offset, hash) in rows {
-            let pushed: Result<(), std::convert::Infallible> =
-                chunk.rows.push(Position::new(0, *offset), |_| Ok(()));
-            let Ok(()) = pushed;
-            chunk.hashes.push(*hash);
-        }
-        chunk
-    }
-
     #[test]
     fn a_row_of_a_query_is_known_wherever_it_comes_again() {
         let mut sent = Sent::default();
-        sent.add(&chunk(&[(0, 10), (1, 11)]));
-        sent.add(&chunk(&[(2, 12)]));
-        let mut refused = Refused::Having(HashMap::new());
+        sent.add(&[Position::new(0, 0), Position::new(0, 1)], &[10, 11]);
+        sent.add(&[Position::new(0, 2)], &[12]);
+        let mut refused = Refused::new(false);
         assert!(refused.add(vec![(Position::new(0, 1), "too large".to_owned())], &sent));
         assert_eq!(refused.message(Position::new(0, 7), 11).map(String::as_str), Some("too large"));
         assert_eq!(refused.message(Position::new(0, 1), 10), None);

@@ -131,7 +131,7 @@ impl<T: Target> Run<'_, T> {
         started_micros: i64,
     ) -> Result<Summary, TransferError> {
         let Transfer { settings, request, .. } = self.transfer;
-        let key = self.key()?;
+        let key = columns::key(settings, request.mode, self.target.columns(), &self.target.name())?;
         let change = Change::of(settings, request, &key);
         let method = self.target.method(&change)?;
         tracing::info!(step = "pipeline", method, run, "step begins");

@@ -1,5 +1,6 @@
 //! From the source into a staging table, and what is checked before the target is touched.
 
+use super::columns;
 use super::counts::Counts;
 use super::error::TransferError;
 use super::intake::{Intake, Order};
@@ -32,7 +33,7 @@ impl<T: Target> Run<'_, T> {
     /// Reads the source into the staging table. Where the database refuses rows, all others are staged
     /// again.
     pub(super) async fn stage(&mut self, last_counts: bool) -> Result<Staged, TransferError> {
-        let mut refused = Refused::of(&self.transfer.source);
+        let mut refused = Refused::new(self.transfer.source.keeps_positions());
         let mut sent = Sent::default();
         for attempt in 0..ATTEMPTS {
             self.transfer.progress.begin(Phase::Staging, "");
@@ -88,7 +89,13 @@ impl<T: Target> Run<'_, T> {
         let columns = self.target.columns();
         let plan = (self.transfer.plan)(columns)?;
         let order = last_counts.then_some(Order { field: columns.columns.len() as u32 + 1 });
-        let intake = Intake::new(plan, columns.clone(), self.day_check()?, refused.clone(), order);
+        let intake = Intake::new(
+            plan,
+            columns.clone(),
+            columns::day_check(self.transfer.settings, self.transfer.request, columns)?,
+            refused.clone(),
+            order,
+        );
         let source = std::mem::replace(&mut self.transfer.source, Source::none());
         let mut reading = Reading::start(source, intake);
         let (mut counts, mut fingerprint, mut failed) = (Counts::default(), 0_u128, None);
@@ -96,7 +103,7 @@ impl<T: Target> Run<'_, T> {
             counts.add(chunk.counts);
             fingerprint = fingerprint.wrapping_add(chunk.fingerprint);
             self.transfer.progress.add(chunk.counts, chunk.bytes);
-            last.add(&chunk);
+            last.add(chunk.rows.positions(), &chunk.hashes);
             let sent = async {
                 if !chunk.letters.is_empty() {
                     self.target.send_letters(&chunk.letters).await?;

@@ -172,7 +172,7 @@ async fn local_rows_lists_the_tables_when_it_cannot_find_one() {
     assert!(message.contains("p.d.t, p.e.t"), "{message}");
     let output = local_rows(Path::new("/nowhere/store.sqlite"), &["t"]);
     assert_eq!(output.status.code(), Some(3));
-    assert!(String::from_utf8(output.stderr).expect("text").contains("open the store"));
+    assert!(String::from_utf8(output.stderr).expect("text").contains("there is no store"));
 }
 
 /// A job and its rows are one transaction: after SIGKILL the store has both or neither, and what was

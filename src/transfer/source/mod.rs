@@ -41,6 +41,15 @@ impl Source {
         Self::Files(files::Files::none())
     }
 
+    /// Whether a record has the same position each time the source is read. A query may give its rows in
+    /// another order.
+    pub fn keeps_positions(&self) -> bool {
+        match self {
+            Self::Topic(_) | Self::Files(_) => true,
+            Self::Query(_) => false,
+        }
+    }
+
     /// How much there is to read.
     pub fn size(&self) -> Size {
         match self {

@@ -7,7 +7,7 @@ fn days(project: &Project, date: &str, mode: &str, flags: &[&str]) -> String {
     let arguments = [&[date, "orders", mode, "transfers.toml", "--dry-run"], flags].concat();
     let page = project.transfer(&arguments);
     let line = page.lines().find(|line| line.starts_with("days")).expect("the days");
-    line.trim_start_matches("days").trim().to_owned()
+    line.trim_start_matches("days").trim().trim_end_matches(" in UTC").to_owned()
 }
 
 /// 2024-03-01T00:30Z, as the CronJob controller writes it.
