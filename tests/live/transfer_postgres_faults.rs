@@ -209,10 +209,11 @@ fn a_second_run_leaves_or_waits_and_one_that_was_away_changes_nothing() {
     let mut away = scene.start(&arguments, &[]);
     until_true("the run has begun", SOON, is_before);
     away.signal(Signal::STOP);
-    scene.orders("2026-11-20", &[("a", 7.0)]);
-    scene.change_transfers("", "");
+    // The file of the run that is away stays as it is: one that changes is an error of its own.
+    let other = r#"{"order_id":"a","placed_at":"2026-11-20T10:00:00Z","amount":7}"#;
+    scene.domain.file("others-20261120.ndjson", other);
+    scene.change_transfers("orders-{date}", "others-{date}");
     scene.run(&[&arguments[..], &["--wait"]].concat(), 0);
-    scene.orders("2026-11-20", &[("a", 8.0)]);
     away.signal(Signal::CONT);
     assert_eq!(away.wait(WITHIN).code(), Some(3), "{}", away.output());
     assert!(away.output().contains("another run has taken over"), "{}", away.output());
