@@ -134,7 +134,7 @@ class Tool(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.root = pathlib.Path(folder.name) / "clone"
-        for part in ("nix", "config", "kustomize"):
+        for part in ("nix", "config", "contracts", "transfers", "kustomize"):
             shutil.copytree(ROOT / part, self.root / part)
         self.file = self.root / "nix/clusters/eks-uat/cluster.nix"
         self.before = self.file.read_text()
