@@ -13,11 +13,11 @@ pub enum Refused {
     /// Of sources in which a record has the same position each time.
     At(BTreeMap<Position, String>),
     /// Of a query, which may give its rows in another order: by the hash of the row.
-    Having(HashMap<u128, String>),
+    Having { rows: HashMap<u128, String>, sent: Sent },
 }
 
 /// The hashes of the rows that were sent last, by position.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Sent(VecDeque<Vec<(Position, u128)>>);
 
 impl Refused {
@@ -25,7 +25,7 @@ impl Refused {
     pub fn new(keeps_positions: bool) -> Self {
         match keeps_positions {
             true => Self::At(BTreeMap::new()),
-            false => Self::Having(HashMap::new()),
+            false => Self::Having { rows: HashMap::new(), sent: Sent::default() },
         }
     }
 
@@ -33,18 +33,26 @@ impl Refused {
     pub fn message(&self, at: Position, hash: u128) -> Option<&String> {
         match self {
             Self::At(rows) => rows.get(&at),
-            Self::Having(rows) => rows.get(&hash),
+            Self::Having { rows, .. } => rows.get(&hash),
+        }
+    }
+
+    /// Notes rows that are sent, of which the database may refuse some.
+    pub fn note(&mut self, positions: &[Position], hashes: &[u128]) {
+        match self {
+            Self::At(_) => {}
+            Self::Having { sent, .. } => sent.add(positions, hashes),
         }
     }
 
     /// Adds what the database has refused of these rows. Returns whether all of them are known.
-    pub fn add(&mut self, refused: Vec<(Position, String)>, sent: &Sent) -> bool {
+    pub fn add(&mut self, refused: Vec<(Position, String)>) -> bool {
         match self {
             Self::At(rows) => {
                 rows.extend(refused);
                 true
             }
-            Self::Having(rows) => refused.into_iter().all(|(at, message)| {
+            Self::Having { rows, sent } => refused.into_iter().all(|(at, message)| {
                 let hash = sent.hash(at);
                 hash.map(|hash| rows.insert(hash, message)).is_some()
             }),
@@ -54,14 +62,13 @@ impl Refused {
     pub fn len(&self) -> usize {
         match self {
             Self::At(rows) => rows.len(),
-            Self::Having(rows) => rows.len(),
+            Self::Having { rows, .. } => rows.len(),
         }
     }
 }
 
 impl Sent {
-    /// Adds the rows of a chunk.
-    pub fn add(&mut self, positions: &[Position], hashes: &[u128]) {
+    fn add(&mut self, positions: &[Position], hashes: &[u128]) {
         if self.0.len() == CHUNKS {
             self.0.pop_front();
         }
@@ -81,13 +88,12 @@ mod tests {
 
     #[test]
     fn a_row_of_a_query_is_known_wherever_it_comes_again() {
-        let mut sent = Sent::default();
-        sent.add(&[Position::new(0, 0), Position::new(0, 1)], &[10, 11]);
-        sent.add(&[Position::new(0, 2)], &[12]);
         let mut refused = Refused::new(false);
-        assert!(refused.add(vec![(Position::new(0, 1), "too large".to_owned())], &sent));
+        refused.note(&[Position::new(0, 0), Position::new(0, 1)], &[10, 11]);
+        refused.note(&[Position::new(0, 2)], &[12]);
+        assert!(refused.add(vec![(Position::new(0, 1), "too large".to_owned())]));
         assert_eq!(refused.message(Position::new(0, 7), 11).map(String::as_str), Some("too large"));
         assert_eq!(refused.message(Position::new(0, 1), 10), None);
-        assert!(!refused.add(vec![(Position::new(0, 9), "unknown".to_owned())], &sent));
+        assert!(!refused.add(vec![(Position::new(0, 9), "unknown".to_owned())]));
     }
 }

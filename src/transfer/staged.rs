@@ -6,7 +6,7 @@ use super::error::TransferError;
 use super::intake::{Intake, Order};
 use super::progress::Phase;
 use super::reading::Reading;
-use super::refused::{Refused, Sent};
+use super::refused::Refused;
 use super::run::{Run, Transfer};
 use super::source::Source;
 use super::target::{Change, StagedTable, Staging, StagingError, Target};
@@ -34,12 +34,11 @@ impl<T: Target> Run<'_, T> {
     /// again.
     pub(super) async fn stage(&mut self, last_counts: bool) -> Result<Staged, TransferError> {
         let mut refused = Refused::new(self.transfer.source.keeps_positions());
-        let mut sent = Sent::default();
         for attempt in 0..ATTEMPTS {
             self.transfer.progress.begin(Phase::Staging, "");
-            match self.stage_once(attempt, last_counts, &mut refused, &mut sent).await {
+            match self.stage_once(attempt, last_counts, &mut refused).await {
                 Ok(staged) => return Ok(staged),
-                Err(StagingError::Refused(rows)) => learn(&mut refused, rows, &sent)?,
+                Err(StagingError::Refused(rows)) => learn(&mut refused, rows)?,
                 Err(StagingError::Lost(why)) => tracing::warn!(why, "what was staged is gone"),
                 Err(StagingError::Failed(error)) => return Err(error),
             }
@@ -64,10 +63,9 @@ impl<T: Target> Run<'_, T> {
         attempt: usize,
         last_counts: bool,
         refused: &mut Refused,
-        sent: &mut Sent,
     ) -> Result<Staged, StagingError> {
         let mut to = self.target.stage(attempt, last_counts).await?;
-        let (counts, fingerprint) = self.fill(&mut to, last_counts, refused, sent).await?;
+        let (counts, fingerprint) = self.fill(&mut to, last_counts, refused).await?;
         let table = to.commit().await?;
         if table.rows != counts.rows {
             return Err(StagingError::from(Stop {
@@ -84,7 +82,6 @@ impl<T: Target> Run<'_, T> {
         to: &mut T::Staging,
         last_counts: bool,
         refused: &mut Refused,
-        last: &mut Sent,
     ) -> Result<(Counts, u128), StagingError> {
         let columns = self.target.columns();
         let plan = (self.transfer.plan)(columns)?;
@@ -103,7 +100,7 @@ impl<T: Target> Run<'_, T> {
             counts.add(chunk.counts);
             fingerprint = fingerprint.wrapping_add(chunk.fingerprint);
             self.transfer.progress.add(chunk.counts, chunk.bytes);
-            last.add(chunk.rows.positions(), &chunk.hashes);
+            refused.note(chunk.rows.positions(), &chunk.hashes);
             let sent = async {
                 if !chunk.letters.is_empty() {
                     self.target.send_letters(&chunk.letters).await?;
@@ -111,7 +108,7 @@ impl<T: Target> Run<'_, T> {
                 to.append(chunk.rows).await
             };
             let sent = sent.await;
-            let learnt = learn(refused, to.newly_refused(), last).map_err(StagingError::from);
+            let learnt = learn(refused, to.newly_refused()).map_err(StagingError::from);
             if let Err(error) = sent.and(learnt) {
                 failed = Some(error);
                 break;
@@ -191,12 +188,8 @@ impl<T: Target> Run<'_, T> {
 }
 
 /// Remembers rows that the database has refused.
-fn learn(
-    refused: &mut Refused,
-    rows: Vec<(Position, String)>,
-    sent: &Sent,
-) -> Result<(), TransferError> {
-    match refused.add(rows, sent) {
+fn learn(refused: &mut Refused, rows: Vec<(Position, String)>) -> Result<(), TransferError> {
+    match refused.add(rows) {
         true => Ok(()),
         false => Err(TransferError::Stop(Stop {
             what: "leave out rows that the database refuses".to_owned(),
