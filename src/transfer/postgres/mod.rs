@@ -21,10 +21,10 @@ use crate::config::{PostgresSettings, PostgresTable};
 use crate::record::{DeadLetter, Position};
 use crate::row::{RowBuffer, TableSchema};
 use crate::sink::dead_letter::About;
+use crate::sink::postgres::Connections;
 use crate::sink::postgres::batch::{
     self, BatchParts, BatchTables, Changed, LetterTable, Merge, Move, MoveError, text, timestamp,
 };
-use crate::sink::postgres::{Connections, quoted_name};
 use crate::stop::Stop;
 
 /// The target of a run, with its tables ready.
@@ -135,7 +135,7 @@ impl Target for PostgresTarget {
 
     async fn staged_rows(&self, staged: &StagedTable) -> Result<u64, Stop> {
         let staging = self.table().beside(&staged.name);
-        let count = format!("SELECT count(*) FROM {}", quoted_name(&staging));
+        let count = batch::count_statement(&staging, None);
         self.tables.counted("count the staged rows", &count).await
     }
 

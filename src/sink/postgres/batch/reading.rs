@@ -3,7 +3,7 @@
 use super::asked::{BEGIN_LONG, ask};
 use super::attempts::retried;
 use super::lease::NAME as LEASES;
-use super::statements::Range;
+use super::statements::{Range, count_statement};
 use crate::config::PostgresTable;
 use crate::sink::postgres::columns::{literal, quoted_name};
 use crate::sink::postgres::pool::Connections;
@@ -58,8 +58,7 @@ pub async fn count(
     table: &PostgresTable,
     range: Option<&Range>,
 ) -> Result<u64, Stop> {
-    let within = range.map_or(String::new(), |range| format!(" WHERE {}", range.predicate()));
-    let query = format!("SELECT count(*) FROM {} AS target{within}", quoted_name(table));
+    let query = count_statement(table, range);
     let rows = rows(connections, "count the rows of the target", &query).await?;
     let count = rows.first().and_then(|row| row.first()).and_then(Option::as_deref);
     Ok(count.and_then(|count| count.parse().ok()).unwrap_or(0))

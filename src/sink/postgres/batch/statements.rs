@@ -16,7 +16,7 @@ pub struct Range {
 
 impl Range {
     /// Whether a row's date is in the range.
-    pub(super) fn predicate(&self) -> String {
+    fn predicate(&self) -> String {
         let column = format!("target.{}", quoted(&self.column));
         format!("{column} >= {} AND {column} < {}", self.first, self.after)
     }
@@ -108,11 +108,7 @@ impl Merge<'_> {
 
     /// Counts the rows of the range.
     pub fn count(&self) -> String {
-        format!(
-            "SELECT count(*) FROM {} AS target{}",
-            quoted_name(self.target),
-            self.where_in_range()
-        )
+        count_statement(self.target, self.range)
     }
 
     /// Counts the keys that several rows of the staging table have.
@@ -170,8 +166,17 @@ impl Merge<'_> {
     }
 
     fn where_in_range(&self) -> String {
-        self.range.map_or(String::new(), |range| format!(" WHERE {}", range.predicate()))
+        where_in(self.range)
     }
+}
+
+/// Counts the rows of a table, or those of a range.
+pub fn count_statement(table: &PostgresTable, range: Option<&Range>) -> String {
+    format!("SELECT count(*) FROM {} AS target{}", quoted_name(table), where_in(range))
+}
+
+fn where_in(range: Option<&Range>) -> String {
+    range.map_or(String::new(), |range| format!(" WHERE {}", range.predicate()))
 }
 
 /// A text as a literal.
