@@ -3,23 +3,19 @@
 use std::error::Error;
 use std::ffi::OsStr;
 
-use prometheus_client::registry::Registry;
-
 use super::domain::Domain;
 use super::embedded::EmbeddedPeer;
 use super::error::AppError;
-use crate::clock::Clock;
 use crate::config::location::Location;
 use crate::config::{
     self as settings, Broker, FilesSource, SinkSettings, SourceSettings, TransferSettings,
 };
 use crate::remote::{Fetcher, Patience};
 use crate::shutdown::Shutdown;
-use crate::sink::bigquery::{BigQuery, columns as bigquery_columns};
+use crate::sink::bigquery::columns as bigquery_columns;
 use crate::sink::postgres::{Connections, columns as postgres_columns};
 use crate::source::client;
 use crate::stop::Stop;
-use crate::telemetry::Metrics;
 use crate::transfer::source::{Files, Objects, QuerySource, Source, SourceError, TopicSource};
 use crate::transfer::sql_proxy::SqlProxy;
 use crate::transfer::status::Status;
@@ -120,11 +116,8 @@ async fn open_database(settings: &TransferSettings) -> Result<(Database, Embedde
     let mut kept = EmbeddedPeer::default();
     let database = match &settings.domain.write.sink {
         SinkSettings::BigQuery(target) => {
-            let mut target = target.clone();
-            kept.bigquery(&mut target.endpoint).await?;
-            let metrics = Metrics::register(&mut Registry::default());
-            let bigquery = BigQuery::connect(&target, metrics, Clock::System).await?;
-            Database::BigQuery { bigquery, table: target.table }
+            let bigquery = kept.connect(target).await?;
+            Database::BigQuery { bigquery, table: target.table.clone() }
         }
         SinkSettings::Postgres(target) => {
             let mut settings = target.clone();

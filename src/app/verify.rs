@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use prometheus_client::registry::Registry;
-
 use super::domain::Domain;
 use super::embedded::EmbeddedPeer;
 use super::error::AppError;
@@ -13,12 +11,10 @@ use crate::config::{Broker, DeadLetterTarget, Settings, SinkSettings};
 use crate::pipeline;
 use crate::record::{Offset, Partition};
 use crate::shutdown::Shutdown;
-use crate::sink::bigquery::BigQuery;
 use crate::sink::postgres::batch::exists;
 use crate::sink::postgres::{Connections, stored_offsets};
 use crate::source::{TopicParts, TopicReader, client};
 use crate::stop::Stop;
-use crate::telemetry::Metrics;
 use crate::verify::{self, Reread, Span, Table};
 
 /// How long one question to the brokers may take.
@@ -49,10 +45,7 @@ pub async fn open_table(
     };
     let (table, letters) = match &settings.write.sink {
         SinkSettings::BigQuery(write) => {
-            let mut write = write.clone();
-            kept.bigquery(&mut write.endpoint).await?;
-            let metrics = Metrics::register(&mut Registry::default());
-            let bigquery = BigQuery::connect(&write, metrics, Clock::System).await?;
+            let bigquery = kept.connect(write).await?;
             let table = write.table.clone();
             let Some(live) = bigquery.find_table(&table).await? else {
                 return Err(none(&table.to_string()).into());

@@ -7,7 +7,7 @@ use super::signals;
 use super::verify_args::VerifyArgs;
 use super::verify_page::{self, Page};
 use crate::app;
-use crate::record::{Offset, Partition};
+use crate::record::Partition;
 use crate::verify::{self, Reread, Span, Verified};
 
 /// Prints what is missing and what is there twice, and fails if there is something.
@@ -67,9 +67,7 @@ pub async fn verify(args: &VerifyArgs) -> Result<(), Failure> {
 fn spans(verified: &Verified) -> Vec<(Partition, Span)> {
     let of = |(partition, chain): (&Partition, &verify::PartitionChain)| {
         let missing = chain.missing.iter().map(|missing| missing.span);
-        let tail =
-            chain.tail.map(|to| Span { from: chain.reached.map_or(Offset(0), Offset::next), to });
-        let all = missing.chain(chain.unproven.iter().copied()).chain(tail);
+        let all = missing.chain(chain.unproven.iter().copied()).chain(chain.tail_span());
         all.map(|span| (*partition, span)).collect::<Vec<_>>()
     };
     verified.chains.iter().flat_map(of).collect()

@@ -23,6 +23,15 @@ pub struct Page<'a> {
     pub letters_elsewhere: bool,
 }
 
+impl Page<'_> {
+    /// What stands in a span by Kafka, where that was read.
+    fn fates(&self, partition: Partition, span: &Span) -> Option<&Fates> {
+        let mut all = self.reread.into_iter().flatten();
+        let found = all.find(|one| one.partition == partition && one.span == *span);
+        found.map(|one| &one.fates)
+    }
+}
+
 pub fn places(count: usize) -> &'static str {
     if count == 1 { "place" } else { "places" }
 }
@@ -123,8 +132,7 @@ fn listed(page: &Page<'_>) -> Vec<(&'static str, Vec<String>)> {
                 fates(page, *partition, &one.span)
             ));
         }
-        if let Some(last) = chain.tail {
-            let span = Span { from: chain.reached.map_or(last, |at| at.next()), to: last };
+        if let Some(span) = chain.tail_span() {
             let committed = "the committed offset says that it is a row";
             tail.push(format!("{}: {committed}{}", at(&span), fates(page, *partition, &span)));
         }
@@ -141,9 +149,8 @@ fn listed(page: &Page<'_>) -> Vec<(&'static str, Vec<String>)> {
 
 /// What stands there by Kafka.
 fn fates(page: &Page<'_>, partition: Partition, span: &Span) -> String {
-    let found = page.reread.into_iter().flatten();
-    let mut found = found.filter(|one| one.partition == partition && one.span == *span);
-    found.next().map_or(String::new(), |one| format!("; by Kafka {}", described(&one.fates)))
+    let found = page.fates(partition, span);
+    found.map_or(String::new(), |fates| format!("; by Kafka {}", described(fates)))
 }
 
 fn described(fates: &Fates) -> String {
@@ -177,10 +184,8 @@ pub fn json(page: &Page<'_>) -> String {
     let partition = |(partition, chain): (&Partition, &PartitionChain)| {
         let told = |at: &Span| {
             let mut one = span(at);
-            let reread = page.reread.into_iter().flatten();
-            let mut found = reread.filter(|one| one.partition == *partition && one.span == *at);
-            if let Some(found) = found.next() {
-                one["kafka"] = fates_json(&found.fates);
+            if let Some(fates) = page.fates(*partition, at) {
+                one["kafka"] = fates_json(fates);
             }
             one
         };

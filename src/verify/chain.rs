@@ -18,8 +18,6 @@ pub struct Place {
     /// The row or letter that is before it in the table.
     pub before: Option<Offset>,
     pub is_letter: bool,
-    /// Whether nothing comes after it in its partition.
-    pub is_last: bool,
     /// Rows of the partition.
     pub rows: u64,
 }
@@ -148,6 +146,12 @@ impl PartitionChain {
     pub fn promised(&mut self, last_row: Offset) {
         let is_there = self.reached.is_some_and(|reached| reached >= last_row);
         self.tail = (!is_there).then_some(last_row);
+    }
+
+    /// From behind what is there to the last row that is promised and is not.
+    pub fn tail_span(&self) -> Option<Span> {
+        let to = self.tail?;
+        Some(Span { from: self.reached.map_or(Offset(0), Offset::next), to })
     }
 
     /// Whether every row that the chain names is there, once.

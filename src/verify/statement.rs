@@ -16,11 +16,11 @@ pub struct Asked {
 
 impl Asked {
     /// Every place where a row does not name the one before it, and the first and the last place of
-    /// each partition: partition, offset, previous, before, whether it is a letter (0 or 1), whether
-    /// it is the last (0 or 1), rows of the partition.
+    /// each partition: partition, offset, previous, before, whether it is a letter (0 or 1), rows of
+    /// the partition.
     pub fn places(&self, most: usize) -> String {
         format!(
-            "SELECT p, o, v, b, k, CASE WHEN n IS NULL THEN 1 ELSE 0 END, r FROM (SELECT p, o, v, k, \
+            "SELECT p, o, v, b, k, r FROM (SELECT p, o, v, k, \
              LAG(o) OVER (PARTITION BY p ORDER BY o, k) AS b, \
              LEAD(o) OVER (PARTITION BY p ORDER BY o, k) AS n, \
              SUM(1 - k) OVER (PARTITION BY p) AS r \

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::chain::Place;
 use super::statement::Asked;
 use crate::config::{PostgresTable, TableId};
 use crate::record::{Offset, Partition, Position};
 use crate::sink::bigquery::BigQuery;
-use crate::sink::bigquery::batch::{self, Job};
+use crate::sink::bigquery::batch::{self, Select, Selected};
 use crate::sink::postgres::batch::{rows, timestamp};
 use crate::sink::postgres::{Connections, quoted_name};
 use crate::stop::Stop;
@@ -67,23 +67,16 @@ impl Table {
     pub async fn places(&self, asked: &Asked) -> Result<(Vec<Place>, u64), Stop> {
         let (rows, billed) = self.query(&asked.places(MOST_PLACES)).await?;
         let places = rows.iter().filter_map(|row| match row[..] {
-            [
-                Some(partition),
-                Some(offset),
-                previous,
-                before,
-                Some(letter),
-                Some(last),
-                Some(rows),
-            ] => Some(Place {
-                partition: Partition(i32::try_from(partition).ok()?),
-                offset: Offset(offset),
-                previous: previous.map(Offset),
-                before: before.map(Offset),
-                is_letter: letter != 0,
-                is_last: last != 0,
-                rows: rows.unsigned_abs(),
-            }),
+            [Some(partition), Some(offset), previous, before, Some(letter), Some(rows)] => {
+                Some(Place {
+                    partition: Partition(i32::try_from(partition).ok()?),
+                    offset: Offset(offset),
+                    previous: previous.map(Offset),
+                    before: before.map(Offset),
+                    is_letter: letter != 0,
+                    rows: rows.unsigned_abs(),
+                })
+            }
             _ => None,
         });
         Ok((places.collect(), billed))
@@ -113,24 +106,20 @@ impl Table {
     async fn query(&self, sql: &str) -> Result<(Vec<Vec<Option<i64>>>, u64), Stop> {
         match self {
             Self::BigQuery { bigquery, table, location, most_bytes } => {
-                let mut query = json!({ "query": sql, "useLegacySql": false });
-                if let Some(most) = most_bytes {
-                    query["maximumBytesBilled"] = json!(most.to_string());
-                }
-                let job = Job {
+                let selected = bigquery.select(Select {
                     what: format!("read the chain of {table}"),
                     project: &table.project,
                     location: location.as_deref(),
-                    id: format!("generic_consumer_verify_{:016x}", rand::random::<u64>()),
-                    configuration: json!({ "query": query }),
-                };
+                    sql,
+                    most_bytes_billed: *most_bytes,
+                });
                 let hint = "the message is BigQuery's; --max-bytes bounds what a query may be \
                             billed for, --from and --to what it reads";
-                let done = bigquery.run_job(&job).await.map_err(|error| error.stop(hint))?;
-                let rows = bigquery.answer(&job, &done).await?;
+                let Selected { rows, bytes_billed } =
+                    selected.await.map_err(|error| error.stop(hint))?;
                 let number = |cell: &Value| cell.as_str().and_then(|text| text.parse().ok());
                 let rows = rows.iter().map(|row| row.iter().map(number).collect()).collect();
-                Ok((rows, done.number("/query/totalBytesBilled")))
+                Ok((rows, bytes_billed))
             }
             Self::Postgres { connections, .. } => {
                 let rows = rows(connections, "read the chain of rows", sql).await?;

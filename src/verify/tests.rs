@@ -56,13 +56,15 @@ fn places(stored: &[Stored]) -> Vec<Place> {
             previous: one.previous.map(Offset),
             before: (index > 0).then(|| Offset(sorted[index - 1].offset)),
             is_letter: one.is_letter,
-            is_last: index + 1 == sorted.len(),
             rows,
         }
     };
-    let is_told =
-        |place: &Place| place.is_last || place.previous.is_none() || place.previous != place.before;
-    (0..sorted.len()).map(place).filter(is_told).collect()
+    let last = sorted.len().saturating_sub(1);
+    let is_told = |(index, place): &(usize, Place)| {
+        *index == last || place.previous.is_none() || place.previous != place.before
+    };
+    let told = (0..sorted.len()).map(place).enumerate().filter(is_told);
+    told.map(|(_, place)| place).collect()
 }
 
 fn records() -> impl Strategy<Value = Vec<Record>> {

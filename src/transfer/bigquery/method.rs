@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::config::{Scope, TableId};
-use crate::sink::bigquery::batch::{DateColumn, Merge, Range, TargetTable};
+use crate::sink::bigquery::batch::{DateColumn, Merge, Range, TargetTable, query};
 use crate::stop::Stop;
 use crate::transfer::days::Days;
 use crate::transfer::request::Mode;
@@ -131,9 +131,4 @@ fn is_partition(range: &Range, days: &Days, target: &TargetTable) -> bool {
         DateColumn::Date | DateColumn::Datetime => true,
     };
     is_aligned && column.is_some_and(|live| live.eq_ignore_ascii_case(&range.column))
-}
-
-/// The configuration of a query job.
-pub fn query(sql: &str) -> Value {
-    json!({ "query": { "query": sql, "useLegacySql": false } })
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use method::{Method, query};
+use method::Method;
 use names::Names;
 pub use planned::planned;
 
@@ -25,7 +25,7 @@ use crate::config::TableId;
 use crate::record::{DeadLetter, Position};
 use crate::row::{Column, ColumnType, RowBuffer, TableSchema};
 use crate::sink::bigquery::BigQuery;
-use crate::sink::bigquery::batch::{self, Job, JobDone, JobError, Merge, TargetTable, name};
+use crate::sink::bigquery::batch::{self, Job, JobDone, JobError, Merge, TargetTable, name, query};
 use crate::sink::dead_letter::{About, DeadLetters};
 use crate::stop::Stop;
 

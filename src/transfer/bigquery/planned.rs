@@ -1,9 +1,9 @@
 //! What a run would do to a table of BigQuery.
 
-use super::method::{Method, query};
+use super::method::Method;
 use crate::config::TableId;
 use crate::sink::bigquery::BigQuery;
-use crate::sink::bigquery::batch::{Job, JobError, Range, TargetTable, count};
+use crate::sink::bigquery::batch::{JobError, Range, Select, Selected, TargetTable, count};
 use crate::stop::Stop;
 use crate::transfer::planned::{Planned, Replaced};
 use crate::transfer::target::Change;
@@ -32,25 +32,21 @@ async fn counted(
     live: &TargetTable,
     range: Option<&Range>,
 ) -> Result<Replaced, Stop> {
-    let mut configuration = query(&count(&live.table, range));
-    configuration["query"]["maximumBytesBilled"] = MOST_BYTES_BILLED.to_string().into();
-    let job = Job {
+    let sql = count(&live.table, range);
+    let selected = bigquery.select(Select {
         what: format!("count the rows of {}", live.table),
         project: &live.table.project,
         location: live.location(),
-        id: format!("generic_consumer_plan_{:016x}", rand::random::<u64>()),
-        configuration,
-    };
-    let done = match bigquery.run_job(&job).await {
+        sql: &sql,
+        most_bytes_billed: Some(MOST_BYTES_BILLED),
+    });
+    let Selected { rows, bytes_billed } = match selected.await {
         Err(JobError::Failed { reason, .. }) if reason == "bytesBilledLimitExceeded" => {
             return Ok(Replaced::TooDear { most_billed: MOST_BYTES_BILLED });
         }
-        done => done.map_err(|error| error.stop("the message is BigQuery's"))?,
+        selected => selected.map_err(|error| error.stop("the message is BigQuery's"))?,
     };
-    let rows = bigquery.answer(&job, &done).await?;
     let cell = rows.first().and_then(|row| row.first()).and_then(|cell| cell.as_str());
-    Ok(Replaced::Counted {
-        rows: cell.and_then(|cell| cell.parse().ok()).unwrap_or(0),
-        bytes_billed: done.number("/query/totalBytesBilled"),
-    })
+    let rows = cell.and_then(|cell| cell.parse().ok()).unwrap_or(0);
+    Ok(Replaced::Counted { rows, bytes_billed })
 }

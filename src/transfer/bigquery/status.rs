@@ -2,12 +2,10 @@
 
 use serde_json::Value;
 
-use super::method::query;
 use super::names::Names;
-
 use crate::config::TableId;
 use crate::sink::bigquery::BigQuery;
-use crate::sink::bigquery::batch::{Job, TargetTable, name, text};
+use crate::sink::bigquery::batch::{Select, Selected, TargetTable, name, text};
 use crate::stop::Stop;
 use crate::transfer::days::execution_date;
 use crate::transfer::runs::TABLE;
@@ -98,20 +96,16 @@ async fn last_runs(
         text(transfer),
         text(&target.to_string()),
     );
-    let mut configuration = query(&sql);
-    configuration["query"]["maximumBytesBilled"] = MOST_BYTES_BILLED.to_string().into();
-    let job = Job {
+    let selected = bigquery.select(Select {
         what: format!("read {}", runs.table),
         project: &target.project,
         location: runs.location(),
-        id: format!("generic_consumer_status_{:016x}", rand::random::<u64>()),
-        configuration,
-    };
+        sql: &sql,
+        most_bytes_billed: Some(MOST_BYTES_BILLED),
+    });
     let hint = "the message is BigQuery's";
-    let done = bigquery.run_job(&job).await.map_err(|error| error.stop(hint))?;
-    let rows = bigquery.answer(&job, &done).await?;
-    let runs = rows.iter().map(|row| past_run(row)).collect();
-    Ok((runs, done.number("/query/totalBytesBilled")))
+    let Selected { rows, bytes_billed } = selected.await.map_err(|error| error.stop(hint))?;
+    Ok((rows.iter().map(|row| past_run(row)).collect(), bytes_billed))
 }
 
 /// A row with [`COLUMNS`].

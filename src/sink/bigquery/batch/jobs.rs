@@ -27,6 +27,32 @@ pub struct Job<'a> {
     pub configuration: Value,
 }
 
+/// A query that changes nothing.
+#[derive(Debug, Clone)]
+pub struct Select<'a> {
+    /// What it does, for messages.
+    pub what: String,
+    pub project: &'a str,
+    /// The location of the dataset.
+    pub location: Option<&'a str>,
+    pub sql: &'a str,
+    /// It fails where more would be billed.
+    pub most_bytes_billed: Option<u64>,
+}
+
+/// What such a query has answered.
+#[derive(Debug, Clone)]
+pub struct Selected {
+    /// The first rows, each as its cells in order.
+    pub rows: Vec<Vec<Value>>,
+    pub bytes_billed: u64,
+}
+
+/// The configuration of a query job.
+pub fn query(sql: &str) -> Value {
+    json!({ "query": { "query": sql, "useLegacySql": false } })
+}
+
 /// A job that has succeeded.
 #[derive(Debug, Clone)]
 pub struct JobDone {
@@ -151,10 +177,31 @@ impl BigQuery {
         })
     }
 
+    /// Runs a query that changes nothing.
+    pub async fn select(&self, it: Select<'_>) -> Result<Selected, JobError> {
+        let mut configuration = query(it.sql);
+        if let Some(most) = it.most_bytes_billed {
+            configuration["query"]["maximumBytesBilled"] = json!(most.to_string());
+        }
+        let job = Job {
+            what: it.what,
+            project: it.project,
+            location: it.location,
+            id: format!("generic_consumer_read_{:016x}", rand::random::<u64>()),
+            configuration,
+        };
+        let done = self.run_job(&job).await?;
+        let rows = self.rows(&job, &done).await.map_err(JobError::Rest)?;
+        Ok(Selected { rows, bytes_billed: done.number("/query/totalBytesBilled") })
+    }
+
     /// The first rows of the answer of a query that has run, each as its cells in order.
     pub async fn answer(&self, job: &Job<'_>, done: &JobDone) -> Result<Vec<Vec<Value>>, Stop> {
-        let answer = self.rest().query_results(job.project, job.location, &done.id).await;
-        let answer = answer.map_err(RestError::stop)?;
+        self.rows(job, done).await.map_err(RestError::stop)
+    }
+
+    async fn rows(&self, job: &Job<'_>, done: &JobDone) -> Result<Vec<Vec<Value>>, RestError> {
+        let answer = self.rest().query_results(job.project, job.location, &done.id).await?;
         let rows = answer["rows"].as_array().cloned().unwrap_or_default();
         let cells = |row: &Value| {
             let cells = row["f"].as_array().into_iter().flatten();
