@@ -19,6 +19,7 @@ mod error;
 mod execution_date;
 mod holding;
 mod intake;
+mod moved;
 mod planned;
 mod postgres;
 mod progress;

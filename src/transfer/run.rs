@@ -84,7 +84,7 @@ pub struct Run<'a, T> {
     pub(super) transfer: Transfer<'a>,
     pub(super) target: T,
     /// Whether a job or transaction that changes the target may be going on.
-    is_moving: bool,
+    pub(super) is_moving: bool,
 }
 
 impl<T: Target> Run<'_, T> {
@@ -138,31 +138,7 @@ impl<T: Target> Run<'_, T> {
         let hint = "the target is as it was; correct the statement and run it again";
         self.own_sql(When::Before, hint).await?;
         self.target.open_letters(self.about(run)).await?;
-        let staged = self.stage(change.last_counts).await?;
-        self.check_rejected(&staged)?;
-        self.check_staged(&staged, &change).await?;
-        if self.transfer.shutdown.requested() {
-            return Err(TransferError::Interrupted);
-        }
-        if !lease.renew().await? {
-            return Err(TransferError::TakenOver { target: self.target.name() });
-        }
-        let run = RunRow {
-            transfer: settings.name.clone(),
-            target: self.target.name(),
-            mode: request.mode,
-            days: request.days.clone(),
-            number: run,
-            started_micros,
-            counts: staged.counts,
-            fingerprint: format!("{:032x}", staged.fingerprint),
-        };
-        self.is_moving = true;
-        self.transfer.progress.begin(Phase::Moving, &self.target.moving(&staged.table));
-        let applied = self.target.apply(&staged.table, &change, &run).await;
-        // Where nobody has said how it ended, it may still be going on.
-        self.is_moving = matches!(&applied, Err(unapplied) if unapplied.may_happen);
-        let applied = applied.map_err(|unapplied| unapplied.error)?;
+        let (run, applied) = self.stage_and_apply(lease, &change, run, started_micros).await?;
         tracing::info!(step = "pipeline", job = applied.job, "step done");
         let hint = "the target has its new rows; correct the statement and run it again";
         self.own_sql(When::After, hint).await?;

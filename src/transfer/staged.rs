@@ -19,7 +19,7 @@ use crate::stop::Stop;
 const EXAMPLES: u32 = 5;
 
 /// How often rows are staged again without those that the database refuses.
-const ATTEMPTS: usize = 5;
+pub const ATTEMPTS: usize = 5;
 
 /// The rows of a run in their staging table.
 pub struct Staged {
@@ -153,12 +153,18 @@ impl<T: Target> Run<'_, T> {
         &self,
         staged: &Staged,
         change: &Change<'_>,
-    ) -> Result<(), TransferError> {
+    ) -> Result<(), StagingError> {
         self.transfer.progress.begin(Phase::Checking, "");
         let (table, counts) = (&staged.table, staged.counts);
         let rows = self.target.staged_rows(table).await?;
+        if rows == 0 && counts.rows > 0 {
+            return Err(StagingError::Lost(format!(
+                "{} rows were staged, and none is there",
+                counts.rows
+            )));
+        }
         if !counts.is_complete() || rows != counts.rows {
-            return Err(TransferError::Stop(Stop {
+            return Err(StagingError::from(Stop {
                 what: format!("the counts do not agree: {counts:?}, and {rows} rows are staged"),
                 hint: "the target is as it was; please report this".to_owned(),
                 source: None,
@@ -170,7 +176,7 @@ impl<T: Target> Run<'_, T> {
                 let rows =
                     self.target.examples_of_repeated_keys(table, change.key, EXAMPLES).await?;
                 let examples = rows.iter().map(|row| example(change.key, row)).collect();
-                return Err(TransferError::Duplicates { keys, examples });
+                return Err(TransferError::Duplicates { keys, examples }.into());
             }
         }
         Ok(())

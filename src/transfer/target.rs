@@ -205,16 +205,18 @@ pub struct StagedTable {
 
 /// The target was not changed, as far as is known.
 #[derive(Debug)]
-pub struct Unapplied {
-    pub error: TransferError,
-    /// Whether it may still happen: the staging table has to stay.
-    pub may_happen: bool,
+pub enum Unapplied {
+    /// It has not happened, and will not.
+    Never(TransferError),
+    /// It may still happen: the staging table has to stay.
+    MayHappen(TransferError),
+    /// What was staged is gone: the text says why. All rows have to be staged again.
+    Lost(String),
 }
 
 impl Unapplied {
-    /// It has not happened, and will not.
     pub fn never(error: impl Into<TransferError>) -> Self {
-        Self { error: error.into(), may_happen: false }
+        Self::Never(error.into())
     }
 }
 

@@ -242,8 +242,12 @@ impl Target for BigQueryTarget {
             Err(error) => {
                 let hint =
                     "the target is as it was; correct what the message says and run it again";
-                let may_happen = matches!(error, JobError::Rest(_));
-                Err(Unapplied { error: error.stop(hint).into(), may_happen })
+                // Where nobody has said how the job ended, it may still be running.
+                let as_unapplied = match error {
+                    JobError::Rest(_) => Unapplied::MayHappen,
+                    JobError::Failed { .. } => Unapplied::Never,
+                };
+                Err(as_unapplied(error.stop(hint).into()))
             }
         }
     }

@@ -207,11 +207,12 @@ impl Target for PostgresTarget {
                 Err(Unapplied::never(TransferError::TakenOver { target: self.name() }))
             }
             Err(MoveError::Stop(stop)) => Err(Unapplied::never(stop)),
+            Err(MoveError::Lost(why)) => Err(Unapplied::Lost(why)),
             Err(MoveError::Unknown(stop)) => {
                 let hint = "the target is as it was, or as it should be; run it again once \
                             PostgreSQL answers"
                     .to_owned();
-                Err(Unapplied { error: Stop { hint, ..stop }.into(), may_happen: true })
+                Err(Unapplied::MayHappen(Stop { hint, ..stop }.into()))
             }
         }
     }

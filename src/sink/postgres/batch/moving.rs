@@ -48,6 +48,8 @@ pub enum MoveError {
     /// Another run has the lease.
     TakenOver,
     Stop(Stop),
+    /// The rows that were staged are gone, and all have to be staged again.
+    Lost(String),
     /// The database does not answer, so it may have its new rows.
     Unknown(Stop),
 }
@@ -88,17 +90,10 @@ impl BatchTables {
                 (Ok(Outcome::Done(changed)), _) => return Ok(changed),
                 (Ok(Outcome::TakenOver), _) => return Err(MoveError::TakenOver),
                 (Ok(Outcome::NotDone), Failed::Lost(found)) => {
-                    return Err(MoveError::Stop(Stop {
-                        what: format!(
-                            "write to the table {}: {} rows were staged, and {found} are there",
-                            self.target, it.rows
-                        ),
-                        hint:
-                            "the server has crashed meanwhile, and the target is as it was: run it \
-                               again"
-                                .to_owned(),
-                        source: None,
-                    }));
+                    return Err(MoveError::Lost(format!(
+                        "{} rows were staged, and {found} are there: the server has crashed meanwhile",
+                        it.rows
+                    )));
                 }
                 (Ok(Outcome::NotDone), Failed::Unfit(inserted, found)) => {
                     return Err(MoveError::Stop(Stop {
