@@ -2,7 +2,7 @@
 //! on a terminal does not reach it. Its lines go to the log.
 
 use std::collections::VecDeque;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, PipeReader, Read};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
@@ -25,8 +25,8 @@ const TARGET: &str = "sql_proxy";
 struct State {
     ended: Option<ExitStatus>,
     lines: VecDeque<String>,
-    /// Outputs that are still open.
-    open: usize,
+    /// Whether more lines may come.
+    writes: bool,
 }
 
 #[derive(Default)]
@@ -64,7 +64,9 @@ pub struct Child {
 impl Child {
     /// Starts the command.
     pub fn start(mut command: Command) -> io::Result<Self> {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // One pipe for both outputs, so that the lines come in the order in which they were written.
+        let (output, input) = io::pipe()?;
+        command.stdin(Stdio::null()).stdout(input.try_clone()?).stderr(input);
         command.process_group(0);
         ends_with_this_process(&mut command);
         let shared = Arc::new(Shared::default());
@@ -77,9 +79,10 @@ impl Child {
                 Ok(child) => child,
                 Err(error) => return drop(started.send(Err(error))),
             };
-            kept.lock().open = 2;
-            read(child.stdout.take(), &kept);
-            read(child.stderr.take(), &kept);
+            // It holds the pipe's other end, which only the program shall have.
+            drop(command);
+            kept.lock().writes = true;
+            read(output, &kept);
             let _ = started.send(Ok(child.id()));
             let ended = child.wait();
             // What it started itself.
@@ -103,7 +106,7 @@ impl Child {
     /// How it ended, if it has, and the last lines that it wrote. Waits for a process that is just
     /// ending, at most so long.
     pub fn last_lines(&self, most: Duration) -> (Option<ExitStatus>, Vec<String>) {
-        let state = self.shared.wait(most, |state| state.ended.is_some() && state.open == 0);
+        let state = self.shared.wait(most, |state| state.ended.is_some() && !state.writes);
         (state.ended, state.lines.iter().cloned().collect())
     }
 
@@ -127,13 +130,13 @@ fn signal(group: u32, signal: Signal) {
     }
 }
 
-/// Reads an output on a thread of its own, line by line.
-fn read(output: Option<impl Read + Send + 'static>, shared: &Arc<Shared>) {
+/// Reads what it writes on a thread of its own, line by line.
+fn read(output: PipeReader, shared: &Arc<Shared>) {
     let shared = shared.clone();
     let read_all = move || {
-        let mut output = output.map(BufReader::new);
+        let mut output = BufReader::new(output);
         let mut line = Vec::new();
-        while let Some(output) = &mut output {
+        loop {
             line.clear();
             match output.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line) {
                 Ok(0) | Err(_) => break,
@@ -150,7 +153,7 @@ fn read(output: Option<impl Read + Send + 'static>, shared: &Arc<Shared>) {
             }
             state.lines.push_back(text);
         }
-        shared.lock().open -= 1;
+        shared.lock().writes = false;
         shared.changed.notify_all();
     };
     // Without the thread, the pipe is closed, and the program ends when it writes.
@@ -196,8 +199,7 @@ mod tests {
             shell("for n in 1 2 3 4 5 6; do echo line $n; done; printf 'last\\033[2J' >&2; exit 7");
         let (ended, lines) = child.last_lines(LONG);
         assert_eq!(ended.and_then(|status| status.code()), Some(7));
-        assert_eq!(lines.len(), KEPT);
-        assert!(lines.contains(&"last\\u{1b}[2J".to_owned()), "{lines:?}");
+        assert_eq!(lines, ["line 3", "line 4", "line 5", "line 6", "last\\u{1b}[2J"]);
     }
 
     #[test]
