@@ -116,6 +116,11 @@ chaos: ## The exactly-once and at-least-once tests with 50 kills each (CHAOS_KIL
 	export CHAOS_KILLS=$${CHAOS_KILLS:-50} && \
 	  $(CARGO) test --locked --test live -- --nocapture --test-threads=1 chaos::
 
+.PHONY: schemas
+schemas: ## Write schemas/ anew, after a key of the configuration or a keyword of contracts has changed
+	$(BUILD)
+	for of in dotenv config transfers contract; do $(CARGO_TARGET_DIR)/debug/generic-consumer schema $$of >schemas/$$of.schema.json; done
+
 .PHONY: bench
 bench: setup bench-setup ## Against kcat and Python consumers: about fifteen minutes, QUICK=1 in three (after the build)
 	$(BENCH) --bench bench -- $(ARGS)

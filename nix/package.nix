@@ -33,6 +33,7 @@ let
     "examples/ccx/results.env"
     "examples/streamproc/contracts"
     "examples/transfer/contracts"
+    "schemas"
     "tests/ccx/config.yaml"
     "tests/embedded_bigquery"
     "tests/fast"

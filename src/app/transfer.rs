@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::ffi::OsStr;
 
+use super::database::connect;
 use super::domain::Domain;
 use super::embedded::EmbeddedPeer;
 use super::error::AppError;
@@ -19,10 +20,7 @@ use crate::stop::Stop;
 use crate::transfer::source::{Files, Objects, QuerySource, Source, SourceError, TopicSource};
 use crate::transfer::sql_proxy::SqlProxy;
 use crate::transfer::status::Status;
-use crate::transfer::{Database, Request};
-
-/// The connections that a run needs at once.
-const LEAST_CONNECTIONS: usize = 3;
+use crate::transfer::{Database, Days};
 
 /// What a run needs. The embedded peers live as long as this.
 pub struct OpenedTransfer {
@@ -41,12 +39,12 @@ pub struct OpenedTransfer {
 pub async fn open_transfer(
     settings: &TransferSettings,
     domain: &Domain,
-    request: &Request,
+    days: &Days,
     fetcher: &Fetcher,
     sql_proxy: Option<&OsStr>,
     shutdown: Shutdown,
 ) -> Result<OpenedTransfer, AppError> {
-    let (database, kept) = open_database(settings).await?;
+    let (database, kept) = open_database(&settings.domain.write.sink).await?;
     let largest = match &database {
         Database::BigQuery { .. } => bigquery_columns::LARGEST_ROW,
         Database::Postgres { .. } => postgres_columns::LARGEST_ROW,
@@ -56,8 +54,8 @@ pub async fn open_transfer(
         SourceSettings::Files(files) => {
             let fetcher = Fetcher::of_objects(std::env::vars_os().collect(), Patience::default());
             let objects = Objects::new(fetcher);
-            let (days, contract) = (request.days.each(), &domain.contract);
-            let opened = Files::open(files, days, contract, largest, objects).await;
+            let contract = &domain.contract;
+            let opened = Files::open(files, days.each(), contract, largest, objects).await;
             (Source::Files(opened.map_err(source_error)?), names(files))
         }
         SourceSettings::Query(query) => {
@@ -68,7 +66,7 @@ pub async fn open_transfer(
             let started = proxy.as_ref().map(SqlProxy::address);
             let listens = started.as_deref().or(query.proxy.as_deref());
             let connections = Connections::new(&query.server, listens)?;
-            let opened = QuerySource::open(connections, &sql, &request.days, shutdown).await;
+            let opened = QuerySource::open(connections, &sql, days, shutdown).await;
             let source = opened.map_err(|error| match &proxy {
                 Some(proxy) => source_error(proxy.explain(SourceError::from(error))),
                 None => source_error(SourceError::from(error)),
@@ -86,7 +84,7 @@ pub async fn open_transfer(
                 ));
             };
             let config = client::consumer_config(consume, bootstrap);
-            let (topic, micros) = (domain.contract.topic.clone(), request.days.micros());
+            let (topic, micros) = (domain.contract.topic.clone(), days.micros());
             let name = topic.clone();
             let opened = tokio::task::spawn_blocking(move || {
                 TopicSource::open(config, &name, micros, shutdown)
@@ -106,31 +104,15 @@ pub async fn transfer_status(
     last: u32,
     now_ms: i64,
 ) -> Result<(String, Status), AppError> {
-    let (database, _kept) = open_database(settings).await?;
+    let (database, _kept) = open_database(&settings.domain.write.sink).await?;
     let status = database.status(&settings.name, last, now_ms).await?;
     Ok((database.to_string(), status))
 }
 
 /// Connects to the database of the target. A BigQuery is started if it is the embedded one.
-async fn open_database(settings: &TransferSettings) -> Result<(Database, EmbeddedPeer), AppError> {
-    let mut kept = EmbeddedPeer::default();
-    let database = match &settings.domain.write.sink {
-        SinkSettings::BigQuery(target) => {
-            let bigquery = kept.connect(target).await?;
-            Database::BigQuery { bigquery, table: target.table.clone() }
-        }
-        SinkSettings::Postgres(target) => {
-            let mut settings = target.clone();
-            // The lease is renewed while a transaction is under way.
-            settings.server.connections = settings.server.connections.max(LEAST_CONNECTIONS);
-            let connections = Connections::new(&settings.server, None)?;
-            Database::Postgres { connections, settings }
-        }
-        SinkSettings::Influx(_) | SinkSettings::Kafka(_) => {
-            return Err(unsupported("this sink for transfers", "SINK=bigquery or SINK=postgres"));
-        }
-    };
-    Ok((database, kept))
+async fn open_database(sink: &SinkSettings) -> Result<(Database, EmbeddedPeer), AppError> {
+    let accepted = "SINK=bigquery or SINK=postgres";
+    connect(sink).await?.ok_or_else(|| unsupported("this sink for transfers", accepted))
 }
 
 /// Starts the SQL proxy of a query.

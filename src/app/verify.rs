@@ -3,18 +3,23 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use rdkafka::config::ClientConfig;
+
+use super::database::connect;
 use super::domain::Domain;
 use super::embedded::EmbeddedPeer;
 use super::error::AppError;
 use crate::clock::Clock;
-use crate::config::{Broker, DeadLetterTarget, Settings, SinkSettings};
+use crate::config::{Broker, DeadLetterTarget, Settings};
 use crate::pipeline;
 use crate::record::{Offset, Partition};
 use crate::shutdown::Shutdown;
+use crate::sink::StoredOffset;
 use crate::sink::postgres::batch::exists;
-use crate::sink::postgres::{Connections, stored_offsets};
-use crate::source::{TopicParts, TopicReader, client};
+use crate::sink::postgres::stored_offsets;
+use crate::source::{Committed, TopicParts, TopicReader, client};
 use crate::stop::Stop;
+use crate::transfer::Database;
 use crate::verify::{self, Reread, Span, Table};
 
 /// How long one question to the brokers may take.
@@ -22,6 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 /// What is verified. An embedded BigQuery lives as long as this.
 pub struct OpenedTable {
+    pub database: Database,
     pub table: Table,
     /// The table's name.
     pub target: String,
@@ -30,65 +36,75 @@ pub struct OpenedTable {
     _kept: EmbeddedPeer,
 }
 
-/// Connects to the store of the domain's rows.
+/// Connects to the store of the domain's rows. `command` is what asks for it, for messages.
 pub async fn open_table(
+    command: &str,
     settings: &Settings,
     most_bytes: Option<u64>,
 ) -> Result<OpenedTable, AppError> {
-    let mut kept = EmbeddedPeer::default();
+    let sink = &settings.write.sink;
+    let Some((database, kept)) = connect(sink).await? else {
+        return Err(AppError::Configuration {
+            what: format!("a chain of rows is not read from the sink `{}`", sink.name()),
+            hint: Some(format!("`{command}` reads tables of BigQuery and PostgreSQL")),
+            source: None,
+        });
+    };
     let in_table = settings.dead_letter == DeadLetterTarget::Table;
-    let hint = "nothing was written there yet: run the domain first";
     let none = |target: &str| Stop {
-        what: format!("verify {target}: there is no such table"),
-        hint: hint.to_owned(),
+        what: format!("{command} {target}: there is no such table"),
+        hint: "nothing was written there yet: run the domain first".to_owned(),
         source: None,
     };
-    let (table, letters) = match &settings.write.sink {
-        SinkSettings::BigQuery(write) => {
-            let bigquery = kept.connect(write).await?;
-            let table = write.table.clone();
-            let Some(live) = bigquery.find_table(&table).await? else {
+    let (table, letters) = match &database {
+        Database::BigQuery { bigquery, table } => {
+            let Some(live) = bigquery.find_table(table).await? else {
                 return Err(none(&table.to_string()).into());
             };
             let letters = in_table && bigquery.find_table(&table.dead_letters()).await?.is_some();
+            let (bigquery, table) = (bigquery.clone(), table.clone());
             let location = live.location().map(str::to_owned);
             (Table::BigQuery { bigquery, table, location, most_bytes }, letters)
         }
-        SinkSettings::Postgres(write) => {
-            let connections = Connections::new(&write.server, None)?;
-            let table = write.table.clone();
+        Database::Postgres { connections, settings } => {
+            let (connections, table) = (connections.clone(), settings.table.clone());
             if !exists(&connections, &table).await? {
                 return Err(none(&table.to_string()).into());
             }
             let letters = in_table && exists(&connections, &table.dead_letters()).await?;
             (Table::Postgres { connections, table }, letters)
         }
-        other @ (SinkSettings::Influx(_) | SinkSettings::Kafka(_)) => {
-            return Err(AppError::Configuration {
-                what: format!("a chain of rows is not read from the sink `{}`", other.name()),
-                hint: Some("`verify` reads tables of BigQuery and PostgreSQL".to_owned()),
-                source: None,
-            });
-        }
     };
-    Ok(OpenedTable { table, target: settings.write.sink.target(), letters, _kept: kept })
+    Ok(OpenedTable { database, table, target: sink.target(), letters, _kept: kept })
 }
 
-/// The last row of each partition that a committed offset promises. `None`: the embedded broker keeps
-/// no offsets.
-pub async fn promised(
+/// What a group has committed of a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CommittedRows {
+    /// The offset to read next.
+    pub next: Offset,
+    /// The last row before it, which the commit promises.
+    pub last_row: Option<Offset>,
+}
+
+/// What the group has committed, or PostgreSQL has stored, of each partition. `None`: the embedded
+/// broker keeps no offsets.
+pub async fn committed_rows(
     settings: &Settings,
     domain: &Domain,
     table: &Table,
-) -> Result<Option<BTreeMap<Partition, Offset>>, AppError> {
+) -> Result<Option<BTreeMap<Partition, CommittedRows>>, AppError> {
     let (consume, topic) = (&settings.consume, &domain.contract.topic);
-    let notes: Vec<(Partition, String)> = match (table, &consume.broker) {
+    let notes: Vec<(Partition, Offset, String)> = match (table, &consume.broker) {
         (Table::Postgres { connections, table }, _) => {
             let stored = stored_offsets(connections, table, &consume.group_id, topic).await;
             let stored = stored.map_err(|error| {
                 error.stop("read the stored offsets", "the message is PostgreSQL's")
             })?;
-            stored.into_iter().map(|(partition, stored)| (partition, stored.note)).collect()
+            let note = |(partition, stored): (Partition, StoredOffset)| {
+                (partition, stored.next, stored.note)
+            };
+            stored.into_iter().map(note).collect()
         }
         (Table::BigQuery { .. }, Broker::Embedded) => return Ok(None),
         (Table::BigQuery { .. }, Broker::Servers(bootstrap)) => {
@@ -105,19 +121,20 @@ pub async fn promised(
             let failed = || format!("read the committed offsets of the group {}", consume.group_id);
             let committed = asked.await.map_err(|error| Stop::new(failed(), hint, error))?;
             let committed = committed.map_err(|error| Stop::new(failed(), hint, error))?;
-            committed.into_iter().map(|one| (one.partition, one.metadata)).collect()
+            let note = |one: Committed| Some((one.partition, one.offset?, one.metadata));
+            committed.into_iter().filter_map(note).collect()
         }
     };
-    let mut promised = BTreeMap::new();
-    for (partition, note) in notes {
+    let mut all = BTreeMap::new();
+    for (partition, next, note) in notes {
         let last_row = pipeline::last_row(&note).map_err(|error| {
             let hint = "offsets that another program has committed promise no rows; a newer version \
                         of this one writes notes that this one cannot read";
             Stop::new(format!("read the note of partition {partition}"), hint, error)
         })?;
-        promised.extend(last_row.map(|offset| (partition, offset)));
+        all.insert(partition, CommittedRows { next, last_row });
     }
-    Ok(Some(promised))
+    Ok(Some(all))
 }
 
 /// Reads spans of the topic again, and says what stands there.
@@ -127,21 +144,7 @@ pub async fn reread_spans(
     spans: Vec<(Partition, Span)>,
     shutdown: Shutdown,
 ) -> Result<Vec<Reread>, AppError> {
-    if domain.reports.is_some() {
-        return Err(AppError::Configuration {
-            what: "--deep does not read the events of a domain with RULES again".to_owned(),
-            hint: Some("its rows are reports, which objects elsewhere are needed for".to_owned()),
-            source: None,
-        });
-    }
-    let Broker::Servers(bootstrap) = &settings.consume.broker else {
-        return Err(AppError::Configuration {
-            what: "--deep reads the topic again, and the embedded broker is gone".to_owned(),
-            hint: Some("CONSUME_ENV names an environment with servers".to_owned()),
-            source: None,
-        });
-    };
-    let committed = client::consumer_config(&settings.consume, bootstrap);
+    let committed = reading_again("--deep", settings, domain)?;
     let mut uncommitted = committed.clone();
     uncommitted.set("isolation.level", "read_uncommitted");
     let mut plan = domain.plan(&domain.columns)?;
@@ -157,4 +160,27 @@ pub async fn reread_spans(
     let hint = "without --deep the topic is not read";
     let read = read.await.map_err(|error| Stop::new(failed(), hint, error))?;
     Ok(read.map_err(|error| Stop::new(failed(), hint, error))?)
+}
+
+/// The client that reads a domain's topic again. `asked` is the command or flag that does.
+pub fn reading_again(
+    asked: &str,
+    settings: &Settings,
+    domain: &Domain,
+) -> Result<ClientConfig, AppError> {
+    if domain.reports.is_some() {
+        return Err(AppError::Configuration {
+            what: format!("{asked} does not read the events of a domain with RULES again"),
+            hint: Some("its rows are reports, which objects elsewhere are needed for".to_owned()),
+            source: None,
+        });
+    }
+    match &settings.consume.broker {
+        Broker::Servers(bootstrap) => Ok(client::consumer_config(&settings.consume, bootstrap)),
+        Broker::Embedded => Err(AppError::Configuration {
+            what: format!("{asked} reads the topic again, and the embedded broker is gone"),
+            hint: Some("CONSUME_ENV names an environment with servers".to_owned()),
+            source: None,
+        }),
+    }
 }

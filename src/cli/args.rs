@@ -9,9 +9,11 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use super::dashboard_args::DashboardArgs;
+use super::generated_args::{CompletionsArgs, ManArgs, SchemaArgs};
 use super::import_args::ImportArgs;
 use super::layer_args::LayerArgs;
 use super::pace::Rate;
+use super::replay_args::ReplayArgs;
 use super::results_args::ResultsArgs;
 use super::rules_args::RulesArgs;
 use super::transfer_args::TransferArgs;
@@ -107,6 +109,8 @@ pub enum Command {
     Dashboard(DashboardArgs),
     /// Say which rows of a domain's table are missing or there twice
     Verify(VerifyArgs),
+    /// Read a part of the topic again and insert the rows that the table lacks
+    Replay(ReplayArgs),
     /// Move the rows of a day, or of what changed since, into a table, idempotently
     Transfer(TransferArgs),
     /// Check a rule set, or run it on an archive
@@ -117,6 +121,12 @@ pub enum Command {
     ImportIcm(ImportArgs),
     /// Serve the embedded BigQuery, or show its rows
     Local(LocalArgs),
+    /// Print what makes a shell complete this program's commands and flags
+    Completions(CompletionsArgs),
+    /// Write the manual pages
+    Man(ManArgs),
+    /// Print a JSON Schema, for editors and for checks before a commit
+    Schema(SchemaArgs),
 }
 
 #[derive(Debug, Clone, clap::Args)]

@@ -10,6 +10,8 @@ mod envelope;
 mod event_file;
 mod failure;
 mod generate;
+mod generated;
+mod generated_args;
 mod import_args;
 mod import_icm;
 mod import_page;
@@ -23,6 +25,9 @@ mod page;
 mod produce;
 mod produce_target;
 mod progress;
+mod replay;
+mod replay_args;
+mod replay_page;
 mod report_page;
 mod results;
 mod results_args;
@@ -36,6 +41,7 @@ mod settings_page;
 mod signals;
 #[cfg(test)]
 mod tests;
+mod time_args;
 mod to_api;
 mod to_topic;
 mod transfer;
@@ -76,9 +82,13 @@ pub async fn dispatch(args: Args) -> Result<(), Failure> {
         Command::Dashboard(args) => dashboard::dashboard(&args).await,
         Command::Rules(args) => rules::rules(&args),
         Command::Verify(args) => verify::verify(&args).await,
+        Command::Replay(args) => replay::replay(&args).await,
         Command::Transfer(args) => transfer::transfer(args).await,
         Command::Config(args) => config::config(&args).await,
         Command::ImportIcm(args) => import_icm::import(&args),
         Command::Local(args) => local::local(args).await,
+        Command::Completions(args) => generated::completions(&args),
+        Command::Man(args) => generated::man(&args),
+        Command::Schema(args) => generated::schema(&args),
     }
 }

@@ -1,7 +1,6 @@
 //! `transfer EXECUTION_DATE TRANSFER_NAME truncate|delta CONFIG_LOCATION`: a batch of rows.
 
 use std::path::Path;
-use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -17,16 +16,13 @@ use super::transfer_settings;
 use super::transfer_status;
 use crate::app;
 use crate::clock::Clock;
-use crate::config::{DeadLetterTarget, SourceSettings, TransferSettings};
+use crate::config::{DeadLetterTarget, SourceSettings};
 use crate::error_chain::chain;
 use crate::row::TableSchema;
 use crate::shutdown::Shutdown;
 use crate::stop::Stop;
 use crate::transfer::source::Source;
 use crate::transfer::{OwnSql, Progress, Request, Summary, Transfer, TransferError};
-
-/// How long a run may take to end after a signal. Kubernetes kills it after 30 s.
-const ENDS_WITHIN: Duration = Duration::from_secs(15);
 
 /// Runs a transfer to its end, or shows its status.
 pub async fn transfer(args: TransferArgs) -> Result<(), Failure> {
@@ -70,18 +66,7 @@ async fn until_stopped(
     progress: &Progress,
 ) -> Result<Option<Summary>, Failure> {
     let shutdown = signals::shutdown()?;
-    let run = run(of, flags, progress, shutdown.clone());
-    tokio::pin!(run);
-    tokio::select! {
-        ended = &mut run => return ended,
-        () = shutdown.wait() => {}
-    }
-    // It ends by itself after what it is doing, unless that is waiting for a service.
-    let stopped = tokio::time::timeout(ENDS_WITHIN, run).await;
-    stopped.unwrap_or_else(|_| {
-        Err(Failure::new(Exit::Interrupted, "stopped by a signal")
-            .hint("the target is as it was, or as it should be; run it again, which says which"))
-    })
+    signals::until_stopped(run(of, flags, progress, shutdown.clone()), &shutdown).await
 }
 
 async fn run(
@@ -91,6 +76,7 @@ async fn run(
     shutdown: Shutdown,
 ) -> Result<Option<Summary>, Failure> {
     let asked = Asked::read(of, flags)?;
+    let source_name = format!("the source of {}", of.name);
     let inputs = flags.layers.inputs().transfer_file(&of.config_location);
     let (settings, fetcher) = transfer_settings::load(&of.name, inputs).await?;
     let now = Timestamp::from_microsecond(Clock::System.now_micros()).unwrap_or_default();
@@ -102,7 +88,8 @@ async fn run(
     if !days.are_over(now) {
         tracing::warn!(days = %days, "the last day is not over: a later run will find more rows");
     }
-    let request = Request { days, mode, wait: flags.wait, max_rejected: flags.max_rejected };
+    let (wait, max_rejected) = (flags.wait, flags.max_rejected);
+    let request = Request { days: Some(days.clone()), mode, wait, max_rejected };
     let before = own_sql(settings.before.as_deref())?;
     let after = own_sql(settings.after.as_deref())?;
     let domain = app::transfer_domain(&settings, &fetcher).await?;
@@ -114,7 +101,7 @@ async fn run(
         );
     }
     let opened =
-        app::open_transfer(&settings, &domain, &request, &fetcher, proxy, shutdown.clone()).await;
+        app::open_transfer(&settings, &domain, &days, &fetcher, proxy, shutdown.clone()).await;
     let mut opened = opened.map_err(|error| match shutdown.requested() {
         true => Failure::new(Exit::Interrupted, "stopped by a signal").hint("run it again"),
         false => error.into(),
@@ -130,13 +117,13 @@ async fn run(
     };
     if flags.dry_run {
         let planned = opened.database.planned(&settings, &request, &domain.columns).await;
-        let planned = planned.map_err(|error| failure(error, &settings))?;
+        let planned = planned.map_err(|error| failure(error, &source_name))?;
         output::print(&transfer_page::plan(&settings, &request, &opened, &planned))?;
         return Ok(None);
     }
     tracing::info!(
         transfer = settings.name,
-        days = %request.days,
+        days = %days,
         mode = request.mode.name(),
         table = %opened.database,
         source = opened.read_from,
@@ -165,7 +152,7 @@ async fn run(
         progress: progress.clone(),
         shutdown,
     };
-    let ended = transfer.run(opened.database).await;
+    let ended = transfer.run(&opened.database).await;
     progress.end();
     drop(shown);
     let summary = ended.map_err(|error| {
@@ -174,7 +161,7 @@ async fn run(
             (TransferError::Source(_), Some(proxy)) => Some(proxy.said()),
             _ => None,
         };
-        let failure = failure(error, &settings);
+        let failure = failure(error, &source_name);
         if let Some(said) = said { failure.source(said) } else { failure }
     })?;
     output::print(&transfer_page::summary(&settings, &request, &summary, &progress.took()))?;
@@ -197,16 +184,14 @@ fn own_sql(file: Option<&Path>) -> Result<Option<OwnSql>, Failure> {
     Ok(Some(OwnSql { file, text }))
 }
 
-fn failure(error: TransferError, settings: &TransferSettings) -> Failure {
+/// `source` is what was read.
+pub(super) fn failure(error: TransferError, source_name: &str) -> Failure {
     let what = error.to_string();
     match error {
         TransferError::Stop(stop) => stop.into(),
         TransferError::Source(source) => {
             let hint = "the target is as it was; run it again once the source can be read";
-            Failure::stopped(
-                format!("read the source of {}: {}", settings.name, chain(&source)),
-                hint,
-            )
+            Failure::stopped(format!("read {source_name}: {}", chain(&source)), hint)
         }
         TransferError::Held { expires_in_ms, .. } => {
             let seconds = expires_in_ms.max(0).unsigned_abs().div_ceil(1_000);

@@ -42,7 +42,7 @@ impl Asked {
                 First::Day(execution_date(first).map_err(wrong)?)
             }
             (None, Some(days), Mode::Delta) => First::Before(days.saturating_sub(1)),
-            (first, _, Mode::Truncate) => {
+            (first, _, Mode::Truncate | Mode::Fill) => {
                 let flag = match first {
                     Some(_) => "--delta-start-date",
                     None => "--delta-days",

@@ -28,7 +28,9 @@ pub fn plan(
     };
     let target = &opened.database;
     line("transfer", &format!("{} ({})", settings.name, request.mode.name()));
-    line("days", &days(&request.days));
+    if let Some(of) = &request.days {
+        line("days", &days(of));
+    }
     line("read", &size(opened.source.size()));
     let described = opened.source.describe();
     for one in described.iter().take(MOST_LINES) {
@@ -100,7 +102,7 @@ fn size(size: Size) -> String {
 }
 
 /// `1 row`, `2 rows`.
-fn counted(count: u64, noun: &str) -> String {
+pub fn counted(count: u64, noun: &str) -> String {
     let s = if count == 1 { "" } else { "s" };
     format!("{} {noun}{s}", HumanCount(count))
 }
@@ -121,7 +123,9 @@ pub fn summary(
         "transfer",
         format!("{} ({}), run {}", settings.name, request.mode.name(), summary.run.number),
     );
-    line("days", days(&request.days));
+    if let Some(of) = &request.days {
+        line("days", days(of));
+    }
     line("read", counted(counts.read, "record"));
     let mut left_out = Vec::new();
     for (count, what) in [

@@ -21,13 +21,18 @@ pub async fn verify(args: &VerifyArgs) -> Result<(), Failure> {
     let (loaded, fetcher) = load(&args.domain, args.inputs()).await?;
     let settings = loaded.settings;
     let domain = app::domain(&settings, &fetcher).await?;
-    let opened = app::open_table(&settings, args.max_bytes).await?;
+    let opened = app::open_table("verify", &settings, args.max_bytes).await?;
     let work = async {
         // Read before the table: what is committed then has to be there.
         let promised = match args.to {
-            None => app::promised(&settings, &domain, &opened.table).await?,
+            None => app::committed_rows(&settings, &domain, &opened.table).await?,
             Some(_) => None,
         };
+        let promised = promised.map(|all| {
+            let last_row =
+                |(partition, one): (_, app::CommittedRows)| Some((partition, one.last_row?));
+            all.into_iter().filter_map(last_row).collect()
+        });
         let asked = opened.table.ask(args.part(), opened.letters);
         let verified = verify::verify(&opened.table, &asked, promised.as_ref()).await?;
         let reread = match args.deep {

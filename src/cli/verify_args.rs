@@ -1,10 +1,7 @@
 //! The arguments of `verify`.
 
-use jiff::Timestamp;
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
-
 use super::layer_args::LayerArgs;
+use super::time_args;
 use crate::config::{Inputs, keys};
 use crate::verify::Part;
 
@@ -32,10 +29,10 @@ pub struct VerifyArgs {
     #[arg(value_name = "DELIVERY", value_parser = keys::domain)]
     pub domain: String,
     /// Only records from this time on: 2026-11-20 (UTC) or 2026-11-20T06:00:00+01:00
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = time_args::micros)]
     pub from: Option<i64>,
     /// Only records before this time
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = time_args::micros)]
     pub to: Option<i64>,
     /// Read missing and unproven offsets from Kafka again and say what each is
     #[arg(long)]
@@ -58,16 +55,4 @@ impl VerifyArgs {
     pub fn part(&self) -> Part {
         Part { from_micros: self.from, to_micros: self.to }
     }
-}
-
-/// A time in microseconds since the epoch.
-fn time(text: &str) -> Result<i64, String> {
-    let day = || {
-        let day: Date = text.parse().ok()?;
-        day.to_zoned(TimeZone::UTC).ok().map(|at| at.timestamp())
-    };
-    let at = if text.len() == 10 { day() } else { text.parse::<Timestamp>().ok() };
-    at.map(Timestamp::as_microsecond).ok_or_else(|| {
-        "a day (2026-11-20), or a time with its zone (2026-11-20T06:00:00Z)".to_owned()
-    })
 }

@@ -1,6 +1,8 @@
 //! The keys of environments: `[consume.<env>]` and `[write.<env>]` in files, `CONSUME__PROD__…`
 //! and `WRITE__PROD__…` in variables.
 
+use serde_json::{Map, Value, json};
+
 use super::keys::{closest, did_you_mean};
 use super::variables::SUFFIX;
 
@@ -100,6 +102,55 @@ pub fn named_by_variable(parts: &[String]) -> Option<Vec<String>> {
     let parts: Vec<String> = outer.iter().cloned().chain([meant.to_owned()]).collect();
     let is_property = outer.iter().skip(2).any(|part| part == "properties");
     (!is_property && path(&parts).is_ok()).then_some(parts)
+}
+
+/// `[consume]` and `[write]` of a file as JSON Schema, for editors: each environment by its name.
+pub fn schema() -> (Value, Value) {
+    let properties = json!({
+        "type": "object",
+        "description": "Properties of librdkafka, by their names",
+        "additionalProperties": leaf(),
+    });
+    let kafka = with(table(KAFKA), "properties", properties.clone());
+    let tables = [
+        ("endpoint", table(ENDPOINT)),
+        ("postgres", table(POSTGRES)),
+        ("influxdb", table(INFLUXDB)),
+    ];
+    let write = tables
+        .into_iter()
+        .chain([("kafka", kafka)])
+        .fold(table(WRITE), |write, (name, of)| with(write, name, of));
+    let of = |table: Value, example: &str| {
+        json!({
+            "type": "object",
+            "description": format!("Each environment by its name, which {example} names"),
+            "propertyNames": { "pattern": "^[a-z0-9]+(_[a-z0-9]+)*$" },
+            "additionalProperties": table,
+        })
+    };
+    let consume = with(table(CONSUME), "properties", properties);
+    (of(consume, "CONSUME_ENV"), of(write, "WRITE_ENV"))
+}
+
+/// A table with these keys. `url_env` names the variable that has the value of `url`.
+fn table(keys: &[&str]) -> Value {
+    let both = keys.iter().flat_map(|key| [(*key).to_owned(), format!("{key}{SUFFIX}")]);
+    let properties: Map<String, Value> = both.map(|key| (key, leaf())).collect();
+    json!({ "type": "object", "properties": properties, "additionalProperties": false })
+}
+
+/// The table with another one at a key, whose value no variable has.
+fn with(mut table: Value, key: &str, inner: Value) -> Value {
+    if let Some(properties) = table["properties"].as_object_mut() {
+        properties.insert(key.to_owned(), inner);
+        properties.remove(&format!("{key}{SUFFIX}"));
+    }
+    table
+}
+
+fn leaf() -> Value {
+    json!({ "type": ["string", "integer", "boolean"] })
 }
 
 fn unknown(leaf: &str, known: &[&str]) -> UnknownKey {

@@ -30,6 +30,7 @@ mod layers;
 pub mod location;
 mod mistake;
 mod resolver;
+pub mod schema;
 pub mod secret;
 mod section;
 pub mod settings;
@@ -53,8 +54,8 @@ pub use section::{Check, Complaint, Property, property};
 pub use settings::*;
 pub use sink_settings::*;
 pub use transfer::{
-    BatchSettings, Compression, Duplicates, FileFormat, FilesSource, QuerySource, Scope,
-    SourceSettings, TransferSettings,
+    BatchSettings, Compression, DEFAULT_LEASE, Duplicates, FileFormat, FilesSource, QuerySource,
+    Scope, SourceSettings, TransferSettings,
 };
 pub use values::{is_host, is_loopback};
 pub use variables::{Variables, is_name as is_variable_name};

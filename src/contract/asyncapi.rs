@@ -175,7 +175,7 @@ fn topic(channel: &Value, at: &Location, problems: &mut Vec<Problem>) -> String 
 }
 
 /// `x-event-type` of a channel whose records do not name their type, because there is one.
-const ONLY: &str = "only";
+pub(super) const ONLY: &str = "only";
 
 /// Reads `x-event-type`: an AsyncAPI runtime expression, or `only`.
 fn discriminator(channel: &Value, at: &Location, problems: &mut Vec<Problem>) -> Discriminator {

@@ -233,25 +233,36 @@ impl FieldReader<'_> {
     }
 }
 
-/// The column type of this name, which may be one of BigQuery's aliases.
+/// The names of column types, with BigQuery's aliases.
+pub(super) const TYPES: [(&str, ColumnType); 22] = [
+    ("STRING", ColumnType::String),
+    ("BYTES", ColumnType::Bytes),
+    ("INT64", ColumnType::Int64),
+    ("INT", ColumnType::Int64),
+    ("SMALLINT", ColumnType::Int64),
+    ("INTEGER", ColumnType::Int64),
+    ("BIGINT", ColumnType::Int64),
+    ("TINYINT", ColumnType::Int64),
+    ("BYTEINT", ColumnType::Int64),
+    ("FLOAT64", ColumnType::Float64),
+    ("FLOAT", ColumnType::Float64),
+    ("BOOL", ColumnType::Bool),
+    ("BOOLEAN", ColumnType::Bool),
+    ("TIMESTAMP", ColumnType::Timestamp),
+    ("DATE", ColumnType::Date),
+    ("DATETIME", ColumnType::Datetime),
+    ("TIME", ColumnType::Time),
+    ("NUMERIC", ColumnType::Numeric),
+    ("DECIMAL", ColumnType::Numeric),
+    ("BIGNUMERIC", ColumnType::BigNumeric),
+    ("BIGDECIMAL", ColumnType::BigNumeric),
+    ("JSON", ColumnType::Json),
+];
+
+/// The column type of this name, in capitals or not.
 pub(super) fn type_named(name: &str) -> Option<ColumnType> {
-    Some(match name.to_ascii_uppercase().as_str() {
-        "STRING" => ColumnType::String,
-        "BYTES" => ColumnType::Bytes,
-        "INT64" | "INT" | "SMALLINT" | "INTEGER" | "BIGINT" | "TINYINT" | "BYTEINT" => {
-            ColumnType::Int64
-        }
-        "FLOAT64" | "FLOAT" => ColumnType::Float64,
-        "BOOL" | "BOOLEAN" => ColumnType::Bool,
-        "TIMESTAMP" => ColumnType::Timestamp,
-        "DATE" => ColumnType::Date,
-        "DATETIME" => ColumnType::Datetime,
-        "TIME" => ColumnType::Time,
-        "NUMERIC" | "DECIMAL" => ColumnType::Numeric,
-        "BIGNUMERIC" | "BIGDECIMAL" => ColumnType::BigNumeric,
-        "JSON" => ColumnType::Json,
-        _ => return None,
-    })
+    let mut types = TYPES.into_iter();
+    types.find(|(of, _)| of.eq_ignore_ascii_case(name)).map(|(_, kind)| kind)
 }
 
 /// Whether an array of such items can be a repeated column, which contains neither NULLs nor other

@@ -26,6 +26,7 @@ mod cycles;
 mod dialect;
 mod documents;
 pub mod encoded;
+pub mod extensions;
 mod files;
 mod json_types;
 mod keywords;

@@ -34,6 +34,6 @@ pub use publisher::{Outcome, Outgoing, Pending, Publisher};
 pub use record_queue::Record;
 pub use record_reader::RecordReader;
 pub use subscription::Subscription;
-pub use topic_parts::{Part, TopicError, TopicParts};
+pub use topic_parts::{Offsets, Part, TopicError, TopicParts};
 pub use topic_reader::{ReadError, TopicReader};
 pub use transactional_producer::{Membership, TransactionError, TransactionalProducer};

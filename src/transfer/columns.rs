@@ -80,8 +80,7 @@ pub fn day_check(
     request: &Request,
     columns: &TableSchema,
 ) -> Result<Option<DayCheck>, TransferError> {
-    let Some(name) = &settings.date_column else { return Ok(None) };
-    let days = &request.days;
+    let (Some(name), Some(days)) = (&settings.date_column, &request.days) else { return Ok(None) };
     let mut named = columns.columns.iter();
     let Some(column) = named.position(|column| column.name.eq_ignore_ascii_case(name)) else {
         return Err(TransferError::Settings {

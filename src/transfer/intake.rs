@@ -1,7 +1,8 @@
 //! From records to rows: the contract's plan decides about each, and the days of the run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
 
 use jiff::civil::Date;
 use xxhash_rust::xxh3::Xxh3;
@@ -66,6 +67,8 @@ pub struct Intake {
     /// Rows that the target has refused.
     refused: Refused,
     order: Option<Order>,
+    /// Where dead letters stand already.
+    letters: Arc<BTreeSet<Position>>,
     /// The last row of each partition.
     previous: BTreeMap<Partition, Offset>,
     chunk: Chunk,
@@ -79,8 +82,8 @@ impl Intake {
         refused: Refused,
         order: Option<Order>,
     ) -> Self {
-        let (previous, chunk) = (BTreeMap::new(), Chunk::default());
-        Self { plan, columns, check, refused, order, previous, chunk }
+        let (letters, previous, chunk) = Default::default();
+        Self { plan, columns, check, refused, order, letters, previous, chunk }
     }
 
     /// Takes a record of the topic. Those of other days are counted, and left out.
@@ -95,6 +98,24 @@ impl Intake {
                 self.chunk.counts.of_other_days += 1;
             }
         }
+    }
+
+    /// Takes a record of the topic that is read again, at this time (microseconds since the epoch).
+    pub fn take_again(&mut self, event: &Event<'_>, now_micros: i64) {
+        self.take(event, now_micros, false);
+    }
+
+    /// What the contract rejects has no second letter where one stands already.
+    pub fn know_letters(&mut self, letters: Arc<BTreeSet<Position>>) {
+        self.letters = letters;
+    }
+
+    /// The next row of the partition names this one as the row before it.
+    pub fn begin_chain(&mut self, partition: Partition, previous: Option<Offset>) {
+        match previous {
+            Some(previous) => self.previous.insert(partition, previous),
+            None => self.previous.remove(&partition),
+        };
     }
 
     /// Takes a record of files or of a query. One of another day is a mistake of the source.
@@ -156,6 +177,10 @@ impl Intake {
 
     fn reject(&mut self, event: &Event<'_>, rejection: Rejection) {
         self.chunk.counts.rejected += 1;
+        // The letter of a row that the database refuses is a link of the chain.
+        if rejection.reason != Reason::RowError && self.letters.contains(&event.at) {
+            return;
+        }
         let letter = DeadLetter::of(event, rejection);
         self.chunk.letter_bytes += letter.bytes();
         self.chunk.letters.push(letter);

@@ -7,7 +7,8 @@ use super::days::Days;
 
 #[derive(Debug, Clone)]
 pub struct Request {
-    pub days: Days,
+    /// `None`: of a topic, the positions of the records say what is read.
+    pub days: Option<Days>,
     pub mode: Mode,
     /// Waits for a run of the same transfer and date, which otherwise is an error.
     pub wait: bool,
@@ -28,6 +29,8 @@ pub enum Mode {
     Truncate,
     /// Rows with the same key are updated, the others inserted.
     Delta,
+    /// Rows whose key the target does not have are inserted, and nothing else is changed.
+    Fill,
 }
 
 impl Mode {
@@ -35,6 +38,7 @@ impl Mode {
         match self {
             Self::Truncate => "truncate",
             Self::Delta => "delta",
+            Self::Fill => "fill",
         }
     }
 }

@@ -4,6 +4,7 @@ use super::bigquery::BigQueryTarget;
 use super::columns;
 use super::counts::Applied;
 use super::database::Database;
+use super::days::Days;
 use super::error::TransferError;
 use super::postgres::PostgresTarget;
 use super::progress::{Phase, Progress};
@@ -49,7 +50,7 @@ pub struct Summary {
 
 impl Transfer<'_> {
     /// Does all three steps. The target is as it was, or as it should be.
-    pub async fn run(self, database: Database) -> Result<Summary, TransferError> {
+    pub async fn run(self, database: &Database) -> Result<Summary, TransferError> {
         self.progress.begin(Phase::PreExecutionCleansing, "");
         columns::check(self.settings, self.request.mode, &self.columns, &database.to_string())?;
         let holder = format!("{:016x}", rand::random::<u64>());
@@ -62,17 +63,18 @@ impl Transfer<'_> {
             manage: self.settings.domain.write.manage_table,
             date_column,
             transfer: &self.settings.name,
-            last_day: self.request.days.last(),
+            last_day: self.request.days.as_ref().map(Days::last),
             holder: &holder,
             lease: self.settings.lease,
         };
         match database {
             Database::BigQuery { bigquery, table } => {
-                let target = BigQueryTarget::prepare(bigquery, &table, wanted).await?;
+                let target = BigQueryTarget::prepare(bigquery.clone(), table, wanted).await?;
                 Run { transfer: self, target, is_moving: false }.run().await
             }
             Database::Postgres { connections, settings } => {
-                let target = PostgresTarget::prepare(connections, &settings, wanted).await?;
+                let connections = connections.clone();
+                let target = PostgresTarget::prepare(connections, settings, wanted).await?;
                 Run { transfer: self, target, is_moving: false }.run().await
             }
         }

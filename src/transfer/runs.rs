@@ -46,7 +46,8 @@ pub struct RunRow {
     pub transfer: String,
     pub target: String,
     pub mode: Mode,
-    pub days: Days,
+    /// `None`: the run was not of days.
+    pub days: Option<Days>,
     /// Counted from 1 for each transfer.
     pub number: u64,
     pub started_micros: i64,
@@ -88,14 +89,17 @@ impl RunRow {
     pub fn cells(&self, state: State, applied: &Applied) -> Vec<(&'static str, Cell)> {
         let text = |text: &str| Cell::Text(text.to_owned());
         let number = |number: Option<u64>| number.map_or(Cell::Null, Cell::Number);
-        let Self { days, counts, .. } = self;
+        let date = |of: fn(&Days) -> Date| {
+            self.days.as_ref().map_or(Cell::Null, |days| Cell::Date(of(days)))
+        };
+        let counts = &self.counts;
         vec![
             ("started_at", Cell::Time(self.started_micros)),
             ("ended_at", Cell::Time(Clock::System.now_micros())),
             ("transfer", text(&self.transfer)),
             ("mode", text(self.mode.name())),
-            ("first_day", Cell::Date(days.first())),
-            ("last_day", Cell::Date(days.last())),
+            ("first_day", date(Days::first)),
+            ("last_day", date(Days::last)),
             ("run", Cell::Number(self.number)),
             ("target", text(&self.target)),
             ("state", text(state.name())),
@@ -129,7 +133,7 @@ mod tests {
             transfer: "orders".to_owned(),
             target: "public.orders".to_owned(),
             mode: Mode::Delta,
-            days,
+            days: Some(days),
             number: 1,
             started_micros: 0,
             counts: Counts::default(),

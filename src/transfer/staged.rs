@@ -185,11 +185,12 @@ impl<T: Target> Run<'_, T> {
     /// What the dead letters of a run say about it.
     pub(super) fn about(&self, run: u64) -> About {
         let Transfer { settings, request, topic, contract, .. } = &self.transfer;
-        About {
-            topic: topic.clone(),
-            group: format!("transfer-{} {} run {run}", settings.name, request.days),
-            contract: contract.clone(),
-        }
+        let name = &settings.name;
+        let group = match &request.days {
+            Some(days) => format!("transfer-{name} {days} run {run}"),
+            None => format!("{name} run {run}"),
+        };
+        About { topic: topic.clone(), group, contract: contract.clone() }
     }
 }
 

@@ -29,7 +29,8 @@ pub struct Wanted<'a> {
     /// The column by which a table that is created is divided, or searched.
     pub date_column: Option<&'a str>,
     pub transfer: &'a str,
-    pub last_day: Date,
+    /// `None`: the run is not of days.
+    pub last_day: Option<Date>,
     /// This run's own: 16 lower-case hexadecimal digits.
     pub holder: &'a str,
     /// How long its lease lasts unless it is renewed.
@@ -40,7 +41,7 @@ pub struct Wanted<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct Change<'a> {
     pub mode: Mode,
-    pub days: &'a Days,
+    pub days: Option<&'a Days>,
     pub scope: Scope,
     pub date_column: Option<&'a str>,
     /// The columns that tell rows apart, by their names in the target.
@@ -55,7 +56,7 @@ impl<'a> Change<'a> {
     pub fn of(settings: &'a TransferSettings, request: &'a Request, key: &'a [String]) -> Self {
         Self {
             mode: request.mode,
-            days: &request.days,
+            days: request.days.as_ref(),
             scope: settings.scope,
             date_column: settings.date_column.as_deref(),
             key,

@@ -1,6 +1,7 @@
-//! The two questions to a table, as SQL that BigQuery and PostgreSQL both understand.
+//! The questions to a table, as SQL that BigQuery and PostgreSQL both understand.
 
-use crate::record::Position;
+use super::chain::Span;
+use crate::record::{Partition, Position};
 
 /// Tables and a part of them, as text in the dialect of the store.
 #[derive(Debug, Clone)]
@@ -39,6 +40,35 @@ impl Asked {
         format!("SELECT DISTINCT p, o FROM ({}) AS places", self.both(&condition))
     }
 
+    /// The last row of each partition: partition and offset.
+    pub fn last_rows(&self) -> String {
+        format!(
+            "SELECT _kafka_partition, MAX(_kafka_offset) FROM {} WHERE _kafka_partition IS NOT NULL \
+             GROUP BY _kafka_partition",
+            self.rows
+        )
+    }
+
+    /// How many of the offsets of these spans have a row.
+    pub fn rows_in(&self, spans: &[(Partition, Span)]) -> String {
+        format!(
+            "SELECT COUNT(*) FROM (SELECT DISTINCT _kafka_partition, _kafka_offset FROM {} WHERE {}) \
+             AS places",
+            self.rows,
+            within(spans)
+        )
+    }
+
+    /// The dead letters in these spans, `most` of them: partition and offset. `None`: there is no table
+    /// of them.
+    pub fn letters_in(&self, spans: &[(Partition, Span)], most: usize) -> Option<String> {
+        let letters = self.letters.as_ref()?;
+        Some(format!(
+            "SELECT DISTINCT _kafka_partition, _kafka_offset FROM {letters} WHERE {} LIMIT {most}",
+            within(spans)
+        ))
+    }
+
     fn both(&self, condition: &str) -> String {
         // Rows without a position are something else's.
         let rows = format!(
@@ -66,4 +96,14 @@ impl Asked {
     pub fn is_part(&self) -> bool {
         self.from.is_some() || self.to.is_some()
     }
+}
+
+fn within(spans: &[(Partition, Span)]) -> String {
+    let each = spans.iter().map(|(partition, span)| {
+        format!(
+            "(_kafka_partition = {partition} AND _kafka_offset BETWEEN {} AND {})",
+            span.from, span.to
+        )
+    });
+    each.collect::<Vec<_>>().join(" OR ")
 }

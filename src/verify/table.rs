@@ -1,10 +1,10 @@
 //! A table of rows whose chain is read, in BigQuery or in PostgreSQL.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::chain::Place;
+use super::chain::{Place, Span};
 use super::statement::Asked;
 use crate::config::{PostgresTable, TableId};
 use crate::record::{Offset, Partition, Position};
@@ -19,6 +19,9 @@ pub const MOST_PLACES: usize = 10_000;
 
 /// Positions that one statement asks for.
 const POSITIONS: usize = 500;
+
+/// Spans that one statement asks for.
+const SPANS: usize = 100;
 
 /// What the rows are in.
 pub enum Table {
@@ -92,14 +95,52 @@ impl Table {
         for positions in positions.chunks(POSITIONS) {
             let (rows, bytes) = self.query(&asked.there(positions)).await?;
             billed += bytes;
-            there.extend(rows.iter().filter_map(|row| match row[..] {
-                [Some(partition), Some(offset)] => {
-                    Some(Position::new(i32::try_from(partition).ok()?, offset))
-                }
-                _ => None,
-            }));
+            there.extend(rows.iter().filter_map(|row| position(row)));
         }
         Ok((there, billed))
+    }
+
+    /// The last row of each partition, and the bytes billed.
+    pub async fn last_rows(
+        &self,
+        asked: &Asked,
+    ) -> Result<(BTreeMap<Partition, Offset>, u64), Stop> {
+        let (rows, billed) = self.query(&asked.last_rows()).await?;
+        let positions = rows.iter().filter_map(|row| position(row));
+        Ok((positions.map(|at| (at.partition, at.offset)).collect(), billed))
+    }
+
+    /// How many offsets of these spans have a row, and the bytes billed.
+    pub async fn rows_in(
+        &self,
+        asked: &Asked,
+        spans: &[(Partition, Span)],
+    ) -> Result<(u64, u64), Stop> {
+        let (mut found, mut billed) = (0, 0);
+        for spans in spans.chunks(SPANS) {
+            let (rows, bytes) = self.query(&asked.rows_in(spans)).await?;
+            billed += bytes;
+            let count = rows.first().and_then(|row| row.first().copied().flatten()).unwrap_or(0);
+            found += count.unsigned_abs();
+        }
+        Ok((found, billed))
+    }
+
+    /// Where dead letters stand in these spans, at most [`MOST_PLACES`] of them for each hundred
+    /// spans, and the bytes billed.
+    pub async fn letters_in(
+        &self,
+        asked: &Asked,
+        spans: &[(Partition, Span)],
+    ) -> Result<(BTreeSet<Position>, u64), Stop> {
+        let (mut found, mut billed) = (BTreeSet::new(), 0);
+        for spans in spans.chunks(SPANS) {
+            let Some(sql) = asked.letters_in(spans, MOST_PLACES) else { break };
+            let (rows, bytes) = self.query(&sql).await?;
+            billed += bytes;
+            found.extend(rows.iter().filter_map(|row| position(row)));
+        }
+        Ok((found, billed))
     }
 
     /// Rows of whole numbers, and the bytes billed.
@@ -127,5 +168,15 @@ impl Table {
                 Ok((rows.iter().map(|row| row.iter().map(number).collect()).collect(), 0))
             }
         }
+    }
+}
+
+/// A row with partition and offset.
+fn position(row: &[Option<i64>]) -> Option<Position> {
+    match row[..] {
+        [Some(partition), Some(offset)] => {
+            Some(Position::new(i32::try_from(partition).ok()?, offset))
+        }
+        _ => None,
     }
 }

@@ -9,6 +9,7 @@ mod dashboard;
 #[cfg(feature = "local")]
 mod event_api;
 mod first_run;
+mod generated;
 mod import;
 mod programs;
 mod results;

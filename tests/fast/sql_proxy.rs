@@ -154,6 +154,18 @@ fn a_proxy_that_ends_is_told_with_its_last_lines() {
 }
 
 #[test]
+fn a_socket_whose_path_would_be_too_long_is_a_port_instead() {
+    // Instances have long names, and builds deep folders for temporary files.
+    let instance = format!("project:region:{}", "i".repeat(98));
+    let project = project(&format!("instance = \"{instance}\""), "echo \"$@\"; exit 3");
+    let (code, errors) = run(project.path(), RUN);
+    assert_eq!(code, Some(3), "{errors}");
+    let said = format!("{instance}\n");
+    assert!(errors.contains("--address=127.0.0.1 --port=") && errors.contains(&said), "{errors}");
+    assert_eq!(folders_left(project.path()), 0);
+}
+
+#[test]
 fn a_program_that_is_not_there_is_told() {
     let project = project("instance = \"p:r:i\"", "");
     let arguments = [&RUN[..RUN.len() - 1], &["--sql-proxy=no-such-proxy"]].concat();

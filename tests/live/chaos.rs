@@ -10,6 +10,7 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 
+use super::verify::assert_whole;
 use crate::support::bigquery::EmbeddedBigQuery;
 use crate::support::domain::{Domain, Instance, PARTITIONS};
 use crate::support::events::{Fate, Feed, Publisher, Sent, count};
@@ -94,6 +95,7 @@ fn chaos(name: &str, guarantee: Guarantee) {
     let (ends, committed) = scene.finish();
     let arrived = compare(&scene.bigquery, &sent, guarantee);
     assert_eq!(committed, ends, "the committed offsets are not the end offsets");
+    assert_whole(&scene.domain, guarantee);
     println!(
         "{name}: {} events sent, {} of them ignored; {arrived:?} in {:.0} s",
         sent.len(),

@@ -32,6 +32,7 @@ mod postgres_harness;
 mod produce;
 mod rebalance;
 mod replaced_topic;
+mod replay;
 mod sql_proxy;
 mod tokens;
 mod transactions;

@@ -193,6 +193,37 @@ fn both_end_with_the_same_rows() {
     assert!(repeated * 5 > CASES as usize, "only {repeated} of {CASES} tables had repeated keys");
 }
 
+#[test]
+fn both_insert_the_rows_whose_key_is_not_there() {
+    let (_ours, _theirs, peers) = both("fill");
+    let columns: Vec<String> = COLUMNS.map(str::to_owned).to_vec();
+    let key = ["region", "id"].map(str::to_owned);
+    let mut inserted = 0;
+    for number in 0..8 {
+        let mut case = Case { dice: StdRng::seed_from_u64(number) };
+        let (target, staging) = (table(&format!("t{number}")), table(&format!("s{number}")));
+        case.fill(&peers, &target, None, 12, false);
+        case.fill(&peers, &staging, None, 20, false);
+        let merge = Merge {
+            target: &target,
+            staging: &staging,
+            columns: &columns,
+            range: None,
+            key: &key,
+            last_by: None,
+        };
+        let all = format!("SELECT * FROM {}", name(&target));
+        let before = compared(&peers, &all);
+        peers.iter().for_each(|peer| drop(peer.run(&merge.fill())));
+        let after = compared(&peers, &all);
+        assert!(before.iter().all(|row| after.contains(row)), "a row has changed");
+        inserted += after.len() - before.len();
+        peers.iter().for_each(|peer| drop(peer.run(&merge.fill())));
+        assert_eq!(compared(&peers, &all), after, "the second time, every key is there");
+    }
+    assert!(inserted > 0);
+}
+
 /// The query that a MERGE reads, and the MERGE with a table in its place.
 fn with_table_as_source(sql: &str, table: &TableId) -> (String, String) {
     let (begin, rest) = sql.split_once("USING (").expect("a source");

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::verify::assert_whole;
 use crate::support::bigquery::EmbeddedBigQuery;
 use crate::support::domain::Domain;
 use crate::support::events::{Feed, Publisher};
@@ -36,6 +37,7 @@ fn an_instance_survives_a_bigquery_outage() {
     let arrived = prove(&bigquery, &feed.stop(), Guarantee::ExactlyOnce, WITHIN);
     instance.stop();
     assert!(arrived.visible > 0);
+    assert_whole(&domain, Guarantee::ExactlyOnce);
 }
 
 #[test]
@@ -78,4 +80,5 @@ fn an_instance_survives_a_broker_outage() {
     prove(&bigquery, &sent, Guarantee::ExactlyOnce, WITHIN);
     instance.stop();
     compare(&bigquery, &sent, Guarantee::ExactlyOnce);
+    assert_whole(&domain, Guarantee::ExactlyOnce);
 }

@@ -11,6 +11,7 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 
+use super::verify::assert_whole;
 use crate::chaos::{EVENTS_PER_SECOND, RECOVERS_WITHIN, number};
 use crate::support::cuts::Cuts;
 use crate::support::domain::{Domain, Instance, PARTITIONS};
@@ -18,6 +19,7 @@ use crate::support::events::{Fate, Feed, Publisher, Sent, count};
 use crate::support::kafka::Kafka;
 use crate::support::postgres::proof::compare;
 use crate::support::postgres::{Postgres, url};
+use crate::support::proof::Guarantee;
 use crate::support::signal::Signal;
 use crate::support::stored::{wait_progress, wait_while};
 use crate::support::until::until_true;
@@ -87,6 +89,7 @@ fn rows_and_offsets_stay_together() {
     let held = scene.server.held(&scene.domain.group, &scene.domain.topic);
     let held: Vec<i64> = held.into_values().map(|held| held.next.unwrap_or(-1)).collect();
     assert_eq!(held, ends, "the offsets in the database are not the end offsets");
+    assert_whole(&scene.domain, Guarantee::ExactlyOnce);
     println!(
         "{name}: {} events sent, {} of them ignored; {arrived:?} in {:.0} s",
         sent.len(),

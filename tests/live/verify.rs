@@ -10,11 +10,12 @@ use crate::support::domain::{Domain, TABLE};
 use crate::support::events::{Publisher, Sent, count};
 use crate::support::kafka::shared;
 use crate::support::postgres::Postgres;
+use crate::support::proof::Guarantee;
 
 const WITHIN: Duration = Duration::from_secs(120);
 
 /// Publishes events and writes them.
-fn written(domain: &Domain, seed: u64, events: usize) -> Sent {
+pub fn written(domain: &Domain, seed: u64, events: usize) -> Sent {
     let mut publisher = Publisher::new(shared(), domain, seed);
     publisher.publish(events);
     let sent = publisher.flush();
@@ -24,7 +25,7 @@ fn written(domain: &Domain, seed: u64, events: usize) -> Sent {
 }
 
 /// The exit code, and what `verify --json` prints.
-fn verify(domain: &Domain, arguments: &[&str]) -> (Option<i32>, Value) {
+pub fn verify(domain: &Domain, arguments: &[&str]) -> (Option<i32>, Value) {
     let arguments = [&["verify", "DELIVERY", "--json"], arguments].concat();
     let mut run = domain.run(&arguments, &[]);
     let code = run.wait(WITHIN).code();
@@ -34,8 +35,21 @@ fn verify(domain: &Domain, arguments: &[&str]) -> (Option<i32>, Value) {
     (code, serde_json::from_str(line).expect("JSON"))
 }
 
+/// `verify` finds nothing wrong; rows may be there more than once where that is promised.
+pub fn assert_whole(domain: &Domain, guarantee: Guarantee) {
+    let (code, found) = verify(domain, &[]);
+    match guarantee {
+        Guarantee::ExactlyOnce => assert_eq!(code, Some(0), "{found}"),
+        Guarantee::AtLeastOnce => {
+            assert!(entries(&found, "missing").is_empty(), "{found}");
+            let partitions = found["partitions"].as_array().expect("partitions");
+            assert!(partitions.iter().all(|one| one["tail"].is_null()), "{found}");
+        }
+    }
+}
+
 /// The lists of a kind, of all partitions: each entry with its partition.
-fn entries(found: &Value, kind: &str) -> Vec<(i32, Value)> {
+pub fn entries(found: &Value, kind: &str) -> Vec<(i32, Value)> {
     let partitions = found["partitions"].as_array().expect("partitions").iter();
     partitions
         .flat_map(|one| {
@@ -47,7 +61,7 @@ fn entries(found: &Value, kind: &str) -> Vec<(i32, Value)> {
 }
 
 /// The rows of each partition, in order.
-fn rows_of(sent: &Sent) -> BTreeMap<i32, Vec<i64>> {
+pub fn rows_of(sent: &Sent) -> BTreeMap<i32, Vec<i64>> {
     let mut rows: BTreeMap<i32, Vec<i64>> = BTreeMap::new();
     for ((partition, offset), _) in sent.iter().filter(|(_, fate)| fate.is_row()) {
         rows.entry(*partition).or_default().push(*offset);

@@ -163,6 +163,14 @@ impl EmbeddedBigQuery {
         letters.into_iter().collect()
     }
 
+    /// The positions of the visible dead letters; one that is there twice comes twice.
+    pub fn all_letters(&self, table: &str) -> Vec<At> {
+        let letters = format!("{table}_dead_letters");
+        self.query(&letters, "_kafka_partition, _kafka_offset", "AND __visible = 1", |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+    }
+
     /// Of the rows after the first `known`: how many are visible, and the number of the last one, 0
     /// if there is none. Cheap enough to be polled.
     pub fn fresh_rows(&self, table: &str, known: i64) -> (i64, i64) {

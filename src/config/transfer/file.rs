@@ -30,11 +30,24 @@ const FLAG: &str = "`true` or `false`";
 const DELIMITER: &str = "`,`, `;`, `|` or `tab`";
 const LEASE: &str = "seconds: a whole number from 2 to 3600";
 /// In seconds.
-const DEFAULT_LEASE: u64 = 60;
+pub const DEFAULT_LEASE: u64 = 60;
 const INSTANCE: &str = "the connection name of an instance: `project:region:instance`";
 const FILE: &str = "the path of a file with SQL";
 
-const KEYS: &[&str] = &[
+pub(super) const SCOPES: &[(&str, Scope)] = &[("day", Scope::Day), ("table", Scope::Table)];
+pub(super) const DUPLICATES: &[(&str, Duplicates)] =
+    &[("refuse", Duplicates::Refuse), ("last", Duplicates::Last)];
+pub(super) const FORMATS: &[(&str, FileFormat)] = &[
+    ("ndjson", FileFormat::Ndjson),
+    ("csv", FileFormat::Csv { delimiter: b',' }),
+    ("parquet", FileFormat::Parquet),
+];
+pub(super) const DELIMITERS: &[(&str, u8)] =
+    &[("tab", b'\t'), (",", b','), (";", b';'), ("|", b'|')];
+pub(super) const COMPRESSIONS: &[(&str, Compression)] =
+    &[("none", Compression::None), ("gzip", Compression::Gzip), ("zstd", Compression::Zstd)];
+
+pub(super) const KEYS: &[&str] = &[
     "lease_seconds",
     "contract",
     "channel",
@@ -102,13 +115,10 @@ pub fn read(resolver: &mut Resolver<'_>, name: &str, table: Table) -> Option<Own
         pairs.iter().position(|pair| pair.key == "source").map(|index| pairs.remove(index));
     let mut entry = Entry::at_path(&format!("transfer.{name}"), &file, pairs);
     let time_zone = entry.optional("time_zone", ZONE, zone);
-    let scope = entry.optional("scope", "`day` or `table`", |text| {
-        values::choice(text, &[("day", Scope::Day), ("table", Scope::Table)])
-    });
+    let scope = entry.optional("scope", "`day` or `table`", |text| values::choice(text, SCOPES));
     let key = entry.names("key", COLUMNS, "a column");
-    let duplicates = entry.optional("duplicates", "`refuse` or `last`", |text| {
-        values::choice(text, &[("refuse", Duplicates::Refuse), ("last", Duplicates::Last)])
-    });
+    let duplicates =
+        entry.optional("duplicates", "`refuse` or `last`", |text| values::choice(text, DUPLICATES));
     let delete_missing = entry.optional("delete_missing", FLAG, values::flag);
     let lease = entry.optional("lease_seconds", LEASE, |text| values::number(text, 2, 3_600));
     let before = entry.optional("before", FILE, path);
@@ -193,16 +203,16 @@ pub fn read(resolver: &mut Resolver<'_>, name: &str, table: Table) -> Option<Own
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Topic,
     Files,
     Query,
 }
 
-const KINDS: &[(&str, Kind)] =
+pub(super) const KINDS: &[(&str, Kind)] =
     &[("topic", Kind::Topic), ("files", Kind::Files), ("query", Kind::Query)];
 
-fn known(kind: Kind) -> &'static [&'static str] {
+pub(super) fn known(kind: Kind) -> &'static [&'static str] {
     match kind {
         Kind::Topic => &["kind"],
         Kind::Files => &["kind", "files", "format", "delimiter", "compression", "optional"],
@@ -225,19 +235,11 @@ fn one_source(
 fn files(entry: &mut Entry<'_>) -> Option<FilesSource> {
     const FILES: &str = "paths, or `gs://` and `s3://` locations, with `{date}` where the day is";
     let files = entry.names("files", FILES, "a file");
-    let format = entry.required("format", "`ndjson`, `csv` or `parquet`", |text| {
-        let csv = FileFormat::Csv { delimiter: b',' };
-        let formats =
-            [("ndjson", FileFormat::Ndjson), ("csv", csv), ("parquet", FileFormat::Parquet)];
-        values::choice(text, &formats)
-    });
-    let delimiter = entry.optional("delimiter", DELIMITER, |text| {
-        values::choice(text, &[("tab", b'\t'), (",", b','), (";", b';'), ("|", b'|')])
-    });
+    let format = entry
+        .required("format", "`ndjson`, `csv` or `parquet`", |text| values::choice(text, FORMATS));
+    let delimiter = entry.optional("delimiter", DELIMITER, |text| values::choice(text, DELIMITERS));
     let compression = entry.optional("compression", "`none`, `gzip` or `zstd`", |text| {
-        let all =
-            [("none", Compression::None), ("gzip", Compression::Gzip), ("zstd", Compression::Zstd)];
-        values::choice(text, &all)
+        values::choice(text, COMPRESSIONS)
     });
     let optional = entry.optional("optional", FLAG, values::flag);
     if format == Some(FileFormat::Parquet) && !matches!(compression, Some(None) | None) {

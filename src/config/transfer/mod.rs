@@ -5,6 +5,7 @@
 //! them.
 
 mod file;
+mod schema;
 mod settings;
 
 use jiff::tz::TimeZone;
@@ -15,7 +16,8 @@ use super::mistake::{Mistake, Mistakes};
 use super::resolver::Resolver;
 use super::section::{self, Check};
 
-pub use file::{CONFIG_LOCATION, Table};
+pub use file::{CONFIG_LOCATION, DEFAULT_LEASE, Table};
+pub use schema::tables as schema;
 pub use settings::{
     BatchSettings, Compression, Duplicates, FileFormat, FilesSource, QuerySource, Scope,
     SourceSettings, TransferSettings,

@@ -21,6 +21,8 @@ pub enum Method {
     Replace { range: Option<Range> },
     /// `MERGE` by key.
     Merge { range: Option<Range> },
+    /// `INSERT` of the rows whose key the table does not have.
+    Fill,
 }
 
 impl Method {
@@ -46,6 +48,7 @@ impl Method {
             (_, Scope::Table) | (None, Scope::Day) => None,
         };
         match (mode, range) {
+            (Mode::Fill, _) => Ok(Self::Fill),
             (_, None) if target.is_partitioned() => wrong(
                 "scope = \"table\" would replace all partitions of it".to_owned(),
                 "scope = \"day\" replaces the rows of the day; only a table without partitions is \
@@ -53,23 +56,26 @@ impl Method {
             ),
             (Mode::Delta, range) => Ok(Self::Merge { range }),
             (Mode::Truncate, None) if copies => Ok(Self::Copy { partition: None }),
-            (Mode::Truncate, Some(_)) if !days.is_one() => wrong(
-                format!("{days} are several days, and mode truncate replaces one"),
-                "--delta-start-date is for mode delta; run each day by itself",
-            ),
-            (Mode::Truncate, Some(range)) if copies && is_partition(&range, days, target) => {
-                Ok(Self::Copy { partition: Some(days.first().strftime("%Y%m%d").to_string()) })
-            }
-            (Mode::Truncate, range) => Ok(Self::Replace { range }),
+            (Mode::Truncate, Some(range)) => match days {
+                Some(days) if !days.is_one() => wrong(
+                    format!("{days} are several days, and mode truncate replaces one"),
+                    "--delta-start-date is for mode delta; run each day by itself",
+                ),
+                Some(day) if copies && is_partition(&range, day, target) => {
+                    Ok(Self::Copy { partition: Some(day.first().strftime("%Y%m%d").to_string()) })
+                }
+                _ => Ok(Self::Replace { range: Some(range) }),
+            },
+            (Mode::Truncate, None) => Ok(Self::Replace { range: None }),
         }
     }
 
     /// The days of the date column, if rows are of days and the target has the column.
     pub fn range(change: &Change<'_>, target: &TargetTable) -> Option<Range> {
         let column = change.date_column.filter(|_| change.scope == Scope::Day)?;
+        let days = change.days?;
         let kind = target.date_column(column)?;
-        let (first, after, micros) =
-            (change.days.first(), change.days.after(), change.days.micros());
+        let (first, after, micros) = (days.first(), days.after(), days.micros());
         Some(Range { column: column.to_owned(), kind, first, after, micros })
     }
 
@@ -90,6 +96,7 @@ impl Method {
                 "merge into the rows of {target} with {} from {} to before {}",
                 range.column, range.first, range.after
             ),
+            Self::Fill => format!("insert the rows that {target} does not have"),
         }
     }
 
@@ -119,6 +126,7 @@ impl Method {
             Self::Merge { range } => {
                 query(&Merge { range: range.as_ref(), ..merge.clone() }.delta(delete_missing))
             }
+            Self::Fill => query(&merge.fill()),
         }
     }
 }

@@ -265,7 +265,7 @@ fn applied(method: &Method, done: &JobDone, rows: u64) -> Applied {
         Method::Copy { .. } => {
             Applied { inserted: rows, updated: 0, deleted: None, job, bytes_billed }
         }
-        Method::Replace { .. } | Method::Merge { .. } => Applied {
+        Method::Replace { .. } | Method::Merge { .. } | Method::Fill => Applied {
             inserted: done.number("/query/dmlStats/insertedRowCount"),
             updated: done.number("/query/dmlStats/updatedRowCount"),
             deleted: Some(done.number("/query/dmlStats/deletedRowCount")),

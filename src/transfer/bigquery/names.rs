@@ -3,6 +3,9 @@
 use crate::config::TableId;
 use crate::transfer::target::Wanted;
 
+/// In the place of a date, of runs that are not of days.
+const NO_DAYS: &str = "positions";
+
 /// What the names are made of.
 #[derive(Debug, Clone)]
 pub struct Names {
@@ -14,7 +17,8 @@ pub struct Names {
 
 impl Names {
     pub fn new(target: &TableId, wanted: &Wanted<'_>) -> Self {
-        let date = wanted.last_day.strftime("%Y%m%d");
+        let date = wanted.last_day.map(|day| day.strftime("%Y%m%d").to_string());
+        let date = date.as_deref().unwrap_or(NO_DAYS);
         let prefix = format!("{}{date}__", Self::of_transfer(target, wanted.transfer));
         Self { prefix, holder: wanted.holder.to_owned() }
     }

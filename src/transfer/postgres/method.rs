@@ -15,6 +15,8 @@ pub enum Method {
     Replace { range: Option<Range> },
     /// Rows with the same key are updated where they differ, and the others inserted.
     Merge { range: Option<Range> },
+    /// Rows whose key the table does not have are inserted.
+    Fill,
 }
 
 impl Method {
@@ -26,7 +28,8 @@ impl Method {
     ) -> Result<Self, Stop> {
         let range = match (change.date_column, change.scope) {
             (Some(column), Scope::Day) => {
-                Some(range(column, change.days, columns).ok_or_else(|| {
+                let range = change.days.and_then(|days| range(column, days, columns));
+                Some(range.ok_or_else(|| {
                     Stop {
                     what: format!(
                         "write {target}: it has no column {column} with a time or a date"
@@ -43,26 +46,32 @@ impl Method {
         Ok(match change.mode {
             Mode::Truncate => Self::Replace { range },
             Mode::Delta => Self::Merge { range },
+            Mode::Fill => Self::Fill,
         })
     }
 
     /// The rows that it replaces or merges among; `None`: all.
     pub fn range(&self) -> Option<&Range> {
-        let (Self::Replace { range } | Self::Merge { range }) = self;
-        range.as_ref()
+        match self {
+            Self::Replace { range } | Self::Merge { range } => range.as_ref(),
+            Self::Fill => None,
+        }
     }
 
     /// What it does, for people.
-    pub fn describe(&self, target: &PostgresTable, days: &Days) -> String {
-        let (first, after) = (days.first(), days.after());
+    pub fn describe(&self, target: &PostgresTable, days: Option<&Days>) -> String {
         let rows = |range: &Range| {
-            format!("the rows of {target} with {} from {first} to before {after}", range.column)
+            let days = days.map_or(String::new(), |days| {
+                format!(" from {} to before {}", days.first(), days.after())
+            });
+            format!("the rows of {target} with {}{days}", range.column)
         };
         match self {
             Self::Replace { range: None } => format!("replace all rows of {target}"),
             Self::Replace { range: Some(range) } => format!("replace {}", rows(range)),
             Self::Merge { range: None } => format!("merge into {target}"),
             Self::Merge { range: Some(range) } => format!("merge into {}", rows(range)),
+            Self::Fill => format!("insert the rows that {target} does not have"),
         }
     }
 
@@ -80,6 +89,7 @@ impl Method {
                 let insert = Step::Insert(merge.insert_missing());
                 delete.into_iter().chain(update).chain([insert]).collect()
             }
+            Self::Fill => vec![Step::Insert(merge.insert_missing())],
         }
     }
 }

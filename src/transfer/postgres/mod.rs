@@ -45,13 +45,14 @@ impl PostgresTarget {
         wanted: Wanted<'_>,
     ) -> Result<Self, Stop> {
         let Wanted { columns, manage, date_column, transfer, last_day, holder, lease } = wanted;
+        let of = last_day.map_or("positions".to_owned(), |day| day.to_string());
         let parts = BatchParts {
             settings,
             manage,
             columns,
             date_column,
             runs: (TABLE, &run_columns()),
-            name: &format!("{transfer} {last_day}"),
+            name: &format!("{transfer} {of}"),
             holder,
             lease,
         };

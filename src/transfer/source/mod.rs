@@ -6,12 +6,14 @@ mod files;
 mod json_lines;
 mod objects;
 mod parquet;
+mod parts;
 mod query;
 mod topic;
 
 pub use error::FilesError;
 pub use files::{Files, FoundFile};
 pub use objects::Objects;
+pub use parts::{PartsSource, ReadAgain};
 pub use query::{QueryError, QuerySource};
 pub use topic::TopicSource;
 
@@ -21,6 +23,7 @@ use crate::source::TopicError;
 /// A source that was opened: what will be read is known.
 pub enum Source {
     Topic(TopicSource),
+    Parts(PartsSource),
     Files(Files),
     Query(QuerySource),
 }
@@ -45,7 +48,7 @@ impl Source {
     /// another order.
     pub fn keeps_positions(&self) -> bool {
         match self {
-            Self::Topic(_) | Self::Files(_) => true,
+            Self::Topic(_) | Self::Parts(_) | Self::Files(_) => true,
             Self::Query(_) => false,
         }
     }
@@ -54,6 +57,7 @@ impl Source {
     pub fn size(&self) -> Size {
         match self {
             Self::Topic(topic) => Size::Records(topic.records()),
+            Self::Parts(parts) => Size::Records(parts.records()),
             Self::Files(files) => Size::Bytes(files.bytes()),
             Self::Query(query) => Size::About(query.rows()),
         }
@@ -63,6 +67,7 @@ impl Source {
     pub fn describe(&self) -> Vec<String> {
         match self {
             Self::Topic(topic) => topic.describe(),
+            Self::Parts(parts) => parts.describe(),
             Self::Files(files) => files.describe(),
             Self::Query(query) => vec![format!("a query, of about {} rows", query.rows())],
         }
@@ -72,6 +77,7 @@ impl Source {
     pub fn read(&mut self, intake: &mut Intake, hand_on: HandOn<'_>) -> Result<(), SourceError> {
         match self {
             Self::Topic(topic) => topic.read(intake, hand_on)?,
+            Self::Parts(parts) => parts.read(intake, hand_on)?,
             Self::Files(files) => files.read(intake, hand_on)?,
             Self::Query(query) => query.read(intake, hand_on)?,
         }

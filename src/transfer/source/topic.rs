@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use rdkafka::config::ClientConfig;
 
+use crate::record::Event;
 use crate::shutdown::Shutdown;
 use crate::source::{Part, TopicError, TopicParts};
 use crate::transfer::intake::{HandOn, Intake};
@@ -47,44 +48,60 @@ impl TopicSource {
 
     /// At most so many records: transaction markers and compacted records are counted too.
     pub fn records(&self) -> u64 {
-        self.parts.iter().map(|part| (part.to.0 - part.from.0).unsigned_abs()).sum()
+        self.parts.iter().map(records).sum()
     }
 
     pub fn describe(&self) -> Vec<String> {
-        let line = |part: &Part| {
-            format!(
-                "{} partition {}: offsets {} to {}",
-                self.topic.topic(),
-                part.partition,
-                part.from,
-                part.to.0 - 1
-            )
-        };
-        self.parts.iter().map(line).collect()
+        self.parts.iter().map(|part| describe(&self.topic, part)).collect()
     }
 
     /// Reads all parts.
     pub fn read(&self, intake: &mut Intake, hand_on: HandOn<'_>) -> Result<(), TopicError> {
-        if self.parts.is_empty() {
-            return Ok(());
-        }
-        let shared = RefCell::new((intake, false));
-        self.topic.read(
-            &self.parts,
-            &mut |event| shared.borrow_mut().0.take_record(event),
-            &mut || {
-                let (intake, ended) = &mut *shared.borrow_mut();
-                if intake.is_full() && hand_on(intake.chunk()).is_break() {
-                    *ended = true;
-                    return ControlFlow::Break(());
-                }
-                ControlFlow::Continue(())
-            },
-        )?;
-        let (intake, ended) = shared.into_inner();
-        if !ended {
-            let _ = hand_on(intake.chunk());
-        }
-        Ok(())
+        read_parts(&self.topic, &self.parts, intake, hand_on, |intake, event| {
+            intake.take_record(event);
+        })
     }
+}
+
+/// At most so many records: transaction markers and compacted records are counted too.
+pub(super) fn records(part: &Part) -> u64 {
+    (part.to.0 - part.from.0).unsigned_abs()
+}
+
+/// What is read of a partition, for people.
+pub(super) fn describe(topic: &TopicParts, part: &Part) -> String {
+    format!(
+        "{} partition {}: offsets {} to {}",
+        topic.topic(),
+        part.partition,
+        part.from,
+        part.to.0 - 1
+    )
+}
+
+/// Reads parts, and has each record taken.
+pub(super) fn read_parts(
+    topic: &TopicParts,
+    parts: &[Part],
+    intake: &mut Intake,
+    hand_on: HandOn<'_>,
+    mut take: impl FnMut(&mut Intake, &Event<'_>),
+) -> Result<(), TopicError> {
+    if parts.is_empty() {
+        return Ok(());
+    }
+    let shared = RefCell::new((intake, false));
+    topic.read(parts, &mut |event| take(shared.borrow_mut().0, event), &mut || {
+        let (intake, ended) = &mut *shared.borrow_mut();
+        if intake.is_full() && hand_on(intake.chunk()).is_break() {
+            *ended = true;
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    })?;
+    let (intake, ended) = shared.into_inner();
+    if !ended {
+        let _ = hand_on(intake.chunk());
+    }
+    Ok(())
 }

@@ -44,14 +44,21 @@ impl Address {
         }
     }
 
+    /// A port of this machine that nobody has at the moment.
+    pub fn any_port() -> Result<Self, SqlProxyError> {
+        let asked = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+        let found = TcpListener::bind(asked).and_then(|listener| listener.local_addr());
+        let failed = |source| SqlProxyError::Address { address: asked.to_string(), source };
+        found.map(Self::Port).map_err(failed)
+    }
+
     pub fn socket(folder: PathBuf) -> Result<Self, SqlProxyError> {
-        let longest = LONGEST_PATH - SOCKET.len() - 1;
-        match folder.as_os_str().len() > longest {
-            true => Err(SqlProxyError::NoPlace {
+        match fits(&folder) {
+            true => Ok(Self::Folder(folder)),
+            false => Err(SqlProxyError::NoPlace {
                 address: folder.display().to_string(),
                 problem: "the path of a socket has at most 107 bytes; use host:port",
             }),
-            false => Ok(Self::Folder(folder)),
         }
     }
 
@@ -113,6 +120,11 @@ impl Address {
     }
 }
 
+/// Whether the path of a socket in this folder is short enough.
+fn fits(folder: &Path) -> bool {
+    folder.as_os_str().len() + 1 + SOCKET.len() <= LONGEST_PATH
+}
+
 /// The folder of all instances.
 fn around(folder: &Path) -> &Path {
     folder.parent().unwrap_or(Path::new("/"))
@@ -132,13 +144,18 @@ impl fmt::Display for Address {
 pub struct OwnFolder(PathBuf);
 
 impl OwnFolder {
-    pub fn create() -> Result<Self, SqlProxyError> {
-        let name = format!("generic-consumer-{:016x}", rand::random::<u64>());
+    /// For the socket of an instance. `None`: its path would be too long, in a deep folder for temporary
+    /// files or with a long name of the instance.
+    pub fn create(instance: &str) -> Result<Option<Self>, SqlProxyError> {
+        let name = format!("generic-consumer-{:08x}", rand::random::<u32>());
         let path = std::env::temp_dir().join(name);
+        if !fits(&path.join(instance)) {
+            return Ok(None);
+        }
         let made = DirBuilder::new().mode(0o700).create(&path);
         let address = path.display().to_string();
         made.map_err(|source| SqlProxyError::Address { address, source })?;
-        Ok(Self(path))
+        Ok(Some(Self(path)))
     }
 
     pub fn path(&self) -> &Path {

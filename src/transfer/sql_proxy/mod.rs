@@ -46,7 +46,8 @@ pub struct SqlProxy {
 impl SqlProxy {
     /// Starts the program and waits until it takes connections. `instance` is
     /// `project:region:instance`; `proxy` is where it listens, `host:port` or a folder of sockets.
-    /// Without one, it listens on a socket in a folder that only this user can open.
+    /// Without one, it listens on a socket in a folder that only this user can open, or, where the
+    /// socket's path would be too long, on a port of this machine.
     pub async fn start(
         program: &OsStr,
         instance: &str,
@@ -55,10 +56,10 @@ impl SqlProxy {
     ) -> Result<Self, SqlProxyError> {
         let (address, folder) = match proxy {
             Some(proxy) => (Address::parse(proxy)?, None),
-            None => {
-                let folder = OwnFolder::create()?;
-                (Address::socket(folder.path().join(instance))?, Some(folder))
-            }
+            None => match OwnFolder::create(instance)? {
+                Some(folder) => (Address::socket(folder.path().join(instance))?, Some(folder)),
+                None => (Address::any_port()?, None),
+            },
         };
         address.make_free()?;
         let mut command = Command::new(program);

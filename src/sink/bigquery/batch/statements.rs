@@ -102,6 +102,20 @@ impl Merge<'_> {
         )
     }
 
+    /// Inserts the rows whose key no row of the target has. BigQuery allows an INSERT, unlike a MERGE that
+    /// changes rows, beside rows that were streamed a moment ago.
+    pub fn fill(&self) -> String {
+        let same = self.key.iter().map(|key| format!("target.{0} = source.{0}", quoted(key)));
+        let columns = list(self.columns);
+        format!(
+            "INSERT INTO {target} ({columns}) SELECT {columns} FROM {staging} AS source WHERE NOT \
+             EXISTS (SELECT 1 FROM {target} AS target WHERE {})",
+            same.collect::<Vec<_>>().join(" AND "),
+            target = name(self.target),
+            staging = name(self.staging),
+        )
+    }
+
     fn source(&self) -> String {
         let (columns, staging) = (list(self.columns), name(self.staging));
         match self.last_by {
