@@ -84,6 +84,7 @@ keys! {
     BATCH_ROWS: true, Some("10000"), "a whole number from 1 to 100000";
     BATCH_AGE_MS: true, Some("20"), "milliseconds: a whole number from 0 to 60000";
     COMMIT_INTERVAL_MS: true, Some("100"), "milliseconds: a whole number from 0 to 60000";
+    FRESHNESS_SLO: true, None, "a time: `30s`, `5m` or `1h`, or empty for none";
     DRAIN_SECONDS: true, Some("20"), "seconds: a whole number from 1 to 25";
     API_ADDR: true, Some("127.0.0.1:8080"), "an IP address and a port: `0.0.0.0:8080`";
     API_TOKENS_FILE: true, None, "the path of a file, or empty for none";

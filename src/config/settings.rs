@@ -204,6 +204,8 @@ pub struct Limits {
     pub batch_age: Duration,
     /// The minimum time between two offset commits.
     pub commit_interval: Duration,
+    /// How old a record may be when its row becomes visible. `None`: nobody has said.
+    pub freshness: Option<Duration>,
     /// How long a shutdown or a revoked partition may take to write what was read.
     pub drain: Duration,
 }

@@ -64,6 +64,7 @@ impl Assembler {
                     spans: Vec::new(),
                     rows: RowBuffer::with_capacity(room),
                     letters: Vec::new(),
+                    oldest_ms: None,
                     note: String::new(),
                 },
                 opened: now,
@@ -81,6 +82,7 @@ impl Assembler {
             spans: vec![span],
             rows: RowBuffer::default(),
             letters: Vec::new(),
+            oldest_ms: None,
             note: String::new(),
         }
     }
@@ -156,6 +158,15 @@ impl OpenBatch {
         &mut self.batch.rows
     }
 
+    /// The last row is of a record with this timestamp, in milliseconds since the epoch.
+    pub fn row_of(&mut self, timestamp_ms: Option<i64>) {
+        let oldest = &mut self.batch.oldest_ms;
+        *oldest = match (*oldest, timestamp_ms) {
+            (Some(oldest), Some(this)) => Some(oldest.min(this)),
+            (oldest, this) => oldest.or(this),
+        };
+    }
+
     pub fn reject(&mut self, letter: DeadLetter) {
         self.letter_bytes += letter.bytes();
         self.batch.letters.push(letter);
@@ -203,6 +214,7 @@ mod tests {
             batch_rows: 3,
             batch_age: AGE,
             commit_interval: Duration::ZERO,
+            freshness: None,
             drain: Duration::from_secs(1),
         }
     }

@@ -30,7 +30,15 @@ struct OpenLane {
 struct InFlight {
     bytes: usize,
     lane: Lane,
-    spans: Vec<Span>,
+    settles: Settles,
+}
+
+/// What a batch settles.
+#[derive(Debug, Default)]
+pub struct Settles {
+    pub spans: Vec<Span>,
+    /// The oldest timestamp of its rows' records, in milliseconds since the epoch.
+    pub oldest_ms: Option<i64>,
 }
 
 impl Lanes {
@@ -72,7 +80,8 @@ impl Lanes {
         let Some(OpenLane { lane, writer }) = self.open.get(&partition) else { return };
         let bytes = batch.bytes();
         self.in_flight_bytes += bytes;
-        let in_flight = InFlight { bytes, lane: *lane, spans: batch.spans.clone() };
+        let settles = Settles { spans: batch.spans.clone(), oldest_ms: batch.oldest_ms };
+        let in_flight = InFlight { bytes, lane: *lane, settles };
         self.in_flight.insert(batch.id, in_flight);
         writer.send(Command::Append(batch));
     }
@@ -93,11 +102,11 @@ impl Lanes {
         }
     }
 
-    /// The spans of a batch that its writer has settled, which is no longer in flight.
-    pub fn settle(&mut self, batch: BatchId) -> Vec<Span> {
-        let Some(settled) = self.in_flight.remove(&batch) else { return Vec::new() };
+    /// What a batch settles that its writer is done with, so that it is no longer in flight.
+    pub fn settle(&mut self, batch: BatchId) -> Settles {
+        let Some(settled) = self.in_flight.remove(&batch) else { return Settles::default() };
         self.in_flight_bytes -= settled.bytes;
-        settled.spans
+        settled.settles
     }
 
     /// The next report of an open lane, if one is there.

@@ -121,6 +121,11 @@ impl Ledger {
         Some(self.partitions.get(&partition)?.committed.reached.next)
     }
 
+    /// When the last record before that offset was written, in milliseconds since the epoch.
+    pub fn last_committed_ms(&self, partition: Partition) -> Option<i64> {
+        self.partitions.get(&partition)?.committed.reached.last?.timestamp_ms
+    }
+
     pub fn is_ready(&self, partition: Partition) -> bool {
         self.partitions.get(&partition).is_some_and(|account| account.ready)
     }

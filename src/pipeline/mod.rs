@@ -19,6 +19,7 @@ mod catch_up;
 mod commit_metadata;
 mod ending;
 mod flow;
+mod freshness;
 mod lanes;
 mod ledger;
 mod run;

@@ -15,6 +15,7 @@ use super::back_pressure::{BackPressure, Pressure};
 use super::catch_up::CatchUp;
 use super::ending::{Break, Ending, Interruption};
 use super::flow::{Flow, Until};
+use super::freshness::Freshness;
 use super::settlement::Settlement;
 use super::summary::Summary;
 use crate::error_chain::chain;
@@ -72,6 +73,7 @@ impl<'a> Session<'a> {
                 flow.sink.clone(),
                 committer,
                 flow.limits.commit_interval,
+                Freshness::new(flow.clock, flow.limits.freshness, flow.metrics.clone()),
                 flow.metrics.clone(),
                 flow.health.clone(),
             ),
@@ -373,6 +375,9 @@ impl<'a> Session<'a> {
             let age = |since: Option<Instant>| since.map_or(0.0, |at| at.elapsed().as_secs_f64());
             self.flow.metrics.oldest_unsettled_seconds.set(age(oldest));
             self.flow.metrics.oldest_staged_seconds.set(age(staged));
+            self.flow.metrics.waits(self.flow.health.waiting());
+            let no_progress = self.flow.health.without_progress();
+            self.flow.metrics.no_progress_seconds.set(no_progress.as_secs_f64());
             self.observe_ends();
             self.observe_progress();
         }

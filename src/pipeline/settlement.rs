@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use super::commit_metadata::{self, MetadataError, Noted, TopicNote};
 use super::ending::{Break, Interruption};
-use super::lanes::Lanes;
+use super::freshness::Freshness;
+use super::lanes::{Lanes, Settles};
 use super::ledger::{CommitPoint, Ledger};
 use super::summary::Written;
 use crate::record::{Offset, Partition, Reached, Rejected};
@@ -35,6 +36,7 @@ pub struct Settlement {
     topic: TopicNote,
     /// [`Durability::Stored`]: what the sink keeps of the partitions that were claimed.
     stored: BTreeMap<Partition, StoredOffset>,
+    freshness: Freshness,
     metrics: Metrics,
     health: Health,
     written: Written,
@@ -46,6 +48,7 @@ impl Settlement {
         sink: Arc<dyn Sink>,
         committer: Committer,
         interval: Duration,
+        freshness: Freshness,
         metrics: Metrics,
         health: Health,
     ) -> Self {
@@ -59,6 +62,7 @@ impl Settlement {
             has_committed: false,
             topic: TopicNote::default(),
             stored: BTreeMap::new(),
+            freshness,
             metrics,
             health,
             written: Written::default(),
@@ -196,6 +200,7 @@ impl Settlement {
     /// Forgets a partition: what is in flight of it will not be committed.
     pub fn release(&mut self, partition: Partition) {
         self.ledger.release(partition);
+        self.freshness.release(partition);
         self.stored.remove(&partition);
         self.lanes.close(partition);
     }
@@ -271,7 +276,7 @@ impl Settlement {
                 self.ledger.ready(partition);
             }
             (Report::Settled { batch, promise, rows, bytes, letters }, _) => {
-                self.settle(batch, promise);
+                self.settle(batch, promise, rows);
                 self.metrics.written.inc_by(rows as u64);
                 self.metrics.written_bytes.inc_by(bytes as u64);
                 for letter in &letters {
@@ -283,10 +288,11 @@ impl Settlement {
                 self.health.progress();
             }
             (Report::Flushed(promise), Some(partition)) => {
+                self.freshness.flushed(partition, &promise);
                 self.ledger.flushed(partition, promise);
                 self.health.progress();
             }
-            (Report::Waiting, _) => self.health.progress(),
+            (Report::Waiting(why), _) => self.health.waits(why),
             (Report::Fenced, Some(partition)) => {
                 return Err(Break::Fenced(Interruption::TakenOver(partition)));
             }
@@ -297,8 +303,12 @@ impl Settlement {
         Ok(())
     }
 
-    fn settle(&mut self, batch: BatchId, promise: Option<Promise>) {
-        for span in self.lanes.settle(batch) {
+    fn settle(&mut self, batch: BatchId, promise: Option<Promise>, rows: usize) {
+        let Settles { spans, oldest_ms } = self.lanes.settle(batch);
+        if let (Some(oldest_ms), Some(span)) = (oldest_ms, spans.first()) {
+            self.freshness.settled(span.partition, promise.as_ref(), oldest_ms, rows);
+        }
+        for span in spans {
             self.ledger.settle(batch, span.partition, promise.clone());
         }
     }

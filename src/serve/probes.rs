@@ -33,7 +33,13 @@ async fn livez(State(shared): State<Arc<Shared>>) -> Response {
 }
 
 async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
-    probe(shared.health.check_ready())
+    match (shared.health.check_ready(), shared.health.waiting()) {
+        (Ok(()), Some((why, time))) => {
+            let (waits, seconds) = (why.name(), time.as_secs());
+            Json(json!({ "status": "ok", "waits": waits, "seconds": seconds })).into_response()
+        }
+        (ready, _) => probe(ready),
+    }
 }
 
 /// 200, or 503 with the reason.

@@ -23,6 +23,8 @@ pub struct Batch {
     pub spans: Vec<Span>,
     pub rows: RowBuffer,
     pub letters: Vec<DeadLetter>,
+    /// The oldest timestamp of a record that became one of the rows, in milliseconds since the epoch.
+    pub oldest_ms: Option<i64>,
     /// With [`Durability::Stored`](super::Durability::Stored): what is stored next to the offset after the batch.
     pub note: String,
 }

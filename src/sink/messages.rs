@@ -4,6 +4,7 @@ use super::batch::{Batch, BatchId};
 use super::promise::Promise;
 use crate::record::{Offset, Partition, Rejected};
 use crate::stop::Stop;
+use crate::telemetry::Waits;
 
 /// What a lane does first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,7 +71,7 @@ pub enum Report {
     Flushed(Promise),
     /// The sink is throttling or unreachable and the writer retries. Counts as progress for the
     /// liveness probe: throttled is not stuck.
-    Waiting,
+    Waiting(Waits),
     /// Another instance has taken the partition over in the sink: nothing of this lane will be
     /// stored any more.
     Fenced,

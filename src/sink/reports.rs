@@ -52,13 +52,14 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
+    use crate::telemetry::Waits;
 
     #[test]
     fn a_report_wakes_its_reader() {
         let (reports, received) = Reports::to_this_thread();
         let lane = Lane { partition: None, epoch: 1 };
         let began = Instant::now();
-        let writer = thread::spawn(move || reports.send(lane, Report::Waiting));
+        let writer = thread::spawn(move || reports.send(lane, Report::Waiting(Waits::Away)));
         while received.try_recv().is_err() {
             assert!(began.elapsed() < Duration::from_secs(30), "still parked");
             thread::park_timeout(Duration::from_secs(60));

@@ -32,7 +32,33 @@ struct State {
     /// Since when there has been work without a break.
     work_since: Option<Instant>,
     last_progress: Instant,
+    /// Since when nothing gets through to the sink, and why.
+    waits: Option<(Waits, Instant)>,
     turns: u64,
+}
+
+/// Why a writer retries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waits {
+    /// The sink says that it is used too much: a quota, a limit, a time to wait.
+    Throttled,
+    /// The sink takes requests and has not answered one in time.
+    Unanswered,
+    /// The sink refuses connections, or fails.
+    Away,
+}
+
+impl Waits {
+    pub const ALL: [Self; 3] = [Self::Throttled, Self::Unanswered, Self::Away];
+
+    /// The label in metrics, and the word in `/readyz`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Throttled => "throttled",
+            Self::Unanswered => "unanswered",
+            Self::Away => "away",
+        }
+    }
 }
 
 /// What an instance is doing, in one word.
@@ -107,6 +133,7 @@ impl Health {
             missing_topic: None,
             work_since: None,
             last_progress: now,
+            waits: None,
             turns: 0,
         };
         Self { state: Arc::new(Mutex::new(state)) }
@@ -172,10 +199,39 @@ impl Health {
         });
     }
 
-    /// Records progress: something was settled, committed or flushed, or the server answered that
-    /// it has to be retried later.
+    /// Records progress: something was settled, committed or flushed.
     pub fn progress(&self) {
-        self.with(|state| state.last_progress = Instant::now());
+        self.with(|state| {
+            state.last_progress = Instant::now();
+            state.waits = None;
+        });
+    }
+
+    /// Records that a request to the sink failed and will be repeated: the process is alive, and not
+    /// stuck.
+    pub fn waits(&self, why: Waits) {
+        self.with(|state| {
+            let now = Instant::now();
+            state.last_progress = now;
+            let since = state.waits.map_or(now, |(_, since)| since);
+            state.waits = Some((why, since));
+        });
+    }
+
+    /// Why nothing gets through to the sink, and for how long that has been so.
+    pub fn waiting(&self) -> Option<(Waits, Duration)> {
+        self.with(|state| {
+            state.work_since?;
+            state.waits.map(|(why, since)| (why, since.elapsed()))
+        })
+    }
+
+    /// How long there has been work and nothing has come of it, not even a retry.
+    pub fn without_progress(&self) -> Duration {
+        self.with(|state| {
+            let since = state.work_since.map(|since| since.max(state.last_progress));
+            since.map_or(Duration::ZERO, |since| since.elapsed())
+        })
     }
 
     /// Records that the thread that polls Kafka has come around once more, with or without work.
@@ -317,6 +373,21 @@ mod tests {
         let health = Health::new();
         health.disabled();
         assert_eq!((health.check_live(), health.check_ready()), (Ok(()), Ok(())));
+    }
+
+    #[test]
+    fn what_is_retried_waits_until_something_gets_through() {
+        let health = Health::new();
+        health.waits(Waits::Away);
+        assert_eq!(health.waiting(), None, "there is no work");
+        health.work_pending(true);
+        health.waits(Waits::Throttled);
+        assert_eq!(health.waiting().map(|(why, _)| why), Some(Waits::Throttled));
+        assert!(health.without_progress() < Duration::from_secs(60));
+        health.progress();
+        assert_eq!(health.waiting(), None);
+        health.work_pending(false);
+        assert_eq!(health.without_progress(), Duration::ZERO);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use std::fmt::Write;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
@@ -13,6 +14,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Metric, Registry, Unit};
+
+use super::health::Waits;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct EventTypeLabel {
@@ -53,6 +56,23 @@ pub struct OutcomeLabel {
     pub outcome: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct WhyLabel {
+    pub why: &'static str,
+}
+
+/// Whether rows became visible within the time that the domain has set.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct InTimeLabel {
+    pub in_time: &'static str,
+}
+
+impl InTimeLabel {
+    pub fn of(in_time: bool) -> Self {
+        Self { in_time: if in_time { "true" } else { "false" } }
+    }
+}
+
 /// A label's value that may be any text: backslashes, quotes and line breaks are escaped when it is
 /// exposed, which the library leaves to its callers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -88,6 +108,18 @@ pub struct Metrics {
     pub flush_seconds: Histogram,
     /// Records between the committed offset and the partition's end.
     pub lag: Family<PartitionLabel, Gauge>,
+    /// How long ago the last committed record was written, where others are behind it.
+    pub lag_seconds: Family<PartitionLabel, Gauge<f64, AtomicU64>>,
+    /// Age of the oldest row of a batch when it became visible.
+    pub freshness_seconds: Histogram,
+    /// Rows that became visible within the time that is set, and later.
+    pub fresh_rows: Family<InTimeLabel, Counter>,
+    /// That time; 0 where none is set.
+    pub freshness_slo_seconds: Gauge<f64, AtomicU64>,
+    /// How long nothing has got through to the sink, by why.
+    pub sink_waiting_seconds: Family<WhyLabel, Gauge<f64, AtomicU64>>,
+    /// How long there has been work of which nothing has come.
+    pub no_progress_seconds: Gauge<f64, AtomicU64>,
     pub in_flight_bytes: Gauge,
     pub oldest_unsettled_seconds: Gauge<f64, AtomicU64>,
     pub assigned_partitions: Gauge,
@@ -120,6 +152,17 @@ impl Metrics {
             commit_seconds: names.add_histogram("commit", "Time of an offset commit"),
             flush_seconds: names.add_histogram("flush", "Time to make rows visible"),
             lag: names.add("lag_records", "Records behind the end of the partition"),
+            lag_seconds: names
+                .add_seconds("lag", "Age of the last committed record, where others follow"),
+            freshness_seconds: names
+                .add_ages("freshness", "Age of a batch's oldest row when it became visible"),
+            fresh_rows: names.add("fresh_rows", "Rows that became visible in time, and later"),
+            freshness_slo_seconds: names
+                .add_seconds("freshness_slo", "How old rows may be when they become visible"),
+            sink_waiting_seconds: names
+                .add_seconds("sink_waiting", "Time in which nothing got through to the sink"),
+            no_progress_seconds: names
+                .add_seconds("no_progress", "Time in which nothing came of the work there is"),
             in_flight_bytes: names.add_bytes("in_flight", "Bytes not yet acknowledged"),
             oldest_unsettled_seconds: names
                 .add_seconds("oldest_unsettled", "Age of the oldest unsettled record"),
@@ -143,12 +186,24 @@ impl Metrics {
         self.owned.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Why nothing gets through to the sink, and for how long that has been so.
+    pub fn waits(&self, now: Option<(Waits, Duration)>) {
+        for why in Waits::ALL {
+            let seconds =
+                now.filter(|(of, _)| *of == why).map_or(0.0, |(_, time)| time.as_secs_f64());
+            self.sink_waiting_seconds.get_or_create(&WhyLabel { why: why.name() }).set(seconds);
+        }
+    }
+
     /// This instance owns no partition and has nothing under way.
     pub fn nothing_owned(&self) {
         self.lag.clear();
+        self.lag_seconds.clear();
         self.owns(Vec::new());
         self.in_flight_bytes.set(0);
         self.oldest_unsettled_seconds.set(0.0);
+        self.no_progress_seconds.set(0.0);
+        self.waits(None);
         self.oldest_staged_seconds.set(0.0);
     }
 }
@@ -296,6 +351,12 @@ impl Names<'_> {
         self.add_in(Unit::Seconds, name, help, histogram)
     }
 
+    /// A histogram of ages. Its buckets double from 16 ms to 18 hours.
+    fn add_ages(&mut self, name: &str, help: &str) -> Histogram {
+        let histogram = Histogram::new(exponential_buckets(0.016, 2.0, 23));
+        self.add_in(Unit::Seconds, name, help, histogram)
+    }
+
     fn add_in<M: Metric + Clone>(&mut self, unit: Unit, name: &str, help: &str, metric: M) -> M {
         self.0.register_with_unit(name, help, unit, metric.clone());
         metric
@@ -324,6 +385,9 @@ mod tests {
             .inc();
         metrics.dead_lettered.get_or_create(&ReasonLabel { reason: "empty" }).inc();
         metrics.lag.get_or_create(&PartitionLabel { partition: 0 }).set(1);
+        metrics.lag_seconds.get_or_create(&PartitionLabel { partition: 0 }).set(1.0);
+        metrics.waits(None);
+        metrics.fresh_rows.get_or_create(&InTimeLabel::of(true)).inc();
         let steps = StepMetrics::register(&mut registry);
         let rule = || LabelText("a".to_owned());
         steps.findings.get_or_create(&RuleLabel { rule: rule() }).inc();

@@ -8,6 +8,6 @@ mod repeats;
 pub mod status_line;
 mod transfer_metrics;
 
-pub use health::Health;
+pub use health::{Health, Waits};
 pub use metrics::{ApiMetrics, Metrics, ResultsMetrics, StepMetrics};
 pub use transfer_metrics::{PhaseLabel, TransferLabel, TransferMetrics};

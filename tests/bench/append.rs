@@ -91,6 +91,7 @@ pub async fn append(args: &AppendArgs) -> Done {
                     spans,
                     rows,
                     letters,
+                    oldest_ms: None,
                     note: String::new(),
                 }));
                 sent += 1;

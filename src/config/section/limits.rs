@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use crate::config::keys::{
-    BATCH_AGE_MS, BATCH_BYTES, BATCH_ROWS, COMMIT_INTERVAL_MS, DRAIN_SECONDS, IN_FLIGHT_BYTES,
+    BATCH_AGE_MS, BATCH_BYTES, BATCH_ROWS, COMMIT_INTERVAL_MS, DRAIN_SECONDS, FRESHNESS_SLO,
+    IN_FLIGHT_BYTES,
 };
 use crate::config::resolver::Resolver;
 use crate::config::settings::Limits;
-use crate::config::values::{bytes, milliseconds, number};
+use crate::config::values::{age, bytes, milliseconds, number};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -26,6 +27,7 @@ pub fn read(resolver: &mut Resolver<'_>) -> Option<Limits> {
     let batch_rows = resolver.required(&BATCH_ROWS, |text| number(text, 1, 100_000));
     let batch_age = resolver.required(&BATCH_AGE_MS, |text| milliseconds(text, LONGEST_MS));
     let interval = resolver.required(&COMMIT_INTERVAL_MS, |text| milliseconds(text, LONGEST_MS));
+    let freshness = resolver.optional(&FRESHNESS_SLO, age);
     let drain = resolver.required(&DRAIN_SECONDS, |text| number(text, 1, LONGEST_DRAIN));
     if let (Some(in_flight), Some(batch)) = (in_flight_bytes, batch_bytes)
         && batch > in_flight
@@ -40,6 +42,7 @@ pub fn read(resolver: &mut Resolver<'_>) -> Option<Limits> {
         batch_rows: usize::try_from(batch_rows?).ok()?,
         batch_age: batch_age?,
         commit_interval: interval?,
+        freshness: freshness?,
         drain: Duration::from_secs(drain?),
     })
 }

@@ -145,7 +145,10 @@ impl Intake {
             watched.ends(event.at, &became);
         }
         match became {
-            Transcoded::Row => self.chain.add(event.at),
+            Transcoded::Row => {
+                open.row_of(event.timestamp_ms);
+                self.chain.add(event.at);
+            }
             Transcoded::Ignored(label) => self.tally.ignore(label),
             Transcoded::Rejected(rejection) => open.reject(DeadLetter::of(event, *rejection)),
         }

@@ -66,11 +66,13 @@ impl Session<'_> {
                 self.skip(partition, position);
             }
             let lag = end.0.saturating_sub(committed.0).max(0);
-            self.flow
-                .metrics
-                .lag
-                .get_or_create(&PartitionLabel { partition: partition.0 })
-                .set(lag);
+            let label = PartitionLabel { partition: partition.0 };
+            let metrics = &self.flow.metrics;
+            metrics.lag.get_or_create(&label).set(lag);
+            let behind = self.settlement.ledger().last_committed_ms(partition);
+            if let Some(age) = behind_seconds(lag, behind, self.flow.clock.now_micros()) {
+                metrics.lag_seconds.get_or_create(&label).set(age);
+            }
         }
     }
 
@@ -129,5 +131,14 @@ impl Session<'_> {
             })
         };
         written.into_iter().filter_map(held_up).collect()
+    }
+}
+
+/// How long ago the last committed record was written, if others are behind it: seconds. `None`: nobody
+/// knows when it was written.
+fn behind_seconds(lag: i64, committed_ms: Option<i64>, now_micros: i64) -> Option<f64> {
+    match lag {
+        0 => Some(0.0),
+        _ => committed_ms.map(|at| ((now_micros / 1_000 - at).max(0)) as f64 / 1_000.0),
     }
 }

@@ -5,10 +5,14 @@ use std::time::Duration;
 use prometheus_client::metrics::gauge::Gauge;
 
 use super::memory_sink::{Faults, MemorySink};
-use super::rig::{ALL, Kind, PARTITIONS, Rig, WITHIN, limits, positions, promises, wait_until};
+use super::rig::{
+    ALL, Kind, PARTITIONS, Rig, WITHIN, all, limits, positions, promises, wait_until,
+};
 use crate::config::Limits;
 use crate::pipeline::{Until, run};
+use crate::record::Partition;
 use crate::sink::Durability;
+use crate::telemetry::metrics::{InTimeLabel, PartitionLabel};
 
 #[test]
 fn every_record_becomes_what_it_should() {
@@ -36,6 +40,26 @@ fn a_later_run_goes_on_where_the_last_one_stopped() {
             rig.assert_complete(durability, end, "");
         }
         assert!(rig.store().visible().windows(2).all(|pair| pair[0] != pair[1]), "{durability:?}");
+    }
+}
+
+/// Whatever makes rows visible, each is counted by its age when it is.
+#[test]
+fn each_visible_row_is_fresh_or_late() {
+    for durability in ALL {
+        let rig = Rig::new();
+        rig.publish(0, 200);
+        let running = rig.start(durability, Until::CaughtUp, Faults::seeded(1, 0.1));
+        let metrics = running.metrics.clone();
+        running.join();
+        let count = |in_time| metrics.fresh_rows.get_or_create(&InTimeLabel::of(in_time)).get();
+        assert_eq!((count(true), count(false)), (metrics.written.get(), 0), "{durability:?}");
+        assert!(metrics.written.get() > 0);
+        let behind = |partition: Partition| {
+            let label = PartitionLabel { partition: partition.0 };
+            metrics.lag_seconds.get_or_create(&label).get()
+        };
+        assert!(all().into_iter().all(|partition| behind(partition) < 60.0), "{durability:?}");
     }
 }
 

@@ -16,6 +16,7 @@ use crate::sink::{
     StoredOffset, Writer,
 };
 use crate::stop::Stop;
+use crate::telemetry::Waits;
 
 pub const NAME: SinkName = SinkName("memory");
 
@@ -345,7 +346,7 @@ impl Task {
                     return answer;
                 }
             }
-            self.report(Report::Waiting);
+            self.report(Report::Waiting(Waits::Away));
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }

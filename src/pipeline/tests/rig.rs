@@ -347,6 +347,7 @@ pub fn limits() -> Limits {
         batch_rows: 7,
         batch_age: Duration::from_millis(2),
         commit_interval: Duration::from_millis(5),
+        freshness: Some(Duration::from_secs(3_600)),
         drain: Duration::from_secs(20),
     }
 }

@@ -22,6 +22,7 @@ use self::exposition::Exposition;
 use self::speed::Speed;
 use crate::clock::Clock;
 use crate::config::Settings;
+use crate::telemetry::Waits;
 use crate::telemetry::health::Condition;
 use crate::telemetry::metrics::PartitionLabel;
 use crate::telemetry::{Health, Metrics};
@@ -125,6 +126,15 @@ impl Shared {
         // Both ages are measured in the same moment.
         let is_staged = oldest > 0.0 && metrics.oldest_staged_seconds.get() >= oldest;
         let awaited = if is_staged { "objects and rules" } else { sink.as_str() };
+        let waits = self.health.waiting().filter(|(_, time)| time.as_secs_f64() >= SLOW_SECONDS);
+        let waits = waits.map(|(why, time)| {
+            let said = match why {
+                Waits::Throttled => "throttles this instance",
+                Waits::Unanswered => "does not answer in time",
+                Waits::Away => "is away or fails",
+            };
+            format!("{sink} {said}, for {} s; it is tried again and again", time.as_secs())
+        });
         match condition {
             Condition::Starting(why) | Condition::Stuck(why) => Some(why.to_string()),
             Condition::Paused => {
@@ -133,6 +143,7 @@ impl Shared {
                     "{mebibytes:.1} MiB wait for {awaited}, the oldest record for {oldest:.0} s"
                 ))
             }
+            Condition::Running if waits.is_some() => waits,
             Condition::Running if oldest >= SLOW_SECONDS => {
                 Some(format!("the oldest record has waited for {awaited} for {oldest:.0} s"))
             }

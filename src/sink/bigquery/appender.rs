@@ -33,6 +33,7 @@ use crate::retry::Backoff;
 use crate::row::RowBuffer;
 use crate::sink::BatchId;
 use crate::stop::Stop;
+use crate::telemetry::Waits;
 
 #[cfg(all(test, feature = "local"))]
 pub use self::unsettled::REQUEST_BYTES;
@@ -101,7 +102,7 @@ pub enum Appended {
     /// The oldest request is in the stream; how long its answer took.
     Acknowledged(Duration),
     /// A call failed and will be repeated after a pause.
-    Retrying,
+    Retrying(Waits),
     /// BigQuery refuses these rows of a batch. The batch's other rows are sent again; these are to
     /// become dead letters, see [`Appender::delivered`].
     Refused { batch: BatchId, rows: Vec<RefusedRow> },
@@ -377,7 +378,7 @@ impl Appender {
         tracing::warn!(error = %chain(error), pause_ms, unanswered, "retrying appends");
         self.disconnect();
         self.resume_at = Some(Instant::now() + pause);
-        Appended::Retrying
+        Appended::Retrying(error.waits())
     }
 
     /// Everything unanswered will be sent again, the same bytes at the same offsets.

@@ -11,6 +11,7 @@ use tonic::{Code, Status};
 
 use super::auth::TokenError;
 use crate::stop::Stop;
+use crate::telemetry::Waits;
 
 /// What to do after a failed call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,6 +124,16 @@ impl CallError {
                 *code == Code::InvalidArgument && message.contains("Stream has been finalized")
             }
             CallErrorCause::NoAnswer | CallErrorCause::NoToken(_) => false,
+        }
+    }
+
+    /// What the failed call says of the service.
+    pub fn waits(&self) -> Waits {
+        match &self.cause {
+            CallErrorCause::Status { code: Code::ResourceExhausted, .. } => Waits::Throttled,
+            CallErrorCause::NoAnswer
+            | CallErrorCause::Status { code: Code::DeadlineExceeded, .. } => Waits::Unanswered,
+            CallErrorCause::Status { .. } | CallErrorCause::NoToken(_) => Waits::Away,
         }
     }
 

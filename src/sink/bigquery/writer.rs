@@ -99,9 +99,9 @@ impl Task {
                 metrics.append_seconds.observe(after.as_secs_f64());
                 self.report_settled();
             }
-            Appended::Retrying => {
+            Appended::Retrying(why) => {
                 metrics.append_retries.inc();
-                self.report(Report::Waiting);
+                self.report(Report::Waiting(why));
             }
             Appended::Refused { batch, rows } => {
                 self.deliver_refused(batch, rows);

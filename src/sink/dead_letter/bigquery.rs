@@ -105,7 +105,7 @@ impl LetterTable {
         appender.admit(BatchId(0), rows, false);
         let mut refused = Vec::new();
         while appender.settled().is_none() {
-            if let Appended::Retrying = appender.send().await? {
+            if let Appended::Retrying(_) = appender.send().await? {
                 on_retry();
             }
             match appender.next().await? {
@@ -116,7 +116,7 @@ impl LetterTable {
                     refused.extend(rows);
                     appender.delivered(batch, Vec::new());
                 }
-                Appended::Retrying => on_retry(),
+                Appended::Retrying(_) => on_retry(),
                 Appended::Acknowledged(_) | Appended::Nothing => {}
             }
         }

@@ -16,6 +16,7 @@ use crate::record::DeadLetter;
 use crate::sink::reread::letter_of_refused_row;
 use crate::sink::{Batch, Command, Lane, Report, Reports, Writer};
 use crate::stop::Stop;
+use crate::telemetry::Waits;
 
 /// Batches that wait are written together up to this size: a server takes one request of thousands of
 /// points more easily than many small ones.
@@ -85,7 +86,7 @@ impl Task {
             if waiting == Waiting::Retrying {
                 self.target.metrics.append_retries.inc();
             }
-            self.report(Report::Waiting);
+            self.report(Report::Waiting(Waits::Away));
         };
         let Target { client, name, points, .. } = &*self.target;
         let to = Destination { client, target: name, waiting: &waiting };
@@ -144,7 +145,7 @@ impl Task {
             while let Some(letter) = letters.next().await {
                 batch.letters.push(letter);
                 // Reading may take a minute for each record while the broker is away.
-                self.report(Report::Waiting);
+                self.report(Report::Waiting(Waits::Away));
             }
             drop(letters);
             let indices: Vec<usize> = of_batch.iter().map(|one| one.origin.row).collect();
@@ -168,7 +169,7 @@ impl Task {
             }
             Letters::Elsewhere(to) => {
                 let (lane, reports) = (self.lane, self.reports.clone());
-                to.send(letters, &move || reports.send(lane, Report::Waiting)).await
+                to.send(letters, &move || reports.send(lane, Report::Waiting(Waits::Away))).await
             }
         }
     }

@@ -21,6 +21,7 @@ use crate::retry::Backoff;
 use crate::sink::{Batch, Command, Lane, Report, Reports, StoredOffset, Writer};
 use crate::source::Undelivered;
 use crate::stop::Stop;
+use crate::telemetry::Waits;
 
 /// How often an idle writer stores its offset again. Brokers forget the offsets of a group without
 /// members, and transactional ids, after seven days by default.
@@ -216,7 +217,7 @@ impl Task {
         let unsent = work.unsent();
         if !unsent.is_empty() {
             let (lane, reports) = (self.lane, self.reports.clone());
-            let on_retry = move || reports.send(lane, Report::Waiting);
+            let on_retry = move || reports.send(lane, Report::Waiting(Waits::Away));
             self.runtime.block_on(letters.send(&unsent, &on_retry))?;
             work.sent += unsent.len();
         }
@@ -264,7 +265,7 @@ impl Task {
 
     fn reject(&mut self, work: &mut Work, refused: Vec<Refused>) -> Result<(), Ended> {
         let target = &self.target;
-        let waits = || self.report(Report::Waiting);
+        let waits = || self.report(Report::Waiting(Waits::Away));
         let rejected = work.reject(refused, &target.layout, &*target.reread, waits);
         self.runtime.block_on(rejected).map_err(|NothingLeft| {
             let what = format!("write dead letters of topic {}", target.topic);
@@ -295,7 +296,7 @@ impl Task {
             Verdict::Retry => {
                 tracing::warn!(error = reason, topic = self.target.topic, "retrying");
                 self.target.metrics.append_retries.inc();
-                self.report(Report::Waiting);
+                self.report(Report::Waiting(Waits::Away));
                 std::thread::sleep(backoff.pause());
                 Ok(())
             }
@@ -332,7 +333,7 @@ impl Task {
 
     /// Says that the writer waits. False where nobody waits for it any more.
     fn waits(&self) -> bool {
-        self.report(Report::Waiting);
+        self.report(Report::Waiting(Waits::Away));
         !self.inbox.is_closed()
     }
 

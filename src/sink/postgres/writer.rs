@@ -19,6 +19,7 @@ use crate::sink::dead_letter::letter_row::Kept;
 use crate::sink::reread::letter_of_refused_row;
 use crate::sink::{Batch, Command, Lane, Report, Reports, StoredOffset, Writer};
 use crate::stop::Stop;
+use crate::telemetry::Waits;
 
 /// How long a writer without work waits before it looks at its offset.
 const IDLE: Duration = Duration::from_secs(30);
@@ -202,7 +203,7 @@ impl Task {
             }
             Letters::Elsewhere(letters) => {
                 let (lane, reports) = (self.lane, self.reports.clone());
-                let on_retry = move || reports.send(lane, Report::Waiting);
+                let on_retry = move || reports.send(lane, Report::Waiting(Waits::Away));
                 letters.send(&work.letters[work.sent..], &on_retry).await?;
                 work.sent = work.letters.len();
                 None
@@ -238,7 +239,7 @@ impl Task {
             let (reread, columns) = (&*self.target.reread, self.target.rows.columns());
             work.letters.push(letter_of_refused_row(reread, columns, row, detail).await);
             // Reading may take a minute for each record while the broker is away.
-            self.report(Report::Waiting);
+            self.report(Report::Waiting(Waits::Away));
         }
         work.rows = work.rows.without(&indices);
     }
@@ -259,7 +260,7 @@ impl Task {
         }
         tracing::warn!(error = chain(&error), table = %self.target.table, "retrying");
         self.target.metrics.append_retries.inc();
-        self.report(Report::Waiting);
+        self.report(Report::Waiting(Waits::Away));
         tokio::time::sleep(backoff.pause()).await;
         Ok(())
     }

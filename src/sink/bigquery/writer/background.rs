@@ -13,6 +13,7 @@ use crate::sink::bigquery::errors::Verdict;
 use crate::sink::bigquery::stream::StreamPlace;
 use crate::sink::reread::letter_of_refused_row;
 use crate::sink::{BatchId, Report};
+use crate::telemetry::Waits;
 
 impl Task {
     pub(super) fn finished(&mut self, finished: Finished) {
@@ -60,7 +61,7 @@ impl Task {
     /// What a task calls whenever it retries, so that waiting for a peer counts as progress.
     fn retry_reporter(&self) -> impl Fn() + Send + Sync + use<> {
         let (lane, reports) = (self.lane, self.reports.clone());
-        move || reports.send(lane, Report::Waiting)
+        move || reports.send(lane, Report::Waiting(Waits::Away))
     }
 
     /// Flushes until it is acknowledged. A refusal for good stops the instance: the rows that were

@@ -188,7 +188,8 @@ impl Rig {
 
     fn send(&self, id: u64, span: Span, rows: RowBuffer, letters: Vec<DeadLetter>) {
         let note = String::new();
-        let batch = Batch { id: BatchId(id), spans: vec![span], rows, letters, note };
+        let batch =
+            Batch { id: BatchId(id), spans: vec![span], rows, letters, oldest_ms: None, note };
         self.writer.send(Command::Append(batch));
     }
 
@@ -197,7 +198,7 @@ impl Rig {
         let next = async {
             loop {
                 match self.reports.try_recv() {
-                    Ok((_, Report::Waiting)) => self.waits += 1,
+                    Ok((_, Report::Waiting(_))) => self.waits += 1,
                     Ok((_, report)) => return report,
                     Err(TryRecvError::Empty) => tokio::time::sleep(Duration::from_millis(1)).await,
                     Err(TryRecvError::Disconnected) => panic!("the writer ended without a report"),

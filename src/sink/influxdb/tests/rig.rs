@@ -127,6 +127,7 @@ impl Rig {
             spans: vec![span],
             rows: buffer,
             letters,
+            oldest_ms: None,
             note: String::new(),
         }));
     }
@@ -160,7 +161,7 @@ impl Rig {
         let began = Instant::now();
         loop {
             match self.reports.try_recv() {
-                Ok((_, Report::Waiting)) => self.waits += 1,
+                Ok((_, Report::Waiting(_))) => self.waits += 1,
                 Ok((_, report)) => return report,
                 Err(_) => {
                     assert!(began.elapsed() < PATIENCE, "no report");

@@ -86,7 +86,7 @@ impl Rig {
         let deadline = Instant::now() + PATIENCE;
         loop {
             match self.reports.recv_timeout(deadline - Instant::now()).expect("a report") {
-                (_, Report::Waiting) => self.waits += 1,
+                (_, Report::Waiting(_)) => self.waits += 1,
                 (_, report) => return report,
             }
         }
@@ -104,7 +104,8 @@ impl Rig {
         let reached = Reached::at(Offset(first + 3));
         let span = Span { partition: Partition(0), first: Offset(first), reached };
         let (id, note) = (BatchId(first as u64), String::new());
-        let batch = Batch { id, spans: vec![span], rows, letters: vec![letter], note };
+        let batch =
+            Batch { id, spans: vec![span], rows, letters: vec![letter], oldest_ms: None, note };
         self.writer.send(Command::Append(batch));
     }
 
