@@ -3,6 +3,8 @@
 {
   name = "generic-consumer";
   namespace = "generic-consumer";
+  # Where people on call read docs/runbook.md: alerts and dashboard link to it.
+  runbook = "https://git.example.com/data/generic-consumer/blob/main/docs/runbook.md";
   argocd = {
     namespace = "argocd";
     repoURL = "https://git.example.com/data/generic-consumer.git";

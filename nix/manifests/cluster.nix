@@ -204,7 +204,10 @@ in
     ]
     ++ map (secret: "externalsecret-${secret}.yaml") (attrNames externalSecrets)
     ++ when (spec ? imagePolicy) [ "imagepolicy.yaml" ];
-    components = [ "../../../components/monitoring/${cloud}" ];
+    components = [
+      "../../../components/monitoring/${cloud}"
+      "../../../components/monitoring/grafana"
+    ];
   }
   // (if annotations != { } then { patches = [ (patch "ServiceAccount" serviceAccount) ]; } else { });
 

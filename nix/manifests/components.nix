@@ -1,5 +1,5 @@
 # kustomize/components: what the cloud, autoscaling and monitoring add to the base.
-{ name, namespace, ... }:
+{ name, namespace, ... }@gitops:
 let
   component =
     rest:
@@ -30,7 +30,7 @@ let
     };
   };
 
-  alerts = import ./alerts.nix { inherit namespace; };
+  alerts = import ./alerts gitops;
 
   # Where the pods reach BigQuery and Google's token services; a cluster has one of these.
   google = import ./google.nix;
@@ -211,7 +211,7 @@ googleApis
     apiVersion = "monitoring.googleapis.com/v1";
     kind = "Rules";
     metadata = { inherit name; };
-    spec.groups = map (group: group // { interval = "${toString scrape}s"; }) alerts;
+    spec.groups = map (group: group // { interval = "${toString scrape}s"; }) alerts.groups;
   };
 
   # KEDA's operator authenticates to Google's Prometheus with its own identity.
@@ -250,6 +250,22 @@ googleApis
     apiVersion = "monitoring.coreos.com/v1";
     kind = "PrometheusRule";
     metadata = { inherit name; };
-    spec.groups = alerts;
+    spec.groups = alerts.groups;
   };
+
+  # Grafana's sidecar for dashboards finds it by the label.
+  "components/monitoring/grafana/kustomization.yaml" = component {
+    configMapGenerator = [
+      {
+        name = "${name}-dashboard";
+        files = [ "${name}.json" ];
+        options = {
+          disableNameSuffixHash = true;
+          labels.grafana_dashboard = "1";
+        };
+      }
+    ];
+  };
+
+  "components/monitoring/grafana/${name}.json" = import ./pretty.nix (import ./grafana gitops);
 }

@@ -103,9 +103,11 @@ let
       ) (attrValues clusters)
     );
   # Depends on the names of all clusters, so a change of some of them leaves it as it is.
-  argocd = import ./argocd.nix (
-    removeAttrs gitops [ "provenance" ] // { clusters = filter isNamed (attrNames data.clusters); }
-  );
+  argocd = import ./argocd.nix {
+    inherit name namespace;
+    inherit (gitops) argocd;
+    clusters = filter isNamed (attrNames data.clusters);
+  };
   isNamed = name: data.clusters.${name}.cloud != null;
   # No change of a cluster concerns the local one: with `touched` neither it nor the example is read.
   local = import ./local {

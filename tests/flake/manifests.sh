@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
 # Tests the manifests: mistakes in the data are refused, kustomize/ is up to date, and kustomize's
-# output is valid and has the intended content. Needs nix (no network), Go for kustomize, and Python
-# with venv.
+# output is valid and has the intended content; alerts fire when they should, and the dashboard's queries
+# are queries. Needs nix (no network), Go for kustomize, Prometheus (Debian's is fetched) and Python with
+# venv.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-python=$("$here/../setup/venv.sh" "${CARGO_TARGET_DIR:-$here/../../target}/python-manifests" "$here/requirements.txt")
+target=${CARGO_TARGET_DIR:-$here/../../target}
+python=$("$here/../setup/venv.sh" "$target/python-manifests" "$here/requirements.txt")
 KUSTOMIZE=$("$here/tools.sh" kustomize)/kustomize
-export KUSTOMIZE
+PROMETHEUS=$("$here/../setup/prometheus.sh" "$target/tools")
+export KUSTOMIZE PROMETHEUS
 cd "$here"
 exec "$python" -B -m unittest "$@"

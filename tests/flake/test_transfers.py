@@ -463,7 +463,7 @@ class Alerts(unittest.TestCase):
             things = build(ROOT / f"kustomize/overlays/{cluster}/shared")
             rules = one(things, "Rules" if cluster.startswith("gke") else "PrometheusRule")["spec"]["groups"]
             found = {rule["alert"]: rule for group in rules for rule in group["rules"] if "Transfer" in rule["alert"]}
-            self.assertEqual(set(found), {"GenericConsumerTransferFailed", "GenericConsumerTransferNotStarted"})
+            self.assertEqual(set(found), {"GenericConsumerTransferFailed", "GenericConsumerTransferNotStarted", "GenericConsumerTransferSlow"})
             for rule in found.values():
                 for metric in re.findall(r"kube_cronjob_\w+(\{[^}]*\})", rule["expr"]):
                     self.assertEqual(metric, f'{{namespace="{NAME}",cronjob=~"transfer-.+"}}')
