@@ -19,6 +19,7 @@ let
   given = import ./metrics.nix { inherit name namespace; };
   groups = map (file: import file given) [
     ./instance.nix
+    ./freshness.nix
     ./api.nix
     ./results.nix
     ./transfers.nix

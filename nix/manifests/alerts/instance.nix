@@ -129,6 +129,33 @@ in
       summary = "partition {{ $labels.partition }} has been behind for half an hour, and its lag has never fallen";
       description = "One partition stands still, or gets more than is read of it, whatever the others do.";
     }
+    {
+      alert = "GenericConsumerThrottled";
+      wait = "5m";
+      watched = "max ${each} (${where "sink_waiting_seconds" ''why="throttled"''})";
+      limit = 600;
+      summary = "BigQuery has let nothing through for more than ten minutes: a quota";
+      description = "Every append is refused because a quota or a limit is used up. Nothing is lost; rows are late until it is refilled or raised.";
+    }
+    {
+      alert = "GenericConsumerSinkAway";
+      wait = "5m";
+      watched = "max ${each} (${where "sink_waiting_seconds" ''why=~"away|unanswered"''})";
+      limit = 300;
+      severity = "critical";
+      summary = "nothing has got through to the sink for more than five minutes";
+      description = "The sink refuses connections, fails, or does not answer. The instance tries again and again; a restart does not help.";
+    }
+    # Not even a retry: neither a quota nor an outage looks like this.
+    {
+      alert = "GenericConsumerHangs";
+      wait = "1m";
+      watched = "max ${each} (${of "no_progress_seconds"})";
+      limit = 180;
+      severity = "critical";
+      summary = "it has work, and for more than three minutes nothing has come of it";
+      description = "Neither an answer nor a failed attempt: the instance hangs. Kubernetes restarts it after ten minutes by itself.";
+    }
     (slow "GenericConsumerAppendSlow" "append_seconds"
       "a tenth of the appends has taken longer than five seconds for 15 minutes"
       "The sink answers slowly or throttles. Throughput is what it allows."

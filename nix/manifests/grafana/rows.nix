@@ -161,6 +161,30 @@ in
     title = "Is it fresh?";
     panels = [
       {
+        title = "Age of rows when they become visible";
+        about = "From the record's timestamp to the moment in which a query sees the row; a batch counts as its oldest row.";
+        unit = "s";
+        queries = quantiles "freshness_seconds" ++ [
+          (query "${by} FRESHNESS_SLO" "max by (${instance}) (${of "freshness_slo_seconds"}) > 0")
+        ];
+      }
+      {
+        title = "Share of late rows";
+        about = "Rows that became visible later than FRESHNESS_SLO allows. Nothing where it is not set.";
+        unit = "percentunit";
+        queries = [ (share "" (where "fresh_rows_total" ''in_time="false"'') (of "fresh_rows_total")) ];
+        explains = [
+          "GenericConsumerFreshnessBurns"
+          "GenericConsumerFreshnessSmoulders"
+        ];
+      }
+      {
+        title = "Seconds behind";
+        about = "How long ago the last committed record was written, in the partition that is furthest behind.";
+        unit = "s";
+        queries = [ (query by "max by (${instance}) (${of "lag_seconds"})") ];
+      }
+      {
         title = "Oldest batch that is not written";
         about = "Seconds that the oldest batch has waited for the sink's acknowledgement.";
         unit = "s";
@@ -219,6 +243,25 @@ in
   {
     title = "Is the sink slow?";
     panels = [
+      {
+        title = "Nothing gets through";
+        about = "For how long nothing has got through to the sink: throttled by a quota, unanswered, or away.";
+        unit = "s";
+        queries = [
+          (query "${by} {{why}}" "max by (${instance}, why) (${of "sink_waiting_seconds"})")
+        ];
+        explains = [
+          "GenericConsumerSinkAway"
+          "GenericConsumerThrottled"
+        ];
+      }
+      {
+        title = "Without progress";
+        about = "For how long there has been work and nothing has come of it, not even a retry.";
+        unit = "s";
+        queries = [ (query by "max by (${instance}) (${of "no_progress_seconds"})") ];
+        explains = [ "GenericConsumerHangs" ];
+      }
       (seconds "Appends" "Time from sending an append to its response." "append_seconds" [
         "GenericConsumerAppendSlow"
       ])

@@ -51,7 +51,7 @@ fn each_visible_row_is_fresh_or_late() {
         rig.publish(0, 200);
         let running = rig.start(durability, Until::CaughtUp, Faults::seeded(1, 0.1));
         let metrics = running.metrics.clone();
-        running.join();
+        assert!(running.join().is_ok());
         let count = |in_time| metrics.fresh_rows.get_or_create(&InTimeLabel::of(in_time)).get();
         assert_eq!((count(true), count(false)), (metrics.written.get(), 0), "{durability:?}");
         assert!(metrics.written.get() > 0);
