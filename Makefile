@@ -83,12 +83,18 @@ peers:
 	@tests/support/influx/install.sh $(CARGO_TARGET_DIR)/tools >/dev/null
 
 .PHONY: manifests
-manifests: ## Check the clusters' data, that kustomize/ is up to date and that every overlay is valid (CRD_SCHEMAS: folder of CRD schemas)
+manifests: ## Check the clusters' data, that kustomize/ is up to date, that every overlay is valid (CRD_SCHEMAS: folder of CRD schemas), alerts and dashboard
 	@tests/setup/install.sh nix
 	@tests/flake/manifests.sh
 
+.PHONY: grafana
+grafana: ## Draw the Grafana dashboard with the numbers of a running StreamProc into docs/grafana.png (MINUTES: 6)
+	@tests/setup/install.sh
+	$(BUILD)
+	@tests/grafana/run.sh
+
 .PHONY: delivery
-delivery: ## Test the deployment tools; run and lint the Jenkinsfiles
+delivery: ## Test the deployment tools and the runbook's commands; run and lint the Jenkinsfiles
 	@tests/setup/install.sh delivery
 	$(BUILD)
 	@tests/delivery/run.sh

@@ -24,9 +24,5 @@ def panels(dashboard):
 
 
 def query(expr, variables):
-    """The expression with its variables; `variables` has one for each."""
-    return re.sub(r"\$(\w+)\b(?!\")|\$(\w+)", lambda found: variables.get(found[1] or found[2], found[0]), expr)
-
-
-def expanded(expr, namespace, instance, interval):
-    return query(expr, {"namespace": namespace, "instance": instance, "__rate_interval": interval})
+    """The expression with Grafana's variables replaced. `$1` is label_replace's, and stays."""
+    return re.sub(r"\$(\w+)", lambda found: variables.get(found[1], found[0]), expr)

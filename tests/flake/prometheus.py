@@ -18,16 +18,16 @@ class Refused(Exception):
 
 
 class Prometheus:
-    """Runs in a folder with these targets (address -> labels) and groups of rules."""
+    """Runs in a folder with these groups of rules, and with the targets that a file names, if there is one."""
 
-    def __init__(self, folder, port, targets=None, groups=(), interval="1s"):
+    def __init__(self, folder, port, groups=(), found_in=None, interval="1s"):
         self.url = f"http://127.0.0.1:{port}"
         folder = pathlib.Path(folder)
-        jobs = [{"targets": [address], "labels": labels} for address, labels in (targets or {}).items()]
+        files = [{"files": [str(found_in)], "refresh_interval": "1s"}] if found_in else []
         config = {
             "global": {"scrape_interval": interval, "evaluation_interval": interval},
             "rule_files": ["rules.yaml"],
-            "scrape_configs": [{"job_name": "tested", "honor_labels": True, "static_configs": jobs}],
+            "scrape_configs": [{"job_name": "tested", "honor_labels": True, "file_sd_configs": files}],
         }
         # JSON is YAML.
         (folder / "prometheus.yaml").write_text(json.dumps(config))
@@ -56,11 +56,15 @@ class Prometheus:
         self.log.close()
 
     def range(self, query, start, end, step):
-        """The series of a query: (labels, [(time, value)])."""
-        asked = urllib.parse.urlencode({"query": query, "start": start, "end": end, "step": step})
-        try:
-            with urllib.request.urlopen(f"{self.url}/api/v1/query_range?{asked}", timeout=60) as answer:
-                found = json.load(answer)["data"]["result"]
-        except urllib.error.HTTPError as refusal:
-            raise Refused(f"{query}: {json.load(refusal)['error']}") from None
-        return [(one["metric"], [(time, float(value)) for time, value in one["values"]]) for one in found]
+        return ask(self.url, query, start, end, step)
+
+
+def ask(url, query, start, end, step):
+    """The series of a query in a time: (labels, [(time, value)])."""
+    asked = urllib.parse.urlencode({"query": query, "start": start, "end": end, "step": step})
+    try:
+        with urllib.request.urlopen(f"{url}/api/v1/query_range?{asked}", timeout=60) as answer:
+            found = json.load(answer)["data"]["result"]
+    except urllib.error.HTTPError as refusal:
+        raise Refused(f"{query}: {json.load(refusal)['error']}") from None
+    return [(one["metric"], [(time, float(value)) for time, value in one["values"]]) for one in found]

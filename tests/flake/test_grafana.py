@@ -112,11 +112,12 @@ class Grafana(unittest.TestCase):
             port = free.getsockname()[1]
             free.close()
             running = Prometheus(folder, port)
+            variables = {"namespace": "generic-consumer", "instance": "orders|returns", "__rate_interval": "2m"}
             try:
                 for _, panel in self.panels:
                     with self.subTest(panel=panel["title"]):
                         for target in panel["targets"]:
-                            running.range(grafana.expanded(target["expr"], "generic-consumer", "orders|returns", "2m"), 0, 600, 30)
+                            running.range(grafana.query(target["expr"], variables), 0, 600, 30)
                 # A test that cannot fail is none.
                 with self.assertRaises(Refused):
                     running.range("sum by (instance (up)", 0, 600, 30)

@@ -25,8 +25,6 @@ let
     "E"
     "F"
   ];
-  columns = 3;
-  width = 24 / columns;
   height = 8;
 
   panel =
@@ -114,7 +112,7 @@ let
       }) (length letters)
     )).${letter};
 
-  # Puts the rows below each other, and the panels of each row three in a line.
+  # Puts the rows below each other, and the panels of each row three in a line, or four.
   place =
     done:
     {
@@ -124,6 +122,8 @@ let
       folded ? false,
     }:
     let
+      columns = if length panels == 4 then 4 else 3;
+      width = 24 / columns;
       top = done.y + 1;
       first = done.id + 1;
       placed = builtins.genList (

@@ -15,9 +15,13 @@ let
     label: counter:
     query "${by} {{${label}}}" "sum by (${instance}, ${label}) (rate(${counter}[$__rate_interval]))";
   total = legend: counter: query legend "sum (rate(${counter}[$__rate_interval]))";
+  # 0 where there is none of the one and some of all.
   share =
     legend: some: all:
-    query "${by} ${legend}" "sum by (${instance}) (rate(${some}[$__rate_interval])) / sum by (${instance}) (rate(${all}[$__rate_interval]))";
+    let
+      rate = counter: "sum by (${instance}) (rate(${counter}[$__rate_interval]))";
+    in
+    query "${by} ${legend}" "(${rate some} or 0 * ${rate all}) / ${rate all}";
   gained = window: counter: query by "sum by (${instance}) (increase(${counter}[${window}]))";
   quantiles =
     histogram:
@@ -68,6 +72,7 @@ in
         queries = [
           (query "{{alertname}} ${by}{{cronjob}}" ''sum by (alertname, ${instance}, cronjob) (ALERTS{alertname=~"GenericConsumer.+",alertstate="firing"})'')
         ];
+        stacked = true;
       }
       {
         title = "Pods";
@@ -76,13 +81,18 @@ in
         queries = [
           (query "${by} ready" (deployments "status_replicas_available"))
           (query "${by} asked for" (deployments "spec_replicas"))
-          (query "${by} scraped" "sum by (${instance}) (up{${chosen}})")
         ];
         explains = [
           "GenericConsumerDown"
           "GenericConsumerNotReady"
-          "GenericConsumerMetricsMissing"
         ];
+      }
+      {
+        title = "Scraped pods";
+        about = "Pods whose metrics Prometheus gets. Where they are fewer than those that are ready, the panels below know only a part.";
+        unit = "short";
+        queries = [ (query by "sum by (${instance}) (up{${chosen}})") ];
+        explains = [ "GenericConsumerMetricsMissing" ];
       }
       {
         title = "Partitions";
@@ -474,9 +484,9 @@ in
       }
       {
         title = "Overdue";
-        about = "Time since the next run should have begun; nothing where it is not due.";
+        about = "Time since the next run should have begun; 0 where it is not due.";
         unit = "s";
-        queries = [ (query "{{cronjob}}" "time() - ${cronJobs "next_schedule_time"} > 0") ];
+        queries = [ (query "{{cronjob}}" "clamp_min(time() - ${cronJobs "next_schedule_time"}, 0)") ];
         explains = [ "GenericConsumerTransferNotStarted" ];
       }
       {
