@@ -15,10 +15,15 @@ use crate::contract;
 
 const NAME: &str = "generic-consumer";
 
+/// The command line. A page has the version in its header, where there is room for one line.
+fn command() -> clap::Command {
+    Args::command().version(env!("CARGO_PKG_VERSION"))
+}
+
 /// Prints the completions of a shell.
 pub fn completions(args: &CompletionsArgs) -> Result<(), Failure> {
     let mut text = Vec::new();
-    clap_complete::generate(args.shell, &mut Args::command(), NAME, &mut text);
+    clap_complete::generate(args.shell, &mut command(), NAME, &mut text);
     output::print(&String::from_utf8_lossy(&text))
 }
 
@@ -27,7 +32,7 @@ pub fn man(args: &ManArgs) -> Result<(), Failure> {
     let Some(folder) = &args.folder else {
         let mut page = Vec::new();
         // Writing to memory cannot fail.
-        let _ = Man::new(Args::command()).render(&mut page);
+        let _ = Man::new(command()).render(&mut page);
         return output::print(&String::from_utf8_lossy(&page));
     };
     pages(folder).map_err(|error| {
@@ -37,7 +42,7 @@ pub fn man(args: &ManArgs) -> Result<(), Failure> {
 
 fn pages(folder: &Path) -> io::Result<()> {
     std::fs::create_dir_all(folder)?;
-    clap_mangen::generate_to(Args::command(), folder)
+    clap_mangen::generate_to(command(), folder)
 }
 
 /// Prints a schema.
