@@ -31,6 +31,9 @@ pub mod serve;
 // The latest report for each organization and cluster, kept as a topic of reports says.
 pub mod results;
 
+// What a run would find, without one: findings, and whether they are good.
+pub mod check;
+
 // Completeness of a table by the chain of its rows.
 pub mod verify;
 

@@ -19,7 +19,15 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 const LINGER: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
-    let args = Args::read(std::env::args_os()).unwrap_or_else(|error| error.exit());
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let args = match Args::read(arguments.iter().cloned()) {
+        Ok(args) => args,
+        Err(error) => {
+            // Where that fails there is nobody to tell.
+            let _ = error.print();
+            return ExitCode::from(Args::refused(&arguments, &error));
+        }
+    };
     let logs = telemetry::logs::init();
     let done = Builder::new_multi_thread()
         .enable_all()

@@ -1,5 +1,5 @@
-# kustomize/base: the objects of every instance. base/transfer: those of every transfer. base/shared: the
-# objects that all of a cluster share.
+# kustomize/base: the objects of every instance. base/check: what looks at an instance before it is
+# deployed. base/transfer: the objects of every transfer. base/shared: those that all of a cluster share.
 { name, namespace, ... }:
 let
   selector."app.kubernetes.io/name" = name;
@@ -7,6 +7,7 @@ let
   port = 9464;
   security = import ./security.nix;
   transfer = import ./transfer-base.nix { inherit name; };
+  check = import ./check-base.nix { inherit name; };
 
   # Of every pod.
   pod = {
@@ -188,6 +189,33 @@ in
   };
 
   "base/networkpolicy.yaml" = networkPolicy name selector;
+
+  "base/check/kustomization.yaml" = {
+    apiVersion = "kustomize.config.k8s.io/v1beta1";
+    kind = "Kustomization";
+    resources = [
+      "job.yaml"
+      "networkpolicy.yaml"
+    ];
+    labels = [
+      {
+        pairs = check.labels;
+        includeTemplates = true;
+      }
+    ];
+  };
+  "base/check/job.yaml" = check.job { inherit pod container; };
+  # A hook like the Job, so that it lets through what the new instance needs.
+  "base/check/networkpolicy.yaml" =
+    let
+      policy = networkPolicy check.name check.labels;
+    in
+    policy
+    // {
+      metadata = policy.metadata // {
+        annotations = check.before;
+      };
+    };
 
   "base/transfer/kustomization.yaml" = {
     apiVersion = "kustomize.config.k8s.io/v1beta1";

@@ -1,5 +1,5 @@
 # A cluster's part of its overlay: `_cluster` and `_transfer`, components of every instance and of every
-# transfer, and `shared`.
+# transfer, `_check` of every instance that is checked, and `shared`.
 {
   name,
   namespace,
@@ -7,6 +7,8 @@
   signing,
   # Of all transfers.
   transfer,
+  # Of all checks.
+  check,
 }:
 cluster:
 let
@@ -35,6 +37,15 @@ let
     metadata = { inherit name; };
     spec.template.spec = pod.podSpec // {
       containers = map (container: container // { inherit (spec) resources; }) pod.podSpec.containers;
+    };
+  };
+  checkPod = pod.podSpecWith check.credentials;
+  job = {
+    apiVersion = "batch/v1";
+    kind = "Job";
+    metadata.name = check.name;
+    spec.template.spec = checkPod // {
+      containers = map (container: container // { inherit (spec) resources; }) checkPod.containers;
     };
   };
   # A transfer sets its own resources.
@@ -152,6 +163,17 @@ let
       dataFrom = [ { extract.key = externalSecrets.${secret}.remoteKey; } ];
     };
   };
+  credentialsFile =
+    builtins.toJSON {
+      type = "external_account";
+      inherit (credentials) audience;
+      subject_token_type = "urn:ietf:params:oauth:token-type:jwt";
+      token_url = "https://sts.googleapis.com/v1/token";
+      service_account_impersonation_url = "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/${credentials.serviceAccount}:generateAccessToken";
+      credential_source.file = "${pod.mount}/token";
+    }
+    + "\n";
+
   # One file each, named after the Secret.
   secretFiles = builtins.listToAttrs (
     map (secret: {
@@ -172,6 +194,43 @@ in
     ];
     inherit images;
   };
+
+  # A component of every instance, after `_cluster`.
+  "${at}/_check/kustomization.yaml" = {
+    apiVersion = "kustomize.config.k8s.io/v1alpha1";
+    kind = "Component";
+    patches = [
+      (patch "Job" job)
+      # Nobody connects to a check: it has no metrics to be collected.
+      {
+        target = {
+          kind = "NetworkPolicy";
+          inherit (check) name;
+        };
+        patch = yaml [
+          {
+            op = "replace";
+            path = "/spec/ingress";
+            value = [ ];
+          }
+        ];
+      }
+    ];
+  }
+  // (
+    if kind == "externalAccount" then
+      {
+        configMapGenerator = [
+          {
+            name = check.credentials;
+            files = [ "credentials.json" ];
+            inherit (check) options;
+          }
+        ];
+      }
+    else
+      { }
+  );
 
   # A component of every transfer.
   "${at}/_transfer/kustomization.yaml" = {
@@ -242,16 +301,9 @@ in
           }
         ];
       };
-      "${at}/_credentials/credentials.json" =
-        builtins.toJSON {
-          type = "external_account";
-          inherit (credentials) audience;
-          subject_token_type = "urn:ietf:params:oauth:token-type:jwt";
-          token_url = "https://sts.googleapis.com/v1/token";
-          service_account_impersonation_url = "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/${credentials.serviceAccount}:generateAccessToken";
-          credential_source.file = "${pod.mount}/token";
-        }
-        + "\n";
+      "${at}/_credentials/credentials.json" = credentialsFile;
+      # kustomize reads no file of another folder.
+      "${at}/_check/credentials.json" = credentialsFile;
     }
   else
     { }

@@ -74,6 +74,7 @@ let
 
   merge = foldl' (all: some: all // some) { };
   transfer = import ./transfer-base.nix { inherit name; };
+  check = import ./check-base.nix { inherit name; };
   clusterFiles = import ./cluster.nix {
     inherit
       name
@@ -81,6 +82,7 @@ let
       yaml
       signing
       transfer
+      check
       ;
   };
   transferFiles = import ./transfer.nix {
@@ -91,7 +93,14 @@ let
       transfer
       ;
   };
-  instanceFiles = import ./instance.nix { inherit name namespace yaml; };
+  instanceFiles = import ./instance.nix {
+    inherit
+      name
+      namespace
+      yaml
+      check
+      ;
+  };
   overlays =
     clusters:
     merge (

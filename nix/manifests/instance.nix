@@ -3,6 +3,8 @@
   name,
   namespace,
   yaml,
+  # Of all checks.
+  check,
 }:
 cluster: instance:
 let
@@ -18,6 +20,7 @@ let
     patch = yaml operations;
   };
   when = condition: items: if condition then items else [ ];
+  isChecked = cluster.spec.check or true;
 in
 {
   "${at}/kustomization.yaml" = {
@@ -25,12 +28,13 @@ in
     kind = "Kustomization";
     inherit namespace;
     nameSuffix = "-${instance.name}";
-    resources = [ "../../../../base" ];
+    resources = [ "../../../../base" ] ++ when isChecked [ "../../../../base/check" ];
     # `env` first: kustomize versions differ in the order in which components and generators apply.
     components = [
       "env"
       "../../_cluster"
-    ];
+    ]
+    ++ when isChecked [ "../../_check" ];
     labels = [
       {
         pairs = labels;
@@ -57,6 +61,20 @@ in
           path = "/spec/triggers/0/metadata/query";
           # For a moment after a rebalance two pods may report the same partition: count it once.
           value = "sum(max by (partition) (generic_consumer_lag_records{${ours}}))";
+        }
+      ])
+    ]
+    ++ when isChecked [
+      (patch "Job" [
+        {
+          op = "add";
+          path = "/spec/template/spec/containers/0/args";
+          value = [
+            "check"
+            instance.domain
+            "--env-file"
+            "/etc/generic-consumer/.env"
+          ];
         }
       ])
     ]
@@ -117,6 +135,13 @@ in
       {
         name = "${name}-env";
         files = [ ".env" ];
+      }
+    ]
+    ++ when isChecked [
+      {
+        name = check.env;
+        files = [ ".env" ];
+        inherit (check) options;
       }
     ];
   };

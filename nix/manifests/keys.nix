@@ -59,6 +59,7 @@
     "API_BODY_BYTES"
     "API_TIMEOUT_MS"
     "EVENT_KEY"
+    "ACCEPT_CHANGES"
     "DISABLE"
   ];
   # These belong to the cluster, as do all keys that begin with CONSUME__ or WRITE__: where and as

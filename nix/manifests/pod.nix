@@ -1,5 +1,5 @@
-# What a cluster adds to every pod, an instance's and a transfer's: the brokers' addresses, environment
-# variables and credentials.
+# What a cluster adds to every pod, an instance's, its check's and a transfer's: the brokers' addresses,
+# environment variables and credentials.
 { name }:
 cluster:
 let
@@ -17,11 +17,11 @@ let
 
   # The mounted credentials file and its sources. Workload identity needs no file.
   mount = "/var/run/google";
-  sources = {
+  sourcesFrom = configMap: {
     workloadIdentity = [ ];
     # The file contains no secret: it names the pod's own token and the service that exchanges it.
     externalAccount = [
-      { configMap.name = "google-credentials"; }
+      { configMap.name = configMap; }
       {
         serviceAccountToken = {
           path = "token";
@@ -32,7 +32,7 @@ let
     ];
     key = [ { secret.name = "google-credentials"; } ];
   };
-  mounted = sources.${kind} != [ ];
+  mounted = (sourcesFrom "google-credentials").${kind} != [ ];
   optional = condition: set: if condition then set else { };
 
   literal = variable: value: {
@@ -71,34 +71,39 @@ rec {
   };
 
   # A part of a pod's spec.
-  podSpec = {
-    hostAliases = map (ip: {
-      inherit ip;
-      hostnames = filter (host: spec.hosts.${host} == ip) (attrNames spec.hosts);
-    }) addresses;
-    containers = [
-      (
-        google
-        // {
-          inherit name;
-          env = [
-            # Tells the program that it runs in a cluster: its `.env` may then set the domain's keys only.
-            (literal "CLUSTER" cluster.name)
-            (literal "WRITE_ENV" spec.writeEnv)
-          ]
-          ++ google.env or [ ]
-          ++ map (variable: literal variable env.${variable}) (attrNames env)
-          ++ map (variable: fromSecret variable secretEnv.${variable}) (attrNames secretEnv);
+  podSpec = podSpecWith "google-credentials";
+
+  # The same with another ConfigMap that has the credentials file.
+  podSpecWith =
+    configMap:
+    {
+      hostAliases = map (ip: {
+        inherit ip;
+        hostnames = filter (host: spec.hosts.${host} == ip) (attrNames spec.hosts);
+      }) addresses;
+      containers = [
+        (
+          google
+          // {
+            inherit name;
+            env = [
+              # Tells the program that it runs in a cluster: its `.env` may then set the domain's keys only.
+              (literal "CLUSTER" cluster.name)
+              (literal "WRITE_ENV" spec.writeEnv)
+            ]
+            ++ google.env or [ ]
+            ++ map (variable: literal variable env.${variable}) (attrNames env)
+            ++ map (variable: fromSecret variable secretEnv.${variable}) (attrNames secretEnv);
+          }
+        )
+      ];
+    }
+    // optional mounted {
+      volumes = [
+        {
+          name = "google";
+          projected.sources = (sourcesFrom configMap).${kind};
         }
-      )
-    ];
-  }
-  // optional mounted {
-    volumes = [
-      {
-        name = "google";
-        projected.sources = sources.${kind};
-      }
-    ];
-  };
+      ];
+    };
 }

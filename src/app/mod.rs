@@ -7,6 +7,7 @@
 
 mod assembly;
 mod broker;
+mod check;
 mod contract;
 mod database;
 mod domain;
@@ -28,6 +29,7 @@ mod verify;
 
 pub use assembly::Assembly;
 pub use broker::ApiBroker;
+pub use check::{CheckRequest, check};
 pub use contract::{check_settings, domain, transfer_domain};
 pub use domain::{ColumnsError, Domain, DomainError, KeyProblem, Reports, RowOptions};
 pub use error::AppError;

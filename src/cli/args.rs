@@ -8,7 +8,9 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
+use super::check_args::CheckArgs;
 use super::dashboard_args::DashboardArgs;
+use super::failure::Exit;
 use super::generated_args::{CompletionsArgs, ManArgs, SchemaArgs};
 use super::import_args::ImportArgs;
 use super::layer_args::LayerArgs;
@@ -38,6 +40,7 @@ Examples:
   generic-consumer DELIVERY --until-caught-up        stop at the current end, print a summary
   generic-consumer DELIVERY --env-file /etc/consumer/.env --config cluster.toml
   generic-consumer DELIVERY --env-file s3://bucket/config/delivery.env
+  generic-consumer check DELIVERY                    look at all that a run needs, change nothing
   generic-consumer config DELIVERY                   show every value and where it comes from
   generic-consumer validate DELIVERY events.ndjson   check events by the contract, alone
   generic-consumer produce DELIVERY events.ndjson    check events by the contract, publish them
@@ -60,13 +63,15 @@ Exit codes:
   0    done
   1    the configuration, the contract or the rules are wrong (stderr lists every mistake), or
        `validate` found events that the contract rejects, or `rules test` cannot read the archive
-  2    the command line is wrong
+  2    the command line is wrong; or `check` found that a run would alter a table, or send records
+       to the dead letters
   3    stopped by an error that no retry can fix; stderr has a hint
   4    a shutdown reached its deadline (DRAIN_SECONDS) before everything that was read was written;
        nothing is lost
   5    `produce` published nothing, because the contract rejects some of the events
   6    `transfer` found another run of the same transfer and date
   7    `transfer` left the target alone: more records were rejected than --max-rejected allows
+  64   the command line of `check` is wrong
   130  ended immediately by a second signal, or stopped before --until-caught-up had caught up;
        nothing is lost";
 
@@ -107,6 +112,8 @@ pub enum Command {
     Results(ResultsArgs),
     /// Serve a page with a chart from PostgreSQL and InfluxDB, and the state of instances
     Dashboard(DashboardArgs),
+    /// Say what a run of a domain would find, alter and reject; changes nothing
+    Check(CheckArgs),
     /// Say which rows of a domain's table are missing or there twice
     Verify(VerifyArgs),
     /// Read a part of the topic again and insert the rows that the table lacks
@@ -405,6 +412,17 @@ impl Args {
             };
             command.error(ErrorKind::InvalidSubcommand, message)
         })
+    }
+
+    /// The exit code for arguments that were refused. Of `check` 2 says something else.
+    pub fn refused(arguments: &[OsString], error: &clap::Error) -> u8 {
+        let is_check = arguments.get(1).is_some_and(|word| word == "check");
+        match (error.use_stderr(), is_check) {
+            // `--help`, `--version`.
+            (false, _) => 0,
+            (true, true) => Exit::CheckUsage.code(),
+            (true, false) => Exit::Usage.code(),
+        }
     }
 
     /// The command. A domain without a subcommand means `run`; clap requires one of the two.

@@ -16,7 +16,7 @@ use crate::config::{
     RowSettings, Settings, StepSettings, load_and_check,
 };
 use crate::contract::Documents;
-use crate::remote::{Fetcher, Fetching, Next};
+use crate::remote::{FetchError, Fetcher, Fetching, Next};
 
 const HEAD: [&str; 4] = ["key", "value", "layer", "place"];
 
@@ -26,30 +26,16 @@ pub async fn config(args: &ConfigArgs) -> Result<(), Failure> {
     let inputs = args.layers.inputs();
     let fetcher = Fetcher::new(inputs.variables().clone());
     let inputs = fetched(&fetcher, inputs).await?;
-    let mut fetching = Fetching::new(&fetcher);
-    let (loaded, domain) = loop {
-        let Attempt { loaded, domain, folder } =
-            attempt(&args.domain, &inputs, &Contract::From(fetching.documents()));
-        let Some(folder) = folder else { break (loaded, domain) };
-        match fetching.next(&folder).await {
-            Ok(Next::TryAgain) => {}
-            Ok(Next::Complete) => break (loaded, domain),
-            Err(error) if error.fault.is_outage() => {
-                let hint = error.hint();
-                return Err(Failure::stopped("fetch the contract", hint).source(error));
-            }
-            Err(error) => {
-                let contract = Contract::NotFetched(error.into_mistake());
-                let Attempt { loaded, domain, .. } = attempt(&args.domain, &inputs, &contract);
-                break (loaded, domain);
-            }
-        }
-    };
+    let Checked { loaded, domain, fetched, outage } =
+        checked(&args.domain, &inputs, &fetcher).await;
+    if let Some(error) = outage {
+        let hint = error.hint();
+        return Err(Failure::stopped("fetch the contract", hint).source(error));
+    }
     let loaded = loaded.map_err(Failure::configuration)?;
     let Some(domain) = domain else { return Ok(()) };
     check_settings(&domain, &loaded.settings)?;
-    let mut sentences: Vec<String> =
-        inputs.fetched().chain(fetching.fetched()).map(fetched_from).collect();
+    let mut sentences: Vec<String> = inputs.fetched().map(fetched_from).chain(fetched).collect();
     sentences.push(type_location(&domain));
     sentences.extend(renamed(&domain));
     sentences.extend(filtered(&domain));
@@ -64,6 +50,39 @@ pub async fn config(args: &ConfigArgs) -> Result<(), Failure> {
         None => format!("{}\n\n{}\n", text(&loaded.resolved), sentences.join("\n")),
     };
     output::print(&page)
+}
+
+/// A configuration with its contract.
+pub struct Checked {
+    /// Or every mistake, those of the contract too.
+    pub loaded: Result<Loaded, Mistakes>,
+    /// `None`: the contract cannot be used.
+    pub domain: Option<Domain>,
+    /// Which versions of documents were fetched.
+    fetched: Vec<String>,
+    /// The store of the contracts does not answer.
+    pub outage: Option<FetchError>,
+}
+
+/// Reads the configuration and the contract that it names.
+pub async fn checked(name: &str, inputs: &Inputs, fetcher: &Fetcher) -> Checked {
+    let mut fetching = Fetching::new(fetcher);
+    let (attempt, outage) = loop {
+        let attempt = attempt(name, inputs, &Contract::From(fetching.documents()));
+        let Some(folder) = attempt.folder.clone() else { break (attempt, None) };
+        match fetching.next(&folder).await {
+            Ok(Next::TryAgain) => {}
+            Ok(Next::Complete) => break (attempt, None),
+            Err(error) if error.fault.is_outage() => break (attempt, Some(error)),
+            Err(error) => {
+                let contract = Contract::NotFetched(error.into_mistake());
+                break (self::attempt(name, inputs, &contract), None);
+            }
+        }
+    };
+    let Attempt { loaded, domain, .. } = attempt;
+    let fetched = fetching.fetched().map(fetched_from).collect();
+    Checked { loaded, domain, fetched, outage }
 }
 
 /// What there is of the contract while the configuration is checked.

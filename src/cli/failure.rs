@@ -13,22 +13,42 @@ use crate::stop::Stop;
 pub enum Exit {
     /// The configuration or the contract is wrong, or `validate` found events that the contract
     /// rejects.
-    Configuration = 1,
+    Configuration,
     /// The code with which clap exits; also used for arguments that turn out wrong later.
-    Usage = 2,
+    Usage,
+    /// `check` found that a run would alter something, or send records to the dead letters.
+    WouldChange,
+    /// The arguments of `check` are wrong: 2 says something else there. The number is that of sysexits.
+    CheckUsage,
     /// An error that no retry can fix. Has a hint.
-    Stopped = 3,
+    Stopped,
     /// A shutdown reached its deadline before everything that was read was written.
-    DrainDeadline = 4,
+    DrainDeadline,
     /// `produce` was given events that the contract rejects.
-    BadEvents = 5,
+    BadEvents,
     /// `transfer` found another run of the same transfer and date.
-    Held = 6,
+    Held,
     /// `transfer` left the target alone, because too many records were rejected.
-    TooManyRejected = 7,
+    TooManyRejected,
     /// A signal stopped the command before its work was done. The handler of a second signal exits
     /// with the same code by itself.
-    Interrupted = 130,
+    Interrupted,
+}
+
+impl Exit {
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Configuration => 1,
+            Self::Usage | Self::WouldChange => 2,
+            Self::Stopped => 3,
+            Self::DrainDeadline => 4,
+            Self::BadEvents => 5,
+            Self::Held => 6,
+            Self::TooManyRejected => 7,
+            Self::Interrupted => 130,
+            Self::CheckUsage => 64,
+        }
+    }
 }
 
 /// Why a command failed.
@@ -70,7 +90,7 @@ impl Failure {
 
     /// The exit code of the process.
     pub fn code(&self) -> ExitCode {
-        ExitCode::from(self.exit as u8)
+        ExitCode::from(self.exit.code())
     }
 }
 

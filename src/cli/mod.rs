@@ -3,6 +3,9 @@
 mod api;
 mod api_page;
 pub mod args;
+mod check;
+mod check_args;
+mod check_page;
 mod config;
 mod dashboard;
 mod dashboard_args;
@@ -81,6 +84,7 @@ pub async fn dispatch(args: Args) -> Result<(), Failure> {
         Command::Results(args) => results::results(&args).await,
         Command::Dashboard(args) => dashboard::dashboard(&args).await,
         Command::Rules(args) => rules::rules(&args),
+        Command::Check(args) => check::check(&args).await,
         Command::Verify(args) => verify::verify(&args).await,
         Command::Replay(args) => replay::replay(&args).await,
         Command::Transfer(args) => transfer::transfer(args).await,

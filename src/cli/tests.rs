@@ -152,12 +152,14 @@ fn the_reference_documents_every_exit_code() {
     for exit in [
         Exit::Configuration,
         Exit::Usage,
+        Exit::WouldChange,
+        Exit::CheckUsage,
         Exit::Stopped,
         Exit::DrainDeadline,
         Exit::BadEvents,
         Exit::Interrupted,
     ] {
-        assert!(reference.contains(&format!("\n| {} | ", exit as u8)), "{exit:?}");
+        assert!(reference.contains(&format!("\n| {} | ", exit.code())), "{exit:?}");
     }
 }
 

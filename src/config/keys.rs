@@ -98,6 +98,7 @@ keys! {
     SERIES: false, None, "the path of a TOML or YAML file";
     DASHBOARD_ADDR: false, Some("127.0.0.1:8090"), "an IP address and a port: `0.0.0.0:8090`";
     METRICS_ADDR: true, Some("0.0.0.0:9464"), "an IP address and a port: `0.0.0.0:9464`";
+    ACCEPT_CHANGES: true, Some("false"), "`true` or `false`";
     DISABLE: true, Some("false"), "`true` or `false`";
 }
 

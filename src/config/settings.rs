@@ -29,6 +29,8 @@ pub struct Settings {
     pub api: ApiSettings,
     pub results: ResultsSettings,
     pub metrics_addr: SocketAddr,
+    /// Whether `check` is content where a run would alter something or make dead letters.
+    pub accept_changes: bool,
     /// Whether the instance only stays up and healthy, without using Kafka or BigQuery.
     pub disabled: bool,
 }

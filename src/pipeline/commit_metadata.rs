@@ -74,7 +74,7 @@ struct Last {
     hash: String,
 }
 
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum MetadataError {
     /// Guessing what it means could lose rows.
     #[error(

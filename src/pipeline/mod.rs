@@ -33,4 +33,5 @@ pub use commit_metadata::{MetadataError, last_row};
 pub use flow::{Flow, Steps, Until};
 pub use ledger::{CommitPoint, Ledger};
 pub use run::run;
+pub use session::{AtStart, KeptOffset, WouldStart, would_start};
 pub use summary::Summary;

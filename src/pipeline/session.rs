@@ -7,6 +7,9 @@ mod intake;
 mod start;
 mod watch;
 mod watched;
+mod would_start;
+
+pub use would_start::{AtStart, KeptOffset, WouldStart, would_start};
 
 use std::time::{Duration, Instant};
 

@@ -402,7 +402,7 @@ impl Settlement {
     }
 }
 
-fn unreadable(partition: Partition, error: MetadataError) -> Stop {
+pub(super) fn unreadable(partition: Partition, error: MetadataError) -> Stop {
     Stop::new(
         format!("read the committed offset of partition {partition}"),
         "run the version and the sink that last used this group until it is drained; where the \

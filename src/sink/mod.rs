@@ -11,6 +11,7 @@ pub mod bigquery;
 pub mod dead_letter;
 pub mod influxdb;
 pub mod kafka;
+mod look;
 mod messages;
 pub mod postgres;
 mod promise;
@@ -19,6 +20,7 @@ mod reports;
 mod reread;
 
 pub use batch::{Batch, BatchId, Span};
+pub use look::TableLook;
 pub use messages::{Command, Lane, Report, Start, StoredOffset};
 pub use promise::{Promise, SinkName};
 pub use protocol::{Durability, Sink};

@@ -2,7 +2,7 @@
 //! partitions end. They are sent without waiting; their answers come into a queue of ours.
 #![expect(unsafe_code, reason = "small, audited: each block says why it is sound")]
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use rd_kafka_IsolationLevel_t::{
     RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED as READ_UNCOMMITTED,
 };
 use rd_kafka_admin_op_t::{
+    RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS as DESCRIBE_GROUPS,
     RD_KAFKA_ADMIN_OP_DESCRIBETOPICS as DESCRIBE_TOPICS,
     RD_KAFKA_ADMIN_OP_LISTOFFSETS as LIST_OFFSETS,
 };
@@ -40,6 +41,23 @@ pub struct Topic {
     pub id: Option<TopicId>,
     /// Number of its partitions.
     pub partitions: usize,
+}
+
+/// What this principal may do to a topic or a group, as the brokers say.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rights {
+    pub read: bool,
+    pub write: bool,
+}
+
+/// What the brokers know of a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupNow {
+    /// `Stable`, `Empty`, `Dead`: Kafka's own names. A group that nobody knows is `Dead`.
+    pub state: String,
+    pub members: usize,
+    /// `None`: the brokers do not say.
+    pub rights: Option<Rights>,
 }
 
 /// An answer of the brokers.
@@ -114,6 +132,53 @@ impl<C: ConsumerContext> Admin<C> {
         }
     }
 
+    /// Asks a broker for the topic and for what this principal may do to it, and waits for the answer.
+    /// Nothing else may be asked meanwhile.
+    pub fn describe_topic(
+        &self,
+        broker: i32,
+        patience: Duration,
+    ) -> Result<(Topic, Option<Rights>), KafkaError> {
+        let options = self.options(DESCRIBE_TOPICS, patience);
+        options.with_rights();
+        let mut names = [self.topic.as_ptr()];
+        // SAFETY: as in `ask_for_topic`.
+        unsafe {
+            rd_kafka_AdminOptions_set_broker(options.0, broker, std::ptr::null_mut(), 0);
+            let topics = rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), names.len());
+            let client = self.consumer.client().native_ptr();
+            rd_kafka_DescribeTopics(client, topics, options.0, self.answers.0.as_ptr());
+            rd_kafka_TopicCollection_destroy(topics);
+        }
+        let event = self.event(patience + Duration::from_secs(1))?;
+        Ok((event.topic()?, event.topic_rights()))
+    }
+
+    /// Asks the coordinator for a group and for what this principal may do to it, and waits for the
+    /// answer. Nothing else may be asked meanwhile.
+    pub fn describe_group(&self, group: &str, patience: Duration) -> Result<GroupNow, KafkaError> {
+        let options = self.options(DESCRIBE_GROUPS, patience);
+        options.with_rights();
+        let name = CString::new(group).map_err(KafkaError::Nul)?;
+        let mut names = [name.as_ptr()];
+        // SAFETY: client, name, options and queue live; librdkafka copies the name and the options.
+        unsafe {
+            let client = self.consumer.client().native_ptr();
+            let queue = self.answers.0.as_ptr();
+            rd_kafka_DescribeConsumerGroups(client, names.as_mut_ptr(), 1, options.0, queue);
+        }
+        self.event(patience + Duration::from_secs(1))?.group()
+    }
+
+    /// The next event that is an answer.
+    fn event(&self, patience: Duration) -> Result<Event, KafkaError> {
+        let patience = i32::try_from(patience.as_millis()).unwrap_or(i32::MAX);
+        // SAFETY: as in `answer`.
+        let event = unsafe { rd_kafka_queue_poll(self.answers.0.as_ptr(), patience) };
+        let timed_out = || KafkaError::AdminOp(RDKafkaErrorCode::OperationTimedOut);
+        NonNull::new(event).map(Event).ok_or_else(timed_out)
+    }
+
     /// The next answer, waiting up to `patience` for it.
     pub fn answer(&self, patience: Duration) -> Option<Answer> {
         let patience = i32::try_from(patience.as_millis()).unwrap_or(i32::MAX);
@@ -141,6 +206,19 @@ impl<C: ConsumerContext> Admin<C> {
 }
 
 struct Options(*mut rd_kafka_AdminOptions_t);
+
+impl Options {
+    /// Asks for what this principal may do too.
+    fn with_rights(&self) {
+        // SAFETY: the options live; an error is ours to destroy, and then nothing is said of rights.
+        unsafe {
+            let error = rd_kafka_AdminOptions_set_include_authorized_operations(self.0, 1);
+            if !error.is_null() {
+                rd_kafka_error_destroy(error);
+            }
+        }
+    }
+}
 
 impl Drop for Options {
     fn drop(&mut self) {
@@ -196,6 +274,52 @@ impl Event {
         }
     }
 
+    /// Of an answer of which [`Self::topic`] has found a topic.
+    fn topic_rights(&self) -> Option<Rights> {
+        let (mut topics, mut count) = (0, 0);
+        // SAFETY: as in `topic`; the operations live as long as the event.
+        unsafe {
+            let result = rd_kafka_event_DescribeTopics_result(self.0.as_ptr());
+            let described = rd_kafka_DescribeTopics_result_topics(result, &mut topics);
+            if topics == 0 || described.is_null() {
+                return None;
+            }
+            let all = rd_kafka_TopicDescription_authorized_operations(*described, &mut count);
+            rights(all, count)
+        }
+    }
+
+    fn group(&self) -> Result<GroupNow, KafkaError> {
+        if let Some(error) = self.failure() {
+            return Err(error);
+        }
+        let (mut groups, mut count) = (0, 0);
+        // SAFETY: the event is of this type, and lives as long as what is read from it; the array
+        // has as many elements as are counted; a state's name is a constant.
+        unsafe {
+            let result = rd_kafka_event_DescribeConsumerGroups_result(self.0.as_ptr());
+            let described = rd_kafka_DescribeConsumerGroups_result_groups(result, &mut groups);
+            if groups == 0 || described.is_null() {
+                return Err(KafkaError::AdminOp(RDKafkaErrorCode::GroupIdNotFound));
+            }
+            let group = *described;
+            let error = rd_kafka_ConsumerGroupDescription_error(group);
+            if let Some(error) =
+                (!error.is_null()).then(|| rd_kafka_error_code(error)).and_then(failure)
+            {
+                return Err(error);
+            }
+            let state = rd_kafka_ConsumerGroupDescription_state(group);
+            let state = CStr::from_ptr(rd_kafka_consumer_group_state_name(state));
+            let all = rd_kafka_ConsumerGroupDescription_authorized_operations(group, &mut count);
+            Ok(GroupNow {
+                state: state.to_string_lossy().into_owned(),
+                members: rd_kafka_ConsumerGroupDescription_member_count(group),
+                rights: rights(all, count),
+            })
+        }
+    }
+
     fn ends(&self) -> Result<Vec<(Partition, Offset)>, KafkaError> {
         if let Some(error) = self.failure() {
             return Err(error);
@@ -222,6 +346,24 @@ impl Drop for Event {
         // SAFETY: owned, and destroyed once.
         unsafe { rd_kafka_event_destroy(self.0.as_ptr()) }
     }
+}
+
+/// The operations as rights. No operation at all is what brokers say that do not know.
+///
+/// # Safety
+/// `all` is null or has `count` elements.
+unsafe fn rights(all: *const rd_kafka_AclOperation_t, count: usize) -> Option<Rights> {
+    use rd_kafka_AclOperation_t::{
+        RD_KAFKA_ACL_OPERATION_ALL as ALL, RD_KAFKA_ACL_OPERATION_READ as READ,
+        RD_KAFKA_ACL_OPERATION_WRITE as WRITE,
+    };
+    if all.is_null() || count == 0 {
+        return None;
+    }
+    // SAFETY: promised by the caller.
+    let all = unsafe { std::slice::from_raw_parts(all, count) };
+    let has = |one| all.contains(&one) || all.contains(&ALL);
+    Some(Rights { read: has(READ), write: has(WRITE) })
 }
 
 fn failure(code: rd_kafka_resp_err_t) -> Option<KafkaError> {

@@ -9,6 +9,7 @@ mod group;
 mod message;
 mod native;
 mod offsets;
+mod onlooker;
 mod progress;
 mod publisher;
 mod rebalancer;
@@ -20,7 +21,7 @@ mod topic_reader;
 mod transactional_producer;
 mod watch;
 
-pub use admin::Topic;
+pub use admin::{GroupNow, Rights, Topic};
 pub use committer::{Commit, CommitError, Committer};
 pub use consumer::{Beginning, OpenError, PollError, Polled, Source};
 pub use deliveries::{Produced, Undelivered};
@@ -30,6 +31,7 @@ pub use native::metadata as committed_metadata;
 #[cfg(any(test, feature = "local"))]
 pub use native::start_mock_groups_at_once;
 pub use offsets::Committed;
+pub use onlooker::{Brokers, LookError, Onlooker, Tail, TopicLook, topic_properties};
 pub use publisher::{Outcome, Outgoing, Pending, Publisher};
 pub use record_queue::Record;
 pub use record_reader::RecordReader;

@@ -182,7 +182,7 @@ impl TopicReader {
     }
 }
 
-fn with_event(message: &BorrowedMessage<'_>, take: impl FnOnce(&Event<'_>)) {
+pub(super) fn with_event(message: &BorrowedMessage<'_>, take: impl FnOnce(&Event<'_>)) {
     let headers = message.headers().map(Headers);
     let event = Event {
         at: Position::new(message.partition(), message.offset()),

@@ -2,6 +2,8 @@
 
 mod allocations;
 #[cfg(feature = "local")]
+mod check;
+#[cfg(feature = "local")]
 mod claim_check;
 mod command_line;
 mod contracts;

@@ -79,6 +79,13 @@ fn commands_fit_narrow_and_wide_terminals() {
         assert!(all.contains("3 rows") && all.contains("more columns: "), "{all}");
         assert!(all.contains("_kafka_offset") && all.contains("--columns NAME,NAME"), "{all}");
     }
+    for columns in [40, 80, 200] {
+        let seen = on_terminal(folder.path(), columns, "check DELIVERY --accept-changes");
+        let check = lines(&seen);
+        assert!(widest(&check) <= columns.into(), "{columns}: {check:#?}");
+        assert!(check.join("\n").contains("(accepted)"), "{check:#?}");
+        assert!(seen.contains("\u{1b}[33mwould alter"), "no colour: {seen}");
+    }
     let run = on_terminal(folder.path(), 40, "DELIVERY --until-caught-up");
     assert!(run.contains("of 400 rec"), "no progress line: {run}");
 }

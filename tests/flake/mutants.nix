@@ -155,6 +155,7 @@ let
         };
         imagePolicy = "audit";
         pauseAutoscaling = false;
+        check = true;
         googleApis = "public";
         dnsAddresses = [ "169.254.20.10" ];
         stores = [ "10.30.0.5:5432" ];

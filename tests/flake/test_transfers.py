@@ -34,7 +34,7 @@ def files_of(things):
 
 
 def reach(things):
-    rules = one(things, "NetworkPolicy")["spec"]["egress"]
+    rules = one([thing for thing in things if not tree.is_hook(thing)], "NetworkPolicy")["spec"]["egress"]
     return {(to["ipBlock"]["cidr"], port["port"]) for rule in rules for to in rule["to"] if "ipBlock" in to for port in rule["ports"]}
 
 

@@ -75,6 +75,11 @@ def overlays():
             yield overlay / f"transfers/transfer-{transfer}"
 
 
+def is_hook(thing):
+    """Whether ArgoCD applies it before a deployment, and not with it."""
+    return "argocd.argoproj.io/hook" in thing["metadata"].get("annotations", {})
+
+
 def key(thing):
     return thing["kind"], thing["metadata"]["name"]
 

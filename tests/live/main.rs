@@ -7,6 +7,7 @@ mod support;
 mod alerts;
 mod bigquery_limits;
 mod chaos;
+mod check;
 mod clients;
 mod dashboard;
 mod dashboard_influxdb;

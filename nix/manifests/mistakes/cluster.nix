@@ -287,6 +287,7 @@ let
         of = secretVariable;
       };
       inherit imagePolicy;
+      check = is isBool "true or false" "write it without quotes";
       pauseAutoscaling = is isBool "true or false" "write it without quotes";
     };
   } at spec;

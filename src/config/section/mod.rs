@@ -94,6 +94,7 @@ pub fn read(resolver: &mut Resolver<'_>, check: Check<'_>) -> Option<Settings> {
     let api = api::read(resolver);
     let results = results::read(resolver);
     let metrics_addr = process::metrics_addr(resolver);
+    let accept_changes = process::accept_changes(resolver);
     let disabled = process::disabled(resolver);
     let env_file = process::env_file(resolver);
     let cluster = process::cluster(resolver);
@@ -110,6 +111,7 @@ pub fn read(resolver: &mut Resolver<'_>, check: Check<'_>) -> Option<Settings> {
         api: api?,
         results: results?,
         metrics_addr: metrics_addr?,
+        accept_changes: accept_changes?,
         disabled: disabled?,
     })
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::config::keys::{CLUSTER, DISABLE, ENV_FILE, METRICS_ADDR};
+use crate::config::keys::{ACCEPT_CHANGES, CLUSTER, DISABLE, ENV_FILE, METRICS_ADDR};
 use crate::config::location::Location;
 use crate::config::resolver::Resolver;
 use crate::config::values::{self, Wrong};
@@ -28,6 +28,10 @@ pub fn env_file(resolver: &mut Resolver<'_>) -> Option<()> {
         "" => Err(Wrong::plain()),
         _ => Location::file(text.as_ref()).map(|_| ()),
     })
+}
+
+pub fn accept_changes(resolver: &mut Resolver<'_>) -> Option<bool> {
+    resolver.required(&ACCEPT_CHANGES, values::flag)
 }
 
 pub fn disabled(resolver: &mut Resolver<'_>) -> Option<bool> {

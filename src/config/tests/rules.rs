@@ -128,6 +128,7 @@ const VALUES: &[(&str, &[&str], &[&str])] = &[
     ("SERIES", &[], &[]),
     ("DASHBOARD_ADDR", &[], &[]),
     ("METRICS_ADDR", &["127.0.0.1:0", "[::]:9464"], &["", ":9464", "localhost:9464", "9464"]),
+    ("ACCEPT_CHANGES", &["true", "0"], &["", "no", "table"]),
     ("DISABLE", &["true", "0"], &["", "no", "-x"]),
 ];
 

@@ -73,6 +73,7 @@ fn defaults_are_as_in_the_reference() {
     assert_eq!(settings.write.layout, RowLayout::Columns);
     assert_eq!(bigquery(&settings).partition_by, "_ingested_at");
     assert_eq!(settings.contract.dir, "contracts".into());
+    assert!(!settings.accept_changes);
     assert!(settings.write.manage_table && !settings.disabled && !settings.consume.protected);
     assert_eq!(bigquery(&settings).credentials, None);
 }

@@ -29,7 +29,8 @@ pub enum Identity {
     Anonymous,
     /// A service-account key and the tokens' scope. yup-oauth2 signs with it, and caches and renews
     /// the tokens.
-    ServiceAccountKey(DefaultAuthenticator, &'static str),
+    /// The account's e-mail address is for people.
+    ServiceAccountKey(DefaultAuthenticator, &'static str, Arc<str>),
     /// A service that grants tokens over HTTP: the metadata server, or the token endpoint of an
     /// `authorized_user` or `external_account` file.
     TokenService(Arc<TokenCache>),
@@ -65,8 +66,10 @@ impl Identity {
         Ok(match serde_json::from_str(&text)? {
             Credentials::ServiceAccount(key) => {
                 TokenUrl::try_from(key.token_uri.clone())?;
+                let email = Arc::from(key.client_email.as_str());
                 let builder = yup_oauth2::ServiceAccountAuthenticator::builder(key);
-                Self::ServiceAccountKey(builder.with_timeout(TOKEN_TIMEOUT).build().await?, scope)
+                let authenticator = builder.with_timeout(TOKEN_TIMEOUT).build().await?;
+                Self::ServiceAccountKey(authenticator, scope, email)
             }
             Credentials::AuthorizedUser(user) => {
                 Self::token_service(TokenSource::AuthorizedUser(user), http, scope)
@@ -81,12 +84,21 @@ impl Identity {
         Self::TokenService(Arc::new(TokenCache::new(source, http, scope)))
     }
 
+    /// Which kind of identity it is, and whose, where that is known.
+    pub async fn described(&self) -> String {
+        match self {
+            Self::Anonymous => "no credentials: no token is sent to this endpoint".to_owned(),
+            Self::ServiceAccountKey(_, _, email) => format!("the key of {email}"),
+            Self::TokenService(cache) => cache.described().await,
+        }
+    }
+
     /// Returns an access token that stays valid long enough for a call; `None` if anonymous.
     pub async fn token(&self) -> Result<Option<String>, TokenError> {
         match self {
             Self::Anonymous => Ok(None),
             Self::TokenService(cache) => cache.token().await.map(Some),
-            Self::ServiceAccountKey(authenticator, scope) => {
+            Self::ServiceAccountKey(authenticator, scope, _) => {
                 let token = authenticator.token(&[*scope]).await;
                 let token = token.map_err(TokenError::ServiceAccountKey)?;
                 token.token().map(|token| Some(token.to_owned())).ok_or(TokenError::Missing)

@@ -11,7 +11,7 @@ use reqwest::redirect::Policy;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint as TonicEndpoint};
 use tower::ServiceExt;
 
-use super::auth::{BIGQUERY_SCOPE, Identity};
+use super::auth::{BIGQUERY_SCOPE, Identity, TokenError};
 use super::coalesce::Coalesced;
 use super::rest::Rest;
 use super::table::{self, PreparedTable};
@@ -101,15 +101,41 @@ impl BigQuery {
         manage: bool,
         partition_by: Option<&str>,
     ) -> Result<PreparedTable, Stop> {
-        let wish = table::Wish {
+        let wish = self.wish(table, desired, manage, partition_by);
+        table::prepare(&self.inner.rest, wish, self.inner.clock).await
+    }
+
+    /// How the table should be.
+    pub(in crate::sink::bigquery) fn wish<'a>(
+        &self,
+        table: &'a TableId,
+        desired: &'a TableSchema,
+        manage: bool,
+        partition_by: Option<&'a str>,
+    ) -> table::Wish<'a> {
+        table::Wish {
             table,
             desired,
             partition_by,
             cluster_by: desired.column("_event_type").map(|column| column.name.as_str()),
             manage,
             makes_datasets: self.inner.makes_datasets,
-        };
-        table::prepare(&self.inner.rest, wish, self.inner.clock).await
+        }
+    }
+
+    pub(in crate::sink::bigquery) fn makes_datasets(&self) -> bool {
+        self.inner.makes_datasets
+    }
+
+    /// Whether this is Google's own service.
+    pub(in crate::sink::bigquery) fn is_google(&self) -> bool {
+        !self.inner.makes_datasets
+    }
+
+    /// Who this client is, and whether there is an access token.
+    pub async fn identity(&self) -> (String, Result<(), TokenError>) {
+        let token = self.inner.identity.token().await.map(drop);
+        (self.inner.identity.described().await, token)
     }
 
     pub(in crate::sink::bigquery) fn rest(&self) -> &Rest {

@@ -15,6 +15,7 @@ mod coalesce;
 pub mod columns;
 pub(in crate::sink) mod descriptor;
 mod errors;
+mod look;
 mod rest;
 mod row_error;
 mod sink;

@@ -27,6 +27,8 @@ pub struct Rest {
     http: reqwest::Client,
     base: String,
     identity: Identity,
+    /// How long transient errors of a call are retried.
+    patience: Duration,
 }
 
 /// One call to make. `operation` and `on` are for errors: `read table`, `project.dataset.table`.
@@ -42,7 +44,46 @@ struct RestRequest<'a> {
 
 impl Rest {
     pub fn new(base: String, identity: Identity, http: reqwest::Client) -> Self {
-        Self { http, base, identity }
+        Self { http, base, identity, patience: RETRY_FOR }
+    }
+
+    /// The same client, for somebody who would rather know now that a call fails.
+    pub fn impatient(&self) -> Self {
+        let (http, base, identity) = (self.http.clone(), self.base.clone(), self.identity.clone());
+        Self { http, base, identity, patience: Duration::ZERO }
+    }
+
+    /// Whether the table's dataset is there.
+    pub async fn has_dataset(&self, table: &TableId) -> Result<bool, RestError> {
+        let read = RestRequest {
+            operation: "read dataset",
+            on: format!("{}.{}", table.project, table.dataset),
+            method: reqwest::Method::GET,
+            path: format!("projects/{}/datasets/{}", table.project, table.dataset),
+            body: None,
+            etag: None,
+        };
+        Ok(none_if_missing(self.send(&read).await)?.is_some())
+    }
+
+    /// Which of these permissions this identity has on the table.
+    pub async fn permissions(
+        &self,
+        table: &TableId,
+        asked: &[&str],
+    ) -> Result<Vec<String>, RestError> {
+        let body = json!({ "permissions": asked });
+        let request = RestRequest {
+            operation: "ask for permissions on table",
+            on: table.to_string(),
+            method: reqwest::Method::POST,
+            path: format!("{}/{}:testIamPermissions", tables(table), table.table),
+            body: Some(&body),
+            etag: None,
+        };
+        let answer = self.send(&request).await?;
+        let granted = answer["permissions"].as_array().into_iter().flatten();
+        Ok(granted.filter_map(|one| one.as_str().map(str::to_owned)).collect())
     }
 
     /// Returns the table's resource; `None` if there is no such table.
@@ -184,23 +225,14 @@ impl Rest {
 
     /// Creates the table's dataset if it does not exist.
     pub async fn ensure_dataset(&self, table: &TableId) -> Result<(), RestError> {
-        let on = format!("{}.{}", table.project, table.dataset);
-        let read = RestRequest {
-            operation: "read dataset",
-            on: on.clone(),
-            method: reqwest::Method::GET,
-            path: format!("projects/{}/datasets/{}", table.project, table.dataset),
-            body: None,
-            etag: None,
-        };
-        if none_if_missing(self.send(&read).await)?.is_some() {
+        if self.has_dataset(table).await? {
             return Ok(());
         }
         let reference = json!({ "projectId": table.project, "datasetId": table.dataset });
         let body = json!({ "datasetReference": reference });
         let create = RestRequest {
             operation: "create dataset",
-            on,
+            on: format!("{}.{}", table.project, table.dataset),
             method: reqwest::Method::POST,
             path: format!("projects/{}/datasets", table.project),
             body: Some(&body),
@@ -221,7 +253,7 @@ impl Rest {
         let mut first = true;
         loop {
             match self.attempt(request).await {
-                Err(error) if error.is_transient() && began.elapsed() < RETRY_FOR => {
+                Err(error) if error.is_transient() && began.elapsed() < self.patience => {
                     let hint = error.hint().filter(|_| first);
                     first = false;
                     tracing::warn!(error = %chain(&error), hint, "retrying a bigquery rest call");

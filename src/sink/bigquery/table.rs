@@ -41,14 +41,59 @@ pub struct PreparedTable {
 /// How often the table is read, created or altered before this program gives up.
 const ATTEMPTS: u32 = 20;
 
+/// What has to be done to a table.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    Nothing,
+    Create,
+    Alter {
+        /// The fields of the table's schema afterwards.
+        fields: Vec<Value>,
+        /// `add note: STRING`, `relax id`.
+        changes: Vec<String>,
+    },
+}
+
+/// What has to be done so that the table is as somebody wishes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Planned {
+    pub step: Step,
+    /// The columns that may be written afterwards.
+    pub columns: TableSchema,
+    /// Desired columns that the table lacks and that may not be added.
+    pub left_out: Vec<String>,
+}
+
+/// What has to be done to the live table, whose resource this is. The error says why it cannot be as
+/// it is wished.
+pub fn plan(live: Option<&Value>, wish: &Wish<'_>) -> Result<Planned, Stop> {
+    let Some(live) = live else {
+        let columns = wish.desired.clone();
+        return match wish.manage {
+            true => Ok(Planned { step: Step::Create, columns, left_out: Vec::new() }),
+            false => Err(missing(wish.table)),
+        };
+    };
+    let fields = live["schema"]["fields"].as_array().cloned().unwrap_or_default();
+    let mut evolution = Evolution::default();
+    let (fields, writable) = evolution.merge(&fields, &wish.desired.columns, "", wish.manage);
+    let Evolution { changes, conflicts, left_out } = evolution;
+    if !conflicts.is_empty() {
+        return Err(conflict(wish.table, &conflicts));
+    }
+    let step = if changes.is_empty() { Step::Nothing } else { Step::Alter { fields, changes } };
+    Ok(Planned { step, columns: TableSchema { columns: writable }, left_out })
+}
+
 /// Creates or alters the table as `wish` says.
 pub async fn prepare(rest: &Rest, wish: Wish<'_>, clock: Clock) -> Result<PreparedTable, Stop> {
     let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
     for _ in 0..ATTEMPTS {
-        let live = match rest.table(wish.table).await.map_err(RestError::stop)? {
-            Some(live) => live,
-            None if !wish.manage => return Err(missing(wish.table)),
-            None => {
+        let live = rest.table(wish.table).await.map_err(RestError::stop)?;
+        let planned = plan(live.as_ref(), &wish)?;
+        let live = live.unwrap_or_default();
+        match planned.step {
+            Step::Create => {
                 if wish.makes_datasets {
                     rest.ensure_dataset(wish.table).await.map_err(RestError::stop)?;
                 }
@@ -60,38 +105,34 @@ pub async fn prepare(rest: &Rest, wish: Wish<'_>, clock: Clock) -> Result<Prepar
                     }
                     Err(error) => return Err(error.stop()),
                 }
-                continue;
             }
-        };
-        let fields = live["schema"]["fields"].as_array().cloned().unwrap_or_default();
-        let mut evolution = Evolution::default();
-        let (evolved, writable) = evolution.merge(&fields, &wish.desired.columns, "", wish.manage);
-        if !evolution.conflicts.is_empty() {
-            return Err(conflict(wish.table, &evolution.conflicts));
-        }
-        if evolution.changes.is_empty() {
-            if !evolution.left_out.is_empty() {
-                let columns = evolution.left_out.join(", ");
-                tracing::warn!(table = %wish.table, columns, "the table lacks columns of the contract; their values are not written");
+            Step::Nothing => {
+                if !planned.left_out.is_empty() {
+                    let columns = planned.left_out.join(", ");
+                    tracing::warn!(table = %wish.table, columns, "the table lacks columns of the contract; their values are not written");
+                }
+                return Ok(PreparedTable {
+                    columns: planned.columns,
+                    created: created(&live, clock),
+                    partition_by: partition_column(&live),
+                });
             }
-            let columns = TableSchema { columns: writable };
-            return Ok(PreparedTable {
-                columns,
-                created: created(&live, clock),
-                partition_by: partition_column(&live),
-            });
-        }
-        let mut body = live.clone();
-        body["schema"]["fields"] = Value::Array(evolved);
-        let etag = live["etag"].as_str().unwrap_or("*");
-        match rest.update_table(wish.table, &body, etag).await {
-            Ok(_) => {
-                let changes = evolution.changes.join(", ");
-                tracing::info!(table = %wish.table, changes, "table altered");
+            Step::Alter { fields, changes } => {
+                let etag = live["etag"].as_str().unwrap_or("*").to_owned();
+                let mut body = live;
+                body["schema"]["fields"] = Value::Array(fields);
+                match rest.update_table(wish.table, &body, &etag).await {
+                    Ok(_) => {
+                        let changes = changes.join(", ");
+                        tracing::info!(table = %wish.table, changes, "table altered");
+                    }
+                    // Another client altered it in the meantime: read it again.
+                    Err(error) if error.status() == Some(412) => {
+                        tokio::time::sleep(backoff.pause()).await;
+                    }
+                    Err(error) => return Err(error.stop()),
+                }
             }
-            // Another client altered it in the meantime: read it again.
-            Err(error) if error.status() == Some(412) => tokio::time::sleep(backoff.pause()).await,
-            Err(error) => return Err(error.stop()),
         }
     }
     Err(Stop {
@@ -112,7 +153,7 @@ fn created(live: &Value, clock: Clock) -> Option<Instant> {
 }
 
 /// The column that a table resource is partitioned by.
-fn partition_column(table: &Value) -> Option<String> {
+pub fn partition_column(table: &Value) -> Option<String> {
     table["timePartitioning"]["field"].as_str().map(str::to_owned)
 }
 
@@ -169,6 +210,14 @@ pub fn field(column: &Column) -> Value {
     field
 }
 
+/// The type as people write it: `STRING`, `ARRAY<STRING>`.
+fn described(column: &Column) -> String {
+    match column.mode {
+        Mode::Repeated => format!("ARRAY<{}>", type_name(&column.kind)),
+        Mode::Nullable | Mode::Required => type_name(&column.kind).to_owned(),
+    }
+}
+
 /// What has to change so that the live table has the desired columns.
 #[derive(Default)]
 struct Evolution {
@@ -198,7 +247,7 @@ impl Evolution {
             });
             match found {
                 None if manage => {
-                    self.changes.push(format!("add {name}"));
+                    self.changes.push(format!("add {name}: {}", described(column)));
                     let mut added = column.clone();
                     // Existing rows have no value for it, so a new column cannot be REQUIRED.
                     if added.mode == Mode::Required {
@@ -306,7 +355,7 @@ mod tests {
         ];
         let mut evolution = Evolution::default();
         let (fields, writable) = evolution.merge(&live, &desired, "", true);
-        assert_eq!(evolution.changes, ["add r.y", "add n"]);
+        assert_eq!(evolution.changes, ["add r.y: BOOLEAN", "add n: JSON"]);
         assert!(evolution.conflicts.is_empty());
         assert_eq!(names(&fields), ["A", "r", "n"]);
         assert_eq!(fields[0]["policyTags"]["names"][0], "x");

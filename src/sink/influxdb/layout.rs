@@ -75,6 +75,38 @@ impl Layout {
     }
 }
 
+/// The type of each field of a point, as InfluxDB names it. Empty where the rules are wrong.
+pub fn field_types(schema: &TableSchema, rules: &PointRules) -> Vec<(String, &'static str)> {
+    let Ok(layout) = Layout::new(schema, rules) else { return Vec::new() };
+    let leaves = leaves(schema);
+    let of =
+        |(place, _): &(usize, Vec<u8>)| (leaves[*place].name.clone(), leaves[*place].type_name());
+    layout.fields.iter().map(of).collect()
+}
+
+impl Leaf<'_> {
+    /// The type of its values, as they are written ([`super::value`]).
+    fn type_name(&self) -> &'static str {
+        match (self.column.mode, &self.column.kind) {
+            (Mode::Repeated, _) => "string",
+            (_, ColumnType::Int64) => "integer",
+            (_, ColumnType::Float64 | ColumnType::Numeric | ColumnType::BigNumeric) => "float",
+            (_, ColumnType::Bool) => "boolean",
+            (
+                _,
+                ColumnType::String
+                | ColumnType::Bytes
+                | ColumnType::Timestamp
+                | ColumnType::Date
+                | ColumnType::Datetime
+                | ColumnType::Time
+                | ColumnType::Json
+                | ColumnType::Record(_),
+            ) => "string",
+        }
+    }
+}
+
 fn tags(leaves: &[Leaf<'_>], rules: &PointRules, problems: &mut Vec<LayoutProblem>) -> Vec<usize> {
     let mut tags = Vec::new();
     for name in &rules.tags {

@@ -14,6 +14,7 @@ pub mod layout;
 mod letters;
 mod line;
 mod lines;
+mod look;
 mod points;
 mod retry_after;
 mod sink;
@@ -24,4 +25,5 @@ mod value;
 mod write;
 mod writer;
 
+pub use look::{InfluxLook, look};
 pub use sink::{InfluxSink, SinkParts};

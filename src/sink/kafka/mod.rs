@@ -11,6 +11,7 @@
 mod cluster;
 pub mod columns;
 mod errors;
+mod look;
 mod message;
 mod owner;
 mod progress;
@@ -24,4 +25,5 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use look::{KafkaLook, LookParts, look};
 pub use sink::{KafkaSink, SinkParts};

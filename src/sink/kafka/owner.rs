@@ -57,7 +57,7 @@ impl Owner {
 }
 
 /// What the group keeps. Waits for transactions that are pending.
-fn read(reader: &BaseConsumer, slot: &Slot) -> Result<Option<StoredOffset>, OutError> {
+pub(super) fn read(reader: &BaseConsumer, slot: &Slot) -> Result<Option<StoredOffset>, OutError> {
     let operation = "read an offset";
     let mut list = TopicPartitionList::with_capacity(1);
     list.add_partition(&slot.topic, slot.partition);

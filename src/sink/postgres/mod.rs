@@ -17,6 +17,7 @@ pub mod columns;
 mod copy;
 mod errors;
 mod hypertable;
+mod look;
 mod numeric;
 mod offsets;
 mod pool;
@@ -31,6 +32,7 @@ mod writer;
 
 pub use columns::{quoted, quoted_name};
 pub use errors::{PgError, Verdict};
+pub use look::{LookParts, PostgresLook, look};
 pub use offsets::stored_offsets;
 pub use pool::{Connection, Connections};
 pub use sink::{PostgresSink, SinkParts};

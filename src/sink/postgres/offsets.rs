@@ -10,6 +10,7 @@ use super::pool::{Connection, Connections};
 use crate::config::PostgresTable;
 use crate::record::{Offset, Partition};
 use crate::sink::StoredOffset;
+use crate::stop::Stop;
 
 /// The table's name, in the schema of the rows' table.
 pub(super) const NAME: &str = "generic_consumer_offsets";
@@ -38,6 +39,18 @@ pub(super) fn definition(table: &PostgresTable) -> String {
     )
 }
 
+/// The table is not there, and nobody creates it.
+pub(super) fn missing(table: &PostgresTable) -> Stop {
+    Stop {
+        what: format!("write to the table {table}"),
+        hint: format!(
+            "there is no such table; create it, or set MANAGE_TABLE=true: {}",
+            definition(table)
+        ),
+        source: None,
+    }
+}
+
 /// What is stored of each partition of the group's topic: the next offset, and the note beside it.
 pub async fn stored_offsets(
     connections: &Connections,
@@ -45,15 +58,26 @@ pub async fn stored_offsets(
     group: &str,
     topic: &str,
 ) -> Result<Vec<(Partition, StoredOffset)>, PgError> {
-    let offsets = Offsets::new(rows, group, topic);
     let connection = connections.get().await?;
+    let all = stored_on(&connection, rows, group, topic).await?;
+    connection.give_back();
+    Ok(all)
+}
+
+/// The same on a connection.
+pub(super) async fn stored_on(
+    connection: &Connection,
+    rows: &PostgresTable,
+    group: &str,
+    topic: &str,
+) -> Result<Vec<(Partition, StoredOffset)>, PgError> {
+    let offsets = Offsets::new(rows, group, topic);
     let statement = format!(
         "SELECT next, note, partition FROM {} WHERE {} AND next IS NOT NULL",
         offsets.name(),
         offsets.key()
     );
     let rows = connection.query(&statement, &[]).await.map_err(PgError::of(READ))?;
-    connection.give_back();
     let mut all = Vec::with_capacity(rows.len());
     for row in &rows {
         let partition = Partition(row.try_get(2).map_err(PgError::of(READ))?);

@@ -139,14 +139,7 @@ async fn prepare_offsets(
         (false, true) => {
             Ok(table::one_at_a_time(connection, &table, &offsets::definition(&table)).await?)
         }
-        (false, false) => Err(PrepareError::Refused(Stop {
-            what: format!("write to the table {table}"),
-            hint: format!(
-                "there is no such table; create it, or set MANAGE_TABLE=true: {}",
-                offsets::definition(&table)
-            ),
-            source: None,
-        })),
+        (false, false) => Err(PrepareError::Refused(offsets::missing(&table))),
     }
 }
 

@@ -9,6 +9,7 @@ use super::errors::PgError;
 use super::pool::Connection;
 use crate::config::PostgresTable;
 use crate::row::{Column, TableSchema};
+use crate::sink::look::TableLook;
 use crate::stop::Stop;
 
 /// A column of the live table.
@@ -44,12 +45,59 @@ pub(super) async fn prepare(
     arranged: Arranged<'_>,
 ) -> Result<CopyInto, PrepareError> {
     let mut live = read(connection, table).await?;
-    if manage && lacks(&live, desired) {
-        alter(connection, table, desired, &live, arranged).await?;
+    if let Some(change) =
+        manage.then(|| change(table, desired, live.as_deref(), arranged)).flatten()
+    {
+        tracing::info!(%table, change.statement, "the table is created or gets new columns");
+        one_at_a_time(connection, table, &change.statement).await?;
         live = read(connection, table).await?;
     }
     let live = live.ok_or_else(|| PrepareError::Refused(missing(table)))?;
-    fit(table, desired, &live, arranged).map_err(PrepareError::Refused)
+    let fitted = fit(table, desired, &live, arranged).map_err(PrepareError::Refused)?;
+    for column in &fitted.left_out {
+        tracing::warn!(
+            %table,
+            column,
+            "the table has no such column: its values are left out"
+        );
+    }
+    Ok(fitted.into)
+}
+
+/// What [`prepare`] would do with these arguments.
+pub(super) async fn look(
+    connection: &Connection,
+    table: &PostgresTable,
+    desired: &TableSchema,
+    manage: bool,
+    arranged: Arranged<'_>,
+) -> Result<TableLook, PgError> {
+    let live = read(connection, table).await?;
+    let mut look = TableLook::new(table.to_string(), desired.clone());
+    look.is_there = live.is_some();
+    let change = manage.then(|| change(table, desired, live.as_deref(), arranged)).flatten();
+    let added = |column: &Column| {
+        manage && live.as_deref().is_some_and(|live| find(live, column).is_none())
+    };
+    match &live {
+        None if !manage => look.refusal = Some(missing(table)),
+        None => {}
+        Some(live) => {
+            // Columns that are added have the types that their values need.
+            let there = desired.columns.iter().filter(|column| !added(column)).cloned();
+            match fit(table, &TableSchema { columns: there.collect() }, live, arranged) {
+                Ok(fitted) => {
+                    let mut columns = fitted.into.columns().columns.clone();
+                    columns.extend(desired.columns.iter().filter(|column| added(column)).cloned());
+                    look.columns = TableSchema { columns };
+                    look.left_out = fitted.left_out;
+                }
+                Err(stop) => look.refusal = Some(stop),
+            }
+        }
+    }
+    look.changes = change.map_or_else(Vec::new, |change| change.phrases);
+    Ok(look)
 }
 
 /// Why a table is not ready.
@@ -71,11 +119,6 @@ fn missing(table: &PostgresTable) -> Stop {
         hint: "there is no such table; create it, or set MANAGE_TABLE=true".to_owned(),
         source: None,
     }
-}
-
-fn lacks(live: &Option<Vec<Live>>, desired: &TableSchema) -> bool {
-    live.as_ref()
-        .is_none_or(|live| desired.columns.iter().any(|column| find(live, column).is_none()))
 }
 
 /// The live column of a column of ours: the one of its name, or else of its name in lower case, as
@@ -118,38 +161,51 @@ async fn read(
     Ok(Some(live))
 }
 
-/// Creates the table, or adds columns to it. Instances that start together do so one after the other.
-async fn alter(
-    connection: &Connection,
+/// A change of a table.
+struct Change {
+    statement: String,
+    /// For people: `add note: text`.
+    phrases: Vec<String>,
+}
+
+/// What creates the table, or adds columns to it; `None` where it has them all.
+fn change(
     table: &PostgresTable,
     desired: &TableSchema,
-    live: &Option<Vec<Live>>,
+    live: Option<&[Live]>,
     arranged: Arranged<'_>,
-) -> Result<(), PgError> {
+) -> Option<Change> {
     let name = quoted_name(table);
     let column = |column: &Column| format!("{} {}", quoted(&column.name), sql_type(column));
-    let change = match live {
-        None => {
-            let columns: Vec<String> = desired.columns.iter().map(column).collect();
-            let index = match arranged {
-                Arranged::ByIndex(column) => format!(
-                    "; CREATE INDEX IF NOT EXISTS {} ON {name} ({})",
-                    quoted(&index_name(table, column)),
-                    quoted(column)
-                ),
-                Arranged::Freely | Arranged::ByTime(_) => String::new(),
-            };
-            format!("CREATE TABLE IF NOT EXISTS {name} ({}){index}", columns.join(", "))
-        }
-        Some(live) => {
-            let added = desired.columns.iter().filter(|one| find(live, one).is_none());
-            let added: Vec<String> =
-                added.map(|one| format!("ADD COLUMN IF NOT EXISTS {}", column(one))).collect();
-            format!("ALTER TABLE {name} {}", added.join(", "))
-        }
+    let Some(live) = live else {
+        let columns: Vec<String> = desired.columns.iter().map(column).collect();
+        let index = match arranged {
+            Arranged::ByIndex(column) => format!(
+                "; CREATE INDEX IF NOT EXISTS {} ON {name} ({})",
+                quoted(&index_name(table, column)),
+                quoted(column)
+            ),
+            Arranged::Freely | Arranged::ByTime(_) => String::new(),
+        };
+        let statement =
+            format!("CREATE TABLE IF NOT EXISTS {name} ({}){index}", columns.join(", "));
+        return Some(Change {
+            statement,
+            phrases: vec![format!("create it with {} columns", columns.len())],
+        });
     };
-    tracing::info!(%table, change, "the table is created or gets new columns");
-    one_at_a_time(connection, table, &change).await
+    let added: Vec<&Column> =
+        desired.columns.iter().filter(|one| find(live, one).is_none()).collect();
+    if added.is_empty() {
+        return None;
+    }
+    let parts: Vec<String> =
+        added.iter().map(|one| format!("ADD COLUMN IF NOT EXISTS {}", column(one))).collect();
+    let phrase = |one: &&Column| format!("add {}: {}", one.name, sql_type(one));
+    Some(Change {
+        statement: format!("ALTER TABLE {name} {}", parts.join(", ")),
+        phrases: added.iter().map(phrase).collect(),
+    })
 }
 
 /// The name that PostgreSQL would choose too.
@@ -162,7 +218,8 @@ fn index_name(table: &PostgresTable, column: &str) -> String {
     name + "_idx"
 }
 
-/// Runs a change of a table while no other instance changes it.
+/// Runs a change of a table while no other instance changes it. Instances that start together do so
+/// one after the other.
 pub(super) async fn one_at_a_time(
     connection: &Connection,
     table: &PostgresTable,
@@ -177,6 +234,13 @@ pub(super) async fn one_at_a_time(
         .map_err(PgError::of("create or alter a table"))
 }
 
+/// How rows of desired columns go into live ones.
+struct Fitted {
+    into: CopyInto,
+    /// Columns that the table lacks.
+    left_out: Vec<String>,
+}
+
 /// How rows of the desired columns go into the live ones. A hypertable's time column is NOT NULL: a
 /// row without a time is refused by itself.
 fn fit(
@@ -184,13 +248,13 @@ fn fit(
     desired: &TableSchema,
     live: &[Live],
     arranged: Arranged<'_>,
-) -> Result<CopyInto, Stop> {
+) -> Result<Fitted, Stop> {
     let refused = |found: String| Stop {
         what: format!("write to the table {table}: {found}"),
         hint: "alter the table, or write to another one".to_owned(),
         source: None,
     };
-    let mut columns = Vec::new();
+    let (mut columns, mut left_out) = (Vec::new(), Vec::new());
     for column in &desired.columns {
         match find(live, column) {
             Some(one) if !one.generated => {
@@ -205,11 +269,7 @@ fn fit(
                 columns.push((Column { name: one.name.clone(), ..column.clone() }, kind));
             }
             Some(_) => {}
-            None => tracing::warn!(
-                %table,
-                column = column.name,
-                "the table has no such column: its values are left out"
-            ),
+            None => left_out.push(column.name.clone()),
         }
     }
     let filled = |one: &Live| {
@@ -224,5 +284,6 @@ fn fit(
             one.name
         )));
     }
-    CopyInto::new(table, columns).map_err(|mismatch| refused(mismatch.to_string()))
+    let into = CopyInto::new(table, columns).map_err(|mismatch| refused(mismatch.to_string()))?;
+    Ok(Fitted { into, left_out })
 }

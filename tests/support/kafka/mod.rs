@@ -23,6 +23,10 @@ const STARTS_WITHIN: Duration = Duration::from_secs(120);
 const ANSWERS_WITHIN: Duration = Duration::from_secs(60);
 const STOPS_WITHIN: Duration = Duration::from_secs(60);
 
+/// Whom the second listener of a guarded cluster lets in.
+pub const USER: &str = "consumer";
+pub const PASSWORD: &str = "a-secret";
+
 /// A broker. Its data survives restarts and is deleted with the run's folder.
 pub struct Kafka {
     folder: PathBuf,
@@ -34,9 +38,35 @@ pub struct Kafka {
 impl Kafka {
     /// Formats and starts a new cluster.
     pub fn start(name: &str) -> Self {
+        Self::start_with(name, |_, _| String::new())
+    }
+
+    /// Starts a new cluster with a second listener, which lets in [`USER`] alone, who may do nothing.
+    /// It creates topics that somebody asks for.
+    pub fn start_guarded(name: &str) -> (Self, u16) {
+        let guarded = ports::free();
+        let kafka = Self::start_with(name, |port, controller| {
+            format!(
+                "\
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller},GUARDED://127.0.0.1:{guarded}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port},GUARDED://127.0.0.1:{guarded}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,GUARDED:SASL_PLAINTEXT
+listener.name.guarded.sasl.enabled.mechanisms=PLAIN
+listener.name.guarded.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_{USER}=\"{PASSWORD}\";
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS
+auto.create.topics.enable=true
+"
+            )
+        });
+        (kafka, guarded)
+    }
+
+    /// `more`: properties that win over the usual ones, for the broker's port and the controller's.
+    fn start_with(name: &str, more: impl FnOnce(u16, u16) -> String) -> Self {
         let folder = folder::fresh(&format!("kafka-{name}"));
         let (port, controller) = (ports::free(), ports::free());
-        let properties = properties(&folder, port, controller);
+        let properties = properties(&folder, port, controller) + &more(port, controller);
         std::fs::write(folder.join("server.properties"), properties).expect("written");
         let mut kafka = Self { folder, port, libraries: libraries(), process: None };
         kafka.format();

@@ -86,6 +86,33 @@ impl TokenCache {
         Ok(access_token)
     }
 
+    /// Whose tokens these are, where that is known. Asks nobody but the metadata server, which says for
+    /// which account it grants tokens.
+    pub async fn described(&self) -> String {
+        match &self.source {
+            TokenSource::MetadataServer { url } => {
+                let url = url.strip_suffix("/token").map(|account| format!("{account}/email"));
+                let request = self.http.get(url.unwrap_or_default());
+                let request = request.header("Metadata-Flavor", "Google");
+                match fetch_text("ask the metadata server for its account", request).await {
+                    Ok(email) if is_account(email.trim()) => {
+                        format!("{}, by the metadata server", email.trim())
+                    }
+                    Ok(_) | Err(_) => "the account of the metadata server".to_owned(),
+                }
+            }
+            TokenSource::AuthorizedUser(_) => "a user's refresh token".to_owned(),
+            TokenSource::ExternalAccount(account) => {
+                let url = account.service_account_impersonation_url.as_ref();
+                let email = url.and_then(|url| impersonated(url.as_str()));
+                match email {
+                    Some(email) => format!("{email}, by workload identity federation"),
+                    None => format!("workload identity federation with {}", account.audience),
+                }
+            }
+        }
+    }
+
     async fn refresh(&self, user: &AuthorizedUser) -> Result<TokenResponse, TokenError> {
         let request = self.http.post(user.token_uri.as_str()).form(&[
             ("grant_type", "refresh_token"),
@@ -159,6 +186,19 @@ impl TokenCache {
         let token = value[field].as_str().map(str::to_owned);
         token.ok_or_else(|| TokenError::SubjectTokenField { field: field.clone() })
     }
+}
+
+/// The account in `…/serviceAccounts/EMAIL:generateAccessToken`.
+fn impersonated(url: &str) -> Option<&str> {
+    let (_, rest) = url.rsplit_once("/serviceAccounts/")?;
+    let email = rest.split(':').next()?;
+    is_account(email).then_some(email)
+}
+
+/// Whether a text may be shown as an account: an answer that is something else may be anything.
+fn is_account(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "@.-_".contains(c);
+    text.contains('@') && text.len() <= 320 && text.chars().all(plain)
 }
 
 async fn fetch_json<T: DeserializeOwned>(

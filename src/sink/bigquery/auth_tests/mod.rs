@@ -54,6 +54,30 @@ fn authorized_user(service: &TokenService) -> Value {
     })
 }
 
+/// What `check` shows of an identity.
+#[tokio::test]
+async fn an_identity_says_whose_it_is_and_no_secret() {
+    let service = TokenService::start(3600).await;
+    let key = identity(&service_account(&service)).await.described().await;
+    assert_eq!(key, "the key of consumer@p.iam.gserviceaccount.com");
+    let user = identity(&authorized_user(&service)).await.described().await;
+    assert_eq!(user, "a user's refresh token");
+    assert!(service.requests().is_empty(), "nobody is asked");
+    let machine = || {
+        let source = metadata_server(&service.url(""));
+        Identity::token_service(source, http(), BIGQUERY_SCOPE)
+    };
+    service.respond(200, json!("consumer@p.iam.gserviceaccount.com"));
+    let described = machine().described().await;
+    assert_eq!(described, "consumer@p.iam.gserviceaccount.com, by the metadata server");
+    // Something that answers as no metadata server does, and may say anything.
+    service.respond(200, json!("<html>token@"));
+    assert_eq!(machine().described().await, "the account of the metadata server");
+    let [first, _] = &service.requests()[..] else { panic!("not two requests") };
+    assert!(first.path.ends_with("/service-accounts/default/email"), "{}", first.path);
+    assert_eq!(first.flavor, "Google");
+}
+
 #[tokio::test]
 async fn a_service_account_signs_a_jwt_and_caches_the_token() {
     let service = TokenService::start(3600).await;

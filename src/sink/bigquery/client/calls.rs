@@ -7,7 +7,7 @@ use gcp_bigquery_client::google::cloud::bigquery::storage::v1::big_query_write_c
 use gcp_bigquery_client::google::cloud::bigquery::storage::v1::write_stream::Type;
 use gcp_bigquery_client::google::cloud::bigquery::storage::v1::{
     BatchCommitWriteStreamsRequest, CreateWriteStreamRequest, FinalizeWriteStreamRequest,
-    FlushRowsRequest, StorageError, WriteStream,
+    FlushRowsRequest, GetWriteStreamRequest, StorageError, WriteStream,
 };
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
@@ -17,8 +17,9 @@ use crate::config::TableId;
 use crate::sink::bigquery::append::Connection;
 use crate::sink::bigquery::appender::StreamKind;
 use crate::sink::bigquery::call_metadata::call_metadata;
-use crate::sink::bigquery::errors::CallError;
+use crate::sink::bigquery::errors::{CallError, Verdict};
 use crate::sink::bigquery::stream::StreamPlace;
+use crate::stop::Stop;
 
 /// How long a unary call may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -32,6 +33,35 @@ impl BigQuery {
     ) -> Result<Connection, CallError> {
         let token = self.token("append to", stream).await?;
         Ok(Connection::open(channel.clone(), stream, token.as_deref()))
+    }
+
+    /// Asks the Storage Write API for the table's default stream, which every table has: whether the API
+    /// is reached, and lets this identity in. Writes nothing.
+    pub async fn reaches_storage(&self, table: &TableId) -> Result<(), Stop> {
+        let (operation, name) =
+            ("read the default write stream of", format!("{}/streams/_default", table.path()));
+        let message = GetWriteStreamRequest { name: name.clone(), ..Default::default() };
+        let failed = |error: CallError| {
+            let hint = match error.verdict() {
+                Verdict::Stop(hint) => hint,
+                Verdict::Retry
+                | Verdict::RetrySlowly
+                | Verdict::AlreadyExists
+                | Verdict::NotFound(_)
+                | Verdict::FreshStream => {
+                    "check the endpoint's `storage` address, and that the network lets it through"
+                }
+            };
+            error.stop(hint)
+        };
+        let request = self.request(operation, ("name", &name), message).await.map_err(failed)?;
+        let mut client = BigQueryWriteClient::new(self.channel());
+        match timed(operation, &name, client.get_write_stream(request)).await {
+            Ok(_) => Ok(()),
+            // It is reached, and the table is not known there yet.
+            Err(error) if matches!(error.verdict(), Verdict::NotFound(_)) => Ok(()),
+            Err(error) => Err(failed(error)),
+        }
     }
 
     /// Creates a stream of the table and returns its name.
