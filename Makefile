@@ -127,6 +127,10 @@ schemas: ## Write schemas/ anew, after a key of the configuration or a keyword o
 	$(BUILD)
 	for of in dotenv config transfers contract; do $(CARGO_TARGET_DIR)/debug/generic-consumer schema $$of >schemas/$$of.schema.json; done
 
+.PHONY: soak
+soak: ## Half an hour of steady load with faults: what a process holds must not grow (SOAK_MINUTES, CHAOS_SEED)
+	$(CARGO) test --locked --test live -- --nocapture --ignored soak::
+
 .PHONY: bench
 bench: setup bench-setup ## Against kcat and Python consumers: about fifteen minutes, QUICK=1 in three (after the build)
 	$(BENCH) --bench bench -- $(ARGS)

@@ -34,6 +34,7 @@ mod produce;
 mod rebalance;
 mod replaced_topic;
 mod replay;
+mod soak;
 mod sql_proxy;
 mod tokens;
 mod transactions;

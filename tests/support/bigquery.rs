@@ -183,6 +183,13 @@ impl EmbeddedBigQuery {
         counts.into_iter().next().unwrap_or_default()
     }
 
+    /// How many write streams of the table are not finalized.
+    pub fn open_streams(&self, table: &str) -> u64 {
+        let id = format!("{PROJECT}.{DATASET}.{table}");
+        let sql = "SELECT count(*) FROM __streams WHERE table_id = ?1 AND finalized = 0";
+        self.open().query_row(sql, [id], |row| row.get(0)).unwrap_or(0)
+    }
+
     pub fn has_table(&self, table: &str) -> bool {
         let id = format!("{PROJECT}.{DATASET}.{table}");
         let asked = self.open().query_row("SELECT 1 FROM __tables WHERE id = ?1", [id], |_| Ok(()));
