@@ -9,6 +9,7 @@ mod kafka_sink;
 mod postgres;
 mod request;
 mod seen;
+mod store;
 
 pub use self::request::CheckRequest;
 use self::request::PEER;
@@ -20,7 +21,7 @@ use crate::pipeline::AtStart;
 
 /// Looks at everything that can be looked at. A part that fails hides no other.
 pub async fn check(of: CheckRequest<'_>) -> Vec<Finding> {
-    let (kafka, sink) = tokio::join!(kafka::look(of), sink(of));
+    let (kafka, sink, store) = tokio::join!(kafka::look(of), sink(of), store::look(of));
     let mut findings = kafka.findings.clone();
     let (google, of_sink): (Vec<Finding>, Vec<Finding>) =
         sink.findings.iter().cloned().partition(|finding| finding.part == "credentials");
@@ -28,6 +29,7 @@ pub async fn check(of: CheckRequest<'_>) -> Vec<Finding> {
     findings.extend(group(of, &kafka, &sink));
     findings
         .extend(of.domain.map_or_else(Vec::new, |domain| contract::findings(domain, of.settings)));
+    findings.extend(store);
     findings.extend(of_sink);
     findings.extend(samples(of, &kafka, &sink));
     findings
@@ -73,11 +75,14 @@ fn group(of: CheckRequest<'_>, kafka: &KafkaSeen, sink: &SinkSeen) -> Option<Fin
             }
             Some(Err(error)) => {
                 let what = format!("{}: its offsets are not read: {error}", consume.group_id);
-                let hint = format!(
-                    "grant this principal READ on the group (kafka-acls --add --operation READ \
-                     --group {})",
-                    consume.group_id
-                );
+                let hint = match error.is_refusal() {
+                    true => format!(
+                        "grant this principal READ on the group (kafka-acls --add --operation READ \
+                         --group {})",
+                        consume.group_id
+                    ),
+                    false => "look at the group's coordinator, and try again".to_owned(),
+                };
                 return Some(Finding::fails("group", what, hint));
             }
             None => return unseen("its offsets were not read"),

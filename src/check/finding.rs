@@ -84,6 +84,11 @@ impl Finding {
     }
 }
 
+/// `1 column`, `2 columns`.
+pub fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
 /// The worst grade.
 pub fn verdict(findings: &[Finding]) -> Grade {
     findings.iter().map(|finding| finding.grade).max().unwrap_or(Grade::Ok)

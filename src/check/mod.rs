@@ -15,7 +15,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use finding::{Finding, Grade, verdict};
+pub use finding::{Finding, Grade, counted, verdict};
 pub use group::{GroupSeen, group, in_words};
 pub use samples::{Tally, spread, tally};
 pub use table::table;

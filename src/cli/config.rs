@@ -7,6 +7,7 @@ use super::output;
 use super::page::{terminal_width, wrapped};
 use super::settings_page;
 use crate::app::{Domain, DomainError, KeyProblem, Reports, check_settings};
+use crate::check::counted;
 use crate::config::keys::{
     CONTRACTS_DIR, FILTER, IMPORT_OBJECT, IMPORT_PATH, REPORT_OBJECT, REPORT_PATH, RULES,
 };
@@ -175,11 +176,6 @@ fn outcome(domain: &Domain, settings: &Settings) -> String {
         counted(columns.columns.len(), "column"),
         settings.write.sink.target(),
     )
-}
-
-/// `1 column`, `2 columns`.
-fn counted(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 /// The domain, or all that is wrong with its contracts and rules.

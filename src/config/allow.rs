@@ -63,6 +63,12 @@ impl AllowList {
         Ok(())
     }
 
+    /// Host and port of each server that has a name of its own.
+    pub fn servers(&self) -> impl Iterator<Item = (&str, u16)> {
+        let named = self.servers.iter().filter(|server| !server.host.starts_with('.'));
+        named.map(|server| (server.host.trim_matches(['[', ']']), server.port))
+    }
+
     /// Whether a server may be asked for this URL.
     pub fn permits_url(&self, url: &Url) -> bool {
         self.servers.iter().any(|server| server.permits(url))

@@ -208,7 +208,7 @@ impl Onlooker {
 
     /// The group, of which this client never is a member.
     pub fn group(&self, group: &str, patience: Duration) -> Result<GroupNow, LookError> {
-        match self.admin.describe_group(group, patience) {
+        match self.coordinated(patience, || self.admin.describe_group(group, patience)) {
             // Newer brokers say so of a group that nobody knows.
             Err(error) if code_of(&error) == Some(RDKafkaErrorCode::GroupIdNotFound) => {
                 Ok(GroupNow { state: "Dead".to_owned(), members: 0, rights: None })
@@ -223,7 +223,37 @@ impl Onlooker {
         partitions: &[Partition],
         patience: Duration,
     ) -> Result<Vec<Committed>, LookError> {
-        Ok(committed(&self.consumer.committed_offsets(self.list(partitions), patience)?)?)
+        Ok(self.coordinated(patience, || {
+            committed(&self.consumer.committed_offsets(self.list(partitions), patience)?)
+        })?)
+    }
+
+    /// Asks a group's coordinator again while there is none, or while it begins: in a cluster that never
+    /// had a group, or after a broker has gone.
+    fn coordinated<T>(
+        &self,
+        patience: Duration,
+        ask: impl Fn() -> Result<T, KafkaError>,
+    ) -> Result<T, KafkaError> {
+        use RDKafkaErrorCode as Code;
+        let deadline = Instant::now() + patience;
+        loop {
+            match ask() {
+                Err(error)
+                    if matches!(
+                        code_of(&error),
+                        Some(
+                            Code::NotCoordinator
+                                | Code::CoordinatorNotAvailable
+                                | Code::CoordinatorLoadInProgress
+                        )
+                    ) && Instant::now() < deadline =>
+                {
+                    std::thread::sleep(POLL);
+                }
+                answer => return answer,
+            }
+        }
     }
 
     /// Where the logs begin, and where their readable records end. Partitions without a leader that

@@ -161,3 +161,32 @@ fn a_wrong_command_line_is_told_from_changes() {
     assert_eq!(code(&["check", "--help"]).0, Some(0));
     assert_eq!(code(&["verify", "DELIVERY", "--smaple"]).0, Some(2));
 }
+
+/// The objects that events name are elsewhere: their store is reached, and nothing is asked of it.
+#[test]
+fn a_domain_with_rules_says_what_is_not_looked_at() {
+    let example = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/ccx"));
+    let store = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = store.local_addr().expect("an address");
+    let check = |allow: &str| {
+        let output = command(example, &["check", "CCX", "--json"])
+            .env("CONTRACTS_DIR", example.join("contracts"))
+            .env("CONSUME__LOCAL__BOOTSTRAP_SERVERS", NOBODY)
+            .env("WRITE__LOCAL__KAFKA__BOOTSTRAP_SERVERS", NOBODY)
+            .env("FETCH_ALLOW_CCX", allow)
+            .output()
+            .expect("the binary starts");
+        serde_json::from_str::<Value>(&text(&output.stdout)).expect("JSON")
+    };
+    let found = check(&format!("http://{address}/uploads"));
+    assert_eq!(verdict(&found, "object store"), "ok", "{found}");
+    let [rules] = findings(&found, "rules")[..] else { panic!("no rules: {found}") };
+    let said = rules["more"].to_string();
+    assert!(said.contains("not looked at: the objects"), "{rules}");
+    assert_eq!(rules["facts"]["rules"], 11);
+    drop(store);
+    let found = check(&format!("http://{address}/uploads"));
+    assert_eq!(verdict(&found, "object store"), "would fail", "{found}");
+    let found = check("https://*.s3.eu-west-1.amazonaws.com");
+    assert_eq!(verdict(&found, "object store"), "ok", "{found}");
+}

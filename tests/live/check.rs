@@ -272,6 +272,15 @@ fn a_principal_without_rights_is_told_which_and_no_topic_is_created() {
         topics.into_iter().filter(|topic| !topic.starts_with("__")).collect::<Vec<_>>()
     };
     assert_eq!(without_internal(topics(&kafka)), without_internal(before));
+    // Brokers that hold their connections and answer nothing.
+    kafka.freeze();
+    let began = Instant::now();
+    let silent = check(&domain, &["--accept-changes"], &[]);
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+    assert_eq!(silent.code, Some(1), "{}", silent.output);
+    assert_eq!(silent.finding("brokers")["verdict"], "would fail");
+    assert_eq!(silent.finding("table")["verdict"], "would alter");
+    kafka.thaw();
 }
 
 #[test]

@@ -72,7 +72,8 @@ async fn embedded(of: CheckRequest<'_>, settings: &BigQuerySettings) -> SinkSeen
         for (part, table, columns) in tables {
             let mut look = TableLook::new(table.to_string(), columns);
             look.is_there = false;
-            look.changes.push(format!("create it with {} columns", look.columns.columns.len()));
+            let count = check::counted(look.columns.columns.len(), "column");
+            look.changes.push(format!("create it with {count}"));
             look.notes.push(format!("the embedded BigQuery {why}"));
             findings.push(check::table(part, &look));
         }

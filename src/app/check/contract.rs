@@ -1,7 +1,7 @@
 //! What the contract, FILTER and RULES say.
 
 use crate::app::domain::{Domain, Reports};
-use crate::check::{Finding, Grade};
+use crate::check::{Finding, Grade, counted};
 use crate::config::Settings;
 
 /// Of a domain whose contract, filter and rules can be used.
@@ -12,7 +12,8 @@ pub fn findings(domain: &Domain, settings: &Settings) -> Vec<Finding> {
         ignored => format!(", {} ignored", ignored.len()),
     };
     let columns = domain.written().columns.columns.len();
-    let what = format!("{} event types{ignored}, {columns} columns", contract.events.len());
+    let events = counted(contract.events.len(), "event type");
+    let what = format!("{events}{ignored}, {}", counted(columns, "column"));
     let mut findings = vec![
         Finding::ok("contract", what)
             .more([contract.id.clone()])
@@ -41,18 +42,12 @@ pub fn findings(domain: &Domain, settings: &Settings) -> Vec<Finding> {
         });
     }
     if let Some(Reports { rules, domain: reports }) = domain.reports.as_deref() {
-        let count =
-            if rules.len() == 1 { "1 rule".to_owned() } else { format!("{} rules", rules.len()) };
+        let count = counted(rules.len(), "rule");
         let what = format!("{count} of {}; reports by {}", rules.version(), reports.contract.id);
         let finding = Finding::ok("rules", what).fact("rules", rules.len());
         let fetches = settings.steps.as_ref().is_some_and(|steps| steps.fetch.is_some());
-        findings.push(match fetches {
-            false => finding,
-            true => finding.more([
-                "not looked at: the object store, which the events name; no object is fetched"
-                    .to_owned(),
-            ]),
-        });
+        let unseen = "not looked at: the objects; none is fetched, so no rule is applied";
+        findings.push(finding.more(fetches.then(|| unseen.to_owned())));
     }
     findings
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::request::{CheckRequest, PEER};
 use super::seen::KafkaSeen;
-use crate::check::{Finding, Grade, spread};
+use crate::check::{Finding, Grade, counted, spread};
 use crate::config::{Broker, ConsumeSettings, DeadLetterTarget, Secret, is_secret};
 use crate::pipeline::KeptOffset;
 use crate::record::{Offset, Partition};
@@ -218,11 +218,7 @@ fn ask(asked: &Asked, deadline: Instant) -> KafkaSeen {
             return seen;
         }
     };
-    let count = if brokers.count == 1 {
-        "1 broker".to_owned()
-    } else {
-        format!("{} brokers", brokers.count)
-    };
+    let count = counted(brokers.count, "broker");
     seen.findings.push(
         Finding::ok("brokers", format!("{count} at {servers}")).fact("brokers", brokers.count),
     );
@@ -306,8 +302,7 @@ fn the_topic(
 }
 
 fn described(topic: &str, partitions: usize, id: Option<crate::topic_id::TopicId>) -> String {
-    let count =
-        if partitions == 1 { "1 partition".to_owned() } else { format!("{partitions} partitions") };
+    let count = counted(partitions, "partition");
     let id = id.map_or("without an id".to_owned(), |id| format!("id {id}"));
     format!("{topic}: {count}, {id}")
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::kafka::written_topic;
 use super::request::{CheckRequest, PEER};
 use super::seen::{KeptBySink, SinkSeen, kept};
-use crate::check::{Finding, Grade};
+use crate::check::{Finding, Grade, counted};
 use crate::config::{Broker, DeadLetterTarget, KafkaSettings};
 use crate::sink::kafka::{LookParts, look as look_at};
 use crate::source::client;
@@ -54,11 +54,7 @@ pub async fn look(of: CheckRequest<'_>, settings: &KafkaSettings) -> SinkSeen {
             return SinkSeen { columns, keeps_offsets: true, ..seen };
         }
     };
-    let count = if looked.brokers == 1 {
-        "1 broker".to_owned()
-    } else {
-        format!("{} brokers", looked.brokers)
-    };
+    let count = counted(looked.brokers, "broker");
     let which = match looked.is_same {
         Some(true) => ", the cluster that is read",
         Some(false) => ", another cluster than the one that is read",

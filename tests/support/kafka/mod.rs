@@ -15,7 +15,7 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use super::process::{Process, Start};
 use super::signal::Signal;
-use super::until::until_true;
+use super::until::{until, until_true};
 use super::{folder, ports};
 
 /// For a JVM that starts cold on two busy cores; on idle ones it takes three seconds.
@@ -235,7 +235,10 @@ auto.create.topics.enable=true
         for partition in 0..partitions {
             list.add_partition(topic, partition);
         }
-        let answer = client.committed_offsets(list, ANSWERS_WITHIN).expect("offsets");
+        // A new cluster has no coordinator before somebody asks for one.
+        let answer = until("the group's offsets are read", ANSWERS_WITHIN, || {
+            client.committed_offsets(list.clone(), ANSWERS_WITHIN).ok()
+        });
         let offset = |partition: &Offset| partition.to_raw().filter(|raw| *raw >= 0).unwrap_or(-1);
         answer.elements().iter().map(|element| offset(&element.offset())).collect()
     }
