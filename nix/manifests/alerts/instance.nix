@@ -15,7 +15,6 @@ let
   letters = of "dead_lettered_records_total";
   lag = of "lag_records";
   behind = "sum ${each} (max by (${instance}, partition) (${lag}))";
-  ends = metric: "sum ${each} (increase(${of metric}[10m])) > 0";
   skips = where "rule_skips_total" ''reason=~"error|budget"'';
 
   slow = alert: histogram: summary: description: {
@@ -112,13 +111,14 @@ in
       summary = "its pods run, and none has had a partition for 15 minutes";
       description = "Another member of the consumer group has all of them, the topic has none, or the instance is switched off (DISABLE).";
     }
-    # Of the records before it, none has become a row, a dead letter or an ignored one.
+    # Offsets are committed whenever the settled head of a partition has moved, whatever became of the
+    # records. What is ignored counts already when it is read, so it says nothing about progress.
     {
       alert = "GenericConsumerStalled";
       wait = "5m";
       severity = "critical";
-      expr = "${behind} > 0 unless ${ends "written_rows_total"} unless ${ends "ignored_records_total"} unless ${ends "dead_lettered_records_total"}";
-      summary = "records are waiting, and none has been dealt with for 15 minutes";
+      expr = "${behind} > 0 unless sum ${each} (increase(${of "commit_seconds_count"}[10m])) > 0";
+      summary = "records are waiting, and no offset has been committed for 15 minutes";
       description = "It is behind and makes no progress at all: the sink, the broker or an object store does not answer, or the instance is stuck.";
     }
     # `resets` counts how often a lag fell.
