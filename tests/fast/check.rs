@@ -43,7 +43,7 @@ fn before_a_first_run_it_says_what_that_creates_and_creates_nothing() {
     for said in [
         "would alter local.events.deliveries is not there; a run would create it with",
         "would alter local.events.deliveries_dead_letters is not there",
-        "dead letters 100 events made from the contract:",
+        "dead letters 100 events made from the contract (a few bad on purpose):",
         "a run would alter: table, dead letters; records would become dead letters: samples",
     ] {
         assert!(squeezed.contains(said), "{said}\n{page}");

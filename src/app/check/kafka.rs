@@ -138,7 +138,7 @@ fn embedded(of: CheckRequest<'_>) -> KafkaSeen {
     KafkaSeen {
         findings,
         records,
-        what_records: "events made from the contract",
+        what_records: "events made from the contract (a few bad on purpose)",
         ..KafkaSeen::default()
     }
 }

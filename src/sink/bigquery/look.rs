@@ -65,11 +65,18 @@ impl BigQuery {
     }
 
     async fn look_for_dataset(&self, id: &TableId, look: &mut TableLook) -> Result<(), Stop> {
-        if self.rest().impatient().has_dataset(id).await.map_err(RestError::stop)? {
-            return Ok(());
-        }
         let dataset = format!("{}.{}", id.project, id.dataset);
+        let is_there = match self.rest().impatient().has_dataset(id).await {
+            // A run does not look.
+            Err(error) if error.status() == Some(403) => {
+                let note = "is not seen: that needs bigquery.datasets.get";
+                look.notes.push(format!("whether there is a dataset {dataset} {note}"));
+                true
+            }
+            answer => answer.map_err(RestError::stop)?,
+        };
         match self.makes_datasets() {
+            _ if is_there => {}
             true => look.changes.insert(0, format!("create the dataset {dataset}")),
             false => {
                 look.refusal = Some(Stop {
