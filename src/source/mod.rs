@@ -5,6 +5,7 @@ pub mod client;
 mod committer;
 mod consumer;
 mod deliveries;
+mod error_code;
 mod group;
 mod message;
 mod native;

@@ -15,6 +15,7 @@ use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
 use super::admin::{Admin, GroupNow, Rights, Topic};
+use super::error_code::code_of;
 use super::native;
 use super::offsets::{Committed, committed};
 use super::topic_parts::Part;
@@ -73,14 +74,6 @@ impl From<KafkaError> for LookError {
             _ => code.map_or_else(|| error.to_string(), |code| code.to_string()),
         };
         Self { code, text }
-    }
-}
-
-/// The error's code; rdkafka leaves out that of the admin API.
-fn code_of(error: &KafkaError) -> Option<RDKafkaErrorCode> {
-    match error {
-        KafkaError::AdminOp(code) => Some(*code),
-        error => error.rdkafka_error_code(),
     }
 }
 

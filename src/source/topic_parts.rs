@@ -8,6 +8,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::consumer::PollError;
+use super::error_code::code_of;
 use super::topic_reader::{ReadError, TopicReader};
 use crate::error_chain::chain;
 use crate::record::{Event, Offset, Partition};
@@ -241,7 +242,7 @@ impl TopicParts {
 fn passes(error: &KafkaError) -> bool {
     use RDKafkaErrorCode as Code;
     !matches!(
-        error.rdkafka_error_code(),
+        code_of(error),
         Some(
             Code::UnknownTopicOrPartition
                 | Code::UnknownTopic
@@ -250,4 +251,23 @@ fn passes(error: &KafkaError) -> bool {
                 | Code::SaslAuthenticationFailed
         )
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_that_is_missing_or_forbidden_is_not_asked_for_again() {
+        use RDKafkaErrorCode as Code;
+        for code in
+            [Code::UnknownTopicOrPartition, Code::UnknownTopic, Code::TopicAuthorizationFailed]
+        {
+            // As the admin API and as the consumer says it.
+            assert!(!passes(&KafkaError::AdminOp(code)), "{code}");
+            assert!(!passes(&KafkaError::MetadataFetch(code)), "{code}");
+        }
+        assert!(passes(&KafkaError::AdminOp(Code::BrokerTransportFailure)));
+        assert!(passes(&KafkaError::MetadataFetch(Code::OperationTimedOut)));
+    }
 }

@@ -158,6 +158,11 @@ fn gaps_are_filled(name: &str, is_postgres: bool) {
     let said = replay(&domain, &["--from", "2020-01-01"], 0);
     assert!(said.contains("inserted    0 rows into"), "{said}");
     assert_eq!(store.letters(), letters);
+    // A topic that is not there is told at once, and not taken for an outage.
+    domain.set("IN_TOPIC", &format!("{name}-no-such-topic"));
+    let began = Instant::now();
+    replay(&domain, &["--gaps"], 3);
+    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
 }
 
 #[test]
