@@ -48,7 +48,7 @@ async fn to_its_end(of: &RunOf, flags: &TransferFlags) -> Result<(), Failure> {
             mode: of.mode.mode().name(),
             started_micros,
             ended_micros: Clock::System.now_micros(),
-            exit_code: ended.as_ref().map_or_else(|failure| failure.exit as u8, |_| 0),
+            exit_code: ended.as_ref().map_or_else(|failure| failure.exit.code(), |_| 0),
             progress: &progress,
             summary: ended.as_ref().ok().and_then(Option::as_ref),
         };
