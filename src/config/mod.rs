@@ -33,6 +33,7 @@ mod resolver;
 pub mod secret;
 mod section;
 pub mod settings;
+mod share;
 pub mod sink_settings;
 mod transfer;
 mod values;
@@ -51,6 +52,7 @@ pub use resolver::Resolved;
 pub use secret::Secret;
 pub use section::{Check, Complaint, Property, property};
 pub use settings::*;
+pub use share::Share;
 pub use sink_settings::*;
 pub use transfer::{
     BatchSettings, Compression, Duplicates, FileFormat, FilesSource, QuerySource, Scope,

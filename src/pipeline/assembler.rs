@@ -1,12 +1,14 @@
 //! Gathers rows and dead letters into batches: one open batch a lane, which ends by bytes, rows or
 //! age.
 
+use std::ops::Add;
 use std::time::{Duration, Instant};
 
+use super::dead_share::Counted;
 use crate::config::Limits;
 use crate::record::{DeadLetter, Offset, Partition, Reached};
 use crate::row::RowBuffer;
-use crate::sink::{Batch, BatchId, Durability, Span};
+use crate::sink::{Batch, BatchId, DeadLimit, Durability, Span};
 
 /// The open batches of all lanes.
 pub struct Assembler {
@@ -65,6 +67,7 @@ impl Assembler {
                     rows: RowBuffer::with_capacity(room),
                     letters: Vec::new(),
                     note: String::new(),
+                    limit: DeadLimit::default(),
                 },
                 opened: now,
                 letter_bytes: 0,
@@ -82,6 +85,7 @@ impl Assembler {
             rows: RowBuffer::default(),
             letters: Vec::new(),
             note: String::new(),
+            limit: DeadLimit::default(),
         }
     }
 
@@ -139,6 +143,12 @@ impl Assembler {
     /// Bytes in open batches.
     pub fn bytes(&self) -> usize {
         self.lanes.iter().flatten().map(OpenBatch::bytes).sum()
+    }
+
+    /// Rows and dead letters in open batches.
+    pub fn counted(&self) -> Counted {
+        let open = self.lanes.iter().flatten().map(|open| Counted::of(&open.batch));
+        open.fold(Counted::default(), Counted::add)
     }
 
     /// When the oldest open batch reaches the age limit.
@@ -204,6 +214,7 @@ mod tests {
             batch_age: AGE,
             commit_interval: Duration::ZERO,
             drain: Duration::from_secs(1),
+            most_dead: None,
         }
     }
 

@@ -8,11 +8,14 @@ mod start;
 mod watch;
 mod watched;
 
+use std::collections::VecDeque;
+use std::ops::Add;
 use std::time::{Duration, Instant};
 
 use self::intake::Intake;
 use super::back_pressure::{BackPressure, Pressure};
 use super::catch_up::CatchUp;
+use super::dead_share::Counted;
 use super::ending::{Break, Ending, Interruption};
 use super::flow::{Flow, Until};
 use super::settlement::Settlement;
@@ -71,7 +74,7 @@ impl<'a> Session<'a> {
             settlement: Settlement::new(
                 flow.sink.clone(),
                 committer,
-                flow.limits.commit_interval,
+                &flow.limits,
                 flow.metrics.clone(),
                 flow.health.clone(),
             ),
@@ -133,7 +136,7 @@ impl<'a> Session<'a> {
         self.regulate()?;
         self.watch()?;
         self.read()?;
-        self.send_due();
+        self.send_due()?;
         self.observe();
         Ok(())
     }
@@ -150,7 +153,7 @@ impl<'a> Session<'a> {
                     let times = *clocks
                         .get_or_insert_with(|| (Instant::now(), self.flow.clock.now_micros()));
                     if let Some(batch) = self.intake.take(&event, self.flow, times) {
-                        self.settlement.send(batch);
+                        self.send_one(batch, Counted::default())?;
                     } else if !self.intake.is_staging() {
                         continue;
                     }
@@ -198,7 +201,7 @@ impl<'a> Session<'a> {
             match self.intake.take_finished(self.flow, times)? {
                 None => break,
                 Some(None) => {}
-                Some(Some(batch)) => self.settlement.send(batch),
+                Some(Some(batch)) => self.send_one(batch, Counted::default())?,
             }
         }
         Ok(())
@@ -220,13 +223,32 @@ impl<'a> Session<'a> {
             .map_or(most, |deadline| most.min(deadline.saturating_duration_since(Instant::now())))
     }
 
-    fn send_due(&mut self) {
+    fn send_due(&mut self) -> Result<(), Break> {
         let due = self.intake.assembler.take_due(Instant::now());
-        self.send(due);
+        self.send(due)
     }
 
-    fn send(&mut self, batches: Vec<Batch>) {
-        batches.into_iter().for_each(|batch| self.settlement.send(batch));
+    fn send(&mut self, batches: Vec<Batch>) -> Result<(), Break> {
+        let mut batches = VecDeque::from(batches);
+        while let Some(batch) = batches.pop_front() {
+            let waiting = batches.iter().map(Counted::of).fold(Counted::default(), Counted::add);
+            self.send_one(batch, waiting)?;
+        }
+        Ok(())
+    }
+
+    /// Hands a batch to the sink, unless too many of its records would become dead letters. `waiting`
+    /// counts batches that are about to be sent, next to the open ones.
+    fn send_one(&mut self, mut batch: Batch, waiting: Counted) -> Result<(), Break> {
+        let Self { intake, settlement, .. } = self;
+        let open = || waiting + intake.assembler.counted();
+        if let Err(stop) = settlement.admit(&mut batch, open) {
+            // What was committed before must not stay invisible until somebody has deployed something.
+            self.finish_flushes();
+            return Err(stop.into());
+        }
+        self.settlement.send(batch);
+        Ok(())
     }
 
     /// Waits for what is committed to become visible, within the drain: whoever sets the group's
@@ -265,7 +287,7 @@ impl<'a> Session<'a> {
                 Pressure::None => return Ok(()),
                 Pressure::Send => {
                     let open = self.intake.assembler.take_all();
-                    self.send(open);
+                    self.send(open)?;
                 }
                 Pressure::Wait(most) => {
                     let most = if self.intake.is_staging() { most.min(STAGED) } else { most };
@@ -327,7 +349,7 @@ impl<'a> Session<'a> {
         for partition in partitions {
             self.intake.release_staged(*partition);
             if let Some(batch) = self.intake.assembler.take(*partition) {
-                self.settlement.send(batch);
+                self.send_one(batch, Counted::default())?;
             }
         }
         self.settlement.drain(&self.source, partitions, deadline)

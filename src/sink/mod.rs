@@ -9,6 +9,7 @@
 mod batch;
 pub mod bigquery;
 pub mod dead_letter;
+mod dead_limit;
 pub mod influxdb;
 pub mod kafka;
 mod messages;
@@ -19,6 +20,7 @@ mod reports;
 mod reread;
 
 pub use batch::{Batch, BatchId, Span};
+pub use dead_limit::DeadLimit;
 pub use messages::{Command, Lane, Report, Start, StoredOffset};
 pub use promise::{Promise, SinkName};
 pub use protocol::{Durability, Sink};

@@ -11,6 +11,7 @@ mod clients;
 mod dashboard;
 mod dashboard_influxdb;
 mod dead_letters;
+mod dead_share;
 mod event_api;
 mod influx;
 mod influx_chaos;

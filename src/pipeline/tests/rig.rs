@@ -348,6 +348,7 @@ pub fn limits() -> Limits {
         batch_age: Duration::from_millis(2),
         commit_interval: Duration::from_millis(5),
         drain: Duration::from_secs(20),
+        most_dead: None,
     }
 }
 
