@@ -31,6 +31,9 @@ pub mod serve;
 // The latest report for each organization and cluster, kept as a topic of reports says.
 pub mod results;
 
+// Dead letters, read from wherever a domain keeps them.
+pub mod letters;
+
 // Completeness of a table by the chain of its rows.
 pub mod verify;
 

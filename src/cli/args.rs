@@ -9,6 +9,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use super::dashboard_args::DashboardArgs;
+use super::dlq_args::DlqArgs;
 use super::import_args::ImportArgs;
 use super::layer_args::LayerArgs;
 use super::pace::Rate;
@@ -41,6 +42,7 @@ Examples:
   generic-consumer produce DELIVERY events.ndjson    check events by the contract, publish them
   generic-consumer produce DELIVERY --generate       publish made-up events, until it is stopped
   generic-consumer verify DELIVERY                   say what is missing in its table, or twice
+  generic-consumer dlq list DELIVERY                 count its dead letters, by reason
   generic-consumer api DELIVERY                      take events over HTTP, publish them
   generic-consumer results REPORTS                   serve the latest report for each cluster
   generic-consumer dashboard --series series.toml    serve a page with charts and the instances
@@ -107,6 +109,8 @@ pub enum Command {
     Dashboard(DashboardArgs),
     /// Say which rows of a domain's table are missing or there twice
     Verify(VerifyArgs),
+    /// List and show a domain's dead letters
+    Dlq(DlqArgs),
     /// Move the rows of a day, or of what changed since, into a table, idempotently
     Transfer(TransferArgs),
     /// Check a rule set, or run it on an archive

@@ -6,6 +6,11 @@ pub mod args;
 mod config;
 mod dashboard;
 mod dashboard_args;
+mod dlq;
+mod dlq_args;
+mod dlq_list_page;
+mod dlq_show_page;
+mod dlq_trial_page;
 mod envelope;
 mod event_file;
 mod failure;
@@ -76,6 +81,7 @@ pub async fn dispatch(args: Args) -> Result<(), Failure> {
         Command::Dashboard(args) => dashboard::dashboard(&args).await,
         Command::Rules(args) => rules::rules(&args),
         Command::Verify(args) => verify::verify(&args).await,
+        Command::Dlq(args) => dlq::dlq(&args).await,
         Command::Transfer(args) => transfer::transfer(args).await,
         Command::Config(args) => config::config(&args).await,
         Command::ImportIcm(args) => import_icm::import(&args),

@@ -61,7 +61,7 @@ impl VerifyArgs {
 }
 
 /// A time in microseconds since the epoch.
-fn time(text: &str) -> Result<i64, String> {
+pub fn time(text: &str) -> Result<i64, String> {
     let day = || {
         let day: Date = text.parse().ok()?;
         day.to_zoned(TimeZone::UTC).ok().map(|at| at.timestamp())
