@@ -33,6 +33,8 @@ pub mod results;
 
 // What a run would find, without one: findings, and whether they are good.
 pub mod check;
+// Dead letters, read from wherever a domain keeps them.
+pub mod letters;
 
 // Completeness of a table by the chain of its rows.
 pub mod verify;

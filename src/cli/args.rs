@@ -10,6 +10,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use super::check_args::CheckArgs;
 use super::dashboard_args::DashboardArgs;
+use super::dlq_args::DlqArgs;
 use super::failure::Exit;
 use super::generated_args::{CompletionsArgs, ManArgs, SchemaArgs};
 use super::import_args::ImportArgs;
@@ -46,6 +47,7 @@ Examples:
   generic-consumer produce DELIVERY events.ndjson    check events by the contract, publish them
   generic-consumer produce DELIVERY --generate       publish made-up events, until it is stopped
   generic-consumer verify DELIVERY                   say what is missing in its table, or twice
+  generic-consumer dlq list DELIVERY                 count its dead letters, by reason
   generic-consumer api DELIVERY                      take events over HTTP, publish them
   generic-consumer results REPORTS                   serve the latest report for each cluster
   generic-consumer dashboard --series series.toml    serve a page with charts and the instances
@@ -118,6 +120,8 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Read a part of the topic again and insert the rows that the table lacks
     Replay(ReplayArgs),
+    /// List and show a domain's dead letters
+    Dlq(DlqArgs),
     /// Move the rows of a day, or of what changed since, into a table, idempotently
     Transfer(TransferArgs),
     /// Check a rule set, or run it on an archive

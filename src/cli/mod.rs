@@ -9,6 +9,11 @@ mod check_page;
 mod config;
 mod dashboard;
 mod dashboard_args;
+mod dlq;
+mod dlq_args;
+mod dlq_list_page;
+mod dlq_show_page;
+mod dlq_trial_page;
 mod envelope;
 mod event_file;
 mod failure;
@@ -87,6 +92,7 @@ pub async fn dispatch(args: Args) -> Result<(), Failure> {
         Command::Check(args) => check::check(&args).await,
         Command::Verify(args) => verify::verify(&args).await,
         Command::Replay(args) => replay::replay(&args).await,
+        Command::Dlq(args) => dlq::dlq(&args).await,
         Command::Transfer(args) => transfer::transfer(args).await,
         Command::Config(args) => config::config(&args).await,
         Command::ImportIcm(args) => import_icm::import(&args),

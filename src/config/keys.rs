@@ -76,6 +76,7 @@ keys! {
     OUT_KEY: true, None, "a JSON pointer to a field of the row, or empty for the key of the record: `/order_id`";
     PARTITION_BY: true, Some("_ingested_at"), "a column name: up to 300 letters, digits and underscores";
     DEAD_LETTER: true, Some("table"), "`table` or `kafka:<topic>`";
+    MAX_DEAD_SHARE: true, None, "a share below 100%: `50%` or `0.5`, or empty for no limit";
     CONTRACTS_DIR: true, Some("contracts"), "a folder, `s3://bucket/prefix`, `gs://bucket/prefix` or `https://host/path`";
     DELIVERY_GUARANTEE: true, Some("exactly-once"), "`exactly-once` or `at-least-once`";
     ROW_LAYOUT: true, Some("columns"), "`columns` or `envelope`";

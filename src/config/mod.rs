@@ -34,6 +34,7 @@ pub mod schema;
 pub mod secret;
 mod section;
 pub mod settings;
+mod share;
 pub mod sink_settings;
 mod transfer;
 mod values;
@@ -52,6 +53,7 @@ pub use resolver::Resolved;
 pub use secret::Secret;
 pub use section::{Check, Complaint, Property, property};
 pub use settings::*;
+pub use share::Share;
 pub use sink_settings::*;
 pub use transfer::{
     BatchSettings, Compression, DEFAULT_LEASE, Duplicates, FileFormat, FilesSource, QuerySource,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::allow::AllowList;
 use super::location::Location;
 use super::secret::Secret;
+use super::share::Share;
 use super::sink_settings::{
     BigQuerySettings, InfluxSettings, KafkaSettings, PostgresSettings, RowLayout, RowSettings,
     SinkSettings, TableRules,
@@ -210,6 +211,8 @@ pub struct Limits {
     pub freshness: Option<Duration>,
     /// How long a shutdown or a revoked partition may take to write what was read.
     pub drain: Duration,
+    /// The largest share of the records of a batch that may become dead letters. `None`: all of them.
+    pub most_dead: Option<Share>,
 }
 
 /// How the event API takes events.

@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
+use super::share::Share;
+
 /// Why a text is not accepted, in addition to the description of the accepted values. Empty if
 /// there is nothing to add.
 #[derive(Debug, PartialEq, Eq)]
@@ -89,6 +91,11 @@ pub fn age(text: &str) -> Result<Duration, Wrong> {
     };
     number(digits.trim_end(), 1, MOST_SECONDS / seconds)
         .map(|count| Duration::from_secs(count * seconds))
+}
+
+/// A share: `50%` or `0.5`.
+pub fn share(text: &str) -> Result<Share, Wrong> {
+    text.parse().map_err(|_| Wrong::plain())
 }
 
 /// A list of event types; see [`names`].

@@ -1,12 +1,14 @@
 //! Gathers rows and dead letters into batches: one open batch a lane, which ends by bytes, rows or
 //! age.
 
+use std::ops::Add;
 use std::time::{Duration, Instant};
 
+use super::dead_share::Counted;
 use crate::config::Limits;
 use crate::record::{DeadLetter, Offset, Partition, Reached};
 use crate::row::RowBuffer;
-use crate::sink::{Batch, BatchId, Durability, Span};
+use crate::sink::{Batch, BatchId, DeadLimit, Durability, Span};
 
 /// The open batches of all lanes.
 pub struct Assembler {
@@ -66,6 +68,7 @@ impl Assembler {
                     letters: Vec::new(),
                     oldest_ms: None,
                     note: String::new(),
+                    limit: DeadLimit::default(),
                 },
                 opened: now,
                 letter_bytes: 0,
@@ -84,6 +87,7 @@ impl Assembler {
             letters: Vec::new(),
             oldest_ms: None,
             note: String::new(),
+            limit: DeadLimit::default(),
         }
     }
 
@@ -141,6 +145,12 @@ impl Assembler {
     /// Bytes in open batches.
     pub fn bytes(&self) -> usize {
         self.lanes.iter().flatten().map(OpenBatch::bytes).sum()
+    }
+
+    /// Rows and dead letters in open batches.
+    pub fn counted(&self) -> Counted {
+        let open = self.lanes.iter().flatten().map(|open| Counted::of(&open.batch));
+        open.fold(Counted::default(), Counted::add)
     }
 
     /// When the oldest open batch reaches the age limit.
@@ -216,6 +226,7 @@ mod tests {
             commit_interval: Duration::ZERO,
             freshness: None,
             drain: Duration::from_secs(1),
+            most_dead: None,
         }
     }
 

@@ -17,6 +17,7 @@ mod assembler;
 mod back_pressure;
 mod catch_up;
 mod commit_metadata;
+mod dead_share;
 mod ending;
 mod flow;
 mod freshness;

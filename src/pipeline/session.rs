@@ -11,11 +11,14 @@ mod would_start;
 
 pub use would_start::{AtStart, KeptOffset, WouldStart, would_start};
 
+use std::collections::VecDeque;
+use std::ops::Add;
 use std::time::{Duration, Instant};
 
 use self::intake::Intake;
 use super::back_pressure::{BackPressure, Pressure};
 use super::catch_up::CatchUp;
+use super::dead_share::Counted;
 use super::ending::{Break, Ending, Interruption};
 use super::flow::{Flow, Until};
 use super::freshness::Freshness;
@@ -75,7 +78,7 @@ impl<'a> Session<'a> {
             settlement: Settlement::new(
                 flow.sink.clone(),
                 committer,
-                flow.limits.commit_interval,
+                &flow.limits,
                 Freshness::new(flow.clock, flow.limits.freshness, flow.metrics.clone()),
                 flow.metrics.clone(),
                 flow.health.clone(),
@@ -138,7 +141,7 @@ impl<'a> Session<'a> {
         self.regulate()?;
         self.watch()?;
         self.read()?;
-        self.send_due();
+        self.send_due()?;
         self.observe();
         Ok(())
     }
@@ -155,7 +158,7 @@ impl<'a> Session<'a> {
                     let times = *clocks
                         .get_or_insert_with(|| (Instant::now(), self.flow.clock.now_micros()));
                     if let Some(batch) = self.intake.take(&event, self.flow, times) {
-                        self.settlement.send(batch);
+                        self.send_one(batch, Counted::default())?;
                     } else if !self.intake.is_staging() {
                         continue;
                     }
@@ -203,7 +206,7 @@ impl<'a> Session<'a> {
             match self.intake.take_finished(self.flow, times)? {
                 None => break,
                 Some(None) => {}
-                Some(Some(batch)) => self.settlement.send(batch),
+                Some(Some(batch)) => self.send_one(batch, Counted::default())?,
             }
         }
         Ok(())
@@ -225,13 +228,32 @@ impl<'a> Session<'a> {
             .map_or(most, |deadline| most.min(deadline.saturating_duration_since(Instant::now())))
     }
 
-    fn send_due(&mut self) {
+    fn send_due(&mut self) -> Result<(), Break> {
         let due = self.intake.assembler.take_due(Instant::now());
-        self.send(due);
+        self.send(due)
     }
 
-    fn send(&mut self, batches: Vec<Batch>) {
-        batches.into_iter().for_each(|batch| self.settlement.send(batch));
+    fn send(&mut self, batches: Vec<Batch>) -> Result<(), Break> {
+        let mut batches = VecDeque::from(batches);
+        while let Some(batch) = batches.pop_front() {
+            let waiting = batches.iter().map(Counted::of).fold(Counted::default(), Counted::add);
+            self.send_one(batch, waiting)?;
+        }
+        Ok(())
+    }
+
+    /// Hands a batch to the sink, unless too many of its records would become dead letters. `waiting`
+    /// counts batches that are about to be sent, next to the open ones.
+    fn send_one(&mut self, mut batch: Batch, waiting: Counted) -> Result<(), Break> {
+        let Self { intake, settlement, .. } = self;
+        let open = || waiting + intake.assembler.counted();
+        if let Err(stop) = settlement.admit(&mut batch, open) {
+            // What was committed before must not stay invisible until somebody has deployed something.
+            self.finish_flushes();
+            return Err(stop.into());
+        }
+        self.settlement.send(batch);
+        Ok(())
     }
 
     /// Waits for what is committed to become visible, within the drain: whoever sets the group's
@@ -270,7 +292,7 @@ impl<'a> Session<'a> {
                 Pressure::None => return Ok(()),
                 Pressure::Send => {
                     let open = self.intake.assembler.take_all();
-                    self.send(open);
+                    self.send(open)?;
                 }
                 Pressure::Wait(most) => {
                     let most = if self.intake.is_staging() { most.min(STAGED) } else { most };
@@ -332,7 +354,7 @@ impl<'a> Session<'a> {
         for partition in partitions {
             self.intake.release_staged(*partition);
             if let Some(batch) = self.intake.assembler.take(*partition) {
-                self.settlement.send(batch);
+                self.send_one(batch, Counted::default())?;
             }
         }
         self.settlement.drain(&self.source, partitions, deadline)

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::commit_metadata::{self, MetadataError, Noted, TopicNote};
+use super::dead_share::{Counted, DeadShare};
 use super::ending::{Break, Interruption};
 use super::freshness::Freshness;
 use super::lanes::{Lanes, Settles};
 use super::ledger::{CommitPoint, Ledger};
 use super::summary::Written;
+use crate::config::Limits;
 use crate::record::{Offset, Partition, Reached, Rejected};
 use crate::sink::{Batch, BatchId, Durability, Promise, Report, Sink, Span, Start, StoredOffset};
 use crate::source::{Commit, Committed, Committer, Source};
@@ -25,6 +27,7 @@ const STEP: Duration = Duration::from_millis(10);
 /// The ledger, the lanes, and the commits that follow from both.
 pub struct Settlement {
     sink: Arc<dyn Sink>,
+    dead_share: DeadShare,
     ledger: Ledger,
     lanes: Lanes,
     committer: Committer,
@@ -47,17 +50,18 @@ impl Settlement {
     pub fn new(
         sink: Arc<dyn Sink>,
         committer: Committer,
-        interval: Duration,
+        limits: &Limits,
         freshness: Freshness,
         metrics: Metrics,
         health: Health,
     ) -> Self {
         Self {
+            dead_share: DeadShare::new(limits.most_dead),
             ledger: Ledger::default(),
             lanes: Lanes::new(sink.clone()),
             sink,
             committer,
-            interval,
+            interval: limits.commit_interval,
             last_commit: Instant::now(),
             has_committed: false,
             topic: TopicNote::default(),
@@ -217,6 +221,12 @@ impl Settlement {
 
     // --------------------------------------------------------------------------------- batches
 
+    /// Fails if too many records of the batch would become dead letters. `open` counts what waits in
+    /// other batches.
+    pub fn admit(&mut self, batch: &mut Batch, open: impl FnOnce() -> Counted) -> Result<(), Stop> {
+        self.dead_share.admit(batch, open)
+    }
+
     /// Opens the batch's spans in the ledger and hands it to its lane.
     pub fn send(&mut self, mut batch: Batch) {
         batch.rows.shrink();
@@ -277,6 +287,7 @@ impl Settlement {
             }
             (Report::Settled { batch, promise, rows, bytes, letters }, _) => {
                 self.settle(batch, promise, rows);
+                self.dead_share.settled(batch, letters.len());
                 self.metrics.written.inc_by(rows as u64);
                 self.metrics.written_bytes.inc_by(bytes as u64);
                 for letter in &letters {

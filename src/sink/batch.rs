@@ -1,5 +1,6 @@
 //! A batch: the rows and dead letters of one append, and the offsets that it settles.
 
+use super::dead_limit::DeadLimit;
 use crate::record::{DeadLetter, Offset, Partition, Reached};
 use crate::row::RowBuffer;
 
@@ -27,6 +28,8 @@ pub struct Batch {
     pub oldest_ms: Option<i64>,
     /// With [`Durability::Stored`](super::Durability::Stored): what is stored next to the offset after the batch.
     pub note: String,
+    /// How many of its records may be dead letters.
+    pub limit: DeadLimit,
 }
 
 impl Batch {

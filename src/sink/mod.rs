@@ -9,6 +9,7 @@
 mod batch;
 pub mod bigquery;
 pub mod dead_letter;
+mod dead_limit;
 pub mod influxdb;
 pub mod kafka;
 mod look;
@@ -20,6 +21,7 @@ mod reports;
 mod reread;
 
 pub use batch::{Batch, BatchId, Span};
+pub use dead_limit::DeadLimit;
 pub use look::TableLook;
 pub use messages::{Command, Lane, Report, Start, StoredOffset};
 pub use promise::{Promise, SinkName};

@@ -191,6 +191,13 @@ pub fn offsets_config(server: &KafkaServer, group: &str) -> ClientConfig {
     config
 }
 
+/// A client that reads a topic of the cluster that rows are written to.
+pub fn reader_config(server: &KafkaServer, group: &str) -> ClientConfig {
+    let mut config = offsets_config(server, group);
+    config.set("enable.auto.offset.store", "false").set("auto.offset.reset", "error");
+    config
+}
+
 fn base(group: &str, bootstrap: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
     config

@@ -94,6 +94,13 @@ impl TopicParts {
         self.asked(|| reader.begins_now(&self.partitions, PATIENCE)).map(Offsets::from_iter)
     }
 
+    /// What the group of the configuration has committed; partitions of which it has committed nothing
+    /// are left out. Asking does not join it.
+    pub fn committed(&self, reader: &TopicReader) -> Result<Offsets, TopicError> {
+        let found = self.asked(|| reader.committed(&self.partitions, PATIENCE))?;
+        Ok(found.into_iter().filter_map(|one| Some((one.partition, one.offset?))).collect())
+    }
+
     /// The first offset of each partition whose record is of this time (milliseconds since the epoch)
     /// or later; partitions without one are left out.
     pub fn offsets_at(&self, reader: &TopicReader, time_ms: i64) -> Result<Offsets, TopicError> {

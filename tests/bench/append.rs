@@ -15,7 +15,9 @@ use generic_consumer::record::{DeadLetter, Event, NoHeaders, Position, Rejection
 use generic_consumer::row::RowBuffer;
 use generic_consumer::sink::bigquery::{BigQuery, BigQuerySink};
 use generic_consumer::sink::dead_letter::{About, DeadLetters};
-use generic_consumer::sink::{Batch, BatchId, Command, Lane, Report, Reports, Reread, Sink, Start};
+use generic_consumer::sink::{
+    Batch, BatchId, Command, DeadLimit, Lane, Report, Reports, Reread, Sink, Start,
+};
 use generic_consumer::telemetry::Metrics;
 use generic_consumer::transcode::Ingestion;
 use prometheus_client::registry::Registry;
@@ -93,6 +95,7 @@ pub async fn append(args: &AppendArgs) -> Done {
                     letters,
                     oldest_ms: None,
                     note: String::new(),
+                    limit: DeadLimit::default(),
                 }));
                 sent += 1;
             }

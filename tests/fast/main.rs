@@ -9,6 +9,8 @@ mod command_line;
 mod contracts;
 mod dashboard;
 #[cfg(feature = "local")]
+mod dlq;
+#[cfg(feature = "local")]
 mod event_api;
 mod first_run;
 mod generated;

@@ -12,6 +12,8 @@ mod clients;
 mod dashboard;
 mod dashboard_influxdb;
 mod dead_letters;
+mod dead_share;
+mod dlq;
 mod event_api;
 mod influx;
 mod influx_chaos;

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use crate::config::keys::{
     BATCH_AGE_MS, BATCH_BYTES, BATCH_ROWS, COMMIT_INTERVAL_MS, DRAIN_SECONDS, FRESHNESS_SLO,
-    IN_FLIGHT_BYTES,
+    IN_FLIGHT_BYTES, MAX_DEAD_SHARE,
 };
 use crate::config::resolver::Resolver;
 use crate::config::settings::Limits;
-use crate::config::values::{age, bytes, milliseconds, number};
+use crate::config::values::{age, bytes, milliseconds, number, share};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -29,6 +29,7 @@ pub fn read(resolver: &mut Resolver<'_>) -> Option<Limits> {
     let interval = resolver.required(&COMMIT_INTERVAL_MS, |text| milliseconds(text, LONGEST_MS));
     let freshness = resolver.optional(&FRESHNESS_SLO, age);
     let drain = resolver.required(&DRAIN_SECONDS, |text| number(text, 1, LONGEST_DRAIN));
+    let most_dead = resolver.optional(&MAX_DEAD_SHARE, share);
     if let (Some(in_flight), Some(batch)) = (in_flight_bytes, batch_bytes)
         && batch > in_flight
         && let Some(setting) = resolver.find(&BATCH_BYTES)
@@ -44,5 +45,6 @@ pub fn read(resolver: &mut Resolver<'_>) -> Option<Limits> {
         commit_interval: interval?,
         freshness: freshness?,
         drain: Duration::from_secs(drain?),
+        most_dead: most_dead?,
     })
 }

@@ -90,6 +90,7 @@ const VALUES: &[(&str, &[&str], &[&str])] = &[
         &["table", "bigquery", "kafka:dead.letters-1_x"],
         &["", "kafka", "kafka:", "kafka:a b", "kafka:..", "tables", "topic:x"],
     ),
+    ("MAX_DEAD_SHARE", &["", "50%", "0.5", "0", "99.9 %"], &["1", "100%", "50", "-1%", "half"]),
     ("CONTRACTS_DIR", &["contracts", "/mnt/c", "gs://a-bucket"], &["", "https://h/c?d"]),
     ("DELIVERY_GUARANTEE", &["exactly-once", "at-least-once"], &["", "exactly_once", "once"]),
     ("ROW_LAYOUT", &["columns", "envelope"], &["", "column"]),

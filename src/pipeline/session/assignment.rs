@@ -11,6 +11,7 @@ use crate::config::StartFrom;
 use crate::error_chain::chain;
 use crate::pipeline::catch_up::Span;
 use crate::pipeline::commit_metadata::{Noted, TopicNote};
+use crate::pipeline::dead_share::Counted;
 use crate::pipeline::ending::{Break, Interruption};
 use crate::record::{Offset, Partition, Reached};
 use crate::retry::Backoff;
@@ -136,7 +137,7 @@ impl Session<'_> {
             let stop = Stop::new(what, error.hint(&setting), error);
             // Whoever follows the hint sets the group's offsets anew, and with them goes what the
             // metadata promises.
-            self.keep(promises);
+            self.keep(promises)?;
             return Err(stop.into());
         }
         let unknown: BTreeSet<_> = self.catch_up.unknown(partitions).into_iter().collect();
@@ -149,7 +150,7 @@ impl Session<'_> {
     }
 
     /// Makes the rows visible that the owners before promised, where this instance will not go on.
-    fn keep(&mut self, promises: Vec<(Partition, Promise)>) {
+    fn keep(&mut self, promises: Vec<(Partition, Promise)>) -> Result<(), Break> {
         let partitions: Vec<Partition> = promises.iter().map(|(partition, _)| *partition).collect();
         for (partition, promise) in promises {
             self.settlement.assign(partition, Reached::at(Offset(0)), Some(promise), false);
@@ -157,7 +158,7 @@ impl Session<'_> {
         if let Err(error) = self.wait_until(Self::is_ready, &partitions) {
             tracing::warn!(reason = chain(&error), "rows that were promised are not visible yet");
         }
-        self.forget(&partitions);
+        self.forget(&partitions)
     }
 
     /// The number of partitions that the topic had when the group began to read it, as any of its
@@ -284,7 +285,7 @@ impl Session<'_> {
         }
         self.tell_watchers();
         tracing::info!(partitions = ?ids(partitions), drained, "partitions revoked");
-        self.forget(partitions);
+        self.forget(partitions)?;
         Ok(self.source.release(partitions)?)
     }
 
@@ -293,11 +294,11 @@ impl Session<'_> {
         tracing::warn!(partitions = ?ids(partitions), "partitions lost");
         // A member that owns nothing any more must not count as caught up.
         self.joined = false;
-        self.forget(partitions);
+        self.forget(partitions)?;
         Ok(self.source.release(partitions)?)
     }
 
-    fn forget(&mut self, partitions: &[Partition]) {
+    fn forget(&mut self, partitions: &[Partition]) -> Result<(), Break> {
         let lane_per_partition = self.flow.sink.durability().has_lane_per_partition();
         for partition in partitions {
             self.intake.release(*partition);
@@ -307,9 +308,10 @@ impl Session<'_> {
             if let Some(batch) = self.intake.assembler.take(*partition)
                 && !lane_per_partition
             {
-                self.settlement.send(batch);
+                self.send_one(batch, Counted::default())?;
             }
         }
+        Ok(())
     }
 
     /// Asks the brokers until they answer.

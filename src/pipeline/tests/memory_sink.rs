@@ -65,6 +65,8 @@ pub struct Faults {
     pub hold: bool,
     /// Rows of this offset become dead letters.
     pub refused: Option<Offset>,
+    /// All rows become dead letters.
+    pub refuse_all: bool,
 }
 
 /// The sink of one instance. Clones of the store are shared with others.
@@ -107,6 +109,7 @@ impl Faults {
             fail_flushes: false,
             hold: false,
             refused: None,
+            refuse_all: false,
         }
     }
 }
@@ -171,6 +174,7 @@ struct Task {
 /// Why a task ends early.
 enum End {
     Failed(&'static str),
+    Stopped(Stop),
     Fenced,
 }
 
@@ -191,6 +195,7 @@ impl Task {
                 hint: "a hint".to_owned(),
                 source: None,
             }),
+            End::Stopped(stop) => Report::Failed(stop),
             End::Fenced => Report::Fenced,
         });
         // A writer that has reported its end ignores what it is still asked.
@@ -238,13 +243,15 @@ impl Task {
             return Err(End::Failed("append to memory"));
         }
         let mut rejected: Vec<Rejected> = batch.letters.iter().map(DeadLetter::rejected).collect();
-        let refused = self.faults().refused;
+        let Faults { refused, refuse_all: all, .. } = *self.faults();
         let (refused, positions): (Vec<Position>, Vec<Position>) =
-            batch.rows.positions().iter().partition(|at| Some(at.offset) == refused);
+            batch.rows.positions().iter().partition(|at| all || Some(at.offset) == refused);
         rejected.extend(refused.into_iter().map(|at| {
             let rejection = Rejection::new(Reason::RowError, "refused".to_owned(), None);
             Rejected { at, rejection }
         }));
+        let why = || "the sink refuses them".to_owned();
+        batch.limit.check(rejected.len(), why).map_err(End::Stopped)?;
         let letters: Vec<(Position, Reason)> =
             rejected.iter().map(|letter| (letter.at, letter.rejection.reason)).collect();
         self.call(|store| store.letters.extend(&letters)).await;

@@ -2,6 +2,7 @@
 //! makes rows durable.
 
 mod catching_up;
+mod dead_share;
 mod faults;
 mod memory_sink;
 mod ownership;

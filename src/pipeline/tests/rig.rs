@@ -349,6 +349,7 @@ pub fn limits() -> Limits {
         commit_interval: Duration::from_millis(5),
         freshness: Some(Duration::from_secs(3_600)),
         drain: Duration::from_secs(20),
+        most_dead: None,
     }
 }
 

@@ -204,19 +204,21 @@ impl Rest {
         self.send(&request).await
     }
 
-    /// The first page of the answer of a query that has run.
+    /// A page of the answer of a query that has run; `None`: the first.
     pub async fn query_results(
         &self,
         project: &str,
         location: Option<&str>,
         id: &str,
+        page: Option<&str>,
     ) -> Result<Value, RestError> {
         let location = location.map_or(String::new(), |at| format!("&location={at}"));
+        let page = page.map_or(String::new(), |token| format!("&pageToken={token}"));
         let request = RestRequest {
             operation: "read the answer of job",
             on: id.to_owned(),
             method: reqwest::Method::GET,
-            path: format!("projects/{project}/queries/{id}?maxResults=1000{location}"),
+            path: format!("projects/{project}/queries/{id}?maxResults=1000{location}{page}"),
             body: None,
             etag: None,
         };

@@ -4,6 +4,7 @@
 mod background;
 mod finished;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -13,7 +14,7 @@ use tonic::transport::Channel;
 use self::finished::Finished;
 use super::appender::{Appended, Appender};
 use super::target::Target;
-use crate::sink::{Batch, Command, Lane, Report, Reports, Start, Writer};
+use crate::sink::{Batch, BatchId, Command, DeadLimit, Lane, Report, Reports, Start, Writer};
 use crate::stop::Stop;
 
 /// Starts the task. It ends with the handle, or with a permanent error, which it reports.
@@ -34,6 +35,9 @@ struct Task {
     reports: Reports,
     channel: Channel,
     appender: Appender,
+    /// What batches that are not settled may have of dead letters, and how many they have, where that
+    /// is limited.
+    limited: HashMap<BatchId, (DeadLimit, usize)>,
     /// Flushes, deliveries of dead letters, and streams being finalized.
     background: JoinSet<Result<Finished, Stop>>,
 }
@@ -44,7 +48,8 @@ impl Task {
         let channel = target.bigquery.channel();
         let (bigquery, rows) = (target.bigquery.clone(), target.rows.clone());
         let appender = Appender::new(bigquery, channel.clone(), rows);
-        Self { target, lane, reports, channel, appender, background: JoinSet::new() }
+        let (limited, background) = (HashMap::new(), JoinSet::new());
+        Self { target, lane, reports, channel, appender, limited, background }
     }
 
     async fn run(
@@ -59,7 +64,7 @@ impl Task {
         }
         loop {
             let sent = self.appender.send().await?;
-            self.appended(sent);
+            self.appended(sent)?;
             tokio::select! {
                 command = inbox.recv() => match command {
                     None => return Ok(()),
@@ -70,7 +75,7 @@ impl Task {
                     }
                     Some(Command::Retire(promise)) => self.retire(promise.into()),
                 },
-                appended = self.appender.next() => self.appended(appended?),
+                appended = self.appender.next() => self.appended(appended?)?,
                 Some(finished) = self.background.join_next(), if !self.background.is_empty() => {
                     let lost = |error| Stop::new(
                         "run a task of a writer",
@@ -85,6 +90,9 @@ impl Task {
 
     /// Takes a batch on: its rows join the queue, its dead letters leave at once.
     fn append(&mut self, batch: Batch) {
+        if batch.limit != DeadLimit::default() {
+            self.limited.insert(batch.id, (batch.limit, batch.letters.len()));
+        }
         self.appender.admit(batch.id, batch.rows, !batch.letters.is_empty());
         if !batch.letters.is_empty() {
             self.deliver(batch.id, batch.letters);
@@ -92,7 +100,7 @@ impl Task {
         self.report_settled();
     }
 
-    fn appended(&mut self, appended: Appended) {
+    fn appended(&mut self, appended: Appended) -> Result<(), Stop> {
         let metrics = self.target.bigquery.metrics();
         match appended {
             Appended::Acknowledged(after) => {
@@ -104,15 +112,22 @@ impl Task {
                 self.report(Report::Waiting(why));
             }
             Appended::Refused { batch, rows } => {
+                if let Some((limit, letters)) = self.limited.get_mut(&batch) {
+                    let first = rows.first().map(|row| (row.at, row.message.as_str()));
+                    limit.check_refused(*letters, rows.len(), first)?;
+                    *letters += rows.len();
+                }
                 self.deliver_refused(batch, rows);
                 self.report_settled();
             }
             Appended::Nothing => {}
         }
+        Ok(())
     }
 
     fn report_settled(&mut self) {
         while let Some(settled) = self.appender.settled() {
+            self.limited.remove(&settled.batch);
             self.report(Report::Settled {
                 batch: settled.batch,
                 promise: settled.place.map(Into::into),

@@ -58,12 +58,22 @@ impl About {
             ("dead_letter.value_sha256", Some(letter.value_sha256.clone())),
             ("dead_letter.contract", Some(self.contract.clone())),
             ("dead_letter.consumer_group", Some(self.group.clone())),
+            // Parts of the record that cannot be told from those that it never had.
+            ("dead_letter.left_out", left_out(letter, kept)),
         ];
         let facts = facts
             .into_iter()
             .filter_map(|(name, value)| Some((name.to_owned(), Some(value?.into_bytes()))));
         letter.headers.iter().filter(|_| kept.headers).cloned().chain(facts).collect()
     }
+}
+
+/// The record's headers and key, where it has them and they are not kept.
+fn left_out(letter: &DeadLetter, kept: Parts) -> Option<String> {
+    let headers = (!kept.headers && !letter.headers.is_empty()).then_some("headers");
+    let key = (!kept.key && letter.key.is_some()).then_some("key");
+    let parts: Vec<&str> = headers.into_iter().chain(key).collect();
+    (!parts.is_empty()).then(|| parts.join(","))
 }
 
 #[cfg(test)]

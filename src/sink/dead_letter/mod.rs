@@ -15,6 +15,7 @@ use std::sync::Arc;
 use rdkafka::config::ClientConfig;
 
 pub use self::about::About;
+pub use self::headers::{headers_value, read_headers};
 use self::on_retry::OnRetry;
 use crate::config::TableId;
 use crate::record::DeadLetter;

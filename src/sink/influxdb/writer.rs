@@ -104,7 +104,7 @@ impl Task {
             by_server.map(|one| RefusedRow { origin: lines.origin(one.line), detail: one.detail }),
         );
         drop(lines);
-        self.reject(&mut batches, refused).await;
+        self.reject(&mut batches, refused).await?;
         let (mut letters, mut rejected) = (Vec::new(), Vec::new());
         for batch in &mut batches {
             rejected.push(batch.letters.iter().map(DeadLetter::rejected).collect());
@@ -126,7 +126,11 @@ impl Task {
 
     /// Takes rows out of their batches; their records become letters. They are read from Kafka again,
     /// because their values were not kept.
-    async fn reject(&self, batches: &mut [Batch], mut refused: Vec<RefusedRow>) {
+    async fn reject(
+        &self,
+        batches: &mut [Batch],
+        mut refused: Vec<RefusedRow>,
+    ) -> Result<(), Stop> {
         refused.sort_unstable_by_key(|one| one.origin);
         for (place, batch) in batches.iter_mut().enumerate() {
             let of_batch: Vec<&RefusedRow> =
@@ -135,6 +139,8 @@ impl Task {
                 continue;
             }
             let rows: Vec<_> = batch.rows.rows().collect();
+            let first = of_batch.first().map(|one| (rows[one.origin.row].0, one.detail.as_str()));
+            batch.limit.check_refused(batch.letters.len(), of_batch.len(), first)?;
             let letters = of_batch.iter().map(|RefusedRow { origin, detail }| {
                 let (reread, columns) = (&*self.target.reread, self.target.points.columns());
                 letter_of_refused_row(reread, columns, rows[origin.row], detail.clone())
@@ -151,6 +157,7 @@ impl Task {
             let indices: Vec<usize> = of_batch.iter().map(|one| one.origin.row).collect();
             batch.rows = batch.rows.without(&indices);
         }
+        Ok(())
     }
 
     async fn deliver(

@@ -8,7 +8,8 @@ use crate::row::RowBuffer;
 use crate::sink::dead_letter::About;
 use crate::sink::dead_letter::letter_message::Parts;
 use crate::sink::reread::letter_of_row;
-use crate::sink::{Batch, Reread, StoredOffset};
+use crate::sink::{Batch, DeadLimit, Reread, StoredOffset};
+use crate::stop::Stop;
 
 /// What is left to store of a batch.
 pub(super) struct Work {
@@ -21,6 +22,7 @@ pub(super) struct Work {
     pub sent: usize,
     /// Bytes of the messages of rows.
     pub bytes: usize,
+    limit: DeadLimit,
 }
 
 /// A dead letter, with how much of its record its message holds.
@@ -41,15 +43,15 @@ pub(super) struct NothingLeft;
 
 impl Work {
     pub fn new(batch: Batch, next: StoredOffset) -> Self {
-        let Batch { rows, letters, .. } = batch;
+        let Batch { rows, letters, limit, .. } = batch;
         let letters = letters.into_iter().map(Letter::new).collect();
-        Self { rows, messages: Vec::new(), letters, next, sent: 0, bytes: 0 }
+        Self { rows, messages: Vec::new(), letters, next, sent: 0, bytes: 0, limit }
     }
 
     /// An offset alone.
     pub fn offset(next: StoredOffset) -> Self {
         let (rows, messages, letters) = (RowBuffer::default(), Vec::new(), Vec::new());
-        Self { rows, messages, letters, next, sent: 0, bytes: 0 }
+        Self { rows, messages, letters, next, sent: 0, bytes: 0, limit: DeadLimit::default() }
     }
 
     /// Makes messages of rows and letters. Returns the rows that have none.
@@ -87,6 +89,15 @@ impl Work {
     /// The letters that are not durable yet, where they do not go into the transaction.
     pub fn unsent(&self) -> Vec<DeadLetter> {
         self.letters[self.sent..].iter().map(|one| one.letter.clone()).collect()
+    }
+
+    /// Fails if letters of these rows would be too many.
+    pub fn check(&self, refused: &[Refused]) -> Result<(), Stop> {
+        let rows = self.rows.positions();
+        let mut of_rows = refused.iter().filter(|one| one.place < rows.len());
+        let count = of_rows.clone().count();
+        let first = of_rows.next().map(|one| (rows[one.place], one.rejection.detail.as_str()));
+        self.limit.check_refused(self.letters.len(), count, first)
     }
 
     /// Makes letters of refused rows, whose records are read from Kafka again; cuts refused letters.

@@ -264,6 +264,7 @@ impl Task {
     }
 
     fn reject(&mut self, work: &mut Work, refused: Vec<Refused>) -> Result<(), Ended> {
+        work.check(&refused)?;
         let target = &self.target;
         let waits = || self.report(Report::Waiting(Waits::Away));
         let rejected = work.reject(refused, &target.layout, &*target.reread, waits);

@@ -17,7 +17,7 @@ use crate::retry::Backoff;
 use crate::row::RowBuffer;
 use crate::sink::dead_letter::letter_row::Kept;
 use crate::sink::reread::letter_of_refused_row;
-use crate::sink::{Batch, Command, Lane, Report, Reports, StoredOffset, Writer};
+use crate::sink::{Batch, Command, DeadLimit, Lane, Report, Reports, StoredOffset, Writer};
 use crate::stop::Stop;
 use crate::telemetry::Waits;
 
@@ -67,6 +67,7 @@ struct Work {
     sent: usize,
     /// How much of its record each letter holds; less once the database refused one.
     kept: Kept,
+    limit: DeadLimit,
 }
 
 impl Task {
@@ -132,10 +133,10 @@ impl Task {
     /// Stores a batch. False where another writer owns the partition.
     async fn append(&mut self, batch: Batch) -> Result<bool, Stop> {
         let Some(span) = batch.spans.last() else { return Ok(true) };
-        let next = StoredOffset { next: span.reached.next, note: batch.note };
+        let next = StoredOffset { next: span.reached.next, note: batch.note.clone() };
         let (id, began) = (batch.id, Instant::now());
-        let mut work =
-            Work { rows: batch.rows, letters: batch.letters, next, sent: 0, kept: Kept::MIB };
+        let Batch { rows, letters, limit, .. } = batch;
+        let mut work = Work { rows, letters, next, sent: 0, kept: Kept::MIB, limit };
         if !self.store(&mut work).await? {
             return Ok(false);
         }
@@ -191,7 +192,7 @@ impl Task {
             if unfit.is_empty() {
                 break (!work.rows.is_empty()).then(|| message.freeze());
             }
-            self.reject(work, refused::unfit(unfit)).await;
+            self.reject(work, refused::unfit(unfit)).await?;
         };
         let letters = match &self.target.letters {
             _ if work.letters.is_empty() => None,
@@ -224,16 +225,21 @@ impl Task {
             }
         };
         let found = !refused.is_empty();
-        self.reject(work, refused).await;
+        self.reject(work, refused).await?;
         Ok(found)
     }
 
     /// Takes rows out of the work; their records become letters. They are read from Kafka again,
     /// because their values were not kept.
-    async fn reject(&self, work: &mut Work, mut refused: Vec<Refused>) {
+    async fn reject(&self, work: &mut Work, mut refused: Vec<Refused>) -> Result<(), Stop> {
         refused.sort_unstable_by_key(|one| one.index);
         let indices: Vec<usize> = refused.iter().map(|one| one.index).collect();
         let rows: Vec<_> = work.rows.rows().collect();
+        let first = refused.first().and_then(|one| {
+            let (at, _) = rows.get(one.index)?;
+            Some((*at, one.detail.as_str()))
+        });
+        work.limit.check_refused(work.letters.len(), refused.len(), first)?;
         for Refused { index, detail } in refused {
             let Some(row) = rows.get(index).copied() else { continue };
             let (reread, columns) = (&*self.target.reread, self.target.rows.columns());
@@ -242,6 +248,7 @@ impl Task {
             self.report(Report::Waiting(Waits::Away));
         }
         work.rows = work.rows.without(&indices);
+        Ok(())
     }
 
     /// What became of a transaction: asked until the database answers.

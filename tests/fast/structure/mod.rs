@@ -30,6 +30,7 @@ const TIERS: &[Tier] = &[
     (&["results"], "keeps the latest reports of a topic; serve answers from it"),
     (&["transfer"], "a batch job: reads a source, and writes a table's days"),
     (&["check"], "judges what a run would find"),
+    (&["letters"], "reads dead letters from tables and topics"),
     (&["verify"], "asks a table whether its rows are complete"),
     (&["pipeline"], "joins source, transcode and sink, so it stands above the three"),
     (&["steps"], "work on an event before it becomes a row"),

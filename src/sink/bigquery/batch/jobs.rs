@@ -48,6 +48,24 @@ pub struct Selected {
     pub bytes_billed: u64,
 }
 
+/// The answer of such a query, page by page.
+pub struct Pages {
+    bigquery: BigQuery,
+    project: String,
+    location: Option<String>,
+    /// Of the job.
+    id: String,
+    bytes_billed: u64,
+    next: Next,
+}
+
+/// The page that is read next.
+enum Next {
+    First,
+    Page(String),
+    None,
+}
+
 /// The configuration of a query job.
 pub fn query(sql: &str) -> Value {
     json!({ "query": { "query": sql, "useLegacySql": false } })
@@ -177,8 +195,15 @@ impl BigQuery {
         })
     }
 
-    /// Runs a query that changes nothing.
+    /// Runs a query that changes nothing, and returns its first rows.
     pub async fn select(&self, it: Select<'_>) -> Result<Selected, JobError> {
+        let mut pages = self.pages(it).await?;
+        let rows = pages.page().await.map_err(JobError::Rest)?.unwrap_or_default();
+        Ok(Selected { rows, bytes_billed: pages.bytes_billed })
+    }
+
+    /// Runs a query that changes nothing, all of whose rows are wanted.
+    pub async fn pages(&self, it: Select<'_>) -> Result<Pages, JobError> {
         let mut configuration = query(it.sql);
         if let Some(most) = it.most_bytes_billed {
             configuration["query"]["maximumBytesBilled"] = json!(most.to_string());
@@ -191,8 +216,14 @@ impl BigQuery {
             configuration,
         };
         let done = self.run_job(&job).await?;
-        let rows = self.rows(&job, &done).await.map_err(JobError::Rest)?;
-        Ok(Selected { rows, bytes_billed: done.number("/query/totalBytesBilled") })
+        Ok(Pages {
+            bigquery: self.clone(),
+            project: it.project.to_owned(),
+            location: it.location.map(str::to_owned),
+            bytes_billed: done.number("/query/totalBytesBilled"),
+            id: done.id,
+            next: Next::First,
+        })
     }
 
     /// The first rows of the answer of a query that has run, each as its cells in order.
@@ -201,13 +232,43 @@ impl BigQuery {
     }
 
     async fn rows(&self, job: &Job<'_>, done: &JobDone) -> Result<Vec<Vec<Value>>, RestError> {
-        let answer = self.rest().query_results(job.project, job.location, &done.id).await?;
-        let rows = answer["rows"].as_array().cloned().unwrap_or_default();
-        let cells = |row: &Value| {
-            let cells = row["f"].as_array().into_iter().flatten();
-            cells.map(|cell| cell["v"].clone()).collect()
+        let answer = self.rest().query_results(job.project, job.location, &done.id, None).await?;
+        Ok(cells(&answer))
+    }
+}
+
+/// The rows of an answer, each as its cells in order.
+fn cells(answer: &Value) -> Vec<Vec<Value>> {
+    let cells = |row: &Value| {
+        let cells = row["f"].as_array().into_iter().flatten();
+        cells.map(|cell| cell["v"].clone()).collect()
+    };
+    answer["rows"].as_array().into_iter().flatten().map(cells).collect()
+}
+
+impl Pages {
+    pub fn bytes_billed(&self) -> u64 {
+        self.bytes_billed
+    }
+
+    /// The next rows, as many as BigQuery puts into an answer; `None` after the last.
+    pub async fn next(&mut self) -> Result<Option<Vec<Vec<Value>>>, Stop> {
+        self.page().await.map_err(RestError::stop)
+    }
+
+    async fn page(&mut self) -> Result<Option<Vec<Vec<Value>>>, RestError> {
+        let page = match &self.next {
+            Next::First => None,
+            Next::Page(token) => Some(token.as_str()),
+            Next::None => return Ok(None),
         };
-        Ok(rows.iter().map(cells).collect())
+        let (project, location) = (&self.project, self.location.as_deref());
+        let answer = self.bigquery.rest().query_results(project, location, &self.id, page).await?;
+        self.next = match answer["pageToken"].as_str() {
+            Some(token) => Next::Page(token.to_owned()),
+            None => Next::None,
+        };
+        Ok(Some(cells(&answer)))
     }
 }
 

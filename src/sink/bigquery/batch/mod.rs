@@ -7,7 +7,7 @@ mod staging;
 mod statements;
 mod tables;
 
-pub use jobs::{Job, JobDone, JobError, Select, Selected, query};
+pub use jobs::{Job, JobDone, JobError, Pages, Select, Selected, query};
 pub use lease::{Acquired, Lease};
 pub use staging::{Staging, StagingError};
 pub use statements::{

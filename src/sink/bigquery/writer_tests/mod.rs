@@ -52,6 +52,8 @@ struct Rig {
     reports: Receiver<(Lane, Report)>,
     /// How often it said that it waits.
     waits: usize,
+    /// The limit of each batch.
+    limit: DeadLimit,
 }
 
 /// [`Report::Settled`].
@@ -145,7 +147,7 @@ impl Rig {
         };
         let lane = Lane { partition: buffered.then_some(P), epoch: 1 };
         let writer = spawn(Arc::new(target), lane, start, sender);
-        Self { fake, writer, metrics, reports, waits: 0 }
+        Self { fake, writer, metrics, reports, waits: 0, limit: DeadLimit::default() }
     }
 
     /// Tells it to append a batch whose first row has this offset.
@@ -188,8 +190,16 @@ impl Rig {
 
     fn send(&self, id: u64, span: Span, rows: RowBuffer, letters: Vec<DeadLetter>) {
         let note = String::new();
-        let batch =
-            Batch { id: BatchId(id), spans: vec![span], rows, letters, oldest_ms: None, note };
+        let limit = self.limit;
+        let batch = Batch {
+            id: BatchId(id),
+            spans: vec![span],
+            rows,
+            letters,
+            oldest_ms: None,
+            note,
+            limit,
+        };
         self.writer.send(Command::Append(batch));
     }
 

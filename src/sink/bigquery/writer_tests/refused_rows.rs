@@ -194,3 +194,24 @@ async fn a_letter_that_bigquery_refuses_keeps_its_position() {
     rig.reject_event(3, &event(9));
     assert!(rig.failed().await.hint.contains("refuses a dead letter"));
 }
+
+#[tokio::test]
+async fn more_refused_rows_than_are_allowed_stop_it_before_their_letters() {
+    for mode in [Mode::Buffered, Mode::Default] {
+        let mut rig = Rig::new(mode).await;
+        rig.limit = DeadLimit::new("50%".parse().expect("a share"), 4, 0);
+        rig.append(1, 10, &["a", "bad", "b", "bad"]);
+        let settled = rig.settled().await;
+        assert_eq!((settled.rows, settled.letters), (2, vec![Reason::RowError; 2]));
+        let written = letters(&rig);
+        rig.append(2, 14, &["bad", "bad", "c", "bad"]);
+        let stop = rig.failed().await;
+        assert!(stop.what.starts_with("3 of 4 records"), "{}", stop.what);
+        let why = stop.source.expect("a reason").to_string();
+        assert!(
+            why.starts_with("the sink refuses 3 rows; the first is 3@14: row … is bad"),
+            "{why}"
+        );
+        assert_eq!(letters(&rig), written, "{mode:?}");
+    }
+}

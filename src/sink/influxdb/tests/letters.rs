@@ -3,6 +3,7 @@
 use super::reader::Field;
 use super::rig::{NOW, Rig, Settled, letter};
 use crate::record::{DeadLetter, Event, Position, Reason, Rejection};
+use crate::sink::DeadLimit;
 
 fn rejected(offset: i64) -> DeadLetter {
     let why = Rejection::new(Reason::WrongType, "amount is text".to_owned(), None);
@@ -119,4 +120,17 @@ async fn a_refused_row_without_its_record_has_a_letter_of_its_position() {
     assert!(
         matches!(&point.fields["detail"], Field::Text(text) if text.starts_with("InfluxDB refuses"))
     );
+}
+
+#[tokio::test]
+async fn more_refused_points_than_are_allowed_stop_it_before_their_letters() {
+    let mut rig = Rig::start().await;
+    rig.limit = DeadLimit::new("50%".parse().expect("a share"), 4, 1);
+    rig.fake.refuse("bad", 400, "partial write: points beyond retention policy dropped={dropped}");
+    rig.send(&[(1, "ok"), (2, "bad"), (3, "bad"), (4, "ok")], Vec::new());
+    let stop = rig.failed().await;
+    assert!(stop.what.starts_with("3 of 4 records"), "{}", stop.what);
+    let why = stop.source.expect("a reason").to_string();
+    assert!(why.starts_with("the sink refuses 2 rows; the first is 3@2: "), "{why}");
+    assert!(rig.fake.points("low_dead_letters").is_empty());
 }

@@ -17,7 +17,7 @@ use crate::row::{Column, ColumnType, RowBuffer};
 use crate::sink::dead_letter::About;
 use crate::sink::influxdb::{InfluxSink, SinkParts};
 use crate::sink::{
-    Batch, BatchId, Command, Lane, Report, Reports, Reread, Sink, Span, Start, Writer,
+    Batch, BatchId, Command, DeadLimit, Lane, Report, Reports, Reread, Sink, Span, Start, Writer,
 };
 use crate::stop::Stop;
 use crate::telemetry::Metrics;
@@ -37,6 +37,8 @@ pub struct Rig {
     /// How often it said that it waits.
     pub waits: usize,
     batches: u64,
+    /// The limit of each batch.
+    pub limit: DeadLimit,
 }
 
 /// [`Report::Settled`].
@@ -109,7 +111,7 @@ impl Rig {
         let sink = open(change(server(&fake.url))).await.expect("the sink opens");
         let (reports, received) = Reports::to_this_thread();
         let writer = sink.open(Lane { partition: None, epoch: 1 }, Start::Fresh, reports);
-        Self { fake, writer, reports: received, waits: 0, batches: 0 }
+        Self { fake, writer, reports: received, waits: 0, batches: 0, limit: DeadLimit::default() }
     }
 
     /// Sends a batch of partition 3 with rows of these offsets and notes, and these letters.
@@ -129,6 +131,7 @@ impl Rig {
             letters,
             oldest_ms: None,
             note: String::new(),
+            limit: self.limit,
         }));
     }
 

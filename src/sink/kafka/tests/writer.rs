@@ -20,7 +20,7 @@ use crate::row::{RowBuffer, TableSchema};
 use crate::sink::dead_letter::About;
 use crate::sink::kafka::{KafkaSink, SinkParts};
 use crate::sink::{
-    Batch, BatchId, Command, Lane, Report, Reports, Reread, Sink, Span, Start, Writer,
+    Batch, BatchId, Command, DeadLimit, Lane, Report, Reports, Reread, Sink, Span, Start, Writer,
 };
 use crate::telemetry::Metrics;
 
@@ -104,8 +104,9 @@ impl Rig {
         let reached = Reached::at(Offset(first + 3));
         let span = Span { partition: Partition(0), first: Offset(first), reached };
         let (id, note) = (BatchId(first as u64), String::new());
-        let batch =
-            Batch { id, spans: vec![span], rows, letters: vec![letter], oldest_ms: None, note };
+        let limit = DeadLimit::default();
+        let letters = vec![letter];
+        let batch = Batch { id, spans: vec![span], rows, letters, oldest_ms: None, note, limit };
         self.writer.send(Command::Append(batch));
     }
 

@@ -17,7 +17,7 @@ mod tables;
 pub use lease::{Acquired, Lease};
 pub use letters::LetterTable;
 pub use moving::{Changed, Move, MoveError, Step};
-pub use reading::{HeldLease, StagingTable, count, exists, leases, rows, staging_tables};
+pub use reading::{Cursor, HeldLease, StagingTable, count, exists, leases, rows, staging_tables};
 pub use staging::{Staging, StagingError};
 pub use statements::{Merge, Range, count_statement, text, timestamp};
 pub use tables::{BatchParts, BatchTables};

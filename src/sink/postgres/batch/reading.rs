@@ -6,7 +6,7 @@ use super::lease::NAME as LEASES;
 use super::statements::{Range, count_statement};
 use crate::config::PostgresTable;
 use crate::sink::postgres::columns::{literal, quoted_name};
-use crate::sink::postgres::pool::Connections;
+use crate::sink::postgres::pool::{Connection, Connections};
 use crate::stop::Stop;
 
 /// A lease that is held now.
@@ -43,6 +43,41 @@ pub async fn rows(
         Ok(answer)
     });
     Ok(answer.await?.rows)
+}
+
+/// The rows of a query, some at a time. Its transaction lasts as long as this, and changes nothing.
+pub struct Cursor {
+    connection: Connection,
+    operation: &'static str,
+}
+
+impl Cursor {
+    pub async fn open(
+        connections: &Connections,
+        operation: &'static str,
+        query: &str,
+    ) -> Result<Self, Stop> {
+        // Whoever takes the rows may take his time.
+        let query = format!(
+            "{BEGIN_LONG}; SET LOCAL idle_in_transaction_session_timeout = 0; \
+             SET TRANSACTION READ ONLY; DECLARE rows_wanted NO SCROLL CURSOR FOR {query}"
+        );
+        let opened = retried(operation, || async {
+            let connection = connections.get().await?;
+            ask(&connection, operation, &query).await?;
+            Ok(connection)
+        });
+        Ok(Self { connection: opened.await?, operation })
+    }
+
+    /// The next rows, each value as text; none after the last.
+    pub async fn next(&self, most: usize) -> Result<Vec<Vec<Option<String>>>, Stop> {
+        let fetch = format!("FETCH {most} FROM rows_wanted");
+        let answer = ask(&self.connection, self.operation, &fetch).await;
+        // A connection that is lost takes the transaction with it.
+        let hint = "the message is PostgreSQL's; nothing was changed: run it again";
+        Ok(answer.map_err(|error| error.stop(self.operation, hint))?.rows)
+    }
 }
 
 /// Whether there is such a table.

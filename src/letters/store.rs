@@ -1,0 +1,287 @@
+//! Where a domain's dead letters are.
+
+use std::ops::ControlFlow;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use super::groups::{Example, Group, Overview};
+use super::letter::Letter;
+use super::selection::{Period, Selection};
+use super::statement::{Asked, COLUMNS, Dialect};
+use super::stream::{Letters, To, put};
+use super::topic::LetterTopic;
+use crate::config::{PostgresTable, TableId};
+use crate::record::{Offset, OwnedEvent, Position, UnsentRecord};
+use crate::sink::bigquery::BigQuery;
+use crate::sink::bigquery::batch::{self, Pages, Select};
+use crate::sink::dead_letter::read_headers;
+use crate::sink::postgres::batch::{Cursor, text, timestamp};
+use crate::sink::postgres::{Connections, quoted_name};
+use crate::stop::Stop;
+
+/// Letters that one step of a cursor brings.
+const STEP: usize = 50;
+
+/// Where dead letters are.
+#[derive(Clone)]
+pub enum Store {
+    BigQuery {
+        bigquery: BigQuery,
+        table: Table<TableId>,
+        location: Option<String>,
+        /// Bytes that a query may be billed for.
+        most_bytes: Option<u64>,
+    },
+    Postgres {
+        connections: Connections,
+        table: Table<PostgresTable>,
+    },
+    Topic(LetterTopic),
+}
+
+/// A table of letters, and that of the rows beside it.
+#[derive(Debug, Clone)]
+pub struct Table<Id> {
+    pub letters: Id,
+    /// `None`: there is none yet.
+    pub rows: Option<Id>,
+}
+
+const BIGQUERY: Dialect = Dialect {
+    micros: |column| format!("UNIX_MICROS({column})"),
+    text: batch::text,
+    time: batch::timestamp,
+};
+
+const POSTGRES: Dialect = Dialect {
+    micros: |column| format!("(extract(epoch FROM {column}) * 1000000)::bigint"),
+    text,
+    time: timestamp,
+};
+
+/// A row of an answer, each value as text.
+type Cells = Vec<Option<String>>;
+
+impl Store {
+    /// What there is.
+    pub async fn groups(&self, period: Period) -> Result<Overview, Stop> {
+        let (cells, bytes_billed) = match self {
+            Self::Topic(topic) => {
+                let topic = topic.clone();
+                let read = tokio::task::spawn_blocking(move || topic.groups(period));
+                return read.await.map_err(ended)?;
+            }
+            Self::BigQuery { table, .. } => {
+                let asked = Asked {
+                    letters: batch::name(&table.letters),
+                    rows: table.rows.as_ref().map(batch::name),
+                    dialect: BIGQUERY,
+                };
+                let mut pages = self.pages(&asked.groups(period)).await?;
+                let mut cells = Vec::new();
+                while let Some(page) = pages.next().await? {
+                    cells.extend(page.iter().map(|row| row.iter().map(cell).collect()));
+                }
+                (cells, pages.bytes_billed())
+            }
+            Self::Postgres { connections, table } => {
+                let asked = postgres(table);
+                let operation = "group the dead letters";
+                let sql = asked.groups(period);
+                (crate::sink::postgres::batch::rows(connections, operation, &sql).await?, 0)
+            }
+        };
+        let mut overview = Overview { bytes_billed, ..Overview::default() };
+        let mut several = 0;
+        for row in cells {
+            if let Some((group, [letters, redriven, groups])) = group(row) {
+                (overview.letters, overview.redriven, several) = (letters, redriven, groups);
+                overview.groups.push(group);
+            }
+        }
+        overview.is_cut = several > overview.groups.len() as u64;
+        Ok(overview)
+    }
+
+    /// Reads the letters of a selection.
+    pub fn letters(&self, selection: Selection) -> Letters {
+        let (to, letters) = Letters::new();
+        let store = self.clone();
+        match self {
+            Self::Topic(topic) => {
+                let topic = topic.clone();
+                tokio::task::spawn_blocking(move || {
+                    if let Err(stop) = topic.letters(&selection, &to) {
+                        // Nobody takes it where nobody takes letters any more.
+                        let _ = to.blocking_send(Err(stop));
+                    }
+                });
+            }
+            Self::BigQuery { .. } | Self::Postgres { .. } => {
+                tokio::spawn(async move {
+                    if let Err(stop) = store.select(&selection, &to).await {
+                        let _ = put(&to, Err(stop)).await;
+                    }
+                });
+            }
+        }
+        letters
+    }
+
+    async fn select(&self, selection: &Selection, to: &To) -> Result<(), Stop> {
+        match self {
+            Self::Topic(_) => Ok(()),
+            Self::BigQuery { table, .. } => {
+                let asked =
+                    Asked { letters: batch::name(&table.letters), rows: None, dialect: BIGQUERY };
+                let mut pages = self.pages(&asked.letters(selection)).await?;
+                while let Some(page) = pages.next().await? {
+                    let page = page.iter().map(|row| row.iter().map(cell).collect::<Cells>());
+                    let letters = page.filter_map(|row| letter(row, from_base64));
+                    // Collected first: the compiler cannot see that the iterator may be sent.
+                    for letter in letters.collect::<Vec<_>>() {
+                        if put(to, Ok(letter)).await.is_break() {
+                            return Ok(());
+                        }
+                    }
+                }
+                Ok(())
+            }
+            Self::Postgres { connections, table } => {
+                let sql = postgres(table).letters(selection);
+                let cursor = Cursor::open(connections, "read the dead letters", &sql).await?;
+                loop {
+                    let rows = cursor.next(STEP).await?;
+                    if rows.is_empty() {
+                        return Ok(());
+                    }
+                    for letter in rows.into_iter().filter_map(|row| letter(row, from_hex)) {
+                        if let ControlFlow::Break(()) = put(to, Ok(letter)).await {
+                            return Ok(());
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// The answer of a query on BigQuery.
+    async fn pages(&self, sql: &str) -> Result<Pages, Stop> {
+        let Self::BigQuery { bigquery, table, location, most_bytes } = self else {
+            return Err(ended("no BigQuery"));
+        };
+        let select = Select {
+            what: format!("read the dead letters of {}", table.letters),
+            project: &table.letters.project,
+            location: location.as_deref(),
+            sql,
+            most_bytes_billed: *most_bytes,
+        };
+        let hint = "the message is BigQuery's; --max-bytes bounds what a query may be billed for, \
+                    --from and --to what it reads";
+        bigquery.pages(select).await.map_err(|error| error.stop(hint))
+    }
+}
+
+fn postgres(table: &Table<PostgresTable>) -> Asked {
+    Asked {
+        letters: quoted_name(&table.letters),
+        rows: table.rows.as_ref().map(quoted_name),
+        dialect: POSTGRES,
+    }
+}
+
+fn ended(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Stop {
+    Stop::new("read the dead letters", "please report this", error)
+}
+
+/// BigQuery writes every value of these columns as text.
+fn cell(value: &Value) -> Option<String> {
+    value.as_str().map(str::to_owned)
+}
+
+/// A row of [`Asked::groups`]: the group, and letters, rows and groups of all.
+fn group(row: Cells) -> Option<(Group, [u64; 3])> {
+    let mut cells = row.into_iter();
+    let mut next = || cells.next().flatten();
+    let (reason, contract, event_type) = (next()?, next(), next());
+    let mut count = || next().and_then(|text| number(&text)).unwrap_or(0);
+    let (letters, redriven) = (count(), count());
+    let mut micros = || next().and_then(|text| text.parse().ok());
+    let (first_micros, last_micros) = (micros(), micros());
+    let at = Position::new(next()?.parse().ok()?, next()?.parse().ok()?);
+    let detail = next().unwrap_or_default();
+    let mut count = || next().and_then(|text| number(&text)).unwrap_or(0);
+    let all = [count(), count(), count()];
+    let example = Example { at, message: None, detail };
+    Some((
+        Group {
+            reason,
+            contract,
+            event_type,
+            letters,
+            redriven,
+            first_micros,
+            last_micros,
+            example,
+        },
+        all,
+    ))
+}
+
+/// A count, which PostgreSQL's SUM writes as a numeric.
+fn number(text: &str) -> Option<u64> {
+    text.split('.').next()?.parse().ok()
+}
+
+/// A row of [`Asked::letters`]. `bytes` reads a value of bytes.
+fn letter(row: Cells, bytes: fn(&str) -> Option<Vec<u8>>) -> Option<Letter> {
+    let mut cells: [Option<String>; COLUMNS] = row.try_into().ok()?;
+    let mut next = cells.iter_mut().map(Option::take);
+    let mut next = || next.next().flatten();
+    let written_micros = next().and_then(|text| text.parse().ok());
+    let topic = next().unwrap_or_default();
+    let at = Position::new(next()?.parse().ok()?, next()?.parse().ok()?);
+    let previous = next().and_then(|text| text.parse().ok()).map(Offset);
+    let timestamp: Option<i64> = next().and_then(|text| text.parse().ok());
+    let key = next().and_then(|text| bytes(&text));
+    let headers = next().map(|json| read_headers(&json)).unwrap_or_default();
+    let value_bytes = next().and_then(|text| text.parse().ok()).unwrap_or(0);
+    let value_sha256 = next().unwrap_or_default();
+    let (reason, detail) = (next().unwrap_or_default(), next().unwrap_or_default());
+    let (event_type, contract, group) = (next(), next(), next());
+    let value = next().and_then(|text| bytes(&text));
+    Some(Letter {
+        topic,
+        event: OwnedEvent {
+            at,
+            timestamp_ms: timestamp.map(|micros| micros.div_euclid(1_000)),
+            record: UnsentRecord { key, headers, value },
+        },
+        value_bytes,
+        value_sha256,
+        previous,
+        reason,
+        detail,
+        event_type,
+        contract,
+        group,
+        written_micros,
+        message: None,
+        left_out: None,
+    })
+}
+
+/// BigQuery's BYTES.
+fn from_base64(text: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(text).ok()
+}
+
+/// PostgreSQL's bytea.
+fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let digits = text.strip_prefix("\\x")?.as_bytes();
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    digits.chunks(2).map(byte).collect()
+}
