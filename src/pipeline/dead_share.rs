@@ -138,6 +138,7 @@ mod tests {
             id: BatchId(id),
             spans: Vec::new(),
             rows,
+            oldest_ms: None,
             letters,
             note: String::new(),
             limit: DeadLimit::default(),
