@@ -125,6 +125,9 @@ impl Publisher {
         let producer = kafka
             .client()
             .set("enable.idempotence", "true")
+            // Where a broker dies with several requests on their way, a later one may reach it first when
+            // it is back. The producer then begins a new epoch and sends again what the topic has.
+            .set("max.in.flight.requests.per.connection", "1")
             .set("linger.ms", "5")
             .set("message.timeout.ms", DELIVERED_WITHIN.as_millis().to_string())
             .create_with_context(Deliveries(Arc::clone(&acknowledged)))
