@@ -61,6 +61,8 @@ struct Acknowledged {
     /// Events without an offset, by partition and in order: the answer to their batch was lost, and to
     /// the second copy the broker answers only that it has it already.
     unplaced: BTreeMap<i32, Vec<Fate>>,
+    /// Why events were not delivered. Where a test has failed, its broker is gone before its events are.
+    failed: Vec<String>,
 }
 
 impl Acknowledged {
@@ -102,7 +104,7 @@ impl ProducerContext for Deliveries {
             Ok(message) => {
                 self.0.lock().expect("no panics").add(message.partition(), message.offset(), *fate)
             }
-            Err((error, _)) => panic!("an event was not delivered: {error}"),
+            Err((error, _)) => self.0.lock().expect("no panics").failed.push(error.to_string()),
         }
     }
 }
@@ -171,6 +173,7 @@ impl Publisher {
     pub fn flush(&self) -> Sent {
         self.producer.flush(DELIVERED_WITHIN).expect("everything is delivered");
         let mut acknowledged = self.acknowledged.lock().expect("no panics");
+        assert_eq!(acknowledged.failed, [""; 0], "events were not delivered");
         acknowledged.place(|partition| {
             let log = self.producer.client().fetch_watermarks(&self.topic, partition, WITHIN);
             log.expect("the ends of a partition")
