@@ -65,7 +65,8 @@ class Repository:
         return git(self.root, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}").stdout.strip()
 
     def fetch(self, remote, branch):
-        git(self.root, "fetch", "--quiet", "--no-tags", remote, f"refs/heads/{branch}")
+        # No branch of the remote is noted here: the fetch of a run that was killed may still be noting it.
+        git(self.root, "fetch", "--quiet", "--no-tags", "--refmap=", remote, f"refs/heads/{branch}")
         return self.resolve("FETCH_HEAD")
 
     def create_branch(self, name, commit):
