@@ -25,13 +25,7 @@ const CONTRACT: &str = "contract";
 /// Prints the findings, and fails if a run would fail or alter something.
 pub async fn check(args: &CheckArgs) -> Result<(), Failure> {
     let shutdown = signals::shutdown()?;
-    let work = looked_at(args);
-    let (findings, settings) = tokio::select! {
-        done = work => done,
-        () = shutdown.wait() => {
-            return Err(Failure::new(Exit::Interrupted, "stopped by a signal"));
-        }
-    };
+    let (findings, settings) = signals::unless_stopped(looked_at(args), &shutdown).await?;
     let accepted = settings.as_ref().is_some_and(|settings| settings.accept_changes);
     let page =
         Page { domain: &args.domain, settings: settings.as_ref(), findings: &findings, accepted };

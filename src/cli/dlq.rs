@@ -21,10 +21,7 @@ pub async fn dlq(args: &DlqArgs) -> Result<(), Failure> {
             DlqCommand::Redrive(args) => redrive(args, shutdown.clone()).await,
         }
     };
-    tokio::select! {
-        done = work => done,
-        () = shutdown.wait() => Err(Failure::new(Exit::Interrupted, "stopped by a signal")),
-    }
+    signals::unless_stopped(work, &shutdown).await?
 }
 
 async fn list(args: &DlqListArgs, shutdown: Shutdown) -> Result<(), Failure> {

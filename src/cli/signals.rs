@@ -11,6 +11,21 @@ pub fn shutdown() -> Result<Shutdown, Failure> {
         .map_err(|error| Failure::new(Exit::Stopped, "listen for signals").source(error))
 }
 
+/// Does work that only reads, which a signal may drop wherever it is.
+///
+/// # Errors
+///
+/// A signal came first.
+pub async fn unless_stopped<T>(
+    work: impl Future<Output = T>,
+    shutdown: &Shutdown,
+) -> Result<T, Failure> {
+    tokio::select! {
+        done = work => Ok(done),
+        () = shutdown.wait() => Err(Failure::new(Exit::Interrupted, "stopped by a signal")),
+    }
+}
+
 /// How long work may take to end after a signal. Kubernetes kills it after 30 s.
 const ENDS_WITHIN: Duration = Duration::from_secs(15);
 

@@ -44,12 +44,7 @@ pub async fn verify(args: &VerifyArgs) -> Result<(), Failure> {
         };
         Ok::<_, Failure>((verified, reread))
     };
-    let (verified, reread) = tokio::select! {
-        done = work => done?,
-        () = shutdown.wait() => {
-            return Err(Failure::new(Exit::Interrupted, "stopped by a signal"));
-        }
-    };
+    let (verified, reread) = signals::unless_stopped(work, &shutdown).await??;
     let page = Page {
         domain: &args.domain,
         target: &opened.target,

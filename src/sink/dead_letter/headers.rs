@@ -28,7 +28,7 @@ pub fn headers_value(headers: &[(String, Option<Vec<u8>>)]) -> Value {
     Value::Object(object)
 }
 
-/// Reads headers that [`headers_json`] has written. Values of a name keep their order, names do not.
+/// Reads headers in the form of [`headers_value`]. Values of a name keep their order, names do not.
 pub fn read_headers(json: &str) -> Vec<(String, Option<Vec<u8>>)> {
     let Ok(Value::Object(object)) = serde_json::from_str(json) else { return Vec::new() };
     let value = |value: Value| match value {
