@@ -90,6 +90,16 @@ rustPlatform.buildRustPackage {
   ];
   # Some tests create TLS clients, which load certificates.
   nativeCheckInputs = [ cacert ];
+  # What a shell completes, and the manual, where shells and `man` look for them. The image has neither.
+  postInstall = lib.optionalString local ''
+    program=$out/bin/${manifest.name}
+    share=$out/share
+    mkdir -p $share/bash-completion/completions $share/zsh/site-functions $share/fish/vendor_completions.d
+    $program completions bash > $share/bash-completion/completions/${manifest.name}
+    $program completions zsh > $share/zsh/site-functions/_${manifest.name}
+    $program completions fish > $share/fish/vendor_completions.d/${manifest.name}.fish
+    $program man $share/man/man1
+  '';
   # For the bill of materials.
   passthru = { inherit features; };
   meta = {

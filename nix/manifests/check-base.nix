@@ -2,6 +2,7 @@
 # if it fails. docs/delivery.md (Check) says why it is as it is.
 { name }:
 let
+  retries = import ./retries.nix;
   # Other labels than those of instances, whose Deployments, budgets and monitors select by them.
   labels."app.kubernetes.io/name" = "${name}-check";
   # What the Job needs has to be there before it, and is not what runs now: so it is a hook too, with a
@@ -40,28 +41,13 @@ in
         # An outage ends with 1 too, so it is asked again; a change that nobody has accepted (2) and a
         # wrong command line (64) would end the same.
         backoffLimit = 2;
-        podFailurePolicy.rules = [
-          {
-            action = "Ignore";
-            onPodConditions = [
-              {
-                type = "DisruptionTarget";
-                status = "True";
-              }
-            ];
-          }
-          {
-            action = "FailJob";
-            onExitCodes = {
-              containerName = name;
-              operator = "In";
-              values = [
-                2
-                64
-              ];
-            };
-          }
-        ];
+        podFailurePolicy = retries.policy {
+          container = name;
+          final = [
+            2
+            64
+          ];
+        };
         # One check takes less than 30 s; the rest is for a node, and for the service account and the
         # secrets of a cluster that is new.
         activeDeadlineSeconds = 300;

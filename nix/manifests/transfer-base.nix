@@ -2,6 +2,7 @@
 # docs/adr/0029-transfers-on-kubernetes.md says why it is as it is.
 { name }:
 let
+  retries = import ./retries.nix;
   # Other labels than those of instances, whose Deployments, budgets and monitors select by them.
   labels."app.kubernetes.io/name" = "${name}-transfer";
   # Its files in the pod, laid out like this repository.
@@ -24,34 +25,17 @@ in
         # The next run begins when this one has ended; the lease in BigQuery would make it wait anyway.
         concurrencyPolicy = "Forbid";
         jobTemplate.spec = {
-          podFailurePolicy.rules = [
-            # A node that is drained or lost says nothing about the transfer.
-            {
-              action = "Ignore";
-              onPodConditions = [
-                {
-                  type = "DisruptionTarget";
-                  status = "True";
-                }
-              ];
-            }
-            # Another attempt would end the same (docs/reference/exit-codes.md): wrong configuration or keys
-            # that are repeated, wrong arguments, another run, too many rejected records. The others, 3 among
-            # them, which an outage has too, are tried again.
-            {
-              action = "FailJob";
-              onExitCodes = {
-                containerName = name;
-                operator = "In";
-                values = [
-                  1
-                  2
-                  6
-                  7
-                ];
-              };
-            }
-          ];
+          # Wrong configuration or keys that are repeated, wrong arguments, another run, too many rejected
+          # records. 3, which an outage has too, is tried again.
+          podFailurePolicy = retries.policy {
+            container = name;
+            final = [
+              1
+              2
+              6
+              7
+            ];
+          };
           template = {
             metadata = { inherit labels; };
             spec = pod // {

@@ -10,7 +10,7 @@ use crate::config::{
     SinkSettings,
 };
 use crate::row::TableSchema;
-use crate::sink::bigquery::{BigQuery, BigQuerySink};
+use crate::sink::bigquery::{BigQuery, BigQuerySink, prices};
 use crate::sink::dead_letter::{About, DeadLetters};
 use crate::sink::influxdb::InfluxSink;
 use crate::sink::kafka::{self, KafkaSink};
@@ -47,6 +47,9 @@ async fn bigquery(
     let bigquery = BigQuery::connect(settings, of.metrics.clone(), Clock::System).await?;
     let (id, columns) = (&settings.table, &of.domain.written().columns);
     let table = bigquery.prepare(id, columns, manage, Some(&settings.partition_by)).await?;
+    let published = || prices::write_gib(table.location.as_deref()?);
+    let price = settings.price_per_gib.or_else(published);
+    of.metrics.write_price.set(price.unwrap_or_default());
     // BigQuery gives the time of creation in milliseconds.
     let is_new = table.created.is_some_and(|at| at + Duration::from_millis(2) >= began);
     if of.peers.rows_are_doubled() && !is_new {

@@ -9,6 +9,7 @@ use super::page::terminal_width;
 use super::report_page;
 use super::rules_args::{ReportFormat, RulesArgs, RulesCheck, RulesCommand, RulesTest};
 use crate::archive::ArchiveError;
+use crate::check::counted;
 use crate::error_chain;
 use crate::rules::{self, RuleSet, RulesError, samples};
 
@@ -101,10 +102,6 @@ fn unreadable(path: &Path, error: ArchiveError) -> Failure {
         Exit::Configuration => failure.hint("docs/reference/rules.md has the limits of archives"),
         _ => failure,
     }
-}
-
-fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 fn are_wrong(count: usize) -> &'static str {

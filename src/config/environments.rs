@@ -7,8 +7,18 @@ use super::keys::{closest, did_you_mean};
 use super::variables::SUFFIX;
 
 const CONSUME: &[&str] = &["bootstrap_servers", "protected", "properties"];
-const WRITE: &[&str] =
-    &["project", "dataset", "location", "endpoint", "postgres", "influxdb", "kafka"];
+const WRITE: &[&str] = &[
+    "project",
+    "dataset",
+    "location",
+    "price_per_gib",
+    "endpoint",
+    "postgres",
+    "influxdb",
+    "kafka",
+];
+/// Those of them that are values, not tables.
+const WRITE_VALUES: &[&str] = &["project", "dataset", "location", "price_per_gib"];
 const ENDPOINT: &[&str] = &["rest", "storage"];
 const POSTGRES: &[&str] = &["url", "user", "password", "sslmode", "sslrootcert", "connections"];
 const INFLUXDB: &[&str] = &[
@@ -66,7 +76,7 @@ pub fn path(parts: &[String]) -> Result<String, UnknownKey> {
         ("consume", [table, property @ ..]) if table == "properties" && !property.is_empty() => {
             return property_path(&format!("consume.{env}"), &property.join("."));
         }
-        ("write", [leaf]) if leaf == "project" || leaf == "dataset" || leaf == "location" => {}
+        ("write", [leaf]) if WRITE_VALUES.contains(&leaf.as_str()) => {}
         ("write", [table, leaf]) if table == "endpoint" && ENDPOINT.contains(&leaf.as_str()) => {}
         ("write", [table, leaf]) if table == "endpoint" => return Err(unknown(leaf, ENDPOINT)),
         ("write", [table, leaf]) if table == "postgres" && POSTGRES.contains(&leaf.as_str()) => {}
@@ -150,7 +160,7 @@ fn with(mut table: Value, key: &str, inner: Value) -> Value {
 }
 
 fn leaf() -> Value {
-    json!({ "type": ["string", "integer", "boolean"] })
+    json!({ "type": ["string", "number", "boolean"] })
 }
 
 fn unknown(leaf: &str, known: &[&str]) -> UnknownKey {

@@ -83,6 +83,8 @@ pub struct BigQuerySettings {
     pub credentials: Option<PathBuf>,
     pub partition_by: String,
     pub guarantee: Guarantee,
+    /// US dollars for a GiB written. `None`: what is published for the table's location.
+    pub price_per_gib: Option<f64>,
 }
 
 /// The full name of a BigQuery table.

@@ -100,6 +100,8 @@ pub struct Metrics {
     pub written: Counter,
     /// Bytes of these rows on the wire.
     pub written_bytes: Counter,
+    /// US dollars for a GiB of them, for estimates; 0 where no price is known.
+    pub write_price: Gauge<f64, AtomicU64>,
     pub ignored: Family<EventTypeLabel, Counter>,
     pub dead_lettered: Family<ReasonLabel, Counter>,
     pub append_seconds: Histogram,
@@ -145,6 +147,8 @@ impl Metrics {
             read_bytes: names.add_bytes("read", "Bytes of values read"),
             written: names.add("written_rows", "Rows acknowledged by BigQuery"),
             written_bytes: names.add_bytes("written", "Bytes of rows written"),
+            write_price: names
+                .add("write_price_dollars_per_gib", "Price of a GiB written, for estimates"),
             ignored: names.add("ignored_records", "Records left out on purpose"),
             dead_lettered: names.add("dead_lettered_records", "Records sent to the dead letters"),
             append_seconds: names.add_histogram("append", "Time to an append's answer"),

@@ -120,6 +120,19 @@ class Outputs(unittest.TestCase):
         )
         self.assertEqual(len(list((built / "rendered").glob("*.yaml"))), 6)
 
+    def test_the_package_brings_completions_and_pages(self):
+        share = build(ROOT, "default") / "share"
+        for name in (
+            "bash-completion/completions/generic-consumer",
+            "zsh/site-functions/_generic-consumer",
+            "fish/vendor_completions.d/generic-consumer.fish",
+        ):
+            self.assertIn("until-caught-up", (share / name).read_text(), name)
+        # nixpkgs compresses pages.
+        pages = {path.name.removesuffix(".gz") for path in (share / "man/man1").iterdir()}
+        self.assertLessEqual({"generic-consumer.1", "generic-consumer-check.1"}, pages)
+        self.assertFalse((build(ROOT, "consumer") / "share").exists())
+
     def test_run_does_what_cargo_run_does(self):
         with tempfile.TemporaryDirectory() as folder:
             for name in (".env", "config", "contracts"):

@@ -76,6 +76,7 @@ in
       doCheck ? true,
       checkType ? buildType,
       cargoTestFlags ? [ ],
+      postInstall ? "",
       passthru ? { },
       meta ? { },
     }:
@@ -139,6 +140,7 @@ in
         cargo clean --quiet --offline --target "$target" --profile ${profile buildType} --package ${pname}
         cargo build --profile ${profile buildType} "''${flags[@]}"
         install -Dm755 "$CARGO_TARGET_DIR/$target/${buildType}/${pname}" "$out/bin/${pname}"
+        ${postInstall}
         ${
           if doCheck then
             ''

@@ -303,6 +303,14 @@ in
         ];
       }
       {
+        title = "Estimated cost of writing, US dollars a day";
+        about = "Only BigQuery: bytes as sent, at the published price of their location or the environment's price_per_gib. Without queries, storage, discounts, and the free part of each month. An estimate, not a bill.";
+        unit = "currencyUSD";
+        queries = [
+          (query by "86400 * sum by (${instance}) (rate(${of "written_bytes_total"}[1h])) / 2 ^ 30 * (max by (${instance}) (${of "write_price_dollars_per_gib"}) > 0)")
+        ];
+      }
+      {
         title = "Bytes read a second";
         about = "Bytes of the records' values.";
         unit = "Bps";

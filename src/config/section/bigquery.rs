@@ -15,6 +15,7 @@ use crate::config::values::{self, Wrong};
 const PROJECT: &str = "a Google Cloud project id";
 const DATASET: &str = "a dataset name: letters, digits and underscores";
 const LOCATION: &str = "a BigQuery location: `EU`, `europe-west1`";
+const PRICE: &str = "US dollars: a number from 0 to 100, `0.025`";
 const URL: &str = "`https://host`, `http://` for this machine only, or `embedded` for the BigQuery inside this process";
 
 /// The column of the table's day partitions.
@@ -44,6 +45,7 @@ pub fn read(
     let table = table(resolver, at, name);
     // For readers of the configuration; nothing uses it.
     let location = resolver.optional_at(&format!("{at}.location"), LOCATION, location);
+    let price_per_gib = resolver.optional_at(&format!("{at}.price_per_gib"), PRICE, price);
     let endpoint = endpoint(resolver, &format!("{at}.endpoint"));
     location?;
     Some(BigQuerySettings {
@@ -52,6 +54,7 @@ pub fn read(
         credentials: credentials?,
         partition_by: partition_by?,
         guarantee: guarantee?,
+        price_per_gib: price_per_gib?,
     })
 }
 
@@ -119,6 +122,12 @@ fn table(resolver: &mut Resolver<'_>, at: &str, name: Option<TableName>) -> Opti
 
 fn location(text: &str) -> Result<String, Wrong> {
     values::name(text, b"-", 63)
+}
+
+fn price(text: &str) -> Result<f64, Wrong> {
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let price = text.parse().ok().filter(|price| is_plain && *price <= 100.0);
+    price.ok_or_else(Wrong::plain)
 }
 
 /// The path of the credentials file; `Some(None)` if there is none. An empty value removes the path

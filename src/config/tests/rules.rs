@@ -193,6 +193,20 @@ fn a_table_name_may_contain_dataset_and_project() {
 }
 
 #[test]
+fn a_price_is_a_number_of_dollars() {
+    let price = |text: &str| Sources::valid().variable("WRITE__PROD__PRICE_PER_GIB", text);
+    assert_eq!(bigquery(&Sources::valid().settings()).price_per_gib, None);
+    for (text, dollars) in [("0.04", 0.04), ("0", 0.0), ("100", 100.0), (".5", 0.5)] {
+        assert_eq!(bigquery(&price(text).settings()).price_per_gib, Some(dollars), "{text}");
+    }
+    for text in ["-1", "100.1", "$0.04", "0,04", "1e1", "nan", "inf", "1.2.3", "."] {
+        let mistakes = price(text).mistakes();
+        assert_eq!(mistakes.len(), 1, "{text}");
+        assert!(mistakes[0].accepted.starts_with("US dollars: a number from 0 to 100"), "{text}");
+    }
+}
+
+#[test]
 fn values_are_parsed() {
     let settings = Sources::valid()
         .env("IN_FLIGHT_BYTES_DELIVERY=2MiB\nBATCH_BYTES=512KiB\nBATCH_ROWS=5_000")

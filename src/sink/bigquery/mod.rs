@@ -16,6 +16,7 @@ pub mod columns;
 pub(in crate::sink) mod descriptor;
 mod errors;
 mod look;
+pub mod prices;
 mod rest;
 mod row_error;
 mod sink;

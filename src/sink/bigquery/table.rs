@@ -36,6 +36,8 @@ pub struct PreparedTable {
     pub created: Option<Instant>,
     /// The column of the table's partitions; `None` if it has none, or one by the time of arrival.
     pub partition_by: Option<String>,
+    /// Where its dataset is: `EU`, `europe-west1`.
+    pub location: Option<String>,
 }
 
 /// How often the table is read, created or altered before this program gives up.
@@ -115,6 +117,7 @@ pub async fn prepare(rest: &Rest, wish: Wish<'_>, clock: Clock) -> Result<Prepar
                     columns: planned.columns,
                     created: created(&live, clock),
                     partition_by: partition_column(&live),
+                    location: live["location"].as_str().map(str::to_owned),
                 });
             }
             Step::Alter { fields, changes } => {

@@ -119,6 +119,7 @@ impl Rig {
             credentials: None,
             partition_by: "_ingested_at".to_owned(),
             guarantee: Guarantee::ExactlyOnce,
+            price_per_gib: None,
         };
         let metrics = Metrics::register(&mut Registry::default());
         let sink = BigQuery::connect(&write, metrics.clone(), Clock::Fixed(0)).await.expect("sink");
