@@ -19,8 +19,10 @@ BUILD = $(CARGO) build --locked $(if $(CHECK),--bins --test fast)
 
 # Built as it is shipped.
 BENCH = $(CARGO) bench --locked --profile dist
+RUNNER = runner=$$(nice -n 19 tests/bench/runner.sh $(CARGO_TARGET_DIR))
 # With the system's OpenSSL where its headers are: no instruction is counted there, and building it takes minutes.
-INSTRUCTIONS = $(if $(wildcard /usr/include/openssl/ssl.h),OPENSSL_NO_VENDOR=1) $(CARGO) bench --locked --profile instructions --bench instructions
+# The runner's path is compiled in, so every build has to have it.
+INSTRUCTIONS = GUNGRAUN_RUNNER=$$runner $(if $(wildcard /usr/include/openssl/ssl.h),OPENSSL_NO_VENDOR=1) $(CARGO) bench --locked --profile instructions --bench instructions
 
 .PHONY: help
 help: ## This list
@@ -33,7 +35,7 @@ test: setup fmt lint doc audit fast live instructions api dashboard streamproc c
 test: export CHECK = 1
 
 # The live tests wait more than they compute, so what the steps after them need is compiled meanwhile.
-test: MEANWHILE = (nice -n 19 tests/flake/tools.sh kustomize nixfmt cosign && nice -n 19 env $(INSTRUCTIONS) --no-run --quiet) >/dev/null
+test: MEANWHILE = (nice -n 19 tests/flake/tools.sh kustomize nixfmt cosign && $(RUNNER) && nice -n 19 env $(INSTRUCTIONS) --no-run --quiet) >/dev/null
 
 .PHONY: setup
 setup: ## Install what the tests need and this machine lacks (Debian), or list it
@@ -153,7 +155,7 @@ bench-transfer: setup ## Transfers next to `bq load`, Google's client and pandas
 
 .PHONY: instructions
 instructions: setup ## Count the hot path's instructions under valgrind; fails beyond a limit
-	runner=$$(tests/bench/runner.sh $(CARGO_TARGET_DIR)) && export GUNGRAUN_RUNNER=$$runner && $(INSTRUCTIONS)
+	$(RUNNER) && $(INSTRUCTIONS)
 
 .PHONY: fuzz
 fuzz: ## Fuzz the transcoder against its reference implementation for FUZZ_SECONDS (600); keeps the corpus
