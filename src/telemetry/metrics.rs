@@ -370,7 +370,8 @@ mod tests {
     use prometheus_client::encoding::text::encode;
 
     use super::*;
-    use crate::telemetry::TransferMetrics;
+    use crate::telemetry::contract::ContractLabel;
+    use crate::telemetry::{ContractMetrics, TransferMetrics};
 
     const REFERENCE: &str = include_str!("../../docs/reference/metrics.md");
 
@@ -388,6 +389,10 @@ mod tests {
         metrics.lag_seconds.get_or_create(&PartitionLabel { partition: 0 }).set(1.0);
         metrics.waits(None);
         metrics.fresh_rows.get_or_create(&InTimeLabel::of(true)).inc();
+        let contract = ContractMetrics::register(&mut registry);
+        let text = || LabelText("a".to_owned());
+        contract.info.get_or_create(&ContractLabel { contract: text(), digest: text() }).set(1);
+        contract.reloads.get_or_create(&OutcomeLabel { outcome: "taken" }).inc();
         let steps = StepMetrics::register(&mut registry);
         let rule = || LabelText("a".to_owned());
         steps.findings.get_or_create(&RuleLabel { rule: rule() }).inc();

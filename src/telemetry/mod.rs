@@ -1,5 +1,6 @@
 //! What the process reports about itself: logs, metrics, health.
 
+pub mod contract;
 pub mod health;
 mod hold_back;
 pub mod logs;
@@ -8,6 +9,7 @@ mod repeats;
 pub mod status_line;
 mod transfer_metrics;
 
+pub use contract::{ContractMetrics, ContractStatus};
 pub use health::{Health, Waits};
 pub use metrics::{ApiMetrics, Metrics, ResultsMetrics, StepMetrics};
 pub use transfer_metrics::{PhaseLabel, TransferLabel, TransferMetrics};

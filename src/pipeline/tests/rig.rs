@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::config::{Limits, StartFrom};
 use crate::contract;
 use crate::pipeline::run::run_with;
-use crate::pipeline::{Flow, Steps, Summary, Until, run};
+use crate::pipeline::{Flow, Steps, Succession, Summary, Until, run};
 use crate::record::{Partition, Position, Reason};
 use crate::shutdown::Shutdown;
 use crate::sink::Durability;
@@ -178,6 +178,7 @@ impl Rig {
             topic: None,
             topic_was_missing: false,
             subscription: self.subscription(),
+            succession: Succession::default(),
             plan: self.domain.plan(&self.domain.columns).expect("compiles"),
             steps: None,
             sink: Arc::new(sink),
