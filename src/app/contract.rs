@@ -22,8 +22,7 @@ pub async fn domain_and_origin(
     fetcher: &Fetcher,
 ) -> Result<(Domain, Origin), AppError> {
     let steps = settings.steps.as_ref();
-    let (domain, origin) =
-        read(&settings.contract, settings.write.rows(), steps, fetcher).await?;
+    let (domain, origin) = read(&settings.contract, settings.write.rows(), steps, fetcher).await?;
     let domain = domain?;
     check_settings(&domain, settings)?;
     Ok((domain, origin))

@@ -14,8 +14,14 @@ use crate::config::location::Remote;
 #[derive(Debug, Clone)]
 pub enum Library {
     /// What is read there is noted in `read`.
-    Folder { folder: PathBuf, read: Documents },
-    Fetched { folder: Remote, documents: Documents },
+    Folder {
+        folder: PathBuf,
+        read: Documents,
+    },
+    Fetched {
+        folder: Remote,
+        documents: Documents,
+    },
 }
 
 /// The documents of a contract, by their paths in their folder.
@@ -60,7 +66,9 @@ impl Documents {
     pub fn digests(&self) -> Digests {
         let digest = |text: &String| Sha256::digest(text).into();
         let known = &self.lock().known;
-        Digests(known.iter().map(|(path, text)| (path.clone(), text.as_ref().map(digest))).collect())
+        Digests(
+            known.iter().map(|(path, text)| (path.clone(), text.as_ref().map(digest))).collect(),
+        )
     }
 
     /// The text at a path; a problem if it is not known.

@@ -68,7 +68,10 @@ fn sessions(
                     return Ok((summary, drained));
                 }
                 Ending::Succeeded { drained } => {
-                    tracing::info!(drained, "the session ends, and the next one writes by another plan");
+                    tracing::info!(
+                        drained,
+                        "the session ends, and the next one writes by another plan"
+                    );
                     None
                 }
                 Ending::Rejoin { why, progress } => {

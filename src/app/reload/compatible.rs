@@ -30,7 +30,13 @@ pub(super) fn same_rows(before: &Domain, after: &Domain) -> bool {
         && one.events.len() == other.events.len()
         && one.events.iter().zip(&other.events).all(|(one, other)| {
             (&one.name, &one.schema, one.validation, &one.encoded, &one.json_schema)
-                == (&other.name, &other.schema, other.validation, &other.encoded, &other.json_schema)
+                == (
+                    &other.name,
+                    &other.schema,
+                    other.validation,
+                    &other.encoded,
+                    &other.json_schema,
+                )
         })
 }
 

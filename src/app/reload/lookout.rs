@@ -28,7 +28,10 @@ pub(super) enum Looked {
     /// Nobody can say: the folder is gone, or the store does not answer.
     Unread(Unread),
     /// Other documents than those that were known, and what they make.
-    Changed { domain: Result<Domain, Vec<DomainError>>, digest: String },
+    Changed {
+        domain: Result<Domain, Vec<DomainError>>,
+        digest: String,
+    },
 }
 
 impl<'a> Lookout<'a> {

@@ -78,8 +78,10 @@ struct Watching<'a> {
     used: Used,
     /// It may be taken over as soon as the sink is ready for it.
     waiting: Option<Used>,
-    /// What kept the sink from being ready, or the documents from being read, at the last look.
-    failure: Option<String>,
+    /// Why the last contract that was judged is not used: said once.
+    said: Option<String>,
+    /// Why the documents could not be looked at the last time.
+    unread: Option<String>,
 }
 
 /// A contract, and the digest of its documents.
@@ -93,12 +95,17 @@ impl<'a> Watching<'a> {
         let ContractWatch { assembly, fetcher, origin, report, succession } = of;
         let used = Used { domain: assembly.domain.clone(), digest: origin.digest() };
         let lookout = Lookout::new(assembly.settings, fetcher, origin, every);
-        Self { assembly, lookout, report, succession, used, waiting: None, failure: None }
+        let (waiting, said, unread) = (None, None, None);
+        Self { assembly, lookout, report, succession, used, waiting, said, unread }
     }
 
     /// Looks once, and does what follows.
     async fn turn(&mut self) {
-        match self.lookout.look().await {
+        let looked = self.lookout.look().await;
+        if !matches!(looked, Looked::Unread(_)) && self.unread.take().is_some() {
+            tracing::info!("the contract can be looked at again");
+        }
+        match looked {
             Looked::Unread(why) => self.unread(&why),
             Looked::Unsettled => {
                 tracing::info!("the contract's documents are being written: looking again later");
@@ -115,15 +122,15 @@ impl<'a> Watching<'a> {
     fn unread(&mut self, why: &Unread) {
         self.report.count(Reloaded::Unread);
         let why = chain(why);
-        if self.failure.as_ref() != Some(&why) {
+        if self.unread.as_ref() != Some(&why) {
             tracing::warn!(why, "the contract cannot be looked at; the one before is used");
         }
-        self.failure = Some(why);
+        self.unread = Some(why);
     }
 
     /// Decides about other documents than those that were known.
     fn judge(&mut self, domain: Result<Domain, Vec<DomainError>>, digest: String) {
-        (self.waiting, self.failure) = (None, None);
+        (self.waiting, self.said) = (None, None);
         if digest == self.used.digest {
             if self.report.refuses_nothing() {
                 tracing::info!("the contract is again the one that is used");
@@ -151,7 +158,7 @@ impl<'a> Watching<'a> {
     fn refuse(&mut self, reasons: &[String], outcome: Reloaded) {
         self.report.count(outcome);
         let reasons = reasons.join("\n");
-        if self.failure.as_ref() == Some(&reasons) {
+        if self.said.as_ref() == Some(&reasons) {
             return;
         }
         let used = &self.used.domain.contract.id;
@@ -169,7 +176,7 @@ impl<'a> Watching<'a> {
             ),
         }
         self.report.refuses(&shortened(&reasons));
-        self.failure = Some(reasons);
+        self.said = Some(reasons);
     }
 
     /// Makes the sink ready for the contract that waits, if one does, and hands it over.
@@ -215,7 +222,7 @@ impl<'a> Watching<'a> {
         self.report.count(Reloaded::Taken);
         self.report.refuses_nothing();
         self.used = Used { domain, digest };
-        self.failure = None;
+        self.said = None;
     }
 }
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::config::instance_file;
 use crate::config::keys::{
-    CONTRACT_REFRESH, CONTRACTS_DIR, FILTER, FILTER_ON_ERROR, IGNORE_EVENTS, IMPORT_OBJECT, IMPORT_PATH, IN_TOPIC,
+    CONTRACT_REFRESH, CONTRACTS_DIR, FILTER, FILTER_ON_ERROR, IGNORE_EVENTS, IMPORT_OBJECT,
+    IMPORT_PATH, IN_TOPIC,
 };
 use crate::config::layer::LayerKind;
 use crate::config::location::Location;
