@@ -42,6 +42,8 @@ impl Origin {
     /// Whether the same documents have the same bytes now. The others in the folder do not count.
     pub(super) async fn is_unchanged(&self, fetcher: &Fetcher) -> Result<bool, Unread> {
         match &self.place {
+            // The folder was gone when it was to be read.
+            _ if self.digests.is_empty() => Ok(false),
             Place::Folder(folder) if !folder.is_dir() => Err(Unread::NoFolder(folder.clone())),
             Place::Folder(folder) => Ok(self.digests.of_folder(folder) == self.digests),
             Place::Store(seen) => Ok(seen.is_unchanged(fetcher).await?),

@@ -102,6 +102,11 @@ impl Digests {
         read.digests()
     }
 
+    /// Whether no document was asked for.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// One short text for all of them: twelve hexadecimal digits. Where the documents are does not count.
     pub fn short(&self) -> String {
         let mut all = Sha256::new();

@@ -428,6 +428,11 @@ impl<'a> Session<'a> {
     fn publish_counts(&mut self) {
         self.intake.tally.publish(self.flow.ignored_labels(), self.summary, &self.flow.metrics);
         self.summary.add_written(self.settlement.take_written());
+        for field in self.flow.plan.take_undeclared() {
+            let path =
+                self.flow.metrics.undeclared.count(&field.event_type, &field.path, field.events);
+            *self.summary.undeclared.entry((field.event_type, path)).or_default() += field.events;
+        }
     }
 
     /// No record, batch, commit or flush is under way.

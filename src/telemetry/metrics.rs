@@ -16,6 +16,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Metric, Registry, Unit};
 
 use super::health::Waits;
+use super::undeclared::UndeclaredCounter;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct EventTypeLabel {
@@ -102,6 +103,8 @@ pub struct Metrics {
     pub written_bytes: Counter,
     pub ignored: Family<EventTypeLabel, Counter>,
     pub dead_lettered: Family<ReasonLabel, Counter>,
+    /// Events with a member that the contract does not declare.
+    pub undeclared: UndeclaredCounter,
     pub append_seconds: Histogram,
     pub append_retries: Counter,
     pub commit_seconds: Histogram,
@@ -147,6 +150,10 @@ impl Metrics {
             written_bytes: names.add_bytes("written", "Bytes of rows written"),
             ignored: names.add("ignored_records", "Records left out on purpose"),
             dead_lettered: names.add("dead_lettered_records", "Records sent to the dead letters"),
+            undeclared: UndeclaredCounter::of(names.add(
+                "undeclared_fields",
+                "About how many events had a field that the contract does not declare",
+            )),
             append_seconds: names.add_histogram("append", "Time to an append's answer"),
             append_retries: names.add("append_retries", "Appends sent again"),
             commit_seconds: names.add_histogram("commit", "Time of an offset commit"),
@@ -385,6 +392,7 @@ mod tests {
             .get_or_create(&EventTypeLabel { event_type: LabelText("A".to_owned()) })
             .inc();
         metrics.dead_lettered.get_or_create(&ReasonLabel { reason: "empty" }).inc();
+        metrics.undeclared.count("A", "/note", 1);
         metrics.lag.get_or_create(&PartitionLabel { partition: 0 }).set(1);
         metrics.lag_seconds.get_or_create(&PartitionLabel { partition: 0 }).set(1.0);
         metrics.waits(None);

@@ -8,6 +8,7 @@ pub mod metrics;
 mod repeats;
 pub mod status_line;
 mod transfer_metrics;
+pub mod undeclared;
 
 pub use contract::{ContractMetrics, ContractStatus};
 pub use health::{Health, Waits};

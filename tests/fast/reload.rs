@@ -212,6 +212,8 @@ fn what_adds_to_a_contract_is_taken_over_while_events_flow_and_the_rest_is_refus
     running.wait_for_metric("generic_consumer_contract_refused 1");
     running.wait_for_metric("generic_consumer_contract_reloads_total{outcome=\"refused\"} 1");
     assert_eq!(running.status()["contract"], first, "the one before is used");
+    let undeclared = "generic_consumer_undeclared_fields_total{event_type=\"Paid\",path=\"/note\"}";
+    running.wait_for("what producers have added", "/metrics", |_, page| page.contains(undeclared));
     let before = feed.published();
     feed.wait_for_more(20);
     running.wait_for("rows by the old contract", "/status", |_, body| {
