@@ -3,12 +3,11 @@
 //! Label values come from closed sets: the contract's event types plus `unknown`, the reason
 //! codes, and the assigned partitions.
 
-use std::fmt::Write;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -16,6 +15,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Metric, Registry, Unit};
 
 use super::health::Waits;
+pub use super::label_text::LabelText;
 use super::undeclared::UndeclaredCounter;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -71,22 +71,6 @@ pub struct InTimeLabel {
 impl InTimeLabel {
     pub fn of(in_time: bool) -> Self {
         Self { in_time: if in_time { "true" } else { "false" } }
-    }
-}
-
-/// A label's value that may be any text: backslashes, quotes and line breaks are escaped when it is
-/// exposed, which the library leaves to its callers.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct LabelText(pub String);
-
-impl EncodeLabelValue for LabelText {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> std::fmt::Result {
-        self.0.chars().try_for_each(|character| match character {
-            '\\' => encoder.write_str("\\\\"),
-            '"' => encoder.write_str("\\\""),
-            '\n' => encoder.write_str("\\n"),
-            other => encoder.write_char(other),
-        })
     }
 }
 
@@ -377,7 +361,7 @@ mod tests {
     use prometheus_client::encoding::text::encode;
 
     use super::*;
-    use crate::telemetry::contract::ContractLabel;
+    use crate::telemetry::contract_metrics::ContractLabel;
     use crate::telemetry::{ContractMetrics, TransferMetrics};
 
     const REFERENCE: &str = include_str!("../../docs/reference/metrics.md");

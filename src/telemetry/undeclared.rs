@@ -8,7 +8,7 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 
-use super::metrics::LabelText;
+use super::label_text::LabelText;
 
 /// The most series of a process, next to one `other` of each event type.
 const MOST_SERIES: usize = 100;

@@ -69,7 +69,10 @@ impl UndeclaredFields {
             _ => return,
         };
         let mut paths = BTreeSet::new();
-        let read = |members| serde_json::from_slice(&[b"{", members, b"}"].concat()).ok();
+        let read = |members: &[u8]| {
+            let text = [b"{".as_slice(), members, b"}"].concat();
+            serde_json::from_slice(&text).ok()
+        };
         match Some(members).filter(|members| members.len() <= MOST_BYTES).and_then(read) {
             Some(value) => find(&value, root, objects, &mut String::new(), &mut paths),
             None => drop(paths.insert(OTHER_PATHS.to_owned())),

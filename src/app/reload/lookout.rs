@@ -65,7 +65,7 @@ impl<'a> Lookout<'a> {
         }
         let digest = origin.digest();
         self.known = origin;
-        Ok(Looked::Changed { domain, digest })
+        Ok(Looked::Changed { domain: domain.map(Box::new), digest })
     }
 }
 

@@ -129,7 +129,7 @@ impl<'a> Watching<'a> {
     }
 
     /// Decides about other documents than those that were known.
-    fn judge(&mut self, domain: Result<Domain, Vec<DomainError>>, digest: String) {
+    fn judge(&mut self, domain: Result<Box<Domain>, Vec<DomainError>>, digest: String) {
         (self.waiting, self.said) = (None, None);
         if digest == self.used.digest {
             if self.report.refuses_nothing() {
@@ -139,13 +139,13 @@ impl<'a> Watching<'a> {
         }
         let settings = self.assembly.settings;
         let usable = domain.map_err(|errors| errors.iter().map(|error| chain(error)).collect());
-        let judged = usable.and_then(|domain: Domain| {
+        let judged = usable.and_then(|domain: Box<Domain>| {
             let checked = check_settings(&domain, settings).map_err(|error| vec![chain(&error)]);
             checked?;
             // Before the table gets columns for it.
             domain.plan(&domain.columns).map_err(|error| vec![chain(&error)])?;
             match changes(&self.used.domain, &domain).refusals {
-                refusals if refusals.is_empty() => Ok(domain),
+                refusals if refusals.is_empty() => Ok(*domain),
                 refusals => Err(refusals),
             }
         });

@@ -1,7 +1,8 @@
 //! What logs, metrics, probes and status say of the contract.
 
 use crate::clock::Clock;
-use crate::telemetry::contract::{ContractInUse, ContractLabel};
+use crate::telemetry::contract::ContractInUse;
+use crate::telemetry::contract_metrics::ContractLabel;
 use crate::telemetry::metrics::{LabelText, OutcomeLabel};
 use crate::telemetry::{ContractMetrics, Health};
 

@@ -15,7 +15,9 @@ fn successor(rig: &Rig, sink: MemorySink, taken: &Arc<AtomicUsize>) -> Successor
     Successor {
         plan: rig.plan(),
         sink: Arc::new(sink),
-        taken: Box::new(move || drop(taken.fetch_add(1, Ordering::SeqCst))),
+        taken: Box::new(move || {
+            taken.fetch_add(1, Ordering::SeqCst);
+        }),
     }
 }
 
@@ -35,9 +37,9 @@ fn successors_take_over_while_records_flow_and_nothing_is_lost_or_repeated() {
         let taken = Arc::default();
         let mut published = 0;
         for turn in 1..=3 {
+            let calls = rig.store().calls;
             rig.publish(published, published + 300);
             published += 300;
-            let calls = rig.store().calls;
             wait_until("something is written", || rig.store().calls > calls);
             let sink = MemorySink::new(durability, rig.store.clone(), Faults::seeded(turn, share));
             running.succession.offer(successor(&rig, sink, &taken));
