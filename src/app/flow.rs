@@ -20,7 +20,7 @@ use crate::transcode::Plan;
 /// How long a message for the payload tracker may be on its way.
 const NOTICE: Duration = Duration::from_secs(30);
 
-/// A run, with its sink as [`writing`] has made it ready.
+/// Connects the sink, creates or evolves its tables, and puts the run together.
 pub async fn flow(of: Assembly<'_>) -> Result<Flow, AppError> {
     let settings = of.settings;
     let (sink, plan) = writing(&of).await?;

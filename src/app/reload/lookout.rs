@@ -29,7 +29,7 @@ pub(super) enum Looked {
     Unread(Unread),
     /// Other documents than those that were known, and what they make.
     Changed {
-        domain: Result<Domain, Vec<DomainError>>,
+        domain: Result<Box<Domain>, Vec<DomainError>>,
         digest: String,
     },
 }
