@@ -8,6 +8,7 @@ use crate::shutdown::Shutdown;
 use crate::telemetry::{Health, Metrics, StepMetrics};
 
 /// The parts of a run before its sink is opened.
+#[derive(Clone)]
 pub struct Assembly<'a> {
     pub settings: &'a Settings,
     pub domain: &'a Domain,

@@ -1,21 +1,31 @@
 //! The domain of the settings, wherever its contract is.
 
-use super::domain::Domain;
+use super::domain::{Domain, DomainError};
 use super::error::AppError;
 use super::fields::check_steps;
+use super::origin::Origin;
 use crate::config::{
     BatchSettings, Broker, ContractSettings, DeadLetterTarget, RowSettings, Settings, SinkSettings,
     SourceSettings, StepSettings, TransferSettings,
 };
-use crate::remote::{Fetcher, Fetching, Next};
+use crate::remote::{FetchError, Fetcher, Fetching, Next};
 
 /// Reads the contract's documents, fetches those that are not on this machine, and derives the
 /// columns.
 pub async fn domain(settings: &Settings, fetcher: &Fetcher) -> Result<Domain, AppError> {
+    Ok(domain_and_origin(settings, fetcher).await?.0)
+}
+
+/// The same, with what it was read from.
+pub async fn domain_and_origin(
+    settings: &Settings,
+    fetcher: &Fetcher,
+) -> Result<(Domain, Origin), AppError> {
     let steps = settings.steps.as_ref();
-    let domain = fetched(&settings.contract, settings.write.rows(), steps, fetcher).await?;
+    let (domain, origin) = read(&settings.contract, settings.write.rows(), steps, fetcher).await?;
+    let domain = domain?;
     check_settings(&domain, settings)?;
-    Ok(domain)
+    Ok((domain, origin))
 }
 
 /// The domain of a transfer. Rows of files and of queries have no place in a topic, and say nothing of
@@ -25,7 +35,7 @@ pub async fn transfer_domain(
     fetcher: &Fetcher,
 ) -> Result<Domain, AppError> {
     let BatchSettings { contract, write, .. } = &settings.domain;
-    let mut domain = fetched(contract, write.rows(), None, fetcher).await?;
+    let mut domain = read(contract, write.rows(), None, fetcher).await?.0?;
     if !matches!(settings.source, SourceSettings::Topic) {
         let is_of_a_topic = |name: &str| name.starts_with("_kafka_") || name == "_ingested_at";
         domain.columns.columns.retain(|column| !is_of_a_topic(&column.name));
@@ -33,20 +43,20 @@ pub async fn transfer_domain(
     Ok(domain)
 }
 
-/// The domain of documents of which those that are not on this machine are fetched, as they turn out to
-/// be needed.
-async fn fetched(
+/// What documents make of which those that are not on this machine are fetched, as they turn out to be
+/// needed.
+pub(super) async fn read(
     at: &ContractSettings,
     rows: RowSettings,
     steps: Option<&StepSettings>,
     fetcher: &Fetcher,
-) -> Result<Domain, AppError> {
+) -> Result<(Result<Domain, Vec<DomainError>>, Origin), FetchError> {
     let mut fetching = Fetching::new(fetcher);
     loop {
         let domain = Domain::of_settings(at, rows.clone(), steps, fetching.documents());
         match fetching.next(&at.dir).await? {
             Next::TryAgain => {}
-            Next::Complete => return Ok(domain?),
+            Next::Complete => return Ok((domain, Origin::new(&at.dir, fetching))),
         }
     }
 }

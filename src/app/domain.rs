@@ -193,17 +193,16 @@ impl Default for RowOptions {
 
 impl Domain {
     /// Reads the contract's documents and derives the columns. Of a folder that is not on this
-    /// machine only `fetched` is read.
+    /// machine only `documents` are read; what is read of another is noted there.
     pub fn load(
         at: &ContractSettings,
         options: RowOptions,
-        fetched: &Documents,
+        documents: &Documents,
     ) -> Result<Self, DomainError> {
+        let documents = documents.clone();
         let library = match &at.dir {
-            Location::Local(dir) => Library::Folder(existing(dir)?),
-            Location::Remote(folder) => {
-                Library::Fetched { folder: folder.clone(), documents: fetched.clone() }
-            }
+            Location::Local(dir) => Library::Folder { folder: existing(dir)?, read: documents },
+            Location::Remote(folder) => Library::Fetched { folder: folder.clone(), documents },
         };
         let contract =
             contract::load_from(&library, &at.import_path, &at.import_object, &options.ignore);
@@ -221,10 +220,11 @@ impl Domain {
         at: &ContractSettings,
         rows: RowSettings,
         steps: Option<&StepSettings>,
-        fetched: &Documents,
+        documents: &Documents,
     ) -> Result<Self, Vec<DomainError>> {
         let Some(steps) = steps else {
-            return Self::load(at, RowOptions::new(at, rows), fetched).map_err(|error| vec![error]);
+            return Self::load(at, RowOptions::new(at, rows), documents)
+                .map_err(|error| vec![error]);
         };
         let report_at = ContractSettings {
             dir: at.dir.clone(),
@@ -234,8 +234,8 @@ impl Domain {
             ignore_events: Vec::new(),
             filter: None,
         };
-        let events = Self::load(at, RowOptions::of_events(at), fetched);
-        let report = Self::load(&report_at, RowOptions::new(&report_at, rows), fetched);
+        let events = Self::load(at, RowOptions::of_events(at), documents);
+        let report = Self::load(&report_at, RowOptions::new(&report_at, rows), documents);
         let report = report.map_err(|error| DomainError::Report(Box::new(error)));
         match (events, report, rules(steps)) {
             (Ok(events), Ok(mut domain), Ok(rules)) => {

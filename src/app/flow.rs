@@ -9,30 +9,28 @@ use super::error::AppError;
 use super::sink::{Opened, open};
 use crate::clock::Clock;
 use crate::config::TrackerSettings;
-use crate::pipeline::{Flow, Steps};
+use crate::pipeline::{Flow, Steps, Succession};
+use crate::sink::Sink;
 use crate::source::{RecordReader, Subscription, client};
 use crate::steps::{Evaluation, PayloadTracker, Watcher, Watchers};
 use crate::stop::Stop;
 use crate::telemetry::StepMetrics;
+use crate::transcode::Plan;
 
 /// How long a message for the payload tracker may be on its way.
 const NOTICE: Duration = Duration::from_secs(30);
 
-/// Connects the sink, creates or evolves its tables, and compiles the contract for what the table
-/// has.
+/// Connects the sink, creates or evolves its tables, and puts the run together.
 pub async fn flow(of: Assembly<'_>) -> Result<Flow, AppError> {
     let settings = of.settings;
-    let topic = &of.domain.contract.topic;
-    let subscription = Subscription::new(&settings.consume, &of.peers.bootstrap, topic);
-    let reread = RecordReader::new(subscription.consumer.clone(), subscription.topic.clone());
-    let Opened { sink, columns, partition_by } = open(&of, Arc::new(reread)).await?;
+    let (sink, plan) = writing(&of).await?;
     of.health.sink_reachable(true);
-    let plan = of.domain.written().plan_for(&columns, partition_by.as_deref())?;
     let steps = steps(&of)?;
     Ok(Flow {
         topic: None,
         topic_was_missing: false,
-        subscription,
+        subscription: subscription(&of),
+        succession: Succession::default(),
         plan,
         steps,
         sink,
@@ -43,6 +41,21 @@ pub async fn flow(of: Assembly<'_>) -> Result<Flow, AppError> {
         clock: Clock::System,
         shutdown: of.shutdown,
     })
+}
+
+/// Connects the sink, creates or evolves its tables, and compiles the contract for what the table
+/// has.
+pub(super) async fn writing(of: &Assembly<'_>) -> Result<(Arc<dyn Sink>, Plan), AppError> {
+    let subscription = subscription(of);
+    let reread = RecordReader::new(subscription.consumer, subscription.topic);
+    let Opened { sink, columns, partition_by } = open(of, Arc::new(reread)).await?;
+    let plan = of.domain.written().plan_for(&columns, partition_by.as_deref())?;
+    Ok((sink, plan))
+}
+
+fn subscription(of: &Assembly<'_>) -> Subscription {
+    let topic = &of.domain.contract.topic;
+    Subscription::new(&of.settings.consume, &of.peers.bootstrap, topic)
 }
 
 /// What happens to events before rows are written, where the domain has rules.

@@ -17,6 +17,9 @@ const PART: &str = "samples";
 const FOR_EACH: i64 = 2;
 const IN_ADDITION: i64 = 16;
 
+/// The most undeclared fields that are shown.
+const MOST_FIELDS: usize = 10;
+
 /// What becomes of records. Each is counted once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -24,6 +27,8 @@ pub struct Tally {
     /// By event type, `tombstone` or `filter`.
     pub ignored: BTreeMap<String, usize>,
     pub rejected: BTreeMap<Reason, Rejected>,
+    /// About how many had a field that the contract does not declare, by event type and path.
+    pub undeclared: BTreeMap<(String, String), u64>,
 }
 
 /// Records with the same reason, and the first of them.
@@ -91,6 +96,8 @@ pub fn tally(plan: &mut Plan, events: &[OwnedEvent], now_micros: i64) -> Tally {
             }
         }
     }
+    let undeclared = plan.take_undeclared().into_iter();
+    tally.undeclared = undeclared.map(|one| ((one.event_type, one.path), one.events)).collect();
     tally
 }
 
@@ -125,6 +132,16 @@ impl Tally {
                 one.detail
             )
         });
+        let fields = self.undeclared.iter();
+        let undeclared = fields.clone().take(MOST_FIELDS).map(|((event_type, path), events)| {
+            format!("{event_type} {path}: not in the contract, in {events}")
+        });
+        let more = self.undeclared.len().checked_sub(MOST_FIELDS + 1);
+        let more = more.map(|more| format!("and {} more fields not in the contract", more + 1));
+        let lines = lines.chain(undeclared).chain(more);
+        let fields = fields.map(|((event_type, path), events)| {
+            json!({ "event_type": event_type, "path": path, "records": events })
+        });
         let letters = self.rejected.iter().map(|(reason, one)| {
             json!({
                 "reason": reason.code(),
@@ -142,7 +159,8 @@ impl Tally {
             .fact("records", self.records())
             .fact("rows", self.rows)
             .fact("ignored", json!(self.ignored))
-            .fact("dead_letters", letters.collect::<Vec<_>>());
+            .fact("dead_letters", letters.collect::<Vec<_>>())
+            .fact("undeclared", fields.collect::<Vec<_>>());
         match rejected {
             0 => finding,
             _ => finding.hint(

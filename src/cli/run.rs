@@ -9,12 +9,12 @@ use super::load::load;
 use super::output;
 use super::progress::ProgressLine;
 use super::signals;
-use crate::app::{self, Assembly, Peers};
+use crate::app::{self, Assembly, ContractReport, ContractWatch, Peers};
 use crate::config::Broker;
 use crate::pipeline::{Summary, Until};
 use crate::record::{Reason, UnsentRecord};
 use crate::serve::{self, Instance};
-use crate::telemetry::{Health, Metrics, StepMetrics};
+use crate::telemetry::{ContractMetrics, Health, Metrics, StepMetrics};
 
 /// Runs the domain until it is stopped, caught up, or needs a person.
 pub async fn run(args: RunArgs) -> Result<(), Failure> {
@@ -33,6 +33,7 @@ pub async fn run(args: RunArgs) -> Result<(), Failure> {
     };
     let mut registry = Registry::default();
     let metrics = Metrics::register(&mut registry);
+    let contract_metrics = ContractMetrics::register(&mut registry);
     let has_steps = settings.steps.is_some();
     let step_metrics = has_steps.then(|| StepMetrics::register(&mut registry));
     let health = Health::new();
@@ -55,10 +56,12 @@ pub async fn run(args: RunArgs) -> Result<(), Failure> {
         shutdown.wait().await;
         return Ok(());
     }
-    let domain = tokio::select! {
-        domain = app::domain(&settings, &fetcher) => domain?,
+    let (domain, origin) = tokio::select! {
+        read = app::domain_and_origin(&settings, &fetcher) => read?,
         () = shutdown.wait() => return stopped(),
     };
+    let report = ContractReport::new(contract_metrics, health.clone());
+    report.uses(&domain.contract.id, &origin.digest());
     instance.reads(&domain.contract.topic);
     let started = async {
         let events = events(&args).await?;
@@ -79,7 +82,7 @@ pub async fn run(args: RunArgs) -> Result<(), Failure> {
         shutdown: shutdown.clone(),
     };
     let flow = tokio::select! {
-        flow = app::flow(assembly) => flow?,
+        flow = app::flow(assembly.clone()) => flow?,
         () = shutdown.wait() => return stopped(),
     };
     tracing::info!(
@@ -95,7 +98,12 @@ pub async fn run(args: RunArgs) -> Result<(), Failure> {
         Until::CaughtUp => ProgressLine::show(metrics),
         Until::Stopped => None,
     };
-    let ended = app::run(flow).await;
+    let succession = flow.succession.clone();
+    let watch = ContractWatch { assembly, fetcher: &fetcher, origin, report, succession };
+    let ended = tokio::select! {
+        ended = app::run(flow) => ended,
+        never = watch.watch() => match never {},
+    };
     drop(progress);
     let (summary, drained) = ended?;
     if let Some(events) = unanswered(&summary) {

@@ -78,6 +78,7 @@ keys! {
     DEAD_LETTER: true, Some("table"), "`table` or `kafka:<topic>`";
     MAX_DEAD_SHARE: true, None, "a share below 100%: `50%` or `0.5`, or empty for no limit";
     CONTRACTS_DIR: true, Some("contracts"), "a folder, `s3://bucket/prefix`, `gs://bucket/prefix` or `https://host/path`";
+    CONTRACT_REFRESH: true, Some("60s"), "a time: `30s`, `5m` or `1h`, or empty for never";
     DELIVERY_GUARANTEE: true, Some("exactly-once"), "`exactly-once` or `at-least-once`";
     ROW_LAYOUT: true, Some("columns"), "`columns` or `envelope`";
     IN_FLIGHT_BYTES: true, Some("64MiB"), "bytes, from 1MiB to 64GiB: `67108864` or `64MiB`";

@@ -21,6 +21,8 @@ pub struct Settings {
     /// The domain's name in upper case: `DELIVERY`.
     pub domain: String,
     pub contract: ContractSettings,
+    /// How often a running instance looks whether the contract has changed. `None`: never.
+    pub contract_refresh: Option<Duration>,
     /// What happens to an event before it becomes a row. `None`: it is the row.
     pub steps: Option<StepSettings>,
     pub consume: ConsumeSettings,

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::bundle::{Bundle, Bundles};
 use super::dialect::Dialect;
-use super::documents::Library;
+use super::documents::{Documents, Library};
 use super::encoded;
 use super::files::{Files, Location};
 use super::json_types::JsonTypes;
@@ -32,7 +32,8 @@ pub fn load(
     import_object: &str,
     ignored: &[String],
 ) -> Result<Contract, ContractError> {
-    load_from(&Library::Folder(dir.to_owned()), import_path, import_object, ignored)
+    let library = Library::Folder { folder: dir.to_owned(), read: Documents::default() };
+    load_from(&library, import_path, import_object, ignored)
 }
 
 /// The same, wherever the documents are. Without all of the fetched ones it fails, and the library

@@ -1,8 +1,11 @@
-//! Where a contract's documents come from: a folder on this machine, or texts that were fetched.
+//! Where a contract's documents come from: a folder on this machine, or texts that were fetched. Both
+//! leave behind which documents were read.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use sha2::{Digest, Sha256};
 
 use super::problem::Problem;
 use crate::config::location::Remote;
@@ -10,13 +13,22 @@ use crate::config::location::Remote;
 /// Where the documents are.
 #[derive(Debug, Clone)]
 pub enum Library {
-    Folder(PathBuf),
-    Fetched { folder: Remote, documents: Documents },
+    /// What is read there is noted in `read`.
+    Folder {
+        folder: PathBuf,
+        read: Documents,
+    },
+    Fetched {
+        folder: Remote,
+        documents: Documents,
+    },
 }
 
-/// Documents that were fetched, by their paths in their folder, and those that are still to be
-/// fetched. Loading a contract reads what is there and notes what it misses; whoever loads it
-/// fetches that and loads again, until nothing is missing. Clones share the documents.
+/// The documents of a contract, by their paths in their folder.
+///
+/// Of documents that are fetched, loading the contract reads those that are there and notes what it
+/// misses; whoever loads it fetches that and loads again, until nothing is missing. Documents of this
+/// machine are read while the contract is loaded, and noted. Clones share the documents.
 #[derive(Debug, Clone, Default)]
 pub struct Documents {
     inner: Arc<Mutex<Inner>>,
@@ -24,7 +36,7 @@ pub struct Documents {
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// `None`: there is no such document.
+    /// `None`: there is no such document, or it cannot be read.
     known: BTreeMap<PathBuf, Option<String>>,
     missing: BTreeSet<PathBuf>,
 }
@@ -50,6 +62,15 @@ impl Documents {
         *self.lock() = Inner::default();
     }
 
+    /// The digest of each document that was asked for.
+    pub fn digests(&self) -> Digests {
+        let digest = |text: &String| Sha256::digest(text).into();
+        let known = &self.lock().known;
+        Digests(
+            known.iter().map(|(path, text)| (path.clone(), text.as_ref().map(digest))).collect(),
+        )
+    }
+
     /// The text at a path; a problem if it is not known.
     fn text(&self, path: &Path) -> Result<Option<String>, Problem> {
         let mut inner = self.lock();
@@ -65,11 +86,51 @@ impl Documents {
     }
 }
 
+/// Which documents a contract was made of: the SHA-256 of each by its path; `None` where there was none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Digests(BTreeMap<PathBuf, Option<[u8; 32]>>);
+
+impl Digests {
+    /// The digests of the same documents as a folder on this machine has them now.
+    pub fn of_folder(&self, folder: &Path) -> Self {
+        let read = Documents::default();
+        let library = Library::Folder { folder: folder.to_owned(), read: read.clone() };
+        for path in self.0.keys() {
+            // Why it cannot be read is nobody's question here.
+            let _ = library.read(path);
+        }
+        read.digests()
+    }
+
+    /// Whether no document was asked for.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// One short text for all of them: twelve hexadecimal digits. Where the documents are does not count.
+    pub fn short(&self) -> String {
+        let mut all = Sha256::new();
+        for (path, digest) in &self.0 {
+            if let Some(digest) = digest {
+                all.update(Sha256::digest(path.as_os_str().as_encoded_bytes()));
+                all.update(digest);
+            }
+        }
+        all.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
 impl Library {
     /// Whether there is a document at a path relative to the folder.
     pub(super) fn has(&self, path: &Path) -> Result<bool, Problem> {
         match self {
-            Self::Folder(folder) => Ok(folder.join(path).is_file()),
+            Self::Folder { folder, read } => {
+                let is_file = folder.join(path).is_file();
+                if !is_file {
+                    read.add(path, None);
+                }
+                Ok(is_file)
+            }
             Self::Fetched { documents, .. } => documents.text(path).map(|text| text.is_some()),
         }
     }
@@ -77,7 +138,11 @@ impl Library {
     /// The text at a path relative to the folder.
     pub(super) fn read(&self, path: &Path) -> Result<String, Problem> {
         match self {
-            Self::Folder(folder) => read_file(folder, path),
+            Self::Folder { folder, read } => {
+                let text = read_file(folder, path);
+                read.add(path, text.as_ref().ok().cloned());
+                text
+            }
             Self::Fetched { documents, .. } => documents
                 .text(path)?
                 .ok_or_else(|| Problem::new(self.place(path), "there is no such document")),
@@ -87,7 +152,7 @@ impl Library {
     /// The name of a document in messages.
     pub(super) fn place(&self, path: &Path) -> String {
         match self {
-            Self::Folder(folder) => folder.join(path).display().to_string(),
+            Self::Folder { folder, .. } => folder.join(path).display().to_string(),
             Self::Fetched { folder, .. } => match folder.join(path) {
                 Some(document) => document.to_string(),
                 None => format!("{folder}, {}", path.display()),
@@ -98,7 +163,7 @@ impl Library {
     /// The folder's own name.
     pub(super) fn own_name(&self) -> Option<&str> {
         match self {
-            Self::Folder(folder) => folder.file_name().and_then(|name| name.to_str()),
+            Self::Folder { folder, .. } => folder.file_name().and_then(|name| name.to_str()),
             Self::Fetched { folder, .. } => folder.own_name(),
         }
     }

@@ -10,6 +10,8 @@ use crate::stop::Stop;
 pub enum Ending {
     /// Shut down or caught up; `drained` says whether everything in flight was settled.
     Finished { drained: bool },
+    /// A new session goes on with the successor of plan and sink.
+    Succeeded { drained: bool },
     /// A new session has to find out what was committed. `progress`: this one has committed.
     Rejoin { why: Interruption, progress: bool },
 }

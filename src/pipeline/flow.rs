@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::succession::{Succession, Successor};
 use crate::clock::Clock;
 use crate::config::Limits;
 use crate::shutdown::Shutdown;
@@ -44,6 +45,8 @@ pub struct Flow {
     pub health: Health,
     pub clock: Clock,
     pub shutdown: Shutdown,
+    /// What comes after `plan` and `sink`.
+    pub succession: Succession,
     /// The topic that this run has read from, once that is known. Another one under its name stops
     /// the run, even if the group's offsets went with the old one.
     pub topic: Option<TopicId>,
@@ -53,6 +56,13 @@ pub struct Flow {
 }
 
 impl Flow {
+    /// Takes on what follows plan and sink, if anything does. Only between two sessions.
+    pub(super) fn succeed(&mut self) {
+        let Some(Successor { plan, sink, taken }) = self.succession.take() else { return };
+        (self.plan, self.sink) = (plan, sink);
+        taken();
+    }
+
     /// The metric labels of events that are left out.
     pub fn ignored_labels(&self) -> &[String] {
         self.steps.as_ref().map_or(&self.plan, |steps| &steps.gate).ignored_labels()

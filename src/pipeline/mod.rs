@@ -10,7 +10,8 @@
 //! that of the report: session/intake.
 //!
 //! [`run()`] opens sessions until one ends well. A session is one Kafka client's life; `turn` in
-//! session.rs is the whole chain on one screen. What is written where is the sink's business: the
+//! session.rs is the whole chain on one screen. Where a [`Successor`] waits, a session ends in order, and
+//! the next one writes by it. What is written where is the sink's business: the
 //! pipeline knows batches, reports and promises ([`crate::sink`]).
 
 mod assembler;
@@ -26,6 +27,7 @@ mod ledger;
 mod run;
 mod session;
 mod settlement;
+mod succession;
 mod summary;
 #[cfg(test)]
 mod tests;
@@ -35,4 +37,5 @@ pub use flow::{Flow, Steps, Until};
 pub use ledger::{CommitPoint, Ledger};
 pub use run::run;
 pub use session::{AtStart, KeptOffset, WouldStart, would_start};
+pub use succession::{Succession, Successor};
 pub use summary::Summary;

@@ -52,6 +52,7 @@ fn sessions(
             return Ok((summary, true));
         }
         flow.health.turned();
+        flow.succeed();
         let why = match committer(flow) {
             Err(error) => match hint(&flow.subscription, &error) {
                 Some(hint) => {
@@ -59,15 +60,25 @@ fn sessions(
                     let what = format!("open the transactions of group {group}");
                     return Err(Stop::new(what, hint, error));
                 }
-                None => Interruption::Transactions(error),
+                None => Some(Interruption::Transactions(error)),
             },
             Ok(committer) => match Session::open(flow, committer, &mut summary)?.run()? {
                 Ending::Finished { drained } => return Ok((summary, drained)),
+                Ending::Succeeded { drained } if flow.shutdown.requested() => {
+                    return Ok((summary, drained));
+                }
+                Ending::Succeeded { drained } => {
+                    tracing::info!(
+                        drained,
+                        "the session ends, and the next one writes by another plan"
+                    );
+                    None
+                }
                 Ending::Rejoin { why, progress } => {
                     if progress {
                         backoff.reset();
                     }
-                    why
+                    Some(why)
                 }
             },
         };
@@ -83,6 +94,7 @@ fn sessions(
         if flow.shutdown.requested() {
             return Ok((summary, true));
         }
+        let Some(why) = why else { continue };
         let pause = backoff.pause();
         let reason = chain(&why);
         tracing::warn!(reason, pause_ms = pause.as_millis() as u64, "joining the group anew");

@@ -43,6 +43,17 @@ const STAGED: Duration = Duration::from_millis(10);
 /// How long one question to the brokers may take.
 const REQUEST: Duration = Duration::from_secs(10);
 
+/// What a session leaves in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leaving {
+    /// The run ends too.
+    Run,
+    /// The next session has another plan and another sink.
+    Session,
+    /// It was interrupted.
+    Not,
+}
+
 /// A member of the group with everything that it has under way.
 pub struct Session<'a> {
     flow: &'a mut Flow,
@@ -100,26 +111,32 @@ impl<'a> Session<'a> {
             self.summary.caught_up = self.is_caught_up();
             let stopping = self.flow.shutdown.requested() && !self.is_joining();
             if self.summary.caught_up || stopping {
-                break (true, self.finish());
+                break (Leaving::Run, self.finish());
+            }
+            // Before the group has sent an assignment there is nothing to end in order.
+            if self.joined && self.flow.succession.is_waiting() {
+                break (Leaving::Session, self.finish());
             }
             if let Err(reason) = self.turn() {
                 // A member that is fenced while a shutdown is pending counts as drained, see below.
-                break (self.flow.shutdown.requested(), Err(reason));
+                let stopping = self.flow.shutdown.requested();
+                break (if stopping { Leaving::Run } else { Leaving::Not }, Err(reason));
             }
         };
         self.publish_counts();
-        match ending {
-            Ok(drained) => Ok(Ending::Finished { drained }),
+        match (ending, leaving) {
+            (Ok(drained), Leaving::Session) => Ok(Ending::Succeeded { drained }),
+            (Ok(drained), Leaving::Run | Leaving::Not) => Ok(Ending::Finished { drained }),
             // As when all instances are replaced at once. The partitions' next owners read again
             // what is not committed, and its rows stay invisible: there is nothing left to do.
-            Err(Break::Fenced(why)) if leaving => {
+            (Err(Break::Fenced(why)), Leaving::Run) => {
                 tracing::info!(reason = %why, "the group moved on while this member was leaving");
                 Ok(Ending::Finished { drained: true })
             }
-            Err(Break::Rejoin(why) | Break::Fenced(why)) => {
+            (Err(Break::Rejoin(why) | Break::Fenced(why)), _) => {
                 Ok(Ending::Rejoin { why, progress: self.settlement.has_committed() })
             }
-            Err(Break::Stop(stop)) => Err(stop),
+            (Err(Break::Stop(stop)), _) => Err(stop),
         }
     }
 
@@ -411,6 +428,11 @@ impl<'a> Session<'a> {
     fn publish_counts(&mut self) {
         self.intake.tally.publish(self.flow.ignored_labels(), self.summary, &self.flow.metrics);
         self.summary.add_written(self.settlement.take_written());
+        for field in self.flow.plan.take_undeclared() {
+            let path =
+                self.flow.metrics.undeclared.count(&field.event_type, &field.path, field.events);
+            *self.summary.undeclared.entry((field.event_type, path)).or_default() += field.events;
+        }
     }
 
     /// No record, batch, commit or flush is under way.

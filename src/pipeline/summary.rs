@@ -8,6 +8,9 @@ use crate::record::{Position, Reason, Rejected};
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::{EventTypeLabel, LabelText};
 
+/// The most undeclared fields that are shown.
+const MOST_FIELDS: usize = 20;
+
 /// Counts of one run. A record that was read again after a rejoin counts again.
 #[derive(Debug, Clone)]
 pub struct Summary {
@@ -19,6 +22,8 @@ pub struct Summary {
     /// By event type, `tombstone` among them.
     pub ignored: BTreeMap<String, u64>,
     pub dead_lettered: BTreeMap<Reason, u64>,
+    /// Events with a member that the contract does not declare, by event type and path: about.
+    pub undeclared: BTreeMap<(String, String), u64>,
     /// Times that the Kafka client was closed and joined the group again.
     pub rejoins: u64,
     /// Where records cannot be read yet.
@@ -52,6 +57,7 @@ impl Summary {
             written_bytes: 0,
             ignored: BTreeMap::new(),
             dead_lettered: BTreeMap::new(),
+            undeclared: BTreeMap::new(),
             rejoins: 0,
             held_up: Vec::new(),
             target,
@@ -94,6 +100,19 @@ impl fmt::Display for Summary {
         }
         for (reason, count) in &self.dead_lettered {
             writeln!(f, "  {:<32} {count:>8}", reason.code())?;
+        }
+        if !self.undeclared.is_empty() {
+            let fields = self.undeclared.len();
+            writeln!(
+                f,
+                "undeclared     {fields:>10}  fields that the contract does not have, in _extra"
+            )?;
+        }
+        for ((event_type, path), events) in self.undeclared.iter().take(MOST_FIELDS) {
+            writeln!(f, "  {:<32} {events:>8}", format!("{event_type} {path}"))?;
+        }
+        if let Some(more) = self.undeclared.len().checked_sub(MOST_FIELDS + 1) {
+            writeln!(f, "  and {} more", more + 1)?;
         }
         if self.rejoins > 0 {
             writeln!(

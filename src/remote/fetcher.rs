@@ -148,6 +148,15 @@ impl Fetcher {
         }
     }
 
+    /// Whether there is a document.
+    pub async fn is_there(&self, at: &Remote) -> Result<bool, FetchError> {
+        match self.get(at, None).await {
+            Ok(_) => Ok(true),
+            Err(FetchError { fault: Fault::NoSuchDocument(_), .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn get(&self, at: &Remote, unless: Option<&str>) -> Result<Found, FetchError> {
         let found = match at {
             Remote::S3(object) | Remote::Gs(object) => self.get_object(at, object, unless).await,

@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 
 use super::error::{Fault, FetchError};
 use super::fetcher::Fetcher;
+use super::seen::Seen;
 use crate::config::Fetched;
 use crate::config::location::{Location, Remote};
 use crate::contract::Documents;
@@ -23,6 +24,8 @@ pub struct Fetching<'f> {
     fetcher: &'f Fetcher,
     documents: Documents,
     fetched: BTreeMap<PathBuf, (Remote, Fetched)>,
+    /// Where there was no document.
+    absent: Vec<Remote>,
     /// Paths that were asked for, with and without a document.
     asked: usize,
     attempts: usize,
@@ -40,7 +43,7 @@ pub enum Next {
 impl<'f> Fetching<'f> {
     pub fn new(fetcher: &'f Fetcher) -> Self {
         let (documents, fetched) = (Documents::default(), BTreeMap::new());
-        Self { fetcher, documents, fetched, asked: 0, attempts: 0 }
+        Self { fetcher, documents, fetched, absent: Vec::new(), asked: 0, attempts: 0 }
     }
 
     /// The documents to load the contract from.
@@ -51,6 +54,12 @@ impl<'f> Fetching<'f> {
     /// What was fetched.
     pub fn fetched(&self) -> impl Iterator<Item = (&Remote, &Fetched)> {
         self.fetched.values().map(|(remote, fetched)| (remote, fetched))
+    }
+
+    /// What was asked for, to ask for it again.
+    pub fn into_seen(self) -> Seen {
+        let there = self.fetched.into_values().map(|(remote, fetched)| (remote, Some(fetched)));
+        Seen::new(there.chain(self.absent.into_iter().map(|remote| (remote, None))).collect())
     }
 
     /// Fetches what the latest attempt to load the contract from this folder missed.
@@ -68,8 +77,9 @@ impl<'f> Fetching<'f> {
         for (path, found) in missing.into_iter().zip(found) {
             let found = found?;
             self.documents.add(&path, found.as_ref().map(|(_, fetched)| fetched.text.clone()));
-            if let Some(found) = found {
-                self.fetched.insert(path, found);
+            match found {
+                Some(found) => drop(self.fetched.insert(path, found)),
+                None => self.absent.extend(folder.join(&path)),
             }
         }
         let bytes: usize = self.fetched().map(|(_, fetched)| fetched.text.len()).sum();
@@ -113,6 +123,7 @@ impl<'f> Fetching<'f> {
             tracing::info!(%folder, "documents changed while they were fetched, fetching them again");
             self.documents.clear();
             self.fetched.clear();
+            self.absent.clear();
             self.asked = 0;
             return Ok(Next::TryAgain);
         }

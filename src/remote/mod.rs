@@ -17,6 +17,7 @@ mod google;
 mod http;
 mod inputs;
 mod patience;
+mod seen;
 #[cfg(test)]
 mod tests;
 
@@ -25,3 +26,4 @@ pub use fetcher::{Fetcher, Object};
 pub use fetching::{Fetching, Next};
 pub use inputs::files;
 pub use patience::Patience;
+pub use seen::Seen;

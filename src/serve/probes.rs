@@ -9,7 +9,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::telemetry::Health;
 use crate::telemetry::health::Unhealthy;
@@ -29,26 +29,32 @@ pub(super) fn router(registry: Arc<Registry>, health: Health) -> Router {
 }
 
 async fn livez(State(shared): State<Arc<Shared>>) -> Response {
-    probe(shared.health.check_live())
+    let (status, body) = answer(shared.health.check_live());
+    (status, Json(body)).into_response()
 }
 
 async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
-    match (shared.health.check_ready(), shared.health.waiting()) {
-        (Ok(()), Some((why, time))) => {
-            let (waits, seconds) = (why.name(), time.as_secs());
-            Json(json!({ "status": "ok", "waits": waits, "seconds": seconds })).into_response()
-        }
-        (ready, _) => probe(ready),
+    let health = &shared.health;
+    let (status, mut body) = answer(health.check_ready());
+    if status == StatusCode::OK
+        && let Some((why, time)) = health.waiting()
+    {
+        body["waits"] = why.name().into();
+        body["seconds"] = time.as_secs().into();
     }
+    if let Some(refused) = health.contract().refused() {
+        body["contract_refused"] = refused.why.into();
+    }
+    (status, Json(body)).into_response()
 }
 
 /// 200, or 503 with the reason.
-fn probe(result: Result<(), Unhealthy>) -> Response {
+fn answer(result: Result<(), Unhealthy>) -> (StatusCode, Value) {
     match result {
-        Ok(()) => Json(json!({ "status": "ok" })).into_response(),
+        Ok(()) => (StatusCode::OK, json!({ "status": "ok" })),
         Err(reason) => {
-            let body = Json(json!({ "status": "failing", "reason": reason.to_string() }));
-            (StatusCode::SERVICE_UNAVAILABLE, body).into_response()
+            let body = json!({ "status": "failing", "reason": reason.to_string() });
+            (StatusCode::SERVICE_UNAVAILABLE, body)
         }
     }
 }

@@ -4,6 +4,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::contract::ContractStatus;
+
 /// How long work may make no progress before only a restart can help.
 const STUCK: Duration = Duration::from_secs(600);
 
@@ -11,6 +13,7 @@ const STUCK: Duration = Duration::from_secs(600);
 #[derive(Debug, Clone)]
 pub struct Health {
     state: Arc<Mutex<State>>,
+    contract: ContractStatus,
 }
 
 #[derive(Debug)]
@@ -136,7 +139,12 @@ impl Health {
             waits: None,
             turns: 0,
         };
-        Self { state: Arc::new(Mutex::new(state)) }
+        Self { state: Arc::new(Mutex::new(state)), contract: ContractStatus::default() }
+    }
+
+    /// Which contract is used. It decides about neither probe: an instance with an older contract works.
+    pub fn contract(&self) -> &ContractStatus {
+        &self.contract
     }
 
     /// Records that the instance is switched off on purpose: alive and ready, doing nothing.

@@ -3,12 +3,11 @@
 //! Label values come from closed sets: the contract's event types plus `unknown`, the reason
 //! codes, and the assigned partitions.
 
-use std::fmt::Write;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -16,6 +15,8 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Metric, Registry, Unit};
 
 use super::health::Waits;
+pub use super::label_text::LabelText;
+use super::undeclared::UndeclaredCounter;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct EventTypeLabel {
@@ -73,22 +74,6 @@ impl InTimeLabel {
     }
 }
 
-/// A label's value that may be any text: backslashes, quotes and line breaks are escaped when it is
-/// exposed, which the library leaves to its callers.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct LabelText(pub String);
-
-impl EncodeLabelValue for LabelText {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> std::fmt::Result {
-        self.0.chars().try_for_each(|character| match character {
-            '\\' => encoder.write_str("\\\\"),
-            '"' => encoder.write_str("\\\""),
-            '\n' => encoder.write_str("\\n"),
-            other => encoder.write_char(other),
-        })
-    }
-}
-
 /// The metrics of one process. Clones share the same counters.
 #[derive(Debug, Clone)]
 pub struct Metrics {
@@ -104,6 +89,8 @@ pub struct Metrics {
     pub write_price: Gauge<f64, AtomicU64>,
     pub ignored: Family<EventTypeLabel, Counter>,
     pub dead_lettered: Family<ReasonLabel, Counter>,
+    /// Events with a member that the contract does not declare.
+    pub undeclared: UndeclaredCounter,
     pub append_seconds: Histogram,
     pub append_retries: Counter,
     pub commit_seconds: Histogram,
@@ -151,6 +138,10 @@ impl Metrics {
                 .add("write_price_dollars_per_gib", "Price of a GiB written, for estimates"),
             ignored: names.add("ignored_records", "Records left out on purpose"),
             dead_lettered: names.add("dead_lettered_records", "Records sent to the dead letters"),
+            undeclared: UndeclaredCounter::of(names.add(
+                "undeclared_fields",
+                "About how many events had a field that the contract does not declare",
+            )),
             append_seconds: names.add_histogram("append", "Time to an append's answer"),
             append_retries: names.add("append_retries", "Appends sent again"),
             commit_seconds: names.add_histogram("commit", "Time of an offset commit"),
@@ -374,7 +365,8 @@ mod tests {
     use prometheus_client::encoding::text::encode;
 
     use super::*;
-    use crate::telemetry::TransferMetrics;
+    use crate::telemetry::contract_metrics::ContractLabel;
+    use crate::telemetry::{ContractMetrics, TransferMetrics};
 
     const REFERENCE: &str = include_str!("../../docs/reference/metrics.md");
 
@@ -388,10 +380,15 @@ mod tests {
             .get_or_create(&EventTypeLabel { event_type: LabelText("A".to_owned()) })
             .inc();
         metrics.dead_lettered.get_or_create(&ReasonLabel { reason: "empty" }).inc();
+        metrics.undeclared.count("A", "/note", 1);
         metrics.lag.get_or_create(&PartitionLabel { partition: 0 }).set(1);
         metrics.lag_seconds.get_or_create(&PartitionLabel { partition: 0 }).set(1.0);
         metrics.waits(None);
         metrics.fresh_rows.get_or_create(&InTimeLabel::of(true)).inc();
+        let contract = ContractMetrics::register(&mut registry);
+        let text = || LabelText("a".to_owned());
+        contract.info.get_or_create(&ContractLabel { contract: text(), digest: text() }).set(1);
+        contract.reloads.get_or_create(&OutcomeLabel { outcome: "taken" }).inc();
         let steps = StepMetrics::register(&mut registry);
         let rule = || LabelText("a".to_owned());
         steps.findings.get_or_create(&RuleLabel { rule: rule() }).inc();

@@ -9,6 +9,7 @@ use super::options::{PlanError, PlanMistake, PlanOptions};
 use super::partition::PartitionWindow;
 use super::plan::{EventPlan, Plan, PlanFilter};
 use super::position::PositionColumns;
+use super::undeclared::UndeclaredFields;
 use super::validator::SchemaValidator;
 use super::walk::Scratch;
 use super::wire::Tag;
@@ -67,6 +68,7 @@ impl Plan {
             RowLayout::Envelope => None,
         };
         let scratch = Scratch::new(&objects);
+        let names = declared.iter().map(|event| event.name.clone()).collect();
         let constants = position.constants(&options.topic, &contract.id);
         let on_timestamp = |partition: &PartitionWindow| partition.is_on("_kafka_timestamp");
         Ok(Self {
@@ -84,6 +86,7 @@ impl Plan {
             partition: options.partition,
             max_row_bytes: options.max_row_bytes,
             scratch,
+            undeclared: UndeclaredFields::of(names),
         })
     }
 }

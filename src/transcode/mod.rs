@@ -47,6 +47,7 @@
 //! | `content` | decodes the fields whose text is JSON |
 //! | `filter` | leaves out events for which `FILTER` is not true |
 //! | `extra` | the column `_extra`: what the contract does not declare |
+//! | `undeclared` | counts that by path: what producers have added |
 //! | `partition` | the days that the table's partitions accept |
 //! | `bounds`, `validator` | rules beyond types: checked quickly, or by a JSON Schema validator |
 //! | `declared` | for the validator: which members are declared |
@@ -81,6 +82,7 @@ mod position;
 mod scan;
 mod seen;
 mod time;
+mod undeclared;
 mod validator;
 mod walk;
 mod wire;
@@ -92,3 +94,4 @@ pub use self::filter::{Filter, FilterError, FilterProblem};
 pub use self::options::{Ingestion, PlanError, PlanMistake, PlanOptions};
 pub use self::partition::PartitionWindow;
 pub use self::plan::Plan;
+pub use self::undeclared::{OTHER_PATHS, UndeclaredField};

@@ -10,6 +10,7 @@ use super::options::Ingestion;
 use super::partition::{PartitionCheck, PartitionWindow};
 use super::position::{self, PositionColumns};
 use super::scan;
+use super::undeclared::{UndeclaredField, UndeclaredFields};
 use super::validator::SchemaValidator;
 use super::walk::{Scratch, Walk};
 use super::wire::Tag;
@@ -40,6 +41,7 @@ pub struct Plan {
     pub(super) partition_by_timestamp: bool,
     pub(super) max_row_bytes: usize,
     pub(super) scratch: Scratch,
+    pub(super) undeclared: UndeclaredFields,
 }
 
 /// Which events become rows.
@@ -71,6 +73,15 @@ impl Plan {
     /// types, then `tombstone`, and `filter` where there is one.
     pub fn ignored_labels(&self) -> &[String] {
         &self.ignored_labels
+    }
+
+    /// The members that the contract does not declare and events had since the last call, with the
+    /// layout of columns. Most events are not looked at, so the numbers are estimates.
+    pub fn take_undeclared(&mut self) -> Vec<UndeclaredField> {
+        match self.undeclared.is_empty() {
+            true => Vec::new(),
+            false => self.undeclared.take(),
+        }
     }
 
     /// Appends the record's row to `rows`, or returns why there is none. `ingestion` says when the
@@ -186,6 +197,9 @@ impl Plan {
             let validator = plan.validator.as_ref();
             if let Some(validator) = validator.filter(|all| unsure || !all.only_if_unsure) {
                 validator.check(value)?;
+            }
+            if let Some(members) = self.scratch.extra() {
+                self.undeclared.note(index, &plan.root, &self.objects, members);
             }
             check_size(row.len() - start, self.max_row_bytes, "row")
         })?;

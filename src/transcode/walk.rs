@@ -33,6 +33,12 @@ impl Scratch {
     pub(super) fn new(objects: &[ObjectPlan]) -> Self {
         Self { guesses: Guesses::new(objects), ..Self::default() }
     }
+
+    /// The undeclared members of the event that was read last.
+    #[inline]
+    pub(super) fn extra(&self) -> Option<&[u8]> {
+        self.extra.members()
+    }
 }
 
 pub(super) struct Walk<'p, 'a> {

@@ -16,6 +16,8 @@ mod first_run;
 mod generated;
 mod import;
 mod programs;
+#[cfg(feature = "local")]
+mod reload;
 mod results;
 mod rules;
 #[path = "../support/signal.rs"]

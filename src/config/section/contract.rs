@@ -1,8 +1,11 @@
 //! The keys that name the contract and the events to leave out.
 
+use std::time::Duration;
+
 use crate::config::instance_file;
 use crate::config::keys::{
-    CONTRACTS_DIR, FILTER, FILTER_ON_ERROR, IGNORE_EVENTS, IMPORT_OBJECT, IMPORT_PATH, IN_TOPIC,
+    CONTRACT_REFRESH, CONTRACTS_DIR, FILTER, FILTER_ON_ERROR, IGNORE_EVENTS, IMPORT_OBJECT,
+    IMPORT_PATH, IN_TOPIC,
 };
 use crate::config::layer::LayerKind;
 use crate::config::location::Location;
@@ -28,6 +31,11 @@ pub fn read(resolver: &mut Resolver<'_>) -> Option<ContractSettings> {
         ignore_events: ignore_events?,
         filter: filter?,
     })
+}
+
+/// How often a running instance looks whether the contract has changed.
+pub fn refresh(resolver: &mut Resolver<'_>) -> Option<Option<Duration>> {
+    resolver.optional(&CONTRACT_REFRESH, values::age)
 }
 
 /// The folder of the contracts. What an instance's file names is a mistake already, and nothing is

@@ -82,6 +82,7 @@ fn complain(resolver: &mut Resolver<'_>, complaints: Vec<Complaint>) {
 /// Reads all sections, even after a mistake; `None` if there was one.
 pub fn read(resolver: &mut Resolver<'_>, check: Check<'_>) -> Option<Settings> {
     let contract = contract::read(resolver);
+    let contract_refresh = contract::refresh(resolver);
     let steps = steps::read(resolver);
     let rows = write::rows(resolver);
     if let (Some(contract), Some(steps), Some(rows)) = (&contract, &steps, rows.settings()) {
@@ -103,6 +104,7 @@ pub fn read(resolver: &mut Resolver<'_>, check: Check<'_>) -> Option<Settings> {
     Some(Settings {
         domain: resolver.domain.to_owned(),
         contract: contract?,
+        contract_refresh: contract_refresh?,
         steps: steps?,
         consume: consume?,
         write: write?,

@@ -92,6 +92,7 @@ const VALUES: &[(&str, &[&str], &[&str])] = &[
     ),
     ("MAX_DEAD_SHARE", &["", "50%", "0.5", "0", "99.9 %"], &["1", "100%", "50", "-1%", "half"]),
     ("CONTRACTS_DIR", &["contracts", "/mnt/c", "gs://a-bucket"], &["", "https://h/c?d"]),
+    ("CONTRACT_REFRESH", &["", "1s", "5m"], &["0", "0s", "60", "1 minute", "500ms"]),
     ("DELIVERY_GUARANTEE", &["exactly-once", "at-least-once"], &["", "exactly_once", "once"]),
     ("ROW_LAYOUT", &["columns", "envelope"], &["", "column"]),
     (

@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::config::{Limits, StartFrom};
 use crate::contract;
 use crate::pipeline::run::run_with;
-use crate::pipeline::{Flow, Steps, Summary, Until, run};
+use crate::pipeline::{Flow, Steps, Succession, Summary, Until, run};
 use crate::record::{Partition, Position, Reason};
 use crate::shutdown::Shutdown;
 use crate::sink::Durability;
@@ -27,6 +27,7 @@ use crate::source::{Committer, Subscription, start_mock_groups_at_once};
 use crate::steps::{Watchers, Work};
 use crate::stop::Stop;
 use crate::telemetry::{Health, Metrics};
+use crate::transcode::Plan;
 
 pub const TOPIC: &str = "events";
 pub const GROUP: &str = "group";
@@ -91,6 +92,7 @@ pub struct Running {
     pub shutdown: Shutdown,
     pub metrics: Metrics,
     pub faults: Arc<Mutex<Faults>>,
+    pub succession: Succession,
     thread: JoinHandle<Ended>,
 }
 
@@ -160,7 +162,7 @@ impl Rig {
         let sink = MemorySink::new(durability, self.store.clone(), faults);
         let faults = sink.faults.clone();
         let mut flow = self.flow(sink, until);
-        let gate = self.domain.plan(&self.domain.columns).expect("compiles");
+        let gate = self.plan();
         flow.steps = Some(Steps { gate, work, watchers });
         flow.limits = limits;
         self.spawn(faults, flow, run_kept)
@@ -178,7 +180,8 @@ impl Rig {
             topic: None,
             topic_was_missing: false,
             subscription: self.subscription(),
-            plan: self.domain.plan(&self.domain.columns).expect("compiles"),
+            succession: Succession::default(),
+            plan: self.plan(),
             steps: None,
             sink: Arc::new(sink),
             limits: limits(),
@@ -190,6 +193,15 @@ impl Rig {
         }
     }
 
+    pub fn plan(&self) -> Plan {
+        self.domain.plan(&self.domain.columns).expect("compiles")
+    }
+
+    /// Starts a flow without faults of the sink.
+    pub fn run(&self, flow: Flow) -> Running {
+        self.spawn(Arc::new(Mutex::new(Faults::none())), flow, run_kept)
+    }
+
     fn spawn(
         &self,
         faults: Arc<Mutex<Faults>>,
@@ -197,12 +209,13 @@ impl Rig {
         run: impl FnOnce(Flow) -> Ended + Send + 'static,
     ) -> Running {
         let (metrics, shutdown) = (flow.metrics.clone(), flow.shutdown.clone());
+        let succession = flow.succession.clone();
         let runtime = self.runtime.handle().clone();
         let thread = std::thread::spawn(move || {
             let _entered = runtime.enter();
             run(flow)
         });
-        Running { shutdown, metrics, faults, thread }
+        Running { shutdown, metrics, faults, succession, thread }
     }
 
     /// Runs an instance until it has caught up, and checks what it says of itself.

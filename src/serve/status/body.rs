@@ -12,6 +12,10 @@ pub(super) struct Status<'a> {
     /// One sentence, where the state alone leaves a question open.
     pub detail: Option<String>,
     pub topic: Option<&'a str>,
+    /// `None`: not read yet.
+    pub contract: Option<ContractSaid>,
+    /// A changed contract that is not used.
+    pub contract_refused: Option<RefusalSaid>,
     /// The sink's name and its table.
     pub sink: &'a str,
     pub group: &'a str,
@@ -29,6 +33,21 @@ pub(super) struct Status<'a> {
     pub ignored: BTreeMap<String, u64>,
     /// Records by the code of the reason.
     pub dead_letters: BTreeMap<String, u64>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct ContractSaid {
+    pub id: String,
+    pub digest: String,
+    /// Milliseconds since 1970.
+    pub since: i64,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct RefusalSaid {
+    pub why: String,
+    /// Milliseconds since 1970.
+    pub since: i64,
 }
 
 #[derive(Debug, Serialize)]

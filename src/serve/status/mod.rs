@@ -17,12 +17,13 @@ use axum::routing::get;
 use axum::{Json, Router};
 use prometheus_client::registry::Registry;
 
-use self::body::{PartitionLag, Status};
+use self::body::{ContractSaid, PartitionLag, RefusalSaid, Status};
 use self::exposition::Exposition;
 use self::speed::Speed;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::telemetry::Waits;
+use crate::telemetry::contract::{ContractInUse, RefusedContract};
 use crate::telemetry::health::Condition;
 use crate::telemetry::metrics::PartitionLabel;
 use crate::telemetry::{Health, Metrics};
@@ -102,11 +103,18 @@ impl Shared {
             .collect();
         let exposition = Exposition::of(&self.registry);
         let condition = self.health.condition();
+        let contract = self.health.contract();
         Status {
             domain: &self.instance.domain,
             state: condition.word(),
             detail: self.detail(&condition),
             topic: self.instance.topic.get().map(String::as_str),
+            contract: contract.in_use().map(|ContractInUse { id, digest, since_ms }| {
+                ContractSaid { id, digest, since: since_ms }
+            }),
+            contract_refused: contract
+                .refused()
+                .map(|RefusedContract { why, since_ms }| RefusalSaid { why, since: since_ms }),
             sink: &self.instance.sink,
             group: &self.instance.group,
             started: self.instance.started,
@@ -147,7 +155,12 @@ impl Shared {
             Condition::Running if oldest >= SLOW_SECONDS => {
                 Some(format!("the oldest record has waited for {awaited} for {oldest:.0} s"))
             }
-            Condition::Running | Condition::Disabled | Condition::Stopping => None,
+            Condition::Running => self
+                .health
+                .contract()
+                .refused()
+                .map(|refused| format!("the changed contract is not used: {}", refused.why)),
+            Condition::Disabled | Condition::Stopping => None,
         }
     }
 }
@@ -196,6 +209,8 @@ mod tests {
         assert_eq!((&fresh["topic"], &fresh["partitions"]), (&Value::Null, &json!([])));
 
         instance.reads("amounts");
+        let (id, digest) = ("c#C@1".to_owned(), "0123456789ab".to_owned());
+        health.contract().uses(ContractInUse { id, digest, since_ms: 5 });
         health.sink_reachable(true);
         health.joined(true);
         let metrics = &instance.metrics;
@@ -210,11 +225,24 @@ mod tests {
             "domain": "HIGH", "state": "running", "detail": null, "topic": "amounts",
             "sink": "postgres public.high", "group": "high", "started": 1_795_255_200_000_i64,
             "version": env!("CARGO_PKG_VERSION"),
+            "contract": {"id": "c#C@1", "digest": "0123456789ab", "since": 5},
+            "contract_refused": null,
             "partitions": [{"partition": 0, "lag": 12}, {"partition": 2, "lag": null}],
             "lag": 12, "rows": 7, "rows_per_second": running["rows_per_second"],
             "ignored": {"a \"<b>\"\n\\n": 3}, "dead_letters": {"empty": 2},
         });
         assert_eq!(running, expected);
+
+        health.contract().refuses("amount is STRING", 7);
+        let refused = status().await;
+        assert_eq!(refused["state"], "running", "an older contract is used");
+        assert_eq!(refused["contract_refused"], json!({"why": "amount is STRING", "since": 7}));
+        assert_eq!(refused["detail"], "the changed contract is not used: amount is STRING");
+        let ready = reqwest::get(format!("{url}/readyz")).await.expect("an answer");
+        assert_eq!(ready.status(), 200, "no pod is taken out for it");
+        let said = ready.json::<Value>().await.expect("JSON");
+        assert_eq!(said, json!({"status": "ok", "contract_refused": "amount is STRING"}));
+        health.contract().refuses_nothing();
 
         health.paused(true);
         metrics.in_flight_bytes.set(64 << 20);
@@ -238,6 +266,7 @@ mod tests {
         assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
         let page = answer.text().await.expect("a page");
         assert!(page.contains(detail) && page.contains("amounts"), "{page}");
+        assert!(page.contains("c#C@1 (0123456789ab)"), "{page}");
         assert!(page.contains("a &quot;&lt;b&gt;&quot;") && !page.contains("<b>"), "{page}");
         for path in ["/metrics", "/livez", "/readyz"] {
             assert!(page.contains(&format!("href=\"{}\"", &path[1..])), "{path}");

@@ -69,9 +69,12 @@ fn write_page(page: &mut String, status: &Status<'_>, now: i64) -> std::fmt::Res
     ] {
         writeln!(page, "<div><dt>{name}</dt><dd>{value}</dd></div>")?;
     }
+    let contract = status.contract.as_ref();
+    let contract = contract.map(|contract| format!("{} ({})", contract.id, contract.digest));
     page.push_str("</dl>\n<dl class=\"about\">\n");
     for (name, value) in [
         ("Topic", status.topic.unwrap_or("not known yet")),
+        ("Contract", contract.as_deref().unwrap_or("not read yet")),
         ("Sink", status.sink),
         ("Group", status.group),
         ("Version", status.version),

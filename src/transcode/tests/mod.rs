@@ -27,6 +27,7 @@ mod plain;
 mod scalar;
 mod schemas;
 mod support;
+mod undeclared;
 mod values;
 
 use serde_json::value::RawValue;
