@@ -39,6 +39,8 @@ pub struct ReplayOf {
     pub most_bytes: Option<u64>,
     /// How long a replay that was killed keeps the next one away.
     pub lease: Duration,
+    /// Nothing is to be written: also says how much of it is there.
+    pub dry_run: bool,
 }
 
 /// A beginning or an end.
@@ -56,8 +58,8 @@ pub struct OpenedReplay {
     /// Taken out for the run.
     pub source: Source,
     pub left: Vec<Left>,
-    /// Offsets in the parts that have a row already.
-    pub there: u64,
+    /// Offsets in the parts that have a row already; only a dry run asks.
+    pub there: Option<u64>,
     pub bytes_billed: u64,
 }
 
@@ -142,8 +144,12 @@ pub async fn open_replay(
         })
         .collect();
     let (letters, billed) = opened.table.letters_in(&asked, &of_again).await?;
-    let (there, counted) = opened.table.rows_in(&asked, &of_again).await?;
-    bytes_billed += billed + counted;
+    bytes_billed += billed;
+    let mut there = None;
+    if of.dry_run {
+        let (found, billed) = opened.table.rows_in(&asked, &of_again).await?;
+        (there, bytes_billed) = (Some(found), bytes_billed + billed);
+    }
     let source = PartsSource::new(log.topic, again, letters, Clock::System.now_micros());
     Ok(OpenedReplay {
         settings: transfer_settings(settings, of.lease),

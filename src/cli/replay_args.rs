@@ -82,6 +82,7 @@ impl ReplayArgs {
             partition: self.partition.map(Partition),
             most_bytes: self.max_bytes,
             lease: Duration::from_secs(self.lease_seconds),
+            dry_run: self.dry_run,
         })
     }
 }
