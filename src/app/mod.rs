@@ -15,6 +15,7 @@ mod embedded;
 mod error;
 mod event_api;
 mod fields;
+mod fill;
 mod flow;
 mod generator;
 mod judge;

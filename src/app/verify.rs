@@ -66,6 +66,8 @@ pub struct CommittedRows {
     pub next: Offset,
     /// The last row before it, which the commit promises.
     pub last_row: Option<Offset>,
+    /// All rows before it were visible when it was committed.
+    pub are_visible: bool,
 }
 
 /// What the group has committed, or PostgreSQL has stored, of each partition. `None`: the embedded
@@ -113,7 +115,9 @@ pub async fn committed_rows(
                         of this one writes notes that this one cannot read";
             Stop::new(format!("read the note of partition {partition}"), hint, error)
         })?;
-        all.insert(partition, CommittedRows { next, last_row });
+        let are_visible =
+            matches!(table, Table::Postgres { .. }) || pipeline::promises_nothing(&note);
+        all.insert(partition, CommittedRows { next, last_row, are_visible });
     }
     Ok(Some(all))
 }
