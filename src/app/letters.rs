@@ -3,12 +3,10 @@
 use rdkafka::config::ClientConfig;
 
 use super::database::{connect, find_rows, has_letters};
-use super::domain::Domain;
 use super::embedded::EmbeddedPeer;
 use super::error::AppError;
-use crate::clock::Clock;
 use crate::config::{Broker, DeadLetterTarget, Settings, SinkSettings};
-use crate::letters::{self, LetterTopic, Selection, Store, Table, Trial, With};
+use crate::letters::{LetterTopic, Store, Table};
 use crate::shutdown::Shutdown;
 use crate::source::client;
 use crate::stop::Stop;
@@ -31,7 +29,7 @@ pub struct OpenedLetters {
     pub place: String,
     most_bytes: Option<u64>,
     /// The database that the letters are in, or that gets their rows.
-    database: Option<(Database, EmbeddedPeer)>,
+    pub database: Option<(Database, EmbeddedPeer)>,
 }
 
 /// Connects to where the domain's dead letters are.
@@ -81,34 +79,11 @@ pub async fn open_letters(settings: &Settings, how: HowLetters) -> Result<Opened
     Ok(OpenedLetters { store, place, most_bytes, database })
 }
 
-/// What would become of letters that are put through the domain's contract now. Nothing is written.
-pub async fn try_letters(
-    settings: &Settings,
-    domain: &Domain,
-    opened: &mut OpenedLetters,
-    selection: Selection,
-) -> Result<Trial, AppError> {
-    if domain.reports.is_some() {
-        return Err(AppError::Configuration {
-            what: "letters of a domain with RULES are not tried".to_owned(),
-            hint: Some("its rows are reports, which objects elsewhere are needed for".to_owned()),
-            source: None,
-        });
-    }
-    let rows = rows(settings, opened).await?;
-    let mut plan = domain.plan(&domain.columns)?;
-    let with = With {
-        plan: &mut plan,
-        topic: &domain.contract.topic,
-        rows: rows.as_ref(),
-        now_micros: Clock::System.now_micros(),
-    };
-    let letters = opened.store.letters(Selection { values: true, ..selection });
-    Ok(letters::try_letters(letters, with).await?)
-}
-
 /// The table that would get the rows, if there is one that can be asked for them.
-async fn rows(settings: &Settings, opened: &mut OpenedLetters) -> Result<Option<Rows>, AppError> {
+pub async fn letter_rows(
+    settings: &Settings,
+    opened: &mut OpenedLetters,
+) -> Result<Option<Rows>, AppError> {
     if opened.database.is_none() {
         opened.database = connect(&settings.write.sink).await?;
     }

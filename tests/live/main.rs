@@ -34,6 +34,7 @@ mod postgres_errors;
 mod postgres_harness;
 mod produce;
 mod rebalance;
+mod redrive;
 mod replaced_topic;
 mod replay;
 mod soak;
