@@ -4,7 +4,9 @@ use super::embedded::EmbeddedPeer;
 use super::error::AppError;
 use crate::config::SinkSettings;
 use crate::sink::postgres::Connections;
+use crate::sink::postgres::batch::exists;
 use crate::transfer::Database;
+use crate::verify::Table;
 
 /// The connections that are needed at once: a transfer's lease is renewed while a transaction is under way.
 const LEAST_CONNECTIONS: usize = 3;
@@ -27,4 +29,37 @@ pub async fn connect(sink: &SinkSettings) -> Result<Option<(Database, EmbeddedPe
         SinkSettings::Influx(_) | SinkSettings::Kafka(_) => return Ok(None),
     };
     Ok(Some((database, kept)))
+}
+
+/// The table of the rows, if it is there. `most_bytes`: what a query on BigQuery may be billed for.
+pub async fn find_rows(
+    database: &Database,
+    most_bytes: Option<u64>,
+) -> Result<Option<Table>, AppError> {
+    Ok(match database {
+        Database::BigQuery { bigquery, table } => {
+            bigquery.find_table(table).await?.map(|live| Table::BigQuery {
+                bigquery: bigquery.clone(),
+                table: table.clone(),
+                location: live.location().map(str::to_owned),
+                most_bytes,
+            })
+        }
+        Database::Postgres { connections, settings } => {
+            let (connections, table) = (connections.clone(), settings.table.clone());
+            exists(&connections, &table).await?.then_some(Table::Postgres { connections, table })
+        }
+    })
+}
+
+/// Whether the table of dead letters beside the rows is there.
+pub async fn has_letters(database: &Database) -> Result<bool, AppError> {
+    Ok(match database {
+        Database::BigQuery { bigquery, table } => {
+            bigquery.find_table(&table.dead_letters()).await?.is_some()
+        }
+        Database::Postgres { connections, settings } => {
+            exists(connections, &settings.table.dead_letters()).await?
+        }
+    })
 }

@@ -2,17 +2,15 @@
 
 use rdkafka::config::ClientConfig;
 
-use super::domain::Domain;
+use super::database::{connect, find_rows, has_letters};
 use super::embedded::EmbeddedPeer;
 use super::error::AppError;
-use crate::clock::Clock;
 use crate::config::{Broker, DeadLetterTarget, Settings, SinkSettings};
-use crate::letters::{self, LetterTopic, Selection, Store, Table, Trial, With};
+use crate::letters::{LetterTopic, Store, Table};
 use crate::shutdown::Shutdown;
-use crate::sink::postgres::Connections;
-use crate::sink::postgres::batch::exists;
 use crate::source::client;
 use crate::stop::Stop;
+use crate::transfer::Database;
 use crate::verify::Table as Rows;
 
 /// How letters are read.
@@ -30,12 +28,13 @@ pub struct OpenedLetters {
     /// The table or topic, for people.
     pub place: String,
     most_bytes: Option<u64>,
-    kept: EmbeddedPeer,
+    /// The database that the letters are in, or that gets their rows.
+    pub database: Option<(Database, EmbeddedPeer)>,
 }
 
 /// Connects to where the domain's dead letters are.
 pub async fn open_letters(settings: &Settings, how: HowLetters) -> Result<OpenedLetters, AppError> {
-    let (mut kept, most_bytes) = (EmbeddedPeer::default(), how.most_bytes);
+    let (mut database, most_bytes) = (None, how.most_bytes);
     let store = match (&settings.dead_letter, &settings.write.sink) {
         (DeadLetterTarget::Kafka(name), _) => {
             let Broker::Servers(bootstrap) = &settings.consume.broker else {
@@ -48,24 +47,12 @@ pub async fn open_letters(settings: &Settings, how: HowLetters) -> Result<Opened
             };
             topic(client::consumer_config(&settings.consume, bootstrap), name, settings, how)
         }
-        (DeadLetterTarget::Table, SinkSettings::BigQuery(write)) => {
-            let bigquery = kept.connect(write).await?;
-            let letters = write.table.dead_letters();
-            let Some(live) = bigquery.find_table(&letters).await? else {
-                return Err(none(&letters.to_string()).into());
-            };
-            let location = live.location().map(str::to_owned);
-            let rows = bigquery.find_table(&write.table).await?.map(|_| write.table.clone());
-            Store::BigQuery { bigquery, table: Table { letters, rows }, location, most_bytes }
-        }
-        (DeadLetterTarget::Table, SinkSettings::Postgres(write)) => {
-            let connections = Connections::new(&write.server, None)?;
-            let letters = write.table.dead_letters();
-            if !exists(&connections, &letters).await? {
-                return Err(none(&letters.to_string()).into());
+        (DeadLetterTarget::Table, SinkSettings::BigQuery(_) | SinkSettings::Postgres(_)) => {
+            database = connect(&settings.write.sink).await?;
+            match &database {
+                Some((database, _)) => table(database, most_bytes).await?,
+                None => return Err(none(&settings.write.sink.target()).into()),
             }
-            let rows = exists(&connections, &write.table).await?.then(|| write.table.clone());
-            Store::Postgres { connections, table: Table { letters, rows } }
         }
         (DeadLetterTarget::Table, SinkSettings::Kafka(write)) => {
             let config = client::reader_config(&write.server, &settings.consume.group_id);
@@ -89,65 +76,45 @@ pub async fn open_letters(settings: &Settings, how: HowLetters) -> Result<Opened
         Store::Postgres { table, .. } => table.letters.to_string(),
         Store::Topic(topic) => format!("topic {}", topic.topic),
     };
-    Ok(OpenedLetters { store, place, most_bytes, kept })
-}
-
-/// What would become of letters that are put through the domain's contract now. Nothing is written.
-pub async fn try_letters(
-    settings: &Settings,
-    domain: &Domain,
-    opened: &mut OpenedLetters,
-    selection: Selection,
-) -> Result<Trial, AppError> {
-    if domain.reports.is_some() {
-        return Err(AppError::Configuration {
-            what: "letters of a domain with RULES are not tried".to_owned(),
-            hint: Some("its rows are reports, which objects elsewhere are needed for".to_owned()),
-            source: None,
-        });
-    }
-    let rows = rows(settings, opened).await?;
-    let mut plan = domain.plan(&domain.columns)?;
-    let with = With {
-        plan: &mut plan,
-        topic: &domain.contract.topic,
-        rows: rows.as_ref(),
-        now_micros: Clock::System.now_micros(),
-    };
-    let letters = opened.store.letters(Selection { values: true, ..selection });
-    Ok(letters::try_letters(letters, with).await?)
+    Ok(OpenedLetters { store, place, most_bytes, database })
 }
 
 /// The table that would get the rows, if there is one that can be asked for them.
-async fn rows(settings: &Settings, opened: &mut OpenedLetters) -> Result<Option<Rows>, AppError> {
-    let rows = match (&opened.store, &settings.write.sink) {
-        (Store::BigQuery { bigquery, table, location, most_bytes }, _) => {
-            let (bigquery, location) = (bigquery.clone(), location.clone());
-            let most_bytes = *most_bytes;
-            let rows = table.rows.clone();
-            rows.map(|table| Rows::BigQuery { bigquery, table, location, most_bytes })
+pub async fn letter_rows(
+    settings: &Settings,
+    opened: &mut OpenedLetters,
+) -> Result<Option<Rows>, AppError> {
+    if opened.database.is_none() {
+        opened.database = connect(&settings.write.sink).await?;
+    }
+    match &opened.database {
+        Some((database, _)) => find_rows(database, opened.most_bytes).await,
+        None => Ok(None),
+    }
+}
+
+/// The table of dead letters in a database.
+async fn table(database: &Database, most_bytes: Option<u64>) -> Result<Store, AppError> {
+    let missing = || none(&database.dead_letters());
+    let has_rows = find_rows(database, most_bytes).await?.is_some();
+    Ok(match database {
+        Database::BigQuery { bigquery, table } => {
+            let letters = table.dead_letters();
+            let live = bigquery.find_table(&letters).await?.ok_or_else(missing)?;
+            let location = live.location().map(str::to_owned);
+            let rows = has_rows.then(|| table.clone());
+            let (bigquery, table) = (bigquery.clone(), Table { letters, rows });
+            Store::BigQuery { bigquery, table, location, most_bytes }
         }
-        (Store::Postgres { connections, table }, _) => {
-            let connections = connections.clone();
-            table.rows.clone().map(|table| Rows::Postgres { connections, table })
+        Database::Postgres { connections, settings } => {
+            if !has_letters(database).await? {
+                return Err(missing().into());
+            }
+            let letters = settings.table.dead_letters();
+            let rows = has_rows.then(|| settings.table.clone());
+            Store::Postgres { connections: connections.clone(), table: Table { letters, rows } }
         }
-        (Store::Topic(_), SinkSettings::BigQuery(write)) => {
-            let bigquery = opened.kept.connect(write).await?;
-            let (table, most_bytes) = (write.table.clone(), opened.most_bytes);
-            let live = bigquery.find_table(&table).await?;
-            live.map(|live| {
-                let location = live.location().map(str::to_owned);
-                Rows::BigQuery { bigquery, table, location, most_bytes }
-            })
-        }
-        (Store::Topic(_), SinkSettings::Postgres(write)) => {
-            let connections = Connections::new(&write.server, None)?;
-            let table = write.table.clone();
-            exists(&connections, &table).await?.then_some(Rows::Postgres { connections, table })
-        }
-        (Store::Topic(_), SinkSettings::Influx(_) | SinkSettings::Kafka(_)) => None,
-    };
-    Ok(rows)
+    })
 }
 
 /// The group that reads the domain's dead letters where they are in a topic. Only it may commit there:

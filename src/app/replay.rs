@@ -3,23 +3,22 @@
 //! A consumer may still make rows visible that it has committed, and will read what it has not. So a
 //! part ends where the table's rows of its partition end, and where the group has come to.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jiff::tz::TimeZone;
 use rdkafka::config::ClientConfig;
 
 use super::domain::Domain;
 use super::error::AppError;
-use super::verify::{CommittedRows, OpenedTable, committed_rows, open_table, reading_again};
+use super::fill::{fill_settings, settled};
+use super::verify::{OpenedTable, committed_rows, open_table, reading_again};
 use crate::clock::Clock;
-use crate::config::{BatchSettings, Duplicates, Scope, Settings, SourceSettings, TransferSettings};
+use crate::config::{Settings, TransferSettings};
 use crate::record::{Offset, Partition};
 use crate::shutdown::Shutdown;
 use crate::source::{Offsets, Part, TopicError, TopicParts};
 use crate::stop::Stop;
 use crate::transfer::source::{PartsSource, ReadAgain, Source};
-use crate::verify::{self, Part as TablePart, Span, Table, Verified};
+use crate::verify::{self, Part as TablePart, Span, Verified};
 
 /// The name of replays where transfers have theirs: in leases, staging tables and the table of runs.
 const NAME: &str = "replay";
@@ -39,6 +38,8 @@ pub struct ReplayOf {
     pub most_bytes: Option<u64>,
     /// How long a replay that was killed keeps the next one away.
     pub lease: Duration,
+    /// Nothing is to be written: also says how much of it is there.
+    pub dry_run: bool,
 }
 
 /// A beginning or an end.
@@ -56,8 +57,8 @@ pub struct OpenedReplay {
     /// Taken out for the run.
     pub source: Source,
     pub left: Vec<Left>,
-    /// Offsets in the parts that have a row already.
-    pub there: u64,
+    /// Offsets in the parts that have a row already; only a dry run asks.
+    pub there: Option<u64>,
     pub bytes_billed: u64,
 }
 
@@ -107,8 +108,7 @@ pub async fn open_replay(
         bytes_billed += billed;
         (None, last_rows)
     };
-    let at_once = matches!(opened.table, Table::Postgres { .. });
-    let settled = settled(at_once, &committed, &last_rows);
+    let settled = settled(&committed, &last_rows);
     let (topic, edges) = (domain.contract.topic.clone(), (of.from, of.to));
     let found = tokio::task::spawn_blocking(move || Log::ask(config, &topic, edges, shutdown));
     let failed = || "ask the brokers which offsets there are";
@@ -142,11 +142,15 @@ pub async fn open_replay(
         })
         .collect();
     let (letters, billed) = opened.table.letters_in(&asked, &of_again).await?;
-    let (there, counted) = opened.table.rows_in(&asked, &of_again).await?;
-    bytes_billed += billed + counted;
+    bytes_billed += billed;
+    let mut there = None;
+    if of.dry_run {
+        let (found, billed) = opened.table.rows_in(&asked, &of_again).await?;
+        (there, bytes_billed) = (Some(found), bytes_billed + billed);
+    }
     let source = PartsSource::new(log.topic, again, letters, Clock::System.now_micros());
     Ok(OpenedReplay {
-        settings: transfer_settings(settings, of.lease),
+        settings: fill_settings(NAME, settings, of.lease),
         opened,
         source: Source::Parts(source),
         left,
@@ -186,30 +190,6 @@ impl Log {
         };
         let (from, to) = (at(from, &begins)?, at(to, &ends)?);
         Ok(Self { topic, begins, from, to })
-    }
-}
-
-/// A replay as a transfer of the domain's topic, whose rows are told apart by their positions.
-fn transfer_settings(settings: &Settings, lease: Duration) -> TransferSettings {
-    TransferSettings {
-        name: NAME.to_owned(),
-        domain: BatchSettings {
-            contract: settings.contract.clone(),
-            consume: Some(settings.consume.clone()),
-            write: settings.write.clone(),
-            dead_letter: settings.dead_letter.clone(),
-            limits: settings.limits.clone(),
-        },
-        source: SourceSettings::Topic,
-        date_column: None,
-        time_zone: TimeZone::UTC,
-        scope: Scope::Table,
-        key: Vec::new(),
-        duplicates: Duplicates::Refuse,
-        delete_missing: false,
-        lease,
-        before: None,
-        after: None,
     }
 }
 
@@ -256,23 +236,6 @@ fn ranges(from: &Offsets, to: &Offsets) -> Vec<ReadAgain> {
         Some(ReadAgain { part, previous: None })
     };
     from.iter().filter_map(of).collect()
-}
-
-/// Before which offset of each partition no instance has anything left to do.
-/// `at_once`: rows are stored together with the offset; otherwise they become visible afterwards.
-fn settled(
-    at_once: bool,
-    committed: &BTreeMap<Partition, CommittedRows>,
-    last_rows: &Offsets,
-) -> Offsets {
-    let of = |(partition, committed): (&Partition, &CommittedRows)| {
-        let visible = match at_once {
-            true => committed.next,
-            false => last_rows.get(partition).map_or(Offset(0), |last| last.next()),
-        };
-        (*partition, committed.next.min(visible))
-    };
-    committed.iter().map(of).collect()
 }
 
 /// What is read of the parts, and what is left.
@@ -345,19 +308,5 @@ mod tests {
                 prop_assert_eq!(one.previous.is_some(), begin <= from);
             }
         }
-    }
-
-    #[test]
-    fn rows_end_where_an_instance_may_still_write() {
-        let committed = |next: i64| {
-            let rows = CommittedRows { next: Offset(next), last_row: None };
-            BTreeMap::from([(PARTITION, rows)])
-        };
-        // Committed, and not yet visible; visible, and read again after a crash.
-        assert_eq!(settled(false, &committed(100), &at(79)), at(80));
-        assert_eq!(settled(false, &committed(50), &at(79)), at(50));
-        assert_eq!(settled(false, &committed(100), &Offsets::new()), at(0));
-        assert_eq!(settled(true, &committed(100), &at(79)), at(100));
-        assert_eq!(settled(true, &BTreeMap::new(), &at(79)), Offsets::new());
     }
 }

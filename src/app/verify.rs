@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rdkafka::config::ClientConfig;
 
-use super::database::connect;
+use super::database::{connect, find_rows, has_letters};
 use super::domain::Domain;
 use super::embedded::EmbeddedPeer;
 use super::error::AppError;
@@ -15,7 +15,6 @@ use crate::pipeline;
 use crate::record::{Offset, Partition};
 use crate::shutdown::Shutdown;
 use crate::sink::StoredOffset;
-use crate::sink::postgres::batch::exists;
 use crate::sink::postgres::stored_offsets;
 use crate::source::{Committed, TopicParts, TopicReader, client};
 use crate::stop::Stop;
@@ -50,31 +49,13 @@ pub async fn open_table(
             source: None,
         });
     };
+    let Some(table) = find_rows(&database, most_bytes).await? else {
+        let what = format!("{command} {database}: there is no such table");
+        let hint = "nothing was written there yet: run the domain first".to_owned();
+        return Err(Stop { what, hint, source: None }.into());
+    };
     let in_table = settings.dead_letter == DeadLetterTarget::Table;
-    let none = |target: &str| Stop {
-        what: format!("{command} {target}: there is no such table"),
-        hint: "nothing was written there yet: run the domain first".to_owned(),
-        source: None,
-    };
-    let (table, letters) = match &database {
-        Database::BigQuery { bigquery, table } => {
-            let Some(live) = bigquery.find_table(table).await? else {
-                return Err(none(&table.to_string()).into());
-            };
-            let letters = in_table && bigquery.find_table(&table.dead_letters()).await?.is_some();
-            let (bigquery, table) = (bigquery.clone(), table.clone());
-            let location = live.location().map(str::to_owned);
-            (Table::BigQuery { bigquery, table, location, most_bytes }, letters)
-        }
-        Database::Postgres { connections, settings } => {
-            let (connections, table) = (connections.clone(), settings.table.clone());
-            if !exists(&connections, &table).await? {
-                return Err(none(&table.to_string()).into());
-            }
-            let letters = in_table && exists(&connections, &table.dead_letters()).await?;
-            (Table::Postgres { connections, table }, letters)
-        }
-    };
+    let letters = in_table && has_letters(&database).await?;
     Ok(OpenedTable { database, table, target: sink.target(), letters, _kept: kept })
 }
 
@@ -85,6 +66,8 @@ pub struct CommittedRows {
     pub next: Offset,
     /// The last row before it, which the commit promises.
     pub last_row: Option<Offset>,
+    /// All rows before it were visible when it was committed.
+    pub are_visible: bool,
 }
 
 /// What the group has committed, or PostgreSQL has stored, of each partition. `None`: the embedded
@@ -132,7 +115,9 @@ pub async fn committed_rows(
                         of this one writes notes that this one cannot read";
             Stop::new(format!("read the note of partition {partition}"), hint, error)
         })?;
-        all.insert(partition, CommittedRows { next, last_row });
+        let are_visible =
+            matches!(table, Table::Postgres { .. }) || pipeline::promises_nothing(&note);
+        all.insert(partition, CommittedRows { next, last_row, are_visible });
     }
     Ok(Some(all))
 }

@@ -1,31 +1,35 @@
-//! `dlq`: a domain's dead letters, listed, shown, and tried again without writing them.
+//! `dlq`: a domain's dead letters, listed, shown and redriven.
 
-use super::dlq_args::{DlqArgs, DlqCommand, DlqListArgs, DlqRedriveArgs, DlqShowArgs, WhichArgs};
+use super::dlq_args::{DlqArgs, DlqCommand, DlqListArgs, DlqShowArgs};
 use super::dlq_list_page::{self, Listed};
+use super::dlq_open::open;
+use super::dlq_redrive;
 use super::dlq_show_page;
-use super::dlq_trial_page::{self, Tries};
 use super::failure::{Exit, Failure};
 use super::load::load;
 use super::output;
 use super::page::terminal_width;
 use super::signals;
-use crate::app::{self, HowLetters, OpenedLetters};
+use crate::app;
 use crate::shutdown::Shutdown;
 
 pub async fn dlq(args: &DlqArgs) -> Result<(), Failure> {
+    if args.command.which().is_empty() {
+        return Err(Failure::new(Exit::Usage, "--from is not before --to"));
+    }
     let shutdown = signals::shutdown()?;
-    let work = async {
-        match &args.command {
-            DlqCommand::List(args) => list(args, shutdown.clone()).await,
-            DlqCommand::Show(args) => show(args, shutdown.clone()).await,
-            DlqCommand::Redrive(args) => redrive(args, shutdown.clone()).await,
+    match &args.command {
+        DlqCommand::List(args) => {
+            signals::unless_stopped(list(args, shutdown.clone()), &shutdown).await?
         }
-    };
-    signals::unless_stopped(work, &shutdown).await?
+        DlqCommand::Show(args) => {
+            signals::unless_stopped(show(args, shutdown.clone()), &shutdown).await?
+        }
+        DlqCommand::Redrive(args) => dlq_redrive::redrive(args, shutdown).await,
+    }
 }
 
 async fn list(args: &DlqListArgs, shutdown: Shutdown) -> Result<(), Failure> {
-    check(&args.which)?;
     let (loaded, _) = load(&args.domain, args.layers.inputs()).await?;
     let opened = open(&loaded.settings, &args.which, shutdown).await?;
     let overview = opened.store.groups(args.which.period()).await?;
@@ -42,7 +46,6 @@ async fn list(args: &DlqListArgs, shutdown: Shutdown) -> Result<(), Failure> {
 }
 
 async fn show(args: &DlqShowArgs, shutdown: Shutdown) -> Result<(), Failure> {
-    check(&args.which)?;
     let (loaded, _) = load(&args.domain, args.layers.inputs()).await?;
     let opened = open(&loaded.settings, &args.which, shutdown).await?;
     let mut letters = opened.store.letters(args.selection());
@@ -62,40 +65,4 @@ async fn show(args: &DlqShowArgs, shutdown: Shutdown) -> Result<(), Failure> {
         return Err(Failure::new(Exit::Configuration, what).hint(hint));
     }
     Ok(())
-}
-
-async fn redrive(args: &DlqRedriveArgs, shutdown: Shutdown) -> Result<(), Failure> {
-    check(&args.which)?;
-    let (loaded, fetcher) = load(&args.domain, args.layers.inputs()).await?;
-    let settings = loaded.settings;
-    let domain = app::domain(&settings, &fetcher).await?;
-    let mut opened = open(&settings, &args.which, shutdown).await?;
-    let trial = app::try_letters(&settings, &domain, &mut opened, args.selection()).await?;
-    let tries = Tries {
-        domain: &args.domain,
-        place: &opened.place,
-        target: &settings.write.sink.target(),
-        contract: &domain.contract.id,
-        trial: &trial,
-    };
-    output::print(&match args.json {
-        true => dlq_trial_page::json(&tries),
-        false => dlq_trial_page::text(&tries, terminal_width()),
-    })
-}
-
-fn check(which: &WhichArgs) -> Result<(), Failure> {
-    match which.is_empty() {
-        true => Err(Failure::new(Exit::Usage, "--from is not before --to")),
-        false => Ok(()),
-    }
-}
-
-async fn open(
-    settings: &crate::config::Settings,
-    which: &WhichArgs,
-    shutdown: Shutdown,
-) -> Result<OpenedLetters, Failure> {
-    let how = HowLetters { most_bytes: which.max_bytes, all: which.all, shutdown };
-    Ok(app::open_letters(settings, how).await?)
 }

@@ -1,10 +1,14 @@
 //! The arguments of `dlq`.
 
+use std::time::Duration;
+
 use clap::Subcommand;
 
 use super::layer_args::LayerArgs;
+use super::pace::Rate;
 use super::time_args;
-use crate::config::keys;
+use crate::app::RedriveOf;
+use crate::config::{DEFAULT_LEASE, keys};
 use crate::letters::{Period, Selection};
 use crate::record::Position;
 
@@ -20,7 +24,7 @@ pub enum DlqCommand {
     List(DlqListArgs),
     /// Print dead letters with key and headers, and with --payload their values
     Show(DlqShowArgs),
-    /// Say what would become of dead letters by the contract of now
+    /// Make rows of the dead letters that pass the contract of now
     Redrive(DlqRedriveArgs),
 }
 
@@ -85,26 +89,44 @@ pub struct DlqShowArgs {
 
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "\
-Each letter is put through the contract, IGNORE_EVENTS and FILTER of now, and counted by what would
-become of it: a row, ignored, a dead letter again, a row that is there already, or it lacks parts of
-its record. Nothing is written or marked. For now there is only --dry-run.
+Each letter is put through the contract, IGNORE_EVENTS and FILTER of now. Those that pass become rows
+of the domain's table, in one step and once: the same command twice changes nothing, and the live
+instances go on meanwhile. Letters stay where they are, and are `redriven` once their row is there.
+--dry-run only says what would become of them.
 
-Exit codes: 0 done, 1 the configuration is wrong, 2 an argument is wrong, 3 they cannot be read.
+docs/reference/dlq.md has the rest.
 
-Example:
-  generic-consumer dlq redrive DELIVERY --reason unknown_event_type --dry-run")]
+Exit codes: 0 done, also if letters are dead again, 1 the configuration is wrong, 2 an argument is
+wrong, 3 it could not be done, 6 another redrive or replay of the same table goes on.
+
+Examples:
+  generic-consumer dlq redrive DELIVERY --reason unknown_event_type --dry-run
+  generic-consumer dlq redrive DELIVERY --limit 1000 --rate 100/s")]
 pub struct DlqRedriveArgs {
-    /// Domain whose dead letters are tried
+    /// Domain whose dead letters are redriven
     #[arg(value_name = "DELIVERY", value_parser = keys::domain)]
     pub domain: String,
     #[command(flatten)]
     pub chosen: ChosenArgs,
-    /// The most letters, the oldest first
+    /// The most letters that become rows, the oldest first
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub limit: Option<u64>,
+    /// The most letters in a time that are tried: 100/s, 10/min
+    #[arg(long, value_name = "RATE", conflicts_with = "dry_run")]
+    pub rate: Option<Rate>,
+    /// Also letters that three redrives have written again
+    #[arg(long)]
+    pub again: bool,
     /// Write nothing, and say what would become of them
-    #[arg(long, required = true)]
+    #[arg(long)]
     pub dry_run: bool,
+    /// Wait for another redrive or replay of the same table
+    #[arg(long)]
+    pub wait: bool,
+    /// Seconds after which a redrive that was killed no longer keeps the next one away
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_LEASE,
+          value_parser = clap::value_parser!(u64).range(2..=3_600))]
+    pub lease_seconds: u64,
     #[command(flatten)]
     pub which: WhichArgs,
     /// Print one JSON object
@@ -141,6 +163,7 @@ impl ChosenArgs {
             positions: self.positions.clone(),
             limit: None,
             values: false,
+            known: false,
         }
     }
 }
@@ -172,6 +195,16 @@ impl WhichArgs {
     }
 }
 
+impl DlqCommand {
+    pub fn which(&self) -> &WhichArgs {
+        match self {
+            Self::List(args) => &args.which,
+            Self::Show(args) => &args.which,
+            Self::Redrive(args) => &args.which,
+        }
+    }
+}
+
 impl DlqShowArgs {
     pub fn selection(&self) -> Selection {
         // Whoever names positions wants all of them.
@@ -182,8 +215,13 @@ impl DlqShowArgs {
 }
 
 impl DlqRedriveArgs {
-    pub fn selection(&self) -> Selection {
-        Selection { limit: self.limit, ..self.chosen.selection(&self.which) }
+    pub fn of(&self) -> RedriveOf {
+        RedriveOf {
+            selection: self.chosen.selection(&self.which),
+            limit: self.limit,
+            again: self.again,
+            lease: Duration::from_secs(self.lease_seconds),
+        }
     }
 }
 

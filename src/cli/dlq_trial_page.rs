@@ -1,8 +1,9 @@
-//! What `dlq redrive --dry-run` says.
+//! What `dlq redrive` says, with and without `--dry-run`.
 
 use std::fmt::Write;
+use std::time::Duration;
 
-use indicatif::HumanCount;
+use indicatif::{HumanBytes, HumanCount};
 use serde_json::{Value, json};
 
 use super::page::{cell, wrapped};
@@ -18,11 +19,25 @@ pub struct Tries<'a> {
     pub target: &'a str,
     pub contract: &'a str,
     pub trial: &'a Trial,
+    pub what: What,
+}
+
+/// What was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    DryRun,
+    /// There was nothing to redrive.
+    Nothing,
+    Done {
+        run: u64,
+        inserted: u64,
+        took: Duration,
+    },
 }
 
 /// For people. `terminal` is its width; without one nothing is cut.
 pub fn text(tries: &Tries<'_>, terminal: Option<usize>) -> String {
-    let Tries { domain, place, target, contract, trial } = tries;
+    let Tries { domain, place, contract, trial, what, .. } = tries;
     let mut text = format!("{domain}: dead letters in {place}\n");
     let mut lines = vec![format!("tried by {}", on_one_line(contract)), String::new()];
     let mut reason = None;
@@ -39,7 +54,7 @@ pub fn text(tries: &Tries<'_>, terminal: Option<usize>) -> String {
             _ => format!("e.g. {at}"),
         };
         let count = HumanCount(*letters).to_string();
-        lines.push(format!("{:11}{count:>7}  {}  {example}", "", described(of, fate)));
+        lines.push(format!("{:11}{count:>7}  {}  {example}", "", described(*what, of, fate)));
     }
     for line in lines {
         let line = terminal.map_or(line.clone(), |most| cell(&line, most));
@@ -47,29 +62,77 @@ pub fn text(tries: &Tries<'_>, terminal: Option<usize>) -> String {
         let _ = writeln!(text, "{}", line.trim_end());
     }
     text.push('\n');
-    let mut said = vec![format!(
-        "nothing was written: of {} letters {} would be rows of {target}, {} would not",
-        HumanCount(trial.letters()),
-        HumanCount(trial.count(|fate| *fate == Fate::Row)),
-        HumanCount(trial.count(|fate| *fate != Fate::Row)),
-    )];
-    if !trial.asked {
-        said.push("which of them the sink has already was not asked".to_owned());
-    }
-    for sentence in said {
+    for sentence in said(tries) {
         let sentence = terminal.map_or(sentence.clone(), |columns| wrapped(&sentence, columns));
         let _ = writeln!(text, "{sentence}");
     }
     text
 }
 
-fn described(reason: &str, fate: &Fate) -> String {
+/// The last lines.
+fn said(tries: &Tries<'_>) -> Vec<String> {
+    let Tries { target, trial, what, .. } = tries;
+    let count = |is: &dyn Fn(&Fate) -> bool| HumanCount(trial.count(is)).to_string();
+    let letters = HumanCount(trial.letters());
+    let mut said = vec![match what {
+        What::DryRun => format!(
+            "nothing was written: of {letters} letters {} would be rows of {target}, {} would not",
+            count(&|fate| *fate == Fate::Row),
+            count(&|fate| *fate != Fate::Row),
+        ),
+        What::Nothing => {
+            format!("nothing was written: none of {letters} letters is to be redriven")
+        }
+        What::Done { run, inserted, took } => {
+            let others = trial.count(|fate| *fate == Fate::Row).saturating_sub(*inserted);
+            let others = match others {
+                0 => String::new(),
+                others => format!("{} were there meanwhile, ", HumanCount(others)),
+            };
+            format!(
+                "{} rows inserted into {target} (run {run}, {:.1} s); {others}{} of {letters} letters \
+                 are dead again, {} were left out",
+                HumanCount(*inserted),
+                took.as_secs_f64(),
+                count(&|fate| matches!(fate, Fate::Dead(_))),
+                count(&|fate| !matches!(fate, Fate::Row | Fate::Dead(_))),
+            )
+        }
+    }];
+    if !trial.asked {
+        said.push("which of them the sink has already was not asked".to_owned());
+    }
+    if trial.count(|fate| *fate == Fate::Taken) > 0 {
+        let why = "the topic was deleted and created again, and the table tells rows apart by their \
+                   positions, so no redrive can insert these records: `produce --envelope` publishes \
+                   them anew";
+        said.push(why.to_owned());
+    }
+    if trial.count(|fate| *fate == Fate::Tried) > 0 {
+        said.push("--again also tries letters that three redrives have written again".to_owned());
+    }
+    if trial.bytes_billed > 0 {
+        said.push(format!("billed {}", HumanBytes(trial.bytes_billed)));
+    }
+    said
+}
+
+fn described(what: What, reason: &str, fate: &Fate) -> String {
+    let would = |now: &str, then: &str| match what {
+        What::Done { .. } => now.to_owned(),
+        What::DryRun | What::Nothing => then.to_owned(),
+    };
     match fate {
         Fate::Dead(again) if again == reason => "dead again".to_owned(),
-        Fate::Row => "would be rows".to_owned(),
-        Fate::Ignored(label) => format!("would be ignored ({})", on_one_line(label)),
+        Fate::Row => would("are rows now", "would be rows"),
+        Fate::Ignored(label) => {
+            format!("{} ({})", would("are ignored", "would be ignored"), on_one_line(label))
+        }
         Fate::Dead(reason) => format!("dead again: {}", on_one_line(reason)),
         Fate::There => "are rows already".to_owned(),
+        Fate::Taken => "have positions at which other records' rows are".to_owned(),
+        Fate::Instances => "may still be read again by an instance".to_owned(),
+        Fate::Tried => "have been tried too often".to_owned(),
         Fate::Incomplete => "lack parts of their records".to_owned(),
         Fate::OtherTopic => "are records of another topic".to_owned(),
     }
@@ -77,13 +140,16 @@ fn described(reason: &str, fate: &Fate) -> String {
 
 /// For programs.
 pub fn json(tries: &Tries<'_>) -> String {
-    let Tries { domain, place, target, contract, trial } = tries;
+    let Tries { domain, place, target, contract, trial, what } = tries;
     let one = |((reason, fate), tried): (&(String, Fate), &Tried)| {
         let (fate, of): (&str, Option<&String>) = match fate {
             Fate::Row => ("row", None),
             Fate::Ignored(label) => ("ignored", Some(label)),
             Fate::Dead(reason) => ("dead", Some(reason)),
             Fate::There => ("there", None),
+            Fate::Taken => ("taken", None),
+            Fate::Instances => ("instances", None),
+            Fate::Tried => ("tried", None),
             Fate::Incomplete => ("incomplete", None),
             Fate::OtherTopic => ("other_topic", None),
         };
@@ -99,7 +165,16 @@ pub fn json(tries: &Tries<'_>) -> String {
             },
         })
     };
+    let (run, inserted, took) = match what {
+        What::DryRun | What::Nothing => (None, 0, None),
+        What::Done { run, inserted, took } => (Some(run), *inserted, Some(took.as_secs_f64())),
+    };
     let all = json!({
+        "dry_run": *what == What::DryRun,
+        "run": run,
+        "inserted": inserted,
+        "seconds": took,
+        "bytes_billed": trial.bytes_billed,
         "domain": domain,
         "place": place,
         "target": target,
@@ -133,29 +208,33 @@ mod tests {
             Fate::Incomplete,
             Fate::OtherTopic,
             Fate::Ignored("filter".to_owned()),
+            Fate::Taken,
+            Fate::Instances,
+            Fate::Tried,
         ];
         let all = (1..).zip(fates).map(|(n, fate)| ((reason.clone(), fate), tried(n * 1_000)));
-        let trial = Trial { tried: all.collect(), asked: false };
+        let trial = Trial { tried: all.collect(), asked: false, bytes_billed: 2_048 };
         let tries = Tries {
             domain: "DELIVERY",
             place: "p.d.t_dead_letters",
             target: "p.d.t",
             contract: "contracts.c#C@1",
             trial: &trial,
+            what: What::DryRun,
         };
         let page = text(&tries, Some(80));
         assert!(page.lines().all(|line| width(line) <= 80), "{page}");
         assert!(!page.contains('\u{1b}'), "{page}");
-        assert!(page.contains("   21,000  wrong_type\n"), "{page}");
+        assert!(page.contains("   45,000  wrong_type\n"), "{page}");
         assert!(
             page.contains("2,000  dead again: bad_format  e.g. 0/17  /a\\u{1b}: xxx"),
             "{page}"
         );
         let said = page.replace('\n', " ");
-        assert!(said.contains("of 21,000 letters 1,000 would be rows of p.d.t, 20,000 would not"));
+        assert!(said.contains("of 45,000 letters 1,000 would be rows of p.d.t, 44,000 would not"));
         assert!(said.contains("was not asked"), "{said}");
         let found: Value = serde_json::from_str(&json(&tries)).expect("JSON");
-        assert_eq!((&found["letters"], &found["rows"]), (&json!(21_000), &json!(1_000)));
-        assert_eq!(found["tried"].as_array().map(Vec::len), Some(6));
+        assert_eq!((&found["letters"], &found["rows"]), (&json!(45_000), &json!(1_000)));
+        assert_eq!(found["tried"].as_array().map(Vec::len), Some(9));
     }
 }

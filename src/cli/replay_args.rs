@@ -46,7 +46,7 @@ pub struct ReplayArgs {
     /// Say what would be read, and write nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Wait for another replay of the same table
+    /// Wait for another replay or redrive of the same table
     #[arg(long)]
     pub wait: bool,
     /// Seconds after which a replay that was killed no longer keeps the next one away
@@ -82,6 +82,7 @@ impl ReplayArgs {
             partition: self.partition.map(Partition),
             most_bytes: self.max_bytes,
             lease: Duration::from_secs(self.lease_seconds),
+            dry_run: self.dry_run,
         })
     }
 }

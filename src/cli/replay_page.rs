@@ -23,8 +23,10 @@ pub fn plan(domain: &str, topic: &str, replay: &OpenedReplay) -> String {
     } else {
         line(&mut text, "read", &counted(offsets(replay), "offset"));
         listed(&mut text, parts.into_iter());
-        let there = format!("{} of these offsets have a row already", HumanCount(replay.there));
-        line(&mut text, "there", &there);
+        if let Some(there) = replay.there {
+            let there = format!("{} of these offsets have a row already", HumanCount(there));
+            line(&mut text, "there", &there);
+        }
         line(&mut text, "write", &format!("insert the rows that {} lacks", replay.opened.target));
         let letters = replay.opened.database.dead_letters();
         line(&mut text, "rejected", &format!("into {letters}"));

@@ -21,7 +21,7 @@ use crate::error_chain::chain;
 use crate::row::TableSchema;
 use crate::shutdown::Shutdown;
 use crate::stop::Stop;
-use crate::transfer::source::Source;
+use crate::transfer::source::{Source, SourceError};
 use crate::transfer::{OwnSql, Progress, Request, Summary, Transfer, TransferError};
 
 /// Runs a transfer to its end, or shows its status.
@@ -188,7 +188,9 @@ fn own_sql(file: Option<&Path>) -> Result<Option<OwnSql>, Failure> {
 pub(super) fn failure(error: TransferError, source_name: &str) -> Failure {
     let what = error.to_string();
     match error {
-        TransferError::Stop(stop) => stop.into(),
+        TransferError::Stop(stop) | TransferError::Source(SourceError::Letters(stop)) => {
+            stop.into()
+        }
         TransferError::Source(source) => {
             let hint = "the target is as it was; run it again once the source can be read";
             Failure::stopped(format!("read {source_name}: {}", chain(&source)), hint)

@@ -1,5 +1,6 @@
 //! A dead letter as every store has it.
 
+use super::standing::{Record, Standing};
 use crate::record::{Offset, OwnedEvent, Position, UnsentRecord};
 
 /// A dead letter with what is kept of its record.
@@ -30,6 +31,16 @@ pub struct Letter {
     pub message: Option<Position>,
     /// Parts of the record that were left out, because the topic of dead letters does not take more.
     pub left_out: Option<String>,
+    /// `None`: the table of rows was not asked.
+    pub known: Option<Known>,
+}
+
+/// What is known of a letter in a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    /// How often a redrive wrote it.
+    pub tries: u64,
+    pub standing: Standing,
 }
 
 /// What a letter has of its record.
@@ -62,6 +73,12 @@ impl Letter {
             () if self.left_out.is_some() => Kept::Value,
             () => Kept::Whole,
         }
+    }
+
+    /// What tells its record apart from others of the topic, and of one of the same name.
+    pub fn key(&self) -> Record {
+        let micros = self.event.timestamp_ms.and_then(|millis| millis.checked_mul(1_000));
+        (self.at(), micros.unwrap_or(-1))
     }
 
     /// The place in the event that the detail names, a JSON pointer.

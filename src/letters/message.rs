@@ -38,5 +38,6 @@ pub fn read(message: &Event<'_>) -> Option<Letter> {
         written_micros: timestamp_ms.and_then(|millis| millis.checked_mul(1_000)),
         message: Some(at),
         left_out: text("left_out"),
+        known: None,
     })
 }

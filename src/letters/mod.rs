@@ -3,13 +3,18 @@
 //!
 //! ```text
 //! Store ─┬─ groups: what there is, by reason, contract and event type
-//!        └─ letters: a stream of Letters, each with its record ─► trial: what would become of it now
+//!        └─ letters: a stream of Letters, each with its record and what the table has at its place
+//!              └─► screening: which are tried ─► trial: what would become of them now
 //! ```
 
+mod dialect;
+mod fate;
 mod groups;
 mod letter;
 mod message;
+mod screening;
 mod selection;
+mod standing;
 mod statement;
 mod store;
 mod stream;
@@ -18,10 +23,14 @@ mod tests;
 mod topic;
 mod trial;
 
+pub use fate::Fate;
 pub use groups::{Backlog, Example, Group, MOST_GROUPS, Overview};
-pub use letter::{Kept, Letter};
+pub use letter::{Kept, Known, Letter};
+pub use screening::{MOST_TRIES, Screening, Seen};
 pub use selection::{Period, Selection};
+pub use standing::{Record, Standing, Standings, standings};
+pub use statement::GROUP as REDRIVE;
 pub use store::{Store, Table};
 pub use stream::Letters;
 pub use topic::LetterTopic;
-pub use trial::{Fate, Trial, Tried, With, try_letters};
+pub use trial::{Trial, Tried, With, try_letters};

@@ -31,6 +31,8 @@ pub struct Selection {
     pub limit: Option<u64>,
     /// Their values too; without it a letter has none.
     pub values: bool,
+    /// Of letters in a table also what is known of them.
+    pub known: bool,
 }
 
 impl Selection {

@@ -3,8 +3,10 @@
 //! Letters may be there more than once, and a record may have become one again by a later contract: of
 //! each position the latest letter counts.
 
+use super::dialect::Dialect;
 use super::groups::MOST_GROUPS;
 use super::selection::{Period, Selection};
+use super::standing::Places;
 use crate::record::Position;
 
 /// Tables, as text in the dialect of the store.
@@ -14,17 +16,6 @@ pub struct Asked {
     /// The table with the rows, if there is one: what is there by now.
     pub rows: Option<String>,
     pub dialect: Dialect,
-}
-
-/// What the two differ in.
-#[derive(Debug, Clone, Copy)]
-pub struct Dialect {
-    /// The microseconds since the epoch of a column.
-    pub micros: fn(&str) -> String,
-    /// A text as a literal.
-    pub text: fn(&str) -> String,
-    /// A time, in microseconds since the epoch, as a literal.
-    pub time: fn(i64) -> String,
 }
 
 /// The columns of [`Asked::letters`], in order.
@@ -72,19 +63,64 @@ impl Asked {
     /// partition, offset, previous, timestamp, key, headers, bytes and hash of the value, reason, detail,
     /// event type, contract, group, and the value.
     pub fn letters(&self, selection: &Selection) -> String {
+        let latest = self.latest(selection, &self.period(selection.period));
+        let (columns, conditions) = (columns(selection), self.conditions(selection));
+        format!(
+            "SELECT {columns} FROM ({latest}) AS letter WHERE copy = 1{conditions} ORDER BY t, p, o{}",
+            limit(selection)
+        )
+    }
+
+    /// The same letters, each with how many redrives have written it, and with what the table of rows has
+    /// at its place: whether its row is there, whether any row is there, what the next row names, and
+    /// whether there is none. The period is that of the latest letters.
+    pub fn redrivable(&self, selection: &Selection, rows: &str) -> String {
+        let latest = self.latest(selection, &self.period(Period::default()));
+        let (columns, conditions) = (columns(selection), self.conditions(selection));
+        let Period { from_micros, to_micros } = selection.period;
+        let from = from_micros.map_or(String::new(), |at| format!(" AND t >= {at}"));
+        let to = to_micros.map_or(String::new(), |at| format!(" AND t < {at}"));
+        let places = Places { rows, letters: Some(&self.letters), dialect: self.dialect };
+        let recorded = (self.dialect.micros)("_kafka_timestamp");
+        let stood = places.standing(&format!(
+            "SELECT _kafka_partition AS p, _kafka_offset AS o, COALESCE({recorded}, -1) AS m FROM {}{}",
+            self.letters,
+            self.period(Period::default())
+        ));
+        // A redrive that was killed and run again may have written a letter twice.
+        let tried = format!(
+            "SELECT COALESCE(_kafka_topic, '') AS ttopic, _kafka_partition AS tp, _kafka_offset AS too, \
+             COALESCE({recorded}, -1) AS tm, COUNT(DISTINCT consumer_group) AS tries FROM {} WHERE \
+             consumer_group LIKE '{GROUP} run %' GROUP BY 1, 2, 3, 4",
+            self.letters
+        );
+        format!(
+            "SELECT {columns}, tries, same, taken, named, is_last FROM ({latest}) AS letter JOIN \
+             (SELECT p AS sp, o AS so, m AS sm, same, taken, named, is_last FROM ({stood}) AS found) AS \
+             stood ON sp = p AND so = o AND sm = COALESCE(m, -1) LEFT JOIN ({tried}) AS tried ON ttopic \
+             = COALESCE(topic, '') AND tp = p AND too = o AND tm = COALESCE(m, -1) WHERE copy = \
+             1{conditions}{from}{to} ORDER BY t, p, o{}",
+            limit(selection)
+        )
+    }
+
+    /// All letters, with 1 as `copy` of the latest of each record.
+    fn latest(&self, selection: &Selection, condition: &str) -> String {
         let Self { letters, dialect, .. } = self;
         let (written, recorded) =
             ((dialect.micros)("_ingested_at"), (dialect.micros)("_kafka_timestamp"));
         let value = if selection.values { ", value AS v" } else { "" };
-        let latest = format!(
+        format!(
             "SELECT {written} AS t, _kafka_topic AS topic, _kafka_partition AS p, _kafka_offset AS o, \
              _kafka_previous AS previous, {recorded} AS m, _kafka_key AS k, _kafka_headers AS h, \
              value_bytes AS b, value_sha256 AS s, reason AS r, detail AS d, _event_type AS e, \
-             _contract AS c, consumer_group AS g{value}, {LATEST} AS copy FROM {letters}{}",
-            self.period(selection.period)
-        );
+             _contract AS c, consumer_group AS g{value}, {LATEST} AS copy FROM {letters}{condition}"
+        )
+    }
+
+    fn conditions(&self, selection: &Selection) -> String {
         let is = |column: &str, value: &Option<String>| {
-            value.as_ref().map(|value| format!(" AND {column} = {}", (dialect.text)(value)))
+            value.as_ref().map(|value| format!(" AND {column} = {}", (self.dialect.text)(value)))
         };
         let conditions = [
             is("r", &selection.reason),
@@ -92,13 +128,7 @@ impl Asked {
             is("c", &selection.contract),
             positions(&selection.positions),
         ];
-        let conditions: String = conditions.into_iter().flatten().collect();
-        let value = if selection.values { "v" } else { "NULL" };
-        let limit = selection.limit.map_or(String::new(), |limit| format!(" LIMIT {limit}"));
-        format!(
-            "SELECT t, topic, p, o, previous, m, k, h, b, s, r, d, e, c, g, {value} FROM ({latest}) AS \
-             letter WHERE copy = 1{conditions} ORDER BY t, p, o{limit}"
-        )
+        conditions.into_iter().flatten().collect()
     }
 
     fn period(&self, Period { from_micros, to_micros }: Period) -> String {
@@ -111,9 +141,21 @@ impl Asked {
     }
 }
 
+/// The beginning of the group in letters that were written by a redrive.
+pub const GROUP: &str = "redrive";
+
 /// 1 for the latest letter of a position.
 const LATEST: &str = "ROW_NUMBER() OVER (PARTITION BY _kafka_topic, _kafka_partition, _kafka_offset, \
                       _kafka_timestamp ORDER BY _ingested_at DESC)";
+
+fn columns(selection: &Selection) -> String {
+    let value = if selection.values { "v" } else { "NULL" };
+    format!("t, topic, p, o, previous, m, k, h, b, s, r, d, e, c, g, {value}")
+}
+
+fn limit(selection: &Selection) -> String {
+    selection.limit.map_or(String::new(), |limit| format!(" LIMIT {limit}"))
+}
 
 fn positions(positions: &[Position]) -> Option<String> {
     let each = positions.iter().map(|at| format!("(p = {} AND o = {})", at.partition, at.offset));

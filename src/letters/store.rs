@@ -6,10 +6,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
+use super::dialect::{BIGQUERY, POSTGRES};
 use super::groups::{Example, Group, Overview};
-use super::letter::Letter;
+use super::letter::{Known, Letter};
 use super::selection::{Period, Selection};
-use super::statement::{Asked, COLUMNS, Dialect};
+use super::standing::Standing;
+use super::statement::{Asked, COLUMNS};
 use super::stream::{Letters, To, put};
 use super::topic::LetterTopic;
 use crate::config::{PostgresTable, TableId};
@@ -17,7 +19,7 @@ use crate::record::{Offset, OwnedEvent, Position, UnsentRecord};
 use crate::sink::bigquery::BigQuery;
 use crate::sink::bigquery::batch::{self, Pages, Select};
 use crate::sink::dead_letter::read_headers;
-use crate::sink::postgres::batch::{Cursor, text, timestamp};
+use crate::sink::postgres::batch::Cursor;
 use crate::sink::postgres::{Connections, quoted_name};
 use crate::stop::Stop;
 
@@ -48,18 +50,6 @@ pub struct Table<Id> {
     /// `None`: there is none yet.
     pub rows: Option<Id>,
 }
-
-const BIGQUERY: Dialect = Dialect {
-    micros: |column| format!("UNIX_MICROS({column})"),
-    text: batch::text,
-    time: batch::timestamp,
-};
-
-const POSTGRES: Dialect = Dialect {
-    micros: |column| format!("(extract(epoch FROM {column}) * 1000000)::bigint"),
-    text,
-    time: timestamp,
-};
 
 /// A row of an answer, each value as text.
 type Cells = Vec<Option<String>>;
@@ -115,7 +105,7 @@ impl Store {
                 tokio::task::spawn_blocking(move || {
                     if let Err(stop) = topic.letters(&selection, &to) {
                         // Nobody takes it where nobody takes letters any more.
-                        let _ = to.blocking_send(Err(stop));
+                        let _ = to.put_blocking(Err(stop));
                     }
                 });
             }
@@ -136,7 +126,9 @@ impl Store {
             Self::BigQuery { table, .. } => {
                 let asked =
                     Asked { letters: batch::name(&table.letters), rows: None, dialect: BIGQUERY };
-                let mut pages = self.pages(&asked.letters(selection)).await?;
+                let rows = table.rows.as_ref().map(batch::name);
+                let mut pages = self.pages(&statement(&asked, selection, rows)).await?;
+                to.billed(pages.bytes_billed());
                 while let Some(page) = pages.next().await? {
                     let page = page.iter().map(|row| row.iter().map(cell).collect::<Cells>());
                     let letters = page.filter_map(|row| letter(row, from_base64));
@@ -150,7 +142,8 @@ impl Store {
                 Ok(())
             }
             Self::Postgres { connections, table } => {
-                let sql = postgres(table).letters(selection);
+                let rows = table.rows.as_ref().map(quoted_name);
+                let sql = statement(&postgres(table), selection, rows);
                 let cursor = Cursor::open(connections, "read the dead letters", &sql).await?;
                 loop {
                     let rows = cursor.next(STEP).await?;
@@ -182,6 +175,14 @@ impl Store {
         let hint = "the message is BigQuery's; --max-bytes bounds what a query may be billed for, \
                     --from and --to what it reads";
         bigquery.pages(select).await.map_err(|error| error.stop(hint))
+    }
+}
+
+/// The letters of a selection, with what the table has at their places where that is wanted.
+fn statement(asked: &Asked, selection: &Selection, rows: Option<String>) -> String {
+    match rows.filter(|_| selection.known) {
+        Some(rows) => asked.redrivable(selection, &rows),
+        None => asked.letters(selection),
     }
 }
 
@@ -236,8 +237,18 @@ fn number(text: &str) -> Option<u64> {
     text.split('.').next()?.parse().ok()
 }
 
-/// A row of [`Asked::letters`]. `bytes` reads a value of bytes.
-fn letter(row: Cells, bytes: fn(&str) -> Option<Vec<u8>>) -> Option<Letter> {
+/// A row of [`Asked::letters`] or [`Asked::redrivable`]. `bytes` reads a value of bytes.
+fn letter(mut row: Cells, bytes: fn(&str) -> Option<Vec<u8>>) -> Option<Letter> {
+    let known = row.split_off(COLUMNS.min(row.len()));
+    let number = |cell: &Option<String>| cell.as_ref()?.split('.').next()?.parse::<i64>().ok();
+    let known: Vec<Option<i64>> = known.iter().map(number).collect();
+    let known = match known[..] {
+        [tries, is_row, is_taken, named, is_last] => Some(Known {
+            tries: tries.unwrap_or(0).unsigned_abs(),
+            standing: Standing::of([is_row, is_taken, named, is_last]),
+        }),
+        _ => None,
+    };
     let mut cells: [Option<String>; COLUMNS] = row.try_into().ok()?;
     let mut next = cells.iter_mut().map(Option::take);
     let mut next = || next.next().flatten();
@@ -271,6 +282,7 @@ fn letter(row: Cells, bytes: fn(&str) -> Option<Vec<u8>>) -> Option<Letter> {
         written_micros,
         message: None,
         left_out: None,
+        known,
     })
 }
 

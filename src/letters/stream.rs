@@ -1,6 +1,8 @@
 //! A stream of letters, whichever store they come from.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
@@ -11,26 +13,56 @@ use crate::stop::Stop;
 const WAITING: usize = 16;
 
 /// Letters, in the order of the store. What reads them ends when this is dropped.
-pub struct Letters(Receiver<Result<Letter, Stop>>);
+pub struct Letters {
+    from: Receiver<Result<Letter, Stop>>,
+    billed: Arc<AtomicU64>,
+}
 
 /// Where a reader puts its letters.
-pub(super) type To = Sender<Result<Letter, Stop>>;
+pub(super) struct To {
+    to: Sender<Result<Letter, Stop>>,
+    billed: Arc<AtomicU64>,
+}
 
 impl Letters {
     pub(super) fn new() -> (To, Self) {
-        let (to, from) = channel(WAITING);
-        (to, Self(from))
+        let ((to, from), billed) = (channel(WAITING), Arc::<AtomicU64>::default());
+        (To { to, billed: billed.clone() }, Self { from, billed })
     }
 
     /// The next letter; `None` after the last.
     pub async fn next(&mut self) -> Option<Result<Letter, Stop>> {
-        self.0.recv().await
+        self.from.recv().await
+    }
+
+    /// The same on a thread that may wait.
+    pub fn next_blocking(&mut self) -> Option<Result<Letter, Stop>> {
+        self.from.blocking_recv()
+    }
+
+    /// Bytes that BigQuery has billed for reading them.
+    pub fn bytes_billed(&self) -> u64 {
+        self.billed.load(Ordering::Relaxed)
+    }
+}
+
+impl To {
+    pub fn billed(&self, bytes: u64) {
+        self.billed.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Hands a letter on from a thread that may wait. A break: nobody takes any more.
+    pub fn put_blocking(&self, letter: Result<Letter, Stop>) -> ControlFlow<()> {
+        match self.to.blocking_send(letter) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        }
     }
 }
 
 /// Hands a letter on. A break: nobody takes any more.
 pub(super) async fn put(to: &To, letter: Result<Letter, Stop>) -> ControlFlow<()> {
-    match to.send(letter).await {
+    match to.to.send(letter).await {
         Ok(()) => ControlFlow::Continue(()),
         Err(_) => ControlFlow::Break(()),
     }

@@ -63,7 +63,7 @@ impl LetterTopic {
             wanted.remove(&letter.at());
             left.set(left.get() - 1);
             let is_last = left.get() == 0 || (!selection.positions.is_empty() && wanted.is_empty());
-            done.set(to.blocking_send(Ok(letter)).is_err() || is_last);
+            done.set(to.put_blocking(Ok(letter)).is_break() || is_last);
         };
         let mut turn = || match done.get() {
             true => ControlFlow::Break(()),

@@ -1,35 +1,21 @@
 //! What would become of dead letters that are put through a contract again. Nothing is written.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use super::fate::Fate;
 use super::groups::Example;
-use super::letter::{Kept, Letter};
+use super::letter::Letter;
+use super::screening::{Screening, Seen};
+use super::standing::{Standings, standings};
 use super::stream::Letters;
-use crate::record::{Position, Rejection, Transcoded};
+use crate::record::{Rejection, Transcoded};
 use crate::row::RowBuffer;
 use crate::stop::Stop;
 use crate::transcode::{Ingestion, Plan};
-use crate::verify::{Part, Table};
+use crate::verify::Table;
 
-/// Positions that the table is asked for at once.
-const ASKED: usize = 500;
-
-/// What would become of a letter.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Fate {
-    /// A row.
-    Row,
-    /// Left out on purpose, by event type, filter or as a tombstone.
-    Ignored(String),
-    /// A dead letter again, with this reason.
-    Dead(String),
-    /// The sink has its row already.
-    There,
-    /// Parts of its record are not kept.
-    Incomplete,
-    /// It is a record of another topic.
-    OtherTopic,
-}
+/// Letters that are judged at once.
+const AT_ONCE: usize = 500;
 
 /// Letters of a reason that would come to the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,63 +31,66 @@ pub struct Trial {
     pub tried: BTreeMap<(String, Fate), Tried>,
     /// Whether the sink was asked for the rows that it has.
     pub asked: bool,
+    pub bytes_billed: u64,
 }
 
 /// What letters are tried with.
 pub struct With<'a> {
     pub plan: &'a mut Plan,
-    /// The topic that the domain reads.
-    pub topic: &'a str,
+    pub screening: &'a Screening,
     /// The table that would get the rows; `None`: the sink is not asked.
     pub rows: Option<&'a Table>,
+    /// The most that may become rows: whoever redrives so many after the other comes to an end, whatever
+    /// else there is.
+    pub limit: Option<u64>,
     pub now_micros: i64,
 }
 
-/// Puts letters through a contract. A letter that is there more than once counts once.
+/// Puts letters through a contract, the oldest first. A letter that is there more than once counts once.
 pub async fn try_letters(mut letters: Letters, mut with: With<'_>) -> Result<Trial, Stop> {
     let mut trial = Trial { asked: with.rows.is_some(), ..Trial::default() };
-    let mut seen = BTreeSet::new();
-    let mut waiting = Vec::new();
+    let mut seen = Seen::default();
+    let (mut waiting, mut rows) = (Vec::new(), 0);
     loop {
         let next = letters.next().await.transpose()?;
         let is_last = next.is_none();
         if let Some(letter) = next
-            && seen.insert((letter.topic.clone(), letter.at()))
+            && seen.is_first(&letter)
         {
             waiting.push(letter);
         }
-        if waiting.len() >= ASKED || is_last {
-            let there = with.there(&waiting).await?;
+        if waiting.len() >= AT_ONCE || is_last {
+            let (standings, billed) = with.standings(&waiting).await?;
+            trial.bytes_billed += billed;
             for letter in waiting.drain(..) {
-                let (fate, detail) = with.fate(&letter, &there);
+                let standing = letter.known.map(|known| known.standing);
+                let standing = standing.or_else(|| standings.get(&letter.key()).copied());
+                let (fate, detail) = match with.screening.leaves_out(&letter, standing, &mut seen) {
+                    Some(fate) => (fate, None),
+                    None => with.transcoded(&letter),
+                };
+                let is_row = fate == Fate::Row;
                 trial.add(&letter, fate, detail);
+                rows += u64::from(is_row);
+                if with.limit.is_some_and(|limit| rows >= limit) {
+                    trial.bytes_billed += letters.bytes_billed();
+                    return Ok(trial);
+                }
             }
         }
         if is_last {
+            trial.bytes_billed += letters.bytes_billed();
             return Ok(trial);
         }
     }
 }
 
 impl With<'_> {
-    /// The positions of letters whose rows the sink has.
-    async fn there(&self, letters: &[Letter]) -> Result<BTreeSet<Position>, Stop> {
-        let Some(table) = self.rows else { return Ok(BTreeSet::new()) };
-        let positions: Vec<Position> = letters.iter().map(Letter::at).collect();
-        if positions.is_empty() {
-            return Ok(BTreeSet::new());
-        }
-        let asked = table.ask(Part::default(), false);
-        Ok(table.there(&asked, &positions).await?.0)
-    }
-
-    fn fate(&mut self, letter: &Letter, there: &BTreeSet<Position>) -> (Fate, Option<String>) {
-        match () {
-            () if letter.topic != self.topic => (Fate::OtherTopic, None),
-            () if there.contains(&letter.at()) => (Fate::There, None),
-            () if letter.kept() != Kept::Whole => (Fate::Incomplete, None),
-            () => self.transcoded(letter),
-        }
+    /// What the table has at the places of letters that do not say it themselves.
+    async fn standings(&self, letters: &[Letter]) -> Result<(Standings, u64), Stop> {
+        let Some(table) = self.rows else { return Ok(Default::default()) };
+        let unknown = letters.iter().filter(|letter| letter.known.is_none());
+        standings(table, &unknown.map(Letter::key).collect::<Vec<_>>()).await
     }
 
     fn transcoded(&mut self, letter: &Letter) -> (Fate, Option<String>) {
@@ -132,7 +121,8 @@ impl Trial {
         tried.map(|(_, tried)| tried.letters).sum()
     }
 
-    fn add(&mut self, letter: &Letter, fate: Fate, detail: Option<String>) {
+    /// Counts a letter. `detail` is the new one, where it is rejected again.
+    pub fn add(&mut self, letter: &Letter, fate: Fate, detail: Option<String>) {
         let tried = self.tried.entry((letter.reason.clone(), fate)).or_insert_with(|| Tried {
             letters: 0,
             example: Example {

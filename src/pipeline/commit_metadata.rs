@@ -167,6 +167,15 @@ pub fn last_row(metadata: &str) -> Result<Option<Offset>, MetadataError> {
     }
 }
 
+/// Whether all rows before a committed offset were visible when it was committed, as its metadata has it,
+/// whatever the sink. What another program has committed does not say.
+pub fn promises_nothing(metadata: &str) -> bool {
+    let metadata = metadata.trim_end_matches('\0');
+    let read = serde_json::from_str::<Metadata>(metadata);
+    version(metadata).is_some_and(|version| version > 1)
+        && read.is_ok_and(|read| read.stream.is_none())
+}
+
 /// The version of metadata that this program wrote. It is recognised by how it begins, so that
 /// metadata that was damaged further on does not pass as another program's: its rows would be lost.
 fn version(metadata: &str) -> Option<u32> {

@@ -32,7 +32,7 @@ mod summary;
 #[cfg(test)]
 mod tests;
 
-pub use commit_metadata::{MetadataError, last_row};
+pub use commit_metadata::{MetadataError, last_row, promises_nothing};
 pub use flow::{Flow, Steps, Until};
 pub use ledger::{CommitPoint, Ledger};
 pub use run::run;

@@ -58,6 +58,27 @@ pub struct Order {
     pub field: u32,
 }
 
+/// What a record has become.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Became {
+    Row,
+    /// The index of the plan's label for it.
+    Ignored(usize),
+    Dead {
+        reason: Reason,
+        detail: String,
+    },
+}
+
+/// The letter that a record has already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastLetter {
+    /// The code of its reason.
+    pub reason: String,
+    /// Whether it is the contract of now that has rejected it.
+    pub is_of_now: bool,
+}
+
 /// Takes records and makes chunks.
 pub struct Intake {
     plan: Plan,
@@ -69,6 +90,8 @@ pub struct Intake {
     order: Option<Order>,
     /// Where dead letters stand already.
     letters: Arc<BTreeSet<Position>>,
+    /// The letter of the record that is taken.
+    last_letter: Option<LastLetter>,
     /// The last row of each partition.
     previous: BTreeMap<Partition, Offset>,
     chunk: Chunk,
@@ -82,8 +105,8 @@ impl Intake {
         refused: Refused,
         order: Option<Order>,
     ) -> Self {
-        let (letters, previous, chunk) = Default::default();
-        Self { plan, columns, check, refused, order, letters, previous, chunk }
+        let (letters, last_letter, previous, chunk) = Default::default();
+        Self { plan, columns, check, refused, order, letters, last_letter, previous, chunk }
     }
 
     /// Takes a record of the topic. Those of other days are counted, and left out.
@@ -92,7 +115,7 @@ impl Intake {
         let days = self.check.as_ref().map(|check| check.micros.clone());
         match micros.filter(|at| days.is_none_or(|days| days.contains(at))) {
             // A row says of its reading what its record says, so that a second run writes the same.
-            Some(micros) => self.take(event, micros, false),
+            Some(micros) => _ = self.take(event, micros, false),
             None => {
                 self.chunk.counts.read += 1;
                 self.chunk.counts.of_other_days += 1;
@@ -103,6 +126,19 @@ impl Intake {
     /// Takes a record of the topic that is read again, at this time (microseconds since the epoch).
     pub fn take_again(&mut self, event: &Event<'_>, now_micros: i64) {
         self.take(event, now_micros, false);
+    }
+
+    /// Takes the record of a letter. It has no second letter of the same reason by the same contract.
+    pub fn take_letter(&mut self, event: &Event<'_>, now_micros: i64, last: LastLetter) -> Became {
+        self.last_letter = Some(last);
+        let became = self.take(event, now_micros, false);
+        self.last_letter = None;
+        became
+    }
+
+    /// The name of what a record was ignored as.
+    pub fn ignored_label(&self, index: usize) -> &str {
+        self.plan.ignored_labels().get(index).map_or("", String::as_str)
     }
 
     /// What the contract rejects has no second letter where one stands already.
@@ -129,20 +165,20 @@ impl Intake {
         self.reject(event, rejection);
     }
 
-    fn take(&mut self, event: &Event<'_>, at_micros: i64, checks_day: bool) {
+    fn take(&mut self, event: &Event<'_>, at_micros: i64, checks_day: bool) -> Became {
         self.chunk.counts.read += 1;
         let partition = event.at.partition;
         let ingestion = Ingestion { at_micros, previous: self.previous.get(&partition).copied() };
         let rows = &mut self.chunk.rows;
         match self.plan.transcode(event, ingestion, rows) {
             Transcoded::Row => {}
-            Transcoded::Ignored(_) => {
+            Transcoded::Ignored(label) => {
                 self.chunk.counts.ignored += 1;
-                return;
+                return Became::Ignored(label);
             }
             Transcoded::Rejected(rejection) => return self.reject(event, *rejection),
         }
-        let Some(row) = rows.last() else { return };
+        let Some(row) = rows.last() else { return Became::Row };
         if checks_day
             && let Some(check) = &self.check
             && let Err(why) = check.check(&self.columns, row)
@@ -173,17 +209,27 @@ impl Intake {
         }
         self.chunk.counts.rows += 1;
         self.previous.insert(partition, event.at.offset);
+        Became::Row
     }
 
-    fn reject(&mut self, event: &Event<'_>, rejection: Rejection) {
+    fn reject(&mut self, event: &Event<'_>, rejection: Rejection) -> Became {
         self.chunk.counts.rejected += 1;
-        // The letter of a row that the database refuses is a link of the chain.
-        if rejection.reason != Reason::RowError && self.letters.contains(&event.at) {
-            return;
+        let became = Became::Dead { reason: rejection.reason, detail: rejection.detail.clone() };
+        // The letter of a row that the database refuses is a link of the chain of rows.
+        let is_link = rejection.reason == Reason::RowError;
+        let is_there = match &self.last_letter {
+            Some(last) => last.is_of_now && last.reason == rejection.reason.code(),
+            None => !is_link && self.letters.contains(&event.at),
+        };
+        if !is_there {
+            let mut letter = DeadLetter::of(event, rejection);
+            if is_link && self.last_letter.is_some() {
+                letter.previous = self.previous.get(&event.at.partition).copied();
+            }
+            self.chunk.letter_bytes += letter.bytes();
+            self.chunk.letters.push(letter);
         }
-        let letter = DeadLetter::of(event, rejection);
-        self.chunk.letter_bytes += letter.bytes();
-        self.chunk.letters.push(letter);
+        became
     }
 
     pub fn is_full(&self) -> bool {

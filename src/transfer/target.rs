@@ -37,6 +37,18 @@ pub struct Wanted<'a> {
     pub lease: Duration,
 }
 
+impl Wanted<'_> {
+    /// The name by which the run's lease and staging tables go. Runs that are not of days insert rows
+    /// that are missing, and two of them might insert the same ones: whatever their names, they are one
+    /// after the other.
+    pub fn leased_as(&self) -> &str {
+        match self.last_day {
+            Some(_) => self.transfer,
+            None => "replay",
+        }
+    }
+}
+
 /// How the rows become those of the target.
 #[derive(Debug, Clone, Copy)]
 pub struct Change<'a> {

@@ -18,15 +18,18 @@ pub struct Asked {
 impl Asked {
     /// Every place where a row does not name the one before it, and the first and the last place of
     /// each partition: partition, offset, previous, before, whether it is a letter (0 or 1), rows of
-    /// the partition.
+    /// the partition. A row that names the same one as the row before it does is left out: that one
+    /// was a dead letter and became a row later, and it says for both what is missing.
     pub fn places(&self, most: usize) -> String {
         format!(
             "SELECT p, o, v, b, k, r FROM (SELECT p, o, v, k, \
              LAG(o) OVER (PARTITION BY p ORDER BY o, k) AS b, \
+             LAG(v) OVER (PARTITION BY p ORDER BY o, k) AS w, \
              LEAD(o) OVER (PARTITION BY p ORDER BY o, k) AS n, \
              SUM(1 - k) OVER (PARTITION BY p) AS r \
              FROM ({}) AS places) AS chained \
-             WHERE b IS NULL OR n IS NULL OR v IS NULL OR v <> b ORDER BY p, o, k LIMIT {most}",
+             WHERE b IS NULL OR n IS NULL OR v IS NULL OR b = o OR (v <> b AND (w IS NULL OR v <> w)) \
+             ORDER BY p, o, k LIMIT {most}",
             self.both(&self.part())
         )
     }

@@ -68,7 +68,7 @@ impl Table {
 
     /// The places of the chain, and the bytes billed.
     pub async fn places(&self, asked: &Asked) -> Result<(Vec<Place>, u64), Stop> {
-        let (rows, billed) = self.query(&asked.places(MOST_PLACES)).await?;
+        let (rows, billed) = self.numbers(&asked.places(MOST_PLACES)).await?;
         let places = rows.iter().filter_map(|row| match row[..] {
             [Some(partition), Some(offset), previous, before, Some(letter), Some(rows)] => {
                 Some(Place {
@@ -93,7 +93,7 @@ impl Table {
     ) -> Result<(BTreeSet<Position>, u64), Stop> {
         let (mut there, mut billed) = (BTreeSet::new(), 0);
         for positions in positions.chunks(POSITIONS) {
-            let (rows, bytes) = self.query(&asked.there(positions)).await?;
+            let (rows, bytes) = self.numbers(&asked.there(positions)).await?;
             billed += bytes;
             there.extend(rows.iter().filter_map(|row| position(row)));
         }
@@ -105,7 +105,7 @@ impl Table {
         &self,
         asked: &Asked,
     ) -> Result<(BTreeMap<Partition, Offset>, u64), Stop> {
-        let (rows, billed) = self.query(&asked.last_rows()).await?;
+        let (rows, billed) = self.numbers(&asked.last_rows()).await?;
         let positions = rows.iter().filter_map(|row| position(row));
         Ok((positions.map(|at| (at.partition, at.offset)).collect(), billed))
     }
@@ -118,7 +118,7 @@ impl Table {
     ) -> Result<(u64, u64), Stop> {
         let (mut found, mut billed) = (0, 0);
         for spans in spans.chunks(SPANS) {
-            let (rows, bytes) = self.query(&asked.rows_in(spans)).await?;
+            let (rows, bytes) = self.numbers(&asked.rows_in(spans)).await?;
             billed += bytes;
             let count = rows.first().and_then(|row| row.first().copied().flatten()).unwrap_or(0);
             found += count.unsigned_abs();
@@ -136,15 +136,15 @@ impl Table {
         let (mut found, mut billed) = (BTreeSet::new(), 0);
         for spans in spans.chunks(SPANS) {
             let Some(sql) = asked.letters_in(spans, MOST_PLACES) else { break };
-            let (rows, bytes) = self.query(&sql).await?;
+            let (rows, bytes) = self.numbers(&sql).await?;
             billed += bytes;
             found.extend(rows.iter().filter_map(|row| position(row)));
         }
         Ok((found, billed))
     }
 
-    /// Rows of whole numbers, and the bytes billed.
-    async fn query(&self, sql: &str) -> Result<(Vec<Vec<Option<i64>>>, u64), Stop> {
+    /// The first rows of an answer in whole numbers, and the bytes billed.
+    pub async fn numbers(&self, sql: &str) -> Result<(Vec<Vec<Option<i64>>>, u64), Stop> {
         match self {
             Self::BigQuery { bigquery, table, location, most_bytes } => {
                 let selected = bigquery.select(Select {

@@ -33,7 +33,7 @@ fn written(domain: &Domain, kafka: &Kafka, seed: u64) -> BTreeMap<At, &'static s
 }
 
 /// The exit code, and the lines of JSON that a command prints.
-fn dlq(domain: &Domain, arguments: &[&str]) -> (Option<i32>, Vec<Value>, String) {
+pub fn dlq(domain: &Domain, arguments: &[&str]) -> (Option<i32>, Vec<Value>, String) {
     let arguments = [&["dlq"], arguments, &["--json"]].concat();
     let mut run = domain.run(&arguments, &[]);
     let code = run.wait(WITHIN).code();
@@ -42,7 +42,7 @@ fn dlq(domain: &Domain, arguments: &[&str]) -> (Option<i32>, Vec<Value>, String)
     (code, lines.map(|line| serde_json::from_str(line).expect("JSON")).collect(), output)
 }
 
-fn list(domain: &Domain, arguments: &[&str]) -> Value {
+pub fn list(domain: &Domain, arguments: &[&str]) -> Value {
     let (code, mut lines, output) = dlq(domain, &[&["list", "DELIVERY"], arguments].concat());
     assert_eq!((code, lines.len()), (Some(0), 1), "{output}");
     lines.remove(0)

@@ -34,6 +34,7 @@ mod postgres_errors;
 mod postgres_harness;
 mod produce;
 mod rebalance;
+mod redrive;
 mod reload;
 mod replaced_topic;
 mod replay;

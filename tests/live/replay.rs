@@ -19,13 +19,13 @@ use crate::support::until::until_true;
 const WITHIN: Duration = Duration::from_secs(120);
 
 /// What holds the table.
-enum Store {
+pub enum Store {
     BigQuery(EmbeddedBigQuery),
     Postgres(Postgres),
 }
 
 impl Store {
-    fn start(name: &str, is_postgres: bool) -> (Self, Domain) {
+    pub fn start(name: &str, is_postgres: bool) -> (Self, Domain) {
         if is_postgres {
             let server = Postgres::start(name);
             let domain = Domain::on_postgres(name, shared(), &server.section());
@@ -53,7 +53,7 @@ impl Store {
     }
 
     /// The positions of all visible rows, in order; one that is there twice comes twice.
-    fn positions(&self) -> Vec<At> {
+    pub fn positions(&self) -> Vec<At> {
         let mut all: Vec<At> = match self {
             Self::BigQuery(bigquery) => {
                 let rows = bigquery.rows(TABLE).into_iter().filter(|row| row.visible);
@@ -74,7 +74,7 @@ impl Store {
     }
 
     /// How many dead letters there are; one that is there twice counts twice.
-    fn letters(&self) -> usize {
+    pub fn letters(&self) -> usize {
         match self {
             Self::BigQuery(bigquery) => bigquery.all_letters(TABLE).len(),
             Self::Postgres(server) => {
@@ -85,7 +85,7 @@ impl Store {
 }
 
 /// The positions of the events that are rows, in order.
-fn expected(sent: &[&Sent]) -> Vec<At> {
+pub fn expected(sent: &[&Sent]) -> Vec<At> {
     let rows = sent.iter().flat_map(|sent| sent.iter()).filter(|(_, fate)| fate.is_row());
     let mut all: Vec<At> = rows.map(|(at, _)| *at).collect();
     all.sort_unstable();

@@ -19,7 +19,7 @@ impl Names {
     pub fn new(target: &TableId, wanted: &Wanted<'_>) -> Self {
         let date = wanted.last_day.map(|day| day.strftime("%Y%m%d").to_string());
         let date = date.as_deref().unwrap_or(NO_DAYS);
-        let prefix = format!("{}{date}__", Self::of_transfer(target, wanted.transfer));
+        let prefix = format!("{}{date}__", Self::of_transfer(target, wanted.leased_as()));
         Self { prefix, holder: wanted.holder.to_owned() }
     }
 

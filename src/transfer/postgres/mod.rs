@@ -44,6 +44,7 @@ impl PostgresTarget {
         settings: &PostgresSettings,
         wanted: Wanted<'_>,
     ) -> Result<Self, Stop> {
+        let leased_as = wanted.leased_as();
         let Wanted { columns, manage, date_column, transfer, last_day, holder, lease } = wanted;
         let of = last_day.map_or("positions".to_owned(), |day| day.to_string());
         let parts = BatchParts {
@@ -52,7 +53,7 @@ impl PostgresTarget {
             columns,
             date_column,
             runs: (TABLE, &run_columns()),
-            name: &format!("{transfer} {of}"),
+            name: &format!("{leased_as} {of}"),
             holder,
             lease,
         };

@@ -4,6 +4,7 @@ mod csv;
 mod error;
 mod files;
 mod json_lines;
+mod letters;
 mod objects;
 mod parquet;
 mod parts;
@@ -12,6 +13,7 @@ mod topic;
 
 pub use error::FilesError;
 pub use files::{Files, FoundFile};
+pub use letters::{LetterSource, Pacing, Redriven};
 pub use objects::Objects;
 pub use parts::{PartsSource, ReadAgain};
 pub use query::{QueryError, QuerySource};
@@ -19,11 +21,13 @@ pub use topic::TopicSource;
 
 use super::intake::{HandOn, Intake};
 use crate::source::TopicError;
+use crate::stop::Stop;
 
 /// A source that was opened: what will be read is known.
 pub enum Source {
     Topic(TopicSource),
     Parts(PartsSource),
+    Letters(Box<LetterSource>),
     Files(Files),
     Query(QuerySource),
 }
@@ -36,6 +40,8 @@ pub enum SourceError {
     Files(#[from] FilesError),
     #[error(transparent)]
     Query(#[from] QueryError),
+    #[error(transparent)]
+    Letters(#[from] Stop),
 }
 
 impl Source {
@@ -48,7 +54,7 @@ impl Source {
     /// another order.
     pub fn keeps_positions(&self) -> bool {
         match self {
-            Self::Topic(_) | Self::Parts(_) | Self::Files(_) => true,
+            Self::Topic(_) | Self::Parts(_) | Self::Files(_) | Self::Letters(_) => true,
             Self::Query(_) => false,
         }
     }
@@ -58,6 +64,7 @@ impl Source {
         match self {
             Self::Topic(topic) => Size::Records(topic.records()),
             Self::Parts(parts) => Size::Records(parts.records()),
+            Self::Letters(letters) => Size::Records(letters.letters()),
             Self::Files(files) => Size::Bytes(files.bytes()),
             Self::Query(query) => Size::About(query.rows()),
         }
@@ -68,6 +75,7 @@ impl Source {
         match self {
             Self::Topic(topic) => topic.describe(),
             Self::Parts(parts) => parts.describe(),
+            Self::Letters(letters) => vec![letters.describe()],
             Self::Files(files) => files.describe(),
             Self::Query(query) => vec![format!("a query, of about {} rows", query.rows())],
         }
@@ -78,6 +86,7 @@ impl Source {
         match self {
             Self::Topic(topic) => topic.read(intake, hand_on)?,
             Self::Parts(parts) => parts.read(intake, hand_on)?,
+            Self::Letters(letters) => letters.read(intake, hand_on)?,
             Self::Files(files) => files.read(intake, hand_on)?,
             Self::Query(query) => query.read(intake, hand_on)?,
         }

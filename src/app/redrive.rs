@@ -1,0 +1,206 @@
+//! Dead letters that are put through the contract of now again, and become rows.
+//!
+//! A letter may be durable before the offset behind its record is committed. The record may then be read
+//! again, and by another contract it becomes a row. So only letters are redriven whose records no instance
+//! has anything left to do with, as for a replay.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::domain::Domain;
+use super::error::AppError;
+use super::fill::{fill_settings, settled};
+use super::letters::{OpenedLetters, letter_rows};
+use super::verify::committed_rows;
+use crate::clock::Clock;
+use crate::config::{Settings, TransferSettings};
+use crate::letters::{
+    self, Fate, MOST_TRIES, REDRIVE, Screening, Seen, Selection, Store, Trial, With,
+};
+use crate::source::Offsets;
+use crate::stop::Stop;
+use crate::transfer::source::{LetterSource, Pacing, Redriven, Source};
+use crate::verify::{Part, Table};
+
+/// What is to be redriven.
+#[derive(Debug, Clone)]
+pub struct RedriveOf {
+    pub selection: Selection,
+    /// The most letters that become rows.
+    pub limit: Option<u64>,
+    /// Also letters that have been tried often.
+    pub again: bool,
+    /// How long a run that was killed keeps the next one away.
+    pub lease: Duration,
+}
+
+/// Letters that are ready to be redriven.
+pub struct OpenedRedrive {
+    pub settings: TransferSettings,
+    /// Taken out for the run.
+    pub source: Source,
+    /// What was left out when they were counted. What is counted as rows is to be tried.
+    pub counted: Trial,
+    /// What has become of them, once they were read.
+    pub redriven: Redriven,
+}
+
+/// What would become of letters that are put through the domain's contract now. Nothing is written.
+pub async fn try_letters(
+    settings: &Settings,
+    domain: &Domain,
+    opened: &mut OpenedLetters,
+    of: &RedriveOf,
+) -> Result<Trial, AppError> {
+    check(domain)?;
+    let rows = letter_rows(settings, opened).await?;
+    let ends = ends(settings, domain, rows.as_ref(), of).await?;
+    let mut plan = domain.plan(&domain.columns)?;
+    let with = With {
+        plan: &mut plan,
+        screening: &ends.screening,
+        rows: rows.as_ref(),
+        limit: of.limit,
+        now_micros: Clock::System.now_micros(),
+    };
+    let selection = Selection { values: true, known: true, ..of.selection.clone() };
+    let mut trial = letters::try_letters(opened.store.letters(selection), with).await?;
+    trial.bytes_billed += ends.bytes_billed;
+    Ok(trial)
+}
+
+/// Counts the letters, and checks that they may be redriven.
+pub async fn open_redrive(
+    settings: &Settings,
+    domain: &Domain,
+    opened: &mut OpenedLetters,
+    of: &RedriveOf,
+    pacing: Option<Pacing>,
+) -> Result<OpenedRedrive, AppError> {
+    check(domain)?;
+    let rows = letter_rows(settings, opened).await?;
+    let Some(rows) = rows else { return Err(no_table(settings)) };
+    if let Store::Topic(topic) = &opened.store {
+        return Err(AppError::Configuration {
+            what: format!("this version does not redrive letters of a topic ({})", topic.topic),
+            hint: Some("--dry-run says what would become of them".to_owned()),
+            source: None,
+        });
+    }
+    let ends = ends(settings, domain, Some(&rows), of).await?;
+    if ends.screening.settled.is_none() {
+        return Err(AppError::Configuration {
+            what: "what the instances have done is not known: the embedded broker is gone"
+                .to_owned(),
+            hint: Some("CONSUME_ENV names an environment with servers".to_owned()),
+            source: None,
+        });
+    }
+    let selection = Selection { known: true, ..of.selection.clone() };
+    let mut counted = count(&opened.store, &selection, &ends.screening).await?;
+    counted.bytes_billed += ends.bytes_billed;
+    let redriven = Redriven::default();
+    let source = LetterSource {
+        store: opened.store.clone(),
+        selection: Selection { values: true, ..selection },
+        screening: ends.screening,
+        last_rows: ends.last_rows,
+        limit: of.limit,
+        contract: domain.contract.id.clone(),
+        letters: counted.count(|fate| *fate == Fate::Row),
+        now_micros: Clock::System.now_micros(),
+        pacing,
+        redriven: redriven.clone(),
+    };
+    let settings = fill_settings(REDRIVE, settings, of.lease);
+    Ok(OpenedRedrive { settings, source: Source::Letters(Box::new(source)), counted, redriven })
+}
+
+fn check(domain: &Domain) -> Result<(), AppError> {
+    match domain.reports.is_some() {
+        false => Ok(()),
+        true => Err(AppError::Configuration {
+            what: "letters of a domain with RULES are not redriven".to_owned(),
+            hint: Some("its rows are reports, which objects elsewhere are needed for".to_owned()),
+            source: None,
+        }),
+    }
+}
+
+/// Where the instances are.
+struct Ends {
+    screening: Screening,
+    /// The last row of each partition that the committed offsets promise.
+    last_rows: Offsets,
+    bytes_billed: u64,
+}
+
+async fn ends(
+    settings: &Settings,
+    domain: &Domain,
+    rows: Option<&Table>,
+    of: &RedriveOf,
+) -> Result<Ends, AppError> {
+    let topic = domain.contract.topic.clone();
+    let screening =
+        Screening { topic, settled: None, most_tries: (!of.again).then_some(MOST_TRIES) };
+    let mut ends = Ends { screening, last_rows: BTreeMap::new(), bytes_billed: 0 };
+    let Some(rows) = rows else { return Ok(ends) };
+    // Read before the table, so that what is committed then has its rows there.
+    let Some(committed) = committed_rows(settings, domain, rows).await? else { return Ok(ends) };
+    let mut last_rows = Offsets::new();
+    if committed.values().any(|one| !one.are_visible) {
+        let asked = rows.ask(Part::default(), false);
+        (last_rows, ends.bytes_billed) = rows.last_rows(&asked).await?;
+    }
+    ends.screening.settled = Some(settled(&committed, &last_rows));
+    let promised =
+        committed.iter().filter_map(|(partition, one)| Some((*partition, one.last_row?)));
+    ends.last_rows = promised.collect();
+    Ok(ends)
+}
+
+/// Counts the letters without reading their values: those that are left out, and as rows those that the
+/// contract would be asked about.
+async fn count(
+    store: &Store,
+    selection: &Selection,
+    screening: &Screening,
+) -> Result<Trial, AppError> {
+    let mut letters = store.letters(selection.clone());
+    let (mut seen, mut counted) = (Seen::default(), Trial { asked: true, ..Trial::default() });
+    while let Some(letter) = letters.next().await.transpose()? {
+        if !seen.is_first(&letter) {
+            continue;
+        }
+        let standing = letter.known.map(|known| known.standing);
+        let fate = match screening.leaves_out(&letter, standing, &mut seen) {
+            // Whether its value is whole is not known yet.
+            None | Some(Fate::Incomplete) => Fate::Row,
+            Some(fate) => fate,
+        };
+        counted.add(&letter, fate, None);
+    }
+    counted.bytes_billed = letters.bytes_billed();
+    Ok(counted)
+}
+
+fn no_table(settings: &Settings) -> AppError {
+    let sink = &settings.write.sink;
+    if !matches!(sink.name(), "bigquery" | "postgres") {
+        return AppError::Configuration {
+            what: format!("letters are not redriven into the sink `{}`", sink.name()),
+            hint: Some(
+                "redrive inserts rows into tables of BigQuery and PostgreSQL; --dry-run says what \
+                 would become of them"
+                    .to_owned(),
+            ),
+            source: None,
+        };
+    }
+    AppError::Stop(Stop {
+        what: format!("redrive letters into {}: there is no such table", sink.target()),
+        hint: "an instance creates it when it starts: run the domain first".to_owned(),
+        source: None,
+    })
+}

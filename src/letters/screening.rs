@@ -1,0 +1,127 @@
+//! Which letters are put through a contract again, and which are left out before that.
+
+use std::collections::BTreeSet;
+
+use super::fate::Fate;
+use super::letter::{Kept, Letter};
+use super::standing::{Record, Standing};
+use crate::record::Position;
+use crate::source::Offsets;
+
+/// How often a letter is redriven unless somebody asks for more.
+pub const MOST_TRIES: u64 = 3;
+
+/// What decides about letters before the contract does.
+#[derive(Debug, Clone, Default)]
+pub struct Screening {
+    /// The topic that the domain reads.
+    pub topic: String,
+    /// Before which offset of each partition no instance has anything left to do. `None`: nobody knows.
+    pub settled: Option<Offsets>,
+    /// Letters that so many redrives wrote again are left out.
+    pub most_tries: Option<u64>,
+}
+
+/// The letters of a run so far, each of which counts once.
+#[derive(Debug, Default)]
+pub struct Seen {
+    records: BTreeSet<(String, Record)>,
+    /// Of those that were put through the contract.
+    taken: BTreeSet<Position>,
+}
+
+impl Screening {
+    /// Why a letter is left out. `standing` is what the table has at its place, where it was asked.
+    pub fn leaves_out(
+        &self,
+        letter: &Letter,
+        standing: Option<Standing>,
+        seen: &mut Seen,
+    ) -> Option<Fate> {
+        let Position { partition, offset } = letter.at();
+        let standing = standing.unwrap_or_default();
+        let is_settled = self
+            .settled
+            .as_ref()
+            .is_none_or(|settled| settled.get(&partition).is_some_and(|settled| offset < *settled));
+        let tries = letter.known.map_or(0, |known| known.tries);
+        match () {
+            () if letter.topic != self.topic => Some(Fate::OtherTopic),
+            () if standing.is_row => Some(Fate::There),
+            () if standing.is_taken => Some(Fate::Taken),
+            () if !is_settled => Some(Fate::Instances),
+            () if self.most_tries.is_some_and(|most| tries >= most) => Some(Fate::Tried),
+            () if letter.kept() != Kept::Whole => Some(Fate::Incomplete),
+            // Records of two topics of this name, of which the table can only have one.
+            () if !seen.taken.insert(letter.at()) => Some(Fate::Taken),
+            () => None,
+        }
+    }
+}
+
+impl Seen {
+    /// Whether the letter's record comes for the first time.
+    pub fn is_first(&mut self, letter: &Letter) -> bool {
+        self.records.insert((letter.topic.clone(), letter.key()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::letters::letter::Known;
+    use crate::record::{Offset, OwnedEvent, Partition, UnsentRecord};
+
+    fn letter(offset: i64, timestamp_ms: i64, tries: u64) -> Letter {
+        let record = UnsentRecord { key: None, headers: Vec::new(), value: Some(b"{}".to_vec()) };
+        let timestamp_ms = Some(timestamp_ms);
+        let [topic, reason, detail, value_sha256] =
+            ["orders", "wrong_type", "", ""].map(str::to_owned);
+        Letter {
+            topic,
+            event: OwnedEvent { at: Position::new(0, offset), timestamp_ms, record },
+            value_bytes: 2,
+            value_sha256,
+            previous: None,
+            reason,
+            detail,
+            event_type: None,
+            contract: None,
+            group: None,
+            written_micros: None,
+            message: None,
+            left_out: None,
+            known: Some(Known { tries, standing: Standing::default() }),
+        }
+    }
+
+    #[test]
+    fn what_may_become_a_row_twice_or_has_been_tried_often_is_left_out() {
+        let mut seen = Seen::default();
+        let screening = Screening {
+            topic: "orders".to_owned(),
+            settled: Some(Offsets::from([(Partition(0), Offset(100))])),
+            most_tries: Some(3),
+        };
+        let mut fate =
+            |letter: &Letter, standing| screening.leaves_out(letter, standing, &mut seen);
+        let row = Standing { is_row: true, is_taken: true, ..Standing::default() };
+        let other = Standing { is_taken: true, ..Standing::default() };
+        assert_eq!(fate(&letter(7, 1, 0), Some(row)), Some(Fate::There));
+        assert_eq!(fate(&letter(7, 1, 0), Some(other)), Some(Fate::Taken));
+        assert_eq!(fate(&letter(100, 1, 0), None), Some(Fate::Instances));
+        assert_eq!(fate(&letter(99, 1, 3), None), Some(Fate::Tried));
+        assert_eq!(fate(&letter(99, 1, 2), None), None);
+        // A record of the topic as it was before it was created again.
+        assert_eq!(fate(&letter(99, 2, 0), None), Some(Fate::Taken));
+        let elsewhere = Letter { topic: "others".to_owned(), ..letter(5, 1, 0) };
+        assert_eq!(fate(&elsewhere, None), Some(Fate::OtherTopic));
+        let cut = Letter { value_bytes: 3, ..letter(5, 1, 0) };
+        assert_eq!(fate(&cut, None), Some(Fate::Incomplete));
+        let of_no_partition = Letter {
+            event: OwnedEvent { at: Position::new(1, 5), ..letter(5, 1, 0).event },
+            ..letter(5, 1, 0)
+        };
+        assert_eq!(fate(&of_no_partition, None), Some(Fate::Instances));
+    }
+}

@@ -1,0 +1,208 @@
+//! `dlq redrive`: what a wrong deployment rejected becomes rows, once, whatever goes on meanwhile.
+//! `CHAOS_KILLS` redrives are killed (3 by default), `CHAOS_SEED` repeats the moments.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use serde_json::{Value, json};
+
+use super::dlq::{dlq, list};
+use super::replay::{Store, expected};
+use super::verify::{entries, verify, written};
+use crate::support::bigquery::At;
+use crate::support::domain::{Domain, PARTITIONS, TABLE};
+use crate::support::events::{Fate, Feed, Publisher, Sent, count};
+use crate::support::kafka::shared;
+use crate::support::until::until_true;
+
+const WITHIN: Duration = Duration::from_secs(120);
+
+/// Publishes events while the domain has a contract that none of them fits, and has them rejected.
+fn wrongly_deployed(domain: &Domain, seed: u64, events: usize) -> Sent {
+    let right = domain.env_text();
+    let mut publisher = Publisher::new(shared(), domain, seed);
+    domain.set_contract(&json!({
+        "asyncapi": "3.0.0",
+        "info": {"title": "wrong", "version": "1"},
+        "channels": {"C": {"address": domain.topic, "messages": {"Other": {"payload": {
+            "type": "object",
+            "properties": {"event_type": {"type": "string"}},
+        }}}}},
+    }));
+    publisher.publish(events);
+    let sent = publisher.flush();
+    let mut run = domain.run(&["DELIVERY", "--until-caught-up"], &[]);
+    assert_eq!(run.wait(WITHIN).code(), Some(0), "{}", run.output());
+    for line in right.lines() {
+        let (name, value) = line.split_once('=').expect("an assignment");
+        domain.set(name, value.trim_matches('\''));
+    }
+    sent
+}
+
+fn redrive(domain: &Domain, arguments: &[&str]) -> Value {
+    let arguments = [&["redrive", "DELIVERY"], arguments].concat();
+    let (code, mut lines, output) = dlq(domain, &arguments);
+    assert_eq!((code, lines.len()), (Some(0), 1), "{output}");
+    lines.remove(0)
+}
+
+/// How many letters have come to each fate.
+fn fates(found: &Value) -> BTreeMap<String, u64> {
+    let mut fates = BTreeMap::new();
+    for one in found["tried"].as_array().expect("a list") {
+        let fate = one["fate"].as_str().expect("a text").to_owned();
+        *fates.entry(fate).or_default() += one["letters"].as_u64().expect("a number");
+    }
+    fates
+}
+
+/// The table's rows are those of these events, and nothing is wrong with their chain.
+fn assert_rows(store: &Store, domain: &Domain, sent: &[&Sent]) {
+    assert_eq!(store.positions(), expected(sent), "each row once");
+    let (code, found) = verify(domain, &["--deep"]);
+    assert_eq!(code, Some(0), "{found}");
+    // Nothing is known of what is before a partition's first row, and before the first row of an instance.
+    let unproven = entries(&found, "unproven");
+    assert!(unproven.len() <= 2 * PARTITIONS as usize, "{found}");
+    for (partition, one) in unproven {
+        assert_eq!(one["kafka"]["rows"], 0, "partition {partition}: {one}");
+    }
+}
+
+/// Makes a letter one that three redrives have written, and returns its position.
+fn often_tried(store: &Store, sent: &Sent) -> At {
+    let stays_dead = sent.iter().find(|(_, fate)| matches!(fate, Fate::Letter(_)));
+    let (partition, offset) = *stays_dead.expect("a bad event").0;
+    let of = format!("WHERE _kafka_partition = {partition} AND _kafka_offset = {offset}");
+    let letters = format!("{TABLE}_dead_letters");
+    let mark = |row: &str| format!("SET consumer_group = 'redrive run ' || {row} {of}");
+    match store {
+        Store::BigQuery(bigquery) => {
+            for _ in 0..2 {
+                let again = format!("INSERT INTO {{table}} SELECT * FROM {{table}} {of} LIMIT 1");
+                bigquery.plant(&letters, &again);
+            }
+            bigquery.plant(&letters, &format!("UPDATE {{table}} {}", mark("rowid")));
+        }
+        Store::Postgres(server) => {
+            for _ in 0..2 {
+                let again = format!("SELECT * FROM {letters} {of} LIMIT 1");
+                server.query(&format!("INSERT INTO {letters} {again}"));
+            }
+            server.query(&format!("UPDATE {letters} {}", mark("ctid::text")));
+        }
+    }
+    (partition, offset)
+}
+
+/// Makes the row of a position that of another record.
+fn made_anothers(store: &Store, (partition, offset): At) {
+    let of = format!("WHERE _kafka_partition = {partition} AND _kafka_offset = {offset}");
+    match store {
+        Store::BigQuery(bigquery) => {
+            let later =
+                format!("UPDATE {{table}} SET _kafka_timestamp = _kafka_timestamp + 1000 {of}");
+            assert_eq!(bigquery.plant(TABLE, &later), 1);
+        }
+        Store::Postgres(server) => {
+            let later = "SET _kafka_timestamp = _kafka_timestamp + interval '1 millisecond'";
+            server.query(&format!("UPDATE {TABLE} {later} {of}"));
+        }
+    }
+}
+
+fn letters_become_rows(name: &str, is_postgres: bool) {
+    let (store, domain) = Store::start(name, is_postgres);
+    let first = written(&domain, 61, 300);
+    let wrong = wrongly_deployed(&domain, 62, 600);
+    let sent = [&first, &wrong];
+    let rows = expected(&[&first]);
+    let to_redrive = count(&wrong, Fate::is_row) as u64;
+    assert_eq!(store.positions(), rows);
+
+    let dry = redrive(&domain, &["--dry-run"]);
+    assert_eq!((&dry["rows"], &dry["inserted"]), (&json!(to_redrive), &json!(0)), "{dry}");
+    assert_eq!(store.positions(), rows, "a dry run writes nothing");
+    let some = redrive(&domain, &["--limit", "50", "--rate", "1000/s"]);
+    assert_eq!(some["inserted"], 50, "{some}");
+    let rest = redrive(&domain, &[]);
+    assert_eq!(rest["inserted"], to_redrive - 50, "{rest}");
+    assert_eq!(fates(&rest)["there"], 50, "{rest}");
+    assert_rows(&store, &domain, &sent);
+    let listed = list(&domain, &[]);
+    assert_eq!(listed["redriven"], to_redrive, "{listed}");
+
+    // The same again: nothing is inserted, and what stays dead has no further letter.
+    let letters = store.letters();
+    let same = redrive(&domain, &[]);
+    assert_eq!((&same["inserted"], fates(&same)["there"]), (&json!(0), to_redrive), "{same}");
+    assert!(fates(&same)["dead"] > 0, "{same}");
+    assert_eq!(store.letters(), letters, "{same}");
+
+    often_tried(&store, &wrong);
+    made_anothers(&store, *expected(&[&wrong]).first().expect("a row"));
+    let dry = fates(&redrive(&domain, &["--dry-run"]));
+    assert_eq!((dry["tried"], dry["taken"]), (1, 1), "{dry:?}");
+    assert_eq!(fates(&redrive(&domain, &["--dry-run", "--again"])).get("tried"), None);
+    let left = redrive(&domain, &[]);
+    assert_eq!((&left["inserted"], fates(&left)["taken"]), (&json!(0), 1), "{left}");
+    assert_eq!(store.positions(), expected(&sent));
+}
+
+#[test]
+fn letters_become_rows_of_bigquery() {
+    letters_become_rows("redrive", false);
+}
+
+#[test]
+fn letters_become_rows_of_postgresql() {
+    letters_become_rows("redrive-pg", true);
+}
+
+/// Redrives are killed at random moments while instances write; then one ends.
+fn killed_beside_instances(name: &str, is_postgres: bool) {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let kills = number("CHAOS_KILLS").unwrap_or(3);
+    let seed = number("CHAOS_SEED").unwrap_or_else(rand::random);
+    println!("{name}: CHAOS_SEED={seed} CHAOS_KILLS={kills}");
+    let mut dice = StdRng::seed_from_u64(seed);
+    let (store, domain) = Store::start(name, is_postgres);
+    let wrong = wrongly_deployed(&domain, seed, 3_000);
+    let mut instance = domain.start_ready();
+    let feed = Feed::start(Publisher::new(shared(), &domain, seed + 1), 200);
+    let arguments = ["dlq", "redrive", "DELIVERY", "--wait", "--lease-seconds", "2"];
+    for _ in 0..kills {
+        let mut process = domain.run(&arguments, &[]);
+        let moment = Duration::from_millis(dice.random_range(0..2_000));
+        let began = Instant::now();
+        while began.elapsed() < moment && process.ended().is_none() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        process.kill();
+    }
+    let mut process = domain.run(&arguments, &[]);
+    assert_eq!(process.wait(WITHIN).code(), Some(0), "{}", process.output());
+    let more = feed.stop();
+    let all = expected(&[&wrong, &more]);
+    until_true("the instance has written the rest", WITHIN, || {
+        store.positions().len() >= all.len()
+    });
+    instance.stop();
+    assert_rows(&store, &domain, &[&wrong, &more]);
+    let listed = list(&domain, &[]);
+    assert_eq!(listed["redriven"], count(&wrong, Fate::is_row), "{listed}");
+    assert!(count(&more, Fate::is_row) > 100, "instances have written meanwhile");
+}
+
+#[test]
+fn killed_redrives_beside_instances_end_the_same_in_bigquery() {
+    killed_beside_instances("redrive-kills", false);
+}
+
+#[test]
+fn killed_redrives_beside_instances_end_the_same_in_postgresql() {
+    killed_beside_instances("redrive-kills-pg", true);
+}
