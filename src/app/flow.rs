@@ -13,7 +13,7 @@ use crate::pipeline::{Flow, Steps};
 use crate::source::{RecordReader, Subscription, client};
 use crate::steps::{Evaluation, PayloadTracker, Watcher, Watchers};
 use crate::stop::Stop;
-use crate::telemetry::StepMetrics;
+use crate::telemetry::{StepMetrics, otlp};
 
 /// How long a message for the payload tracker may be on its way.
 const NOTICE: Duration = Duration::from_secs(30);
@@ -40,6 +40,7 @@ pub async fn flow(of: Assembly<'_>) -> Result<Flow, AppError> {
         until: of.until,
         metrics: of.metrics,
         health: of.health,
+        tracer: otlp::tracer(),
         clock: Clock::System,
         shutdown: of.shutdown,
     })
@@ -62,7 +63,8 @@ fn steps(of: &Assembly<'_>) -> Result<Option<Steps>, AppError> {
         &of.settings.limits,
         std::env::vars_os().collect(),
         (watchers.clone(), of.health.clone()),
-    )?;
+    )?
+    .traced(otlp::tracer());
     let gate = of.domain.plan(&of.domain.columns)?;
     Ok(Some(Steps { gate, work: Arc::new(evaluation), watchers }))
 }

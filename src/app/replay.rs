@@ -192,6 +192,7 @@ impl Log {
 /// A replay as a transfer of the domain's topic, whose rows are told apart by their positions.
 fn transfer_settings(settings: &Settings, lease: Duration) -> TransferSettings {
     TransferSettings {
+        otlp: None,
         name: NAME.to_owned(),
         domain: BatchSettings {
             contract: settings.contract.clone(),

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::failure::{Exit, Failure};
 use super::load::load;
+use super::otlp;
 use super::output;
 use super::replay_args::ReplayArgs;
 use super::replay_page;
@@ -15,6 +16,7 @@ use crate::config::DeadLetterTarget;
 use crate::row::TableSchema;
 use crate::shutdown::Shutdown;
 use crate::stop::Stop;
+use crate::telemetry::otlp::Service;
 use crate::transfer::source::Source;
 use crate::transfer::{MaxRejected, Mode, Progress, Request, Transfer};
 
@@ -28,6 +30,7 @@ async fn run(args: &ReplayArgs, shutdown: Shutdown) -> Result<(), Failure> {
     let part = args.part().map_err(|what| Failure::new(Exit::Usage, what))?;
     let (loaded, fetcher) = load(&args.domain, args.layers.inputs()).await?;
     let settings = loaded.settings;
+    otlp::start(settings.otlp.as_ref(), &Service::of(&settings), None)?;
     let domain = app::domain(&settings, &fetcher).await?;
     let topic = domain.contract.topic.clone();
     let mut replay = app::open_replay(&settings, &domain, &part, shutdown.clone()).await?;

@@ -29,6 +29,7 @@ mod settlement;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod traces;
 
 pub use commit_metadata::{MetadataError, last_row};
 pub use flow::{Flow, Steps, Until};

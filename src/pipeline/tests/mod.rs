@@ -8,3 +8,4 @@ mod memory_sink;
 mod ownership;
 mod rig;
 mod steps;
+mod traces;
