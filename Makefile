@@ -80,6 +80,7 @@ dashboard: ## Test the dashboard's page in headless Chromium: against a mock, th
 .PHONY: peers
 peers:
 	@tests/support/emulator/install.sh $(CARGO_TARGET_DIR)/tools >/dev/null
+	@tests/support/collector/install.sh $(CARGO_TARGET_DIR)/tools >/dev/null
 	@tests/support/stores/install.sh $(CARGO_TARGET_DIR)/tools >/dev/null
 	@tests/support/timescale/install.sh $(CARGO_TARGET_DIR)/tools >/dev/null
 	@tests/support/influx/install.sh $(CARGO_TARGET_DIR)/tools >/dev/null

@@ -78,7 +78,7 @@ pub mod record;
 // A configuration file of Insights Core Messaging becomes settings.
 pub mod icm;
 
-// Logs, metrics, health.
+// Logs, metrics, traces, health.
 pub mod telemetry;
 
 // An object of an object store becomes the files that are wanted of it, in bounded memory.

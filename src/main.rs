@@ -40,11 +40,15 @@ fn main() -> ExitCode {
             done
         });
     logs.finish();
-    match done {
+    let code = match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            cli::say(&format!("{failure}\n"));
+            let text = failure.to_string();
+            cli::say(&format!("{text}\n"));
+            telemetry::otlp::failed(&text);
             failure.code()
         }
-    }
+    };
+    telemetry::otlp::finish();
+    code
 }

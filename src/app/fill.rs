@@ -15,6 +15,7 @@ use crate::source::Offsets;
 /// of runs has.
 pub fn fill_settings(name: &str, settings: &Settings, lease: Duration) -> TransferSettings {
     TransferSettings {
+        otlp: None,
         name: name.to_owned(),
         domain: BatchSettings {
             contract: settings.contract.clone(),

@@ -14,7 +14,7 @@ use crate::sink::Sink;
 use crate::source::{RecordReader, Subscription, client};
 use crate::steps::{Evaluation, PayloadTracker, Watcher, Watchers};
 use crate::stop::Stop;
-use crate::telemetry::StepMetrics;
+use crate::telemetry::{StepMetrics, otlp};
 use crate::transcode::Plan;
 
 /// How long a message for the payload tracker may be on its way.
@@ -38,6 +38,7 @@ pub async fn flow(of: Assembly<'_>) -> Result<Flow, AppError> {
         until: of.until,
         metrics: of.metrics,
         health: of.health,
+        tracer: otlp::tracer(),
         clock: Clock::System,
         shutdown: of.shutdown,
     })
@@ -75,7 +76,8 @@ fn steps(of: &Assembly<'_>) -> Result<Option<Steps>, AppError> {
         &of.settings.limits,
         std::env::vars_os().collect(),
         (watchers.clone(), of.health.clone()),
-    )?;
+    )?
+    .traced(otlp::tracer());
     let gate = of.domain.plan(&of.domain.columns)?;
     Ok(Some(Steps { gate, work: Arc::new(evaluation), watchers }))
 }

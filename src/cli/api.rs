@@ -1,5 +1,6 @@
 //! `api DELIVERY`: take events over HTTP and publish them to the domain's topic.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use prometheus_client::registry::Registry;
@@ -8,6 +9,7 @@ use super::api_page;
 use super::args::ApiArgs;
 use super::failure::{Exit, Failure};
 use super::load::load;
+use super::otlp;
 use super::signals;
 use crate::app::{self, ApiBroker, EventApiAssembly};
 use crate::config::Settings;
@@ -15,6 +17,7 @@ use crate::serve;
 use crate::serve::api::{EventApi, Tokens};
 use crate::shutdown::Shutdown;
 use crate::source::Publisher;
+use crate::telemetry::otlp::Service;
 use crate::telemetry::{ApiMetrics, Health};
 
 /// Takes events until it is stopped.
@@ -30,6 +33,8 @@ pub async fn api(args: &ApiArgs) -> Result<(), Failure> {
     let tokens = tokens(&settings)?;
     let mut registry = Registry::default();
     let metrics = ApiMetrics::register(&mut registry);
+    let registry = Arc::new(registry);
+    otlp::start(settings.otlp.as_ref(), &Service::of(&settings), Some(registry.clone()))?;
     let health = Health::new().of_event_api();
     let _server = serve::start(settings.metrics_addr, registry, health.clone())
         .await

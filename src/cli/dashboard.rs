@@ -5,12 +5,14 @@ use std::fmt::Write;
 use super::dashboard_args::DashboardArgs;
 use super::failure::{Exit, Failure};
 use super::load::fetched;
+use super::otlp;
 use super::output;
 use super::page::{reachable, terminal_width};
 use super::signals;
 use crate::config::{DashboardSettings, load_dashboard};
 use crate::remote::Fetcher;
 use crate::serve::dashboard::Dashboard;
+use crate::telemetry::otlp::Service;
 
 /// Serves until it is stopped.
 pub async fn dashboard(args: &DashboardArgs) -> Result<(), Failure> {
@@ -19,6 +21,7 @@ pub async fn dashboard(args: &DashboardArgs) -> Result<(), Failure> {
         settings = settings(args) => settings?,
         () = shutdown.wait() => return Ok(()),
     };
+    otlp::start(settings.otlp.as_ref(), &Service::default(), None)?;
     let dashboard = Dashboard::listen(&settings).await?;
     tracing::info!(
         address = %dashboard.address,

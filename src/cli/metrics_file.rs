@@ -72,13 +72,31 @@ impl MetricsFile {
     }
 
     fn text(&self, run: &EndedRun<'_>) -> String {
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _ = encode(&mut text, &run.metrics(&self.successes));
+        text
+    }
+
+    /// A file beside it, which collectors do not read.
+    fn temporary(&self) -> io::Result<PathBuf> {
+        let name = self.path.file_name().ok_or(ErrorKind::IsADirectory)?;
+        let name = format!(".{}.{}.tmp", name.to_string_lossy(), std::process::id());
+        Ok(self.path.with_file_name(name))
+    }
+}
+
+impl EndedRun<'_> {
+    /// The metrics of the run, and when the runs before it ended that succeeded.
+    pub fn metrics(&self, successes: &[(TransferLabel, f64)]) -> Registry {
+        let run = self;
         let mut registry = Registry::default();
         let metrics = TransferMetrics::register(&mut registry);
         let mode = || LabelText(run.mode.to_owned());
         let transfer = || LabelText(run.transfer.to_owned());
         let label = TransferLabel { transfer: transfer(), mode: mode() };
         let seconds = |micros: i64| micros as f64 / 1e6;
-        for (of, at) in &self.successes {
+        for (of, at) in successes {
             metrics.last_success.get_or_create(of).set(*at);
         }
         if run.exit_code == 0 {
@@ -116,17 +134,7 @@ impl MetricsFile {
             let label = PhaseLabel { transfer: transfer(), mode: mode(), step, phase };
             metrics.phase_seconds.get_or_create(&label).set(took.as_secs_f64());
         }
-        let mut text = String::new();
-        // Writing to a string cannot fail.
-        let _ = encode(&mut text, &registry);
-        text
-    }
-
-    /// A file beside it, which collectors do not read.
-    fn temporary(&self) -> io::Result<PathBuf> {
-        let name = self.path.file_name().ok_or(ErrorKind::IsADirectory)?;
-        let name = format!(".{}.{}.tmp", name.to_string_lossy(), std::process::id());
-        Ok(self.path.with_file_name(name))
+        registry
     }
 }
 

@@ -30,6 +30,7 @@ mod layer_args;
 mod load;
 mod local;
 mod metrics_file;
+mod otlp;
 mod output;
 mod pace;
 mod page;

@@ -3,6 +3,7 @@
 use super::failure::{Exit, Failure};
 use super::fill::Fill;
 use super::load::load;
+use super::otlp;
 use super::output;
 use super::replay_args::ReplayArgs;
 use super::replay_page;
@@ -10,6 +11,7 @@ use super::signals;
 use crate::app;
 use crate::config::DeadLetterTarget;
 use crate::shutdown::Shutdown;
+use crate::telemetry::otlp::Service;
 use crate::transfer::source::Source;
 
 /// Reads a part of the topic again, and inserts the rows that the table does not have.
@@ -22,6 +24,7 @@ async fn run(args: &ReplayArgs, shutdown: Shutdown) -> Result<(), Failure> {
     let part = args.part().map_err(|what| Failure::new(Exit::Usage, what))?;
     let (loaded, fetcher) = load(&args.domain, args.layers.inputs()).await?;
     let settings = loaded.settings;
+    otlp::start(settings.otlp.as_ref(), &Service::of(&settings), None)?;
     let domain = app::domain(&settings, &fetcher).await?;
     let topic = domain.contract.topic.clone();
     let mut replay = app::open_replay(&settings, &domain, &part, shutdown.clone()).await?;

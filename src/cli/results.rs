@@ -1,9 +1,12 @@
 //! `results DOMAIN`: keep the latest report for each organization and cluster, and answer over HTTP.
 
+use std::sync::Arc;
+
 use prometheus_client::registry::Registry;
 
 use super::failure::{Exit, Failure};
 use super::load::load;
+use super::otlp;
 use super::results_args::ResultsArgs;
 use super::results_page;
 use super::signals;
@@ -13,6 +16,7 @@ use crate::serve;
 use crate::serve::api::Tokens;
 use crate::serve::results::{Access, ResultsApi};
 use crate::shutdown::Shutdown;
+use crate::telemetry::otlp::Service;
 use crate::telemetry::{Health, ResultsMetrics};
 
 /// Follows the topic and answers until it is stopped.
@@ -28,6 +32,8 @@ pub async fn results(args: &ResultsArgs) -> Result<(), Failure> {
     let access = access(&settings)?;
     let mut registry = Registry::default();
     let metrics = ResultsMetrics::register(&mut registry);
+    let registry = Arc::new(registry);
+    otlp::start(settings.otlp.as_ref(), &Service::of(&settings), Some(registry.clone()))?;
     let health = Health::new().of_results();
     let _server = serve::start(settings.metrics_addr, registry, health.clone())
         .await

@@ -1,11 +1,14 @@
 //! `run DELIVERY`: from settings to flowing rows.
 
+use std::sync::Arc;
+
 use prometheus_client::registry::Registry;
 
 use super::args::RunArgs;
 use super::event_file;
 use super::failure::{Exit, Failure};
 use super::load::load;
+use super::otlp;
 use super::output;
 use super::progress::ProgressLine;
 use super::signals;
@@ -14,6 +17,7 @@ use crate::config::Broker;
 use crate::pipeline::{Summary, Until};
 use crate::record::{Reason, UnsentRecord};
 use crate::serve::{self, Instance};
+use crate::telemetry::otlp::Service;
 use crate::telemetry::{ContractMetrics, Health, Metrics, StepMetrics};
 
 /// Runs the domain until it is stopped, caught up, or needs a person.
@@ -36,6 +40,8 @@ pub async fn run(args: RunArgs) -> Result<(), Failure> {
     let contract_metrics = ContractMetrics::register(&mut registry);
     let has_steps = settings.steps.is_some();
     let step_metrics = has_steps.then(|| StepMetrics::register(&mut registry));
+    let registry = Arc::new(registry);
+    otlp::start(settings.otlp.as_ref(), &Service::of(&settings), Some(registry.clone()))?;
     let health = Health::new();
     let instance = Instance::new(&settings, metrics.clone());
     let address = settings.metrics_addr;

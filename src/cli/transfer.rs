@@ -1,11 +1,13 @@
 //! `transfer EXECUTION_DATE TRANSFER_NAME truncate|delta CONFIG_LOCATION`: a batch of rows.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::failure::{Exit, Failure};
 use super::metrics_file::{EndedRun, MetricsFile};
+use super::otlp;
 use super::output;
 use super::signals;
 use super::transfer_args::{RunOf, TransferArgs, TransferCommand, TransferFlags};
@@ -21,6 +23,7 @@ use crate::error_chain::chain;
 use crate::row::TableSchema;
 use crate::shutdown::Shutdown;
 use crate::stop::Stop;
+use crate::telemetry::otlp::Service;
 use crate::transfer::source::{Source, SourceError};
 use crate::transfer::{OwnSql, Progress, Request, Summary, Transfer, TransferError};
 
@@ -42,7 +45,7 @@ async fn to_its_end(of: &RunOf, flags: &TransferFlags) -> Result<(), Failure> {
     let progress = Progress::default();
     let started_micros = Clock::System.now_micros();
     let ended = until_stopped(of, flags, &progress).await;
-    if let Some(file) = file.filter(|_| !flags.dry_run) {
+    if !flags.dry_run {
         let run = EndedRun {
             transfer: &of.name,
             mode: of.mode.mode().name(),
@@ -52,7 +55,8 @@ async fn to_its_end(of: &RunOf, flags: &TransferFlags) -> Result<(), Failure> {
             progress: &progress,
             summary: ended.as_ref().ok().and_then(Option::as_ref),
         };
-        if let Err(error) = file.write(&run) {
+        crate::telemetry::otlp::report(Arc::new(run.metrics(&[])));
+        if let Some(Err(error)) = file.map(|file| file.write(&run)) {
             tracing::warn!(%error, "the metrics of the run are not written");
         }
     }
@@ -79,6 +83,9 @@ async fn run(
     let source_name = format!("the source of {}", of.name);
     let inputs = flags.layers.inputs().transfer_file(&of.config_location);
     let (settings, fetcher) = transfer_settings::load(&of.name, inputs).await?;
+    let environment = Some(settings.domain.write.environment.as_str());
+    let service = Service { environment, ..Service::default() };
+    otlp::start(settings.otlp.as_ref(), &service, None)?;
     let now = Timestamp::from_microsecond(Clock::System.now_micros()).unwrap_or_default();
     let mode = asked.mode;
     let days = asked.days(&settings.time_zone, now).map_err(|error| {

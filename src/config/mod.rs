@@ -29,6 +29,7 @@ mod layer;
 mod layers;
 pub mod location;
 mod mistake;
+mod otlp;
 mod resolver;
 pub mod schema;
 pub mod secret;
@@ -49,6 +50,10 @@ pub use fetched::{Fetched, NotFetched, Version};
 pub use inputs::Inputs;
 pub use layer::{LayerKind, Place};
 pub use mistake::{Mistake, Mistakes, is_secret, looks_secret, on_one_line, printable_beginning};
+pub use otlp::{
+    LogSettings, MetricSettings, OtlpSettings, OtlpTarget, Protocol, QueueSettings, Sampler,
+    TraceSettings,
+};
 pub use resolver::Resolved;
 pub use secret::Secret;
 pub use section::{Check, Complaint, Property, property};
@@ -94,8 +99,9 @@ pub fn load_and_check(domain: &str, inputs: &Inputs, check: Check<'_>) -> Result
     })?;
     let mut gather = Gather::new(&name, inputs.variables());
     inputs.read(&mut gather);
+    let otlp = otlp::read(inputs.variables(), &mut gather.mistakes);
     let (settings, resolved) = resolve(gather, |resolver| section::read(resolver, check))?;
-    Ok(Loaded { settings, resolved })
+    Ok(Loaded { settings: Settings { otlp, ..settings }, resolved })
 }
 
 /// Reads all sources and the series file, and validates what the dashboard needs of them. An error
@@ -105,9 +111,10 @@ pub fn load_dashboard(inputs: &Inputs) -> Result<DashboardSettings, Mistakes> {
     inputs.read(&mut gather);
     // What it says about the domains of the file is about a domain.
     gather.env_file = None;
+    let otlp = otlp::read(inputs.variables(), &mut gather.mistakes);
     let read = resolve(gather, dashboard::read);
     let called = |mistakes| Mistakes { domain: "the dashboard".to_owned(), ..mistakes };
-    read.map(|(settings, _)| settings).map_err(called)
+    read.map(|(settings, _)| DashboardSettings { otlp, ..settings }).map_err(called)
 }
 
 /// Reads all sources and the table of a transfer, and validates what the transfer needs. `inputs` has
@@ -123,9 +130,10 @@ pub fn load_transfer(
     // A transfer may do without one.
     gather.env_file = None;
     let table = gather.transfer.take();
+    let otlp = otlp::read(inputs.variables(), &mut gather.mistakes);
     let read = resolve(gather, |resolver| transfer::read(resolver, name, table, check));
     let called = |mistakes| Mistakes { domain: format!("the transfer {name}"), ..mistakes };
-    read.map(|(settings, _)| settings).map_err(called)
+    read.map(|(settings, _)| TransferSettings { otlp, ..settings }).map_err(called)
 }
 
 /// The mistakes in the text of a `.env` and of a TOML file, where the process has no variables.

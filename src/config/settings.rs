@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::allow::AllowList;
 use super::location::Location;
+use super::otlp::OtlpSettings;
 use super::secret::Secret;
 use super::share::Share;
 use super::sink_settings::{
@@ -32,6 +33,8 @@ pub struct Settings {
     pub api: ApiSettings,
     pub results: ResultsSettings,
     pub metrics_addr: SocketAddr,
+    /// What is sent to an OpenTelemetry collector. `None`: nothing.
+    pub otlp: Option<OtlpSettings>,
     /// Whether `check` is content where a run would alter something or make dead letters.
     pub accept_changes: bool,
     /// Whether the instance only stays up and healthy, without using Kafka or BigQuery.

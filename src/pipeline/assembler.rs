@@ -1,12 +1,14 @@
 //! Gathers rows and dead letters into batches: one open batch a lane, which ends by bytes, rows or
 //! age.
 
+use std::collections::HashMap;
 use std::ops::Add;
 use std::time::{Duration, Instant};
 
 use super::dead_share::Counted;
+use super::traces::Origin;
 use crate::config::Limits;
-use crate::record::{DeadLetter, Offset, Partition, Reached};
+use crate::record::{DeadLetter, Event, Offset, Partition, Reached};
 use crate::row::RowBuffer;
 use crate::sink::{Batch, BatchId, DeadLimit, Durability, Span};
 
@@ -23,6 +25,10 @@ pub struct Assembler {
     /// flow neither copies while its batches grow nor fragments the heap.
     sizes: Vec<usize>,
     next: u64,
+    /// Whether batches have spans.
+    is_traced: bool,
+    /// Where closed batches come from, and when they were opened. Empty where batches have no spans.
+    origins: HashMap<BatchId, (Origin, Instant)>,
 }
 
 /// A batch that still takes records.
@@ -33,6 +39,8 @@ pub struct OpenBatch {
     /// Index of each partition's span in `batch.spans`: with a thousand partitions a search for
     /// every record would cost too much.
     span_of: Vec<u32>,
+    /// `None` where batches have no spans.
+    origin: Option<Box<Origin>>,
 }
 
 const NO_SPAN: u32 = u32::MAX;
@@ -47,7 +55,20 @@ impl Assembler {
             lanes: Vec::new(),
             sizes: Vec::new(),
             next: 0,
+            is_traced: false,
+            origins: HashMap::new(),
         }
+    }
+
+    /// Has batches keep where they come from.
+    #[must_use]
+    pub fn traced(self, is_traced: bool) -> Self {
+        Self { is_traced, ..self }
+    }
+
+    /// Returns, once, where a closed batch comes from, and when it was opened.
+    pub fn take_origin(&mut self, batch: BatchId) -> Option<(Origin, Instant)> {
+        self.origins.remove(&batch)
     }
 
     /// The open batch for records of this partition.
@@ -73,6 +94,7 @@ impl Assembler {
                 opened: now,
                 letter_bytes: 0,
                 span_of: Vec::new(),
+                origin: self.is_traced.then(Box::default),
             }
         })
     }
@@ -102,7 +124,7 @@ impl Assembler {
         if !full {
             return None;
         }
-        let batch = lane.take()?.batch;
+        let batch = lane.take()?.close(&mut self.origins);
         self.sizes[index] = batch.rows.bytes();
         Some(batch)
     }
@@ -111,12 +133,13 @@ impl Assembler {
     pub fn take_due(&mut self, now: Instant) -> Vec<Batch> {
         let age = self.age;
         let due = |open: &OpenBatch| now - open.opened >= age;
+        let origins = &mut self.origins;
         self.lanes
             .iter_mut()
             .zip(&mut self.sizes)
             .filter(|(lane, _)| lane.as_ref().is_some_and(due))
             .filter_map(|(lane, size)| {
-                let batch = lane.take()?.batch;
+                let batch = lane.take()?.close(origins);
                 *size = batch.rows.bytes();
                 Some(batch)
             })
@@ -125,13 +148,14 @@ impl Assembler {
 
     /// Removes and returns all open batches.
     pub fn take_all(&mut self) -> Vec<Batch> {
-        self.lanes.iter_mut().filter_map(Option::take).map(|open| open.batch).collect()
+        let open = self.lanes.iter_mut().filter_map(Option::take);
+        open.map(|open| open.close(&mut self.origins)).collect()
     }
 
     /// Removes and returns the open batch of the partition's lane, if there is one.
     pub fn take(&mut self, partition: Partition) -> Option<Batch> {
         let index = self.index(partition);
-        self.lanes.get_mut(index)?.take().map(|open| open.batch)
+        Some(self.lanes.get_mut(index)?.take()?.close(&mut self.origins))
     }
 
     /// Whether records of the partition wait in an open batch.
@@ -189,6 +213,21 @@ impl OpenBatch {
             Some(index) => self.batch.spans[index].reached = reached,
             None => self.open_span(Span { partition, first: offset, reached }),
         }
+    }
+
+    /// Notes where the batch comes from, where batches have spans.
+    #[inline]
+    pub fn comes_from(&mut self, event: &Event<'_>) {
+        if let Some(origin) = &mut self.origin {
+            origin.add(event);
+        }
+    }
+
+    fn close(self, origins: &mut HashMap<BatchId, (Origin, Instant)>) -> Batch {
+        if let Some(origin) = self.origin {
+            origins.insert(self.batch.id, (*origin, self.opened));
+        }
+        self.batch
     }
 
     fn bytes(&self) -> usize {

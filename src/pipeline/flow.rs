@@ -9,6 +9,7 @@ use crate::shutdown::Shutdown;
 use crate::sink::Sink;
 use crate::source::Subscription;
 use crate::steps::{Watchers, Work};
+use crate::telemetry::otlp::Tracer;
 use crate::telemetry::{Health, Metrics};
 use crate::topic_id::TopicId;
 use crate::transcode::Plan;
@@ -43,6 +44,8 @@ pub struct Flow {
     pub until: Until,
     pub metrics: Metrics,
     pub health: Health,
+    /// What spans are made with. `None`: there are none.
+    pub tracer: Option<Tracer>,
     pub clock: Clock,
     pub shutdown: Shutdown,
     /// What comes after `plan` and `sink`.

@@ -31,6 +31,7 @@ mod succession;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod traces;
 
 pub use commit_metadata::{MetadataError, last_row, promises_nothing};
 pub use flow::{Flow, Steps, Until};

@@ -24,10 +24,11 @@ use super::flow::{Flow, Until};
 use super::freshness::Freshness;
 use super::settlement::Settlement;
 use super::summary::Summary;
+use super::traces::Traces;
 use crate::error_chain::chain;
 use crate::record::Partition;
 use crate::sink::{Batch, Durability};
-use crate::source::{Committer, PollError, Polled, Source};
+use crate::source::{Committer, PollError, Polled, Source, Subscription};
 use crate::stop::Stop;
 
 /// Records read between two checks of reports, commits and batch ages: at a million records a
@@ -73,6 +74,13 @@ pub struct Session<'a> {
     stopping_since: Option<Instant>,
 }
 
+/// The spans of a session, where there are any.
+fn traces(flow: &Flow) -> Option<Traces> {
+    let Subscription { topic, group, .. } = &flow.subscription;
+    let tracer = flow.tracer.clone()?;
+    Some(Traces::new(tracer, flow.clock, topic, group, &*flow.sink))
+}
+
 impl<'a> Session<'a> {
     pub fn open(
         flow: &'a mut Flow,
@@ -93,7 +101,8 @@ impl<'a> Session<'a> {
                 Freshness::new(flow.clock, flow.limits.freshness, flow.metrics.clone()),
                 flow.metrics.clone(),
                 flow.health.clone(),
-            ),
+            )
+            .traced(traces(flow)),
             pressure: BackPressure::new(flow.limits.in_flight_bytes),
             catch_up: CatchUp::new(flow.until),
             joined: false,
@@ -268,6 +277,9 @@ impl<'a> Session<'a> {
             // What was committed before must not stay invisible until somebody has deployed something.
             self.finish_flushes();
             return Err(stop.into());
+        }
+        if let Some((origin, opened)) = self.intake.assembler.take_origin(batch.id) {
+            self.settlement.begin_span(&batch, origin, opened);
         }
         self.settlement.send(batch);
         Ok(())

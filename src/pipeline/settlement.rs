@@ -13,6 +13,7 @@ use super::freshness::Freshness;
 use super::lanes::{Lanes, Settles};
 use super::ledger::{CommitPoint, Ledger};
 use super::summary::Written;
+use super::traces::{Origin, Traces};
 use crate::config::Limits;
 use crate::record::{Offset, Partition, Reached, Rejected};
 use crate::sink::{Batch, BatchId, Durability, Promise, Report, Sink, Span, Start, StoredOffset};
@@ -44,6 +45,8 @@ pub struct Settlement {
     health: Health,
     written: Written,
     rejected: Vec<Rejected>,
+    /// `None`: batches have no spans.
+    traces: Option<Traces>,
 }
 
 impl Settlement {
@@ -71,7 +74,14 @@ impl Settlement {
             health,
             written: Written::default(),
             rejected: Vec::new(),
+            traces: None,
         }
+    }
+
+    /// Has batches have spans.
+    #[must_use]
+    pub fn traced(self, traces: Option<Traces>) -> Self {
+        Self { traces, ..self }
     }
 
     pub fn ledger(&self) -> &Ledger {
@@ -205,6 +215,9 @@ impl Settlement {
     pub fn release(&mut self, partition: Partition) {
         self.ledger.release(partition);
         self.freshness.release(partition);
+        if let Some(traces) = &mut self.traces {
+            traces.released(partition);
+        }
         self.stored.remove(&partition);
         self.lanes.close(partition);
     }
@@ -227,7 +240,17 @@ impl Settlement {
         self.dead_share.admit(batch, open)
     }
 
-    /// Opens the batch's spans in the ledger and hands it to its lane.
+    /// Begins the span of a batch that is about to be sent. One with neither rows nor dead letters has
+    /// none: nothing is done for it.
+    pub fn begin_span(&mut self, batch: &Batch, origin: Origin, opened: Instant) {
+        if let Some(traces) = &mut self.traces
+            && !(batch.rows.is_empty() && batch.letters.is_empty())
+        {
+            traces.sent(batch, origin, opened);
+        }
+    }
+
+    /// Opens the batch's spans of offsets in the ledger and hands it to its lane.
     pub fn send(&mut self, mut batch: Batch) {
         batch.rows.shrink();
         let now = Instant::now();
@@ -286,6 +309,9 @@ impl Settlement {
                 self.ledger.ready(partition);
             }
             (Report::Settled { batch, promise, rows, bytes, letters }, _) => {
+                if let Some(traces) = &mut self.traces {
+                    traces.settled(batch, promise.as_ref(), rows, letters.len());
+                }
                 self.settle(batch, promise, rows);
                 self.dead_share.settled(batch, letters.len());
                 self.metrics.written.inc_by(rows as u64);
@@ -300,10 +326,18 @@ impl Settlement {
             }
             (Report::Flushed(promise), Some(partition)) => {
                 self.freshness.flushed(partition, &promise);
+                if let Some(traces) = &mut self.traces {
+                    traces.flushed(&promise);
+                }
                 self.ledger.flushed(partition, promise);
                 self.health.progress();
             }
-            (Report::Waiting(why), _) => self.health.waits(why),
+            (Report::Waiting(why), partition) => {
+                if let Some(traces) = &self.traces {
+                    traces.retried(partition, why.name());
+                }
+                self.health.waits(why);
+            }
             (Report::Fenced, Some(partition)) => {
                 return Err(Break::Fenced(Interruption::TakenOver(partition)));
             }
@@ -379,6 +413,11 @@ impl Settlement {
         self.metrics.commit_seconds.observe(took.as_secs_f64());
         self.health.progress();
         self.has_committed = true;
+        if let Some(traces) = &mut self.traces {
+            let next =
+                |(partition, point): &(Partition, CommitPoint)| (*partition, point.reached.next);
+            traces.committed(&points.iter().map(next).collect::<Vec<_>>(), took);
+        }
         for (partition, point) in points {
             if let Some(promise) = self.ledger.committed(partition, point) {
                 self.lanes.flush(partition, promise);

@@ -48,20 +48,19 @@ impl Drop for Server {
 /// Starts the server of probes and metrics. Port 0 takes any free port.
 pub async fn start(
     address: SocketAddr,
-    registry: Registry,
+    registry: Arc<Registry>,
     health: Health,
 ) -> Result<Server, ServeError> {
-    listen(address, probes::router(Arc::new(registry), health)).await
+    listen(address, probes::router(registry, health)).await
 }
 
 /// The same with the instance's status. Its metrics are in the registry.
 pub async fn start_with_status(
     address: SocketAddr,
-    registry: Registry,
+    registry: Arc<Registry>,
     health: Health,
     instance: Instance,
 ) -> Result<Server, ServeError> {
-    let registry = Arc::new(registry);
     let status = status::router(instance, registry.clone(), health.clone());
     listen(address, probes::router(registry, health).merge(status)).await
 }

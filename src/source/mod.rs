@@ -19,6 +19,7 @@ mod record_reader;
 mod subscription;
 mod topic_parts;
 mod topic_reader;
+mod trace;
 mod transactional_producer;
 mod watch;
 
@@ -39,4 +40,5 @@ pub use record_reader::RecordReader;
 pub use subscription::Subscription;
 pub use topic_parts::{Offsets, Part, TopicError, TopicParts};
 pub use topic_reader::{ReadError, TopicReader};
+pub use trace::span_context;
 pub use transactional_producer::{Membership, TransactionError, TransactionalProducer};

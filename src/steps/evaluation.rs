@@ -4,22 +4,25 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
+use http::HeaderMap;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 use super::fetch::{Checks, Fault, Objects, Place};
+use super::fetch_span::FetchSpan;
 use super::stage::{Outcome, Work};
 use super::value_at;
 use super::watchers::Watchers;
 use crate::archive::{self, ArchiveError, ArchiveLimits, Files};
 use crate::config::{FetchSettings, Limits, StepSettings, Variables};
 use crate::json_tree;
-use crate::record::{OwnedEvent, Position, Reason, Rejection};
+use crate::record::{OwnedEvent, Reason, Rejection};
 use crate::retry::Backoff;
 use crate::rules::RuleSet;
 use crate::stop::Stop;
 use crate::telemetry::Health;
+use crate::telemetry::otlp::Tracer;
 
 /// The least memory for the files of one object.
 const LEAST_KEPT: usize = 1 << 20;
@@ -35,6 +38,8 @@ pub struct Evaluation {
     evaluating: Arc<Semaphore>,
     watchers: Watchers,
     health: Health,
+    /// What spans are made with. `None`: there are none.
+    tracer: Option<Tracer>,
 }
 
 /// How an event names its object, and how it is read.
@@ -71,16 +76,23 @@ impl Evaluation {
         let concurrency = settings.fetch.as_ref().map_or(1, |fetch| fetch.concurrency);
         let places = Semaphore::new(concurrency);
         let (claims, evaluating) = (claims.transpose()?, Arc::new(Semaphore::new(1)));
-        Ok(Self { rules, claims, places, evaluating, watchers, health })
+        Ok(Self { rules, claims, places, evaluating, watchers, health, tracer: None })
     }
 
-    async fn outcome(&self, at: Position, payload: Vec<u8>) -> Result<Outcome, Stop> {
+    /// Has fetching an object have a span, where the event belongs to a trace.
+    #[must_use]
+    pub fn traced(self, tracer: Option<Tracer>) -> Self {
+        Self { tracer, ..self }
+    }
+
+    async fn outcome(&self, event: &OwnedEvent, payload: Vec<u8>) -> Result<Outcome, Stop> {
+        let at = event.at;
         // The semaphore is never closed.
         let _place = self.places.acquire().await;
         let payload: Arc<[u8]> = payload.into();
         let files = match &self.claims {
             None => Files::default(),
-            Some(claims) => match self.fetch(claims, at, &payload).await? {
+            Some(claims) => match self.fetch(claims, event, &payload).await? {
                 Fetched::Files(files) => files,
                 Fetched::Rejected(rejection) => return Ok(Outcome::Rejected(Box::new(rejection))),
             },
@@ -104,23 +116,39 @@ impl Evaluation {
     }
 
     /// The files of the event's object. Outages are waited for.
-    async fn fetch(&self, claims: &Claims, at: Position, payload: &[u8]) -> Result<Fetched, Stop> {
-        let began = Instant::now();
+    async fn fetch(
+        &self,
+        claims: &Claims,
+        event: &OwnedEvent,
+        payload: &[u8],
+    ) -> Result<Fetched, Stop> {
+        let (at, began) = (event.at, Instant::now());
         let (place, checks) = match claims.of(payload) {
             Ok(claim) => claim,
             Err(fault) => return end(fault),
         };
+        let span = FetchSpan::begin(self.tracer.as_ref(), event, &place);
+        let headers = span.headers();
         let mut backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(30));
         loop {
-            let fault = match self.attempt(claims, &place, &checks).await {
+            let fault = match self.attempt(claims, (&place, &headers), &checks).await {
                 Ok(files) => {
                     let (took, bytes) = (began.elapsed(), files.decompressed_bytes());
                     self.watchers.tell(|watcher| watcher.fetched(at, took, bytes));
+                    span.end(None);
                     return Ok(Fetched::Files(files));
                 }
                 Err(fault) => fault,
             };
-            let Fault::Away(why) = fault else { return end(fault) };
+            let why = match fault {
+                Fault::Away(why) => why,
+                Fault::Rejected { reason, .. } => {
+                    span.end(Some(reason.code()));
+                    return end(fault);
+                }
+                Fault::Stop(_) => return end(fault),
+            };
+            span.retried();
             let pause = backoff.pause();
             tracing::warn!(
                 object = place.shown(),
@@ -138,12 +166,12 @@ impl Evaluation {
     async fn attempt(
         &self,
         claims: &Claims,
-        place: &Place,
+        (place, headers): (&Place, &HeaderMap),
         checks: &Checks,
     ) -> Result<Files, Fault> {
         let (rules, limits) = (self.rules.clone(), claims.limits.clone());
         let name = place.name().to_owned();
-        let read = claims.objects.read(place, checks, move |content_type, bytes| {
+        let read = claims.objects.read((place, headers), checks, move |content_type, bytes| {
             let request = archive::Request {
                 plain_name: &name,
                 wanted: &|path| rules.wants(path),
@@ -163,7 +191,7 @@ impl Work for Evaluation {
         decoded: Option<Vec<u8>>,
     ) -> BoxFuture<'static, Result<Outcome, Stop>> {
         let payload = decoded.or_else(|| event.record.value.clone()).unwrap_or_default();
-        Box::pin(async move { self.outcome(event.at, payload).await })
+        Box::pin(async move { self.outcome(&event, payload).await })
     }
 }
 

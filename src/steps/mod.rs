@@ -8,6 +8,7 @@
 
 mod evaluation;
 pub mod fetch;
+mod fetch_span;
 mod stage;
 mod tracker;
 mod watchers;

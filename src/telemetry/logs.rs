@@ -1,4 +1,5 @@
-//! Logs on standard error: readable lines on a terminal, JSON lines otherwise.
+//! Logs on standard error: readable lines on a terminal, JSON lines otherwise. An OpenTelemetry collector
+//! gets the same lines, where one is set.
 
 use std::io::IsTerminal;
 
@@ -8,6 +9,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
 use super::hold_back::HoldBack;
+use super::otlp::LogLines;
 use super::status_line::AboveTheLine;
 
 type Boxed = Box<dyn Layer<Registry> + Send + Sync>;
@@ -16,17 +18,17 @@ type Boxed = Box<dyn Layer<Registry> + Send + Sync>;
 /// `HoldBack::finish` logs the summaries of repeated lines that are still due.
 pub fn init() -> HoldBack {
     let hold_back = HoldBack::start();
-    // A list, so that another subscriber of spans and events (OTLP) is one more element.
-    let mut layers: Vec<Boxed> = Vec::new();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let filter = filter.and(hold_back.clone());
     let lines = fmt::layer().with_writer(|| AboveTheLine);
-    layers.push(if std::io::stderr().is_terminal() {
-        lines.with_target(false).compact().with_filter(filter).boxed()
+    let lines = if std::io::stderr().is_terminal() {
+        lines.with_target(false).compact().boxed()
     } else {
-        lines.json().flatten_event(true).with_current_span(false).with_filter(filter).boxed()
-    });
+        lines.json().flatten_event(true).with_current_span(false).boxed()
+    };
+    // One filter for both: what is held back on standard error is not sent either.
+    let layers: Vec<Boxed> = vec![lines, LogLines.boxed()];
     // Fails if a subscriber is already installed, which then stays in place.
-    let _ = tracing_subscriber::registry().with(layers).try_init();
+    let _ = tracing_subscriber::registry().with(layers.with_filter(filter)).try_init();
     hold_back
 }

@@ -1,12 +1,14 @@
-//! What the process reports about itself: logs, metrics, health.
+//! What the process reports about itself: logs, metrics, traces, health.
 
 pub mod contract;
 pub mod contract_metrics;
+pub mod exposition;
 pub mod health;
 mod hold_back;
 mod label_text;
 pub mod logs;
 pub mod metrics;
+pub mod otlp;
 mod repeats;
 pub mod status_line;
 mod transfer_metrics;

@@ -15,6 +15,8 @@ mod event_api;
 mod first_run;
 mod generated;
 mod import;
+#[cfg(feature = "local")]
+mod otlp;
 mod programs;
 #[cfg(feature = "local")]
 mod reload;

@@ -25,6 +25,7 @@ mod lifecycle;
 mod locations;
 mod memory;
 mod offsets;
+mod opentelemetry;
 mod other_bigquery;
 mod other_statements;
 mod outage;

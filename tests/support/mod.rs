@@ -2,6 +2,7 @@
 //! their logs when a test fails.
 
 pub mod bigquery;
+pub mod collector;
 pub mod cuts;
 pub mod domain;
 pub mod emulator;

@@ -43,6 +43,7 @@ pub fn read(resolver: &mut Resolver<'_>) -> Option<DashboardSettings> {
     }
     write?;
     Some(DashboardSettings {
+        otlp: None,
         address: address?,
         series: file.series,
         instances: file.instances,

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use crate::config::otlp::OtlpSettings;
 use crate::config::sink_settings::{InfluxServer, PostgresServer, PostgresTable};
 
 /// The settings of a dashboard. A store's server is there if a series is read from it.
@@ -13,6 +14,8 @@ pub struct DashboardSettings {
     pub instances: Vec<InstanceSettings>,
     pub postgres: Option<PostgresServer>,
     pub influxdb: Option<InfluxServer>,
+    /// What is sent to an OpenTelemetry collector. `None`: nothing.
+    pub otlp: Option<OtlpSettings>,
 }
 
 /// One line of the chart.

@@ -113,6 +113,7 @@ pub fn read(resolver: &mut Resolver<'_>, check: Check<'_>) -> Option<Settings> {
         api: api?,
         results: results?,
         metrics_addr: metrics_addr?,
+        otlp: None,
         accept_changes: accept_changes?,
         disabled: disabled?,
     })

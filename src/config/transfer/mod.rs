@@ -47,6 +47,7 @@ pub fn read(
         return None;
     }
     Some(TransferSettings {
+        otlp: None,
         name: name.to_owned(),
         source: own.source,
         date_column: own.date_column,

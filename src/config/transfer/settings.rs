@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use crate::config::location::Location;
+use crate::config::otlp::OtlpSettings;
 use crate::config::settings::{
     ConsumeSettings, ContractSettings, DeadLetterTarget, Limits, WriteSettings,
 };
@@ -35,6 +36,8 @@ pub struct TransferSettings {
     /// Statements of one's own, run before the rows are staged and after the target is changed.
     pub before: Option<PathBuf>,
     pub after: Option<PathBuf>,
+    /// What is sent to an OpenTelemetry collector. `None`: nothing.
+    pub otlp: Option<OtlpSettings>,
 }
 
 /// What a transfer needs of a domain.

@@ -305,10 +305,12 @@ impl Session<'_> {
             self.settlement.release(*partition);
             self.flow.metrics.lag.remove(&PartitionLabel { partition: partition.0 });
             // A batch of the lane for all partitions has records of those that stay.
-            if let Some(batch) = self.intake.assembler.take(*partition)
-                && !lane_per_partition
-            {
-                self.send_one(batch, Counted::default())?;
+            if let Some(batch) = self.intake.assembler.take(*partition) {
+                if lane_per_partition {
+                    self.intake.assembler.take_origin(batch.id);
+                } else {
+                    self.send_one(batch, Counted::default())?;
+                }
             }
         }
         Ok(())

@@ -42,7 +42,8 @@ impl Intake {
     pub(super) fn new(flow: &Flow) -> Self {
         Self {
             stage: flow.steps.as_ref().map(|steps| Stage::new(steps.work.clone())),
-            assembler: Assembler::new(flow.sink.durability(), &flow.limits),
+            assembler: Assembler::new(flow.sink.durability(), &flow.limits)
+                .traced(flow.tracer.is_some()),
             chain: Chain::default(),
             tally: Tally::default(),
             unwritten: RowBuffer::default(),
@@ -158,6 +159,7 @@ impl Intake {
             last_row: self.chain.last(partition),
         };
         open.cover(partition, event.at.offset, reached);
+        open.comes_from(event);
         self.assembler.take_full(partition)
     }
 

@@ -9,3 +9,4 @@ mod ownership;
 mod rig;
 mod steps;
 mod succession;
+mod traces;

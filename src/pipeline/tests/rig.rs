@@ -26,6 +26,7 @@ use crate::sink::Durability;
 use crate::source::{Committer, Subscription, start_mock_groups_at_once};
 use crate::steps::{Watchers, Work};
 use crate::stop::Stop;
+use crate::telemetry::otlp::Tracer;
 use crate::telemetry::{Health, Metrics};
 use crate::transcode::Plan;
 
@@ -72,6 +73,8 @@ pub struct Rig {
     runtime: Runtime,
     pub store: Arc<Mutex<Store>>,
     domain: Domain,
+    /// What the spans of the next instances are made with.
+    pub tracer: Option<Tracer>,
 }
 
 /// What a run returns.
@@ -105,7 +108,7 @@ impl Rig {
             .build()
             .expect("a runtime");
         let (store, domain) = (Arc::default(), domain());
-        Self { _cluster: cluster, bootstrap_servers, runtime, store, domain }
+        Self { _cluster: cluster, bootstrap_servers, runtime, store, domain, tracer: None }
     }
 
     /// Publishes the records of offsets `first..next` to every partition.
@@ -119,6 +122,21 @@ impl Rig {
                 producer.send(record).map_err(|(error, _)| error).expect("queued");
             }
         }
+        producer.flush(WITHIN).expect("published");
+    }
+
+    /// Publishes the record of an offset with a header that names a span.
+    pub fn publish_in_trace(&self, partition: i32, offset: i64, traceparent: &str) {
+        let producer: ThreadedProducer<DefaultProducerContext> =
+            self.client().create().expect("a producer");
+        let value = Kind::Row.value(offset);
+        let headers = crate::source::headers(&[(
+            "traceparent".to_owned(),
+            Some(traceparent.as_bytes().to_vec()),
+        )]);
+        let record = BaseRecord::<(), _>::to(TOPIC).partition(partition).payload(&value);
+        let record = record.headers(headers.expect("one header"));
+        producer.send(record).map_err(|(error, _)| error).expect("queued");
         producer.flush(WITHIN).expect("published");
     }
 
@@ -188,6 +206,7 @@ impl Rig {
             until,
             metrics: Metrics::register(&mut Registry::default()),
             health: Health::new(),
+            tracer: self.tracer.clone(),
             clock: Clock::Fixed(1_795_255_200_000_000),
             shutdown: Shutdown::default(),
         }

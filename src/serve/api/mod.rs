@@ -19,6 +19,7 @@ mod read_body;
 mod refusal;
 mod refused;
 mod request;
+mod request_span;
 mod room;
 mod routes;
 mod split;
@@ -46,7 +47,7 @@ use crate::contract::Contract;
 use crate::serve::draining;
 use crate::shutdown::Shutdown;
 use crate::source::Publisher;
-use crate::telemetry::{ApiMetrics, Health};
+use crate::telemetry::{ApiMetrics, Health, otlp};
 use crate::transcode::Plan;
 
 pub use tokens::{Tokens, TokensError};
@@ -100,7 +101,7 @@ impl EventApi {
             openapi = openapi::document(of.contract, of.ignored, tokens.is_some()).to_string();
             intake(of, metrics.clone())
         });
-        let shared = Arc::new(Shared { tokens, metrics, intake, openapi });
+        let shared = Arc::new(Shared { tokens, metrics, tracer: otlp::tracer(), intake, openapi });
         Ok(Self { address: bound, listener, shared })
     }
 

@@ -22,6 +22,7 @@ use super::incoming::Headers;
 use super::problem::Problem;
 use super::read_body;
 use super::refused::{bad_events, full, not_read, too_large, unparsable, unsupported};
+use super::request_span::{self, SendSpan};
 use super::room::{PER_EVENT, Room};
 use super::split::{self, Split};
 use super::type_header::TypeHeader;
@@ -30,6 +31,7 @@ use crate::clock::Clock;
 use crate::config::ApiSettings;
 use crate::source::{self, Outcome, Outgoing, Pending, Publisher};
 use crate::telemetry::ApiMetrics;
+use crate::telemetry::otlp::{TRACEPARENT, TRACESTATE};
 
 /// The most events of one request: an answer names each of them.
 pub(super) const MOST_EVENTS: usize = 10_000;
@@ -39,7 +41,7 @@ pub(super) const MOST_EVENTS: usize = 10_000;
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The headers of a request that become headers of its records: W3C's trace context.
-const PASSED_ON: [&str; 2] = ["traceparent", "tracestate"];
+const PASSED_ON: [&str; 2] = [TRACEPARENT, TRACESTATE];
 
 /// What all requests share.
 pub(super) struct Intake {
@@ -86,10 +88,13 @@ impl Intake {
             value: &event.value,
             headers: source::headers(event.headers.as_ref().unwrap_or(&shared)),
         });
+        let span = SendSpan::begin(&self.topic, good.len());
         let pending = self.publisher.publish(records, self.work.begin(room));
         drop(good);
         self.metrics.bytes.inc_by(bytes as u64);
         let outcomes = self.outcomes(pending).await;
+        let published = |it: &&Outcome| matches!(it, Outcome::Published(_));
+        span.end(outcomes.iter().filter(published).count());
         let published = indices.iter().zip(outcomes);
         let published =
             published.map(|((index, ignored), outcome)| EventAnswer::of(*index, outcome, *ignored));
@@ -157,8 +162,11 @@ impl Intake {
 
     /// The headers that all events of a request have which have none of their own.
     fn shared_headers(&self, request: &HeaderMap) -> Headers {
+        // Where this request has a span, the records are its children.
+        let own = request_span::headers();
+        let trace = if own.is_empty() { request } else { &own };
         let passed_on = PASSED_ON.iter().filter_map(|name| {
-            let value = request.get(*name)?.as_bytes().to_vec();
+            let value = trace.get(*name)?.as_bytes().to_vec();
             Some(((*name).to_owned(), Some(value)))
         });
         let of_type = self.type_header.as_ref().and_then(|place| place.of_request(request));

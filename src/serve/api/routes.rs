@@ -11,12 +11,15 @@ use axum::http::{Response, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
+use opentelemetry::trace::FutureExt;
 
 use super::problem::{Advice, Problem};
 use super::request::Intake;
+use super::request_span::RequestSpan;
 use super::tokens::Tokens;
 use crate::telemetry::ApiMetrics;
 use crate::telemetry::metrics::StatusLabel;
+use crate::telemetry::otlp::Tracer;
 
 pub(super) const EVENTS: &str = "/v1/events";
 pub(super) const OPENAPI: &str = "/openapi.json";
@@ -25,6 +28,8 @@ pub(super) const OPENAPI: &str = "/openapi.json";
 pub(super) struct Shared {
     pub tokens: Option<Tokens>,
     pub metrics: ApiMetrics,
+    /// What spans are made with. `None`: there are none.
+    pub tracer: Option<Tracer>,
     /// `None`: the API is switched off.
     pub intake: Option<Intake>,
     pub openapi: String,
@@ -48,7 +53,17 @@ async fn checked(
 ) -> Response<Body> {
     let began = Instant::now();
     let allowed = shared.tokens.as_ref().is_none_or(|tokens| tokens.sent_in(request.headers()));
-    let response = if allowed { next.run(request).await } else { Problem::no_token().response() };
+    // A trace is continued for those who may publish: it is in the records, and costs memory here.
+    let tracer = shared.tracer.as_ref().filter(|_| allowed);
+    let span = tracer.map(|tracer| RequestSpan::begin(tracer, &request, EVENTS));
+    let response = match &span {
+        _ if !allowed => Problem::no_token().response(),
+        Some(span) => next.run(request).with_context(span.context()).await,
+        None => next.run(request).await,
+    };
+    if let Some(span) = span {
+        span.end(response.status());
+    }
     let status = StatusLabel { status: response.status().as_u16() };
     shared.metrics.requests.get_or_create(&status).inc();
     shared.metrics.request_seconds.observe(began.elapsed().as_secs_f64());

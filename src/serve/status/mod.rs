@@ -18,12 +18,13 @@ use axum::{Json, Router};
 use prometheus_client::registry::Registry;
 
 use self::body::{ContractSaid, PartitionLag, RefusalSaid, Status};
-use self::exposition::Exposition;
+use self::exposition::counts;
 use self::speed::Speed;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::telemetry::Waits;
 use crate::telemetry::contract::{ContractInUse, RefusedContract};
+use crate::telemetry::exposition::Exposition;
 use crate::telemetry::health::Condition;
 use crate::telemetry::metrics::PartitionLabel;
 use crate::telemetry::{Health, Metrics};
@@ -123,8 +124,8 @@ impl Shared {
             partitions,
             rows: metrics.written.get(),
             rows_per_second: self.speed.per_second(),
-            ignored: exposition.counts("generic_consumer_ignored_records_total"),
-            dead_letters: exposition.counts("generic_consumer_dead_lettered_records_total"),
+            ignored: counts(&exposition, "generic_consumer_ignored_records"),
+            dead_letters: counts(&exposition, "generic_consumer_dead_lettered_records"),
         }
     }
 

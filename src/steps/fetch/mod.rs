@@ -24,6 +24,7 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderMap;
 use tokio::time::timeout;
 
 use self::bucket::Buckets;
@@ -55,16 +56,16 @@ impl Objects {
     }
 
     /// Makes one attempt to read an object with `read`, which runs on a thread for blocking work. It
-    /// is told the object's content type, where its store names one.
+    /// is told the object's content type, where its store names one. A web server also gets the headers.
     pub async fn read<T: Send + 'static, E: Send + 'static>(
         &self,
-        place: &Place,
+        (place, headers): (&Place, &HeaderMap),
         checks: &Checks,
         read: impl FnOnce(Option<String>, &mut dyn Read) -> Result<T, E> + Send + 'static,
     ) -> Result<Result<T, E>, Fault> {
         let attempt = async {
             let mut opened = match place {
-                Place::Web(url) => self.web.open(url).await?,
+                Place::Web(url) => self.web.open(url, headers).await?,
                 Place::Bucket(at) => self.buckets.open(at).await?,
             };
             let content_type = opened.content_type.take();

@@ -10,6 +10,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{Response, StatusCode};
 use axum::routing::get;
 use futures_util::{StreamExt, stream};
+use http::HeaderMap;
 use reqwest::Url;
 use tokio::net::TcpListener;
 
@@ -128,7 +129,7 @@ async fn outcome(objects: &Objects, url: &str) -> String {
     let read = |content_type: Option<String>, bytes: &mut dyn Read| {
         text(bytes).map(|text| format!("{text} {}", content_type.unwrap_or_default()))
     };
-    match objects.read(&place, &checks(), read).await {
+    match objects.read((&place, &HeaderMap::new()), &checks(), read).await {
         Ok(read) => read.expect("the reader reads"),
         Err(fault) => shown(fault),
     }
@@ -216,7 +217,7 @@ async fn a_listed_name_leads_to_public_and_listed_addresses_only() {
         let resolver = resolver(list, addresses, port);
         let web = Web::with_resolver(resolver, idle, Clock::System).expect("a client");
         let url: Url = format!("http://objects.example:{port}/whole").parse().expect("a URL");
-        let found = match web.open(&url).await {
+        let found = match web.open(&url, &HeaderMap::new()).await {
             Ok(opened) => {
                 pump::read(opened, &checks(), text).await.expect("arrives").expect("text")
             }
@@ -236,7 +237,7 @@ async fn an_address_in_a_url_is_checked_though_nothing_resolves_it() {
         ["127.0.0.1", "2130706433", "0x7f.1", "[::1]", "[::ffff:a9fe:a9fe]", "169.254.169.254"]
     {
         let url: Url = format!("http://{host}:9/x").parse().expect("a URL");
-        let found = web.open(&url).await.err().map(shown).expect("refused");
+        let found = web.open(&url, &HeaderMap::new()).await.err().map(shown).expect("refused");
         assert!(found.starts_with("object_refused: "), "{host}: {found}");
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use futures_util::{StreamExt, TryStreamExt};
+use http::HeaderMap;
 use http::header::{CONTENT_TYPE, LOCATION};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode, Url};
@@ -58,10 +59,10 @@ impl Web {
         Ok(Self { client, resolver, clock })
     }
 
-    /// Asks for an object.
-    pub async fn open(&self, url: &Url) -> Result<Opened, Fault> {
+    /// Asks for an object, with these headers besides the usual ones.
+    pub async fn open(&self, url: &Url, headers: &HeaderMap) -> Result<Opened, Fault> {
         self.resolver.check_literal(url).map_err(|error| refused(error.to_string()))?;
-        let response = self.client.get(url.clone()).send().await;
+        let response = self.client.get(url.clone()).headers(headers.clone()).send().await;
         let response = response.map_err(|error| no_answer(error.without_url()))?;
         if response.status() != StatusCode::OK {
             return Err(self.refusal(url, response).await);
