@@ -180,13 +180,13 @@ mod tests {
     fn buckets_are_counted_between_their_bounds() {
         let mut registry = Registry::default();
         let all = Metrics::register(&mut registry);
-        for seconds in [0.0005, 0.0015, 0.0015, 1_000.0] {
+        for seconds in [0.0005, 0.0015, 0.0015, 1000.0] {
             all.commit_seconds.observe(seconds);
         }
         let commit = of(&registry, "generic_consumer_commit_seconds");
         let Some(metric::Data::Histogram(histogram)) = commit.data else { panic!("{commit:?}") };
         let [point] = &histogram.data_points[..] else { panic!("{histogram:?}") };
-        assert_eq!((point.count, point.sum), (4, Some(1_000.0035)));
+        assert_eq!((point.count, point.sum), (4, Some(1000.0035)));
         assert_eq!(point.bucket_counts.len(), point.explicit_bounds.len() + 1);
         assert_eq!(point.explicit_bounds[..2], [0.001, 0.002]);
         assert_eq!(point.bucket_counts[..3], [1, 2, 0]);

@@ -154,7 +154,7 @@ enum SendError {
 
 /// How one request is sent.
 enum Sender {
-    Grpc { client: MetricsServiceClient<Channel>, metadata: MetadataMap },
+    Grpc { client: Box<MetricsServiceClient<Channel>>, metadata: MetadataMap },
     Http { client: Client, url: String, gzip: bool },
 }
 
@@ -166,7 +166,7 @@ impl Sender {
                 if target.gzip {
                     client = client.send_compressed(CompressionEncoding::Gzip);
                 }
-                Self::Grpc { client, metadata: target::metadata(target) }
+                Self::Grpc { client: Box::new(client), metadata: target::metadata(target) }
             }
             Protocol::HttpProtobuf => {
                 let client = target::client(target)?;
