@@ -43,7 +43,7 @@ impl Standing {
         named.filter(|named| *named < at.offset)
     }
 
-    /// A row of [`standing`]: partition, offset, time, and what is there.
+    /// A row of that query: partition, offset, time, and what is there.
     pub fn read(row: &[Option<i64>]) -> Option<(Record, Self)> {
         let [Some(partition), Some(offset), Some(micros), is_row, is_taken, named, is_last] = row
         else {
