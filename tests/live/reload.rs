@@ -41,7 +41,7 @@ fn contracts_grow_while_events_flow_and_instances_are_killed() {
     let bigquery = EmbeddedBigQuery::start("reload", "append_delay=0.1:50,flush_lost=0.05", 1);
     let domain = Domain::new("reload", kafka, &bigquery.urls());
     domain.set("CONTRACT_REFRESH_DELIVERY", "1s");
-    let mut instances = vec![domain.start_ready(), domain.start()];
+    let mut instances = vec![domain.start_ready(), domain.start_ready()];
     let feed = Feed::start(Publisher::new(kafka, &domain, 7), 200);
     for number in 0..2 {
         grow(&domain, number);
