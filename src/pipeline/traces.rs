@@ -305,3 +305,37 @@ impl Drop for Traces {
 fn count(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Position;
+
+    #[test]
+    fn a_batch_is_linked_with_each_sampled_trace_once_and_with_32_at_most() {
+        let mut origin = Origin::default();
+        let mut add = |span: u64, flags: &str| {
+            let parent = format!("00-0af7651916cd43dd8448eb211c80319c-{span:016x}-{flags}");
+            let headers = vec![("traceparent".to_owned(), Some(parent.into_bytes()))];
+            let at = Position::new(0, 0);
+            origin.add(&Event { headers: &headers, ..Event::unknown(at) });
+            origin.links.len()
+        };
+        assert_eq!(add(1, "00"), 0, "not sampled");
+        assert_eq!((add(2, "01"), add(2, "01")), (1, 1), "once");
+        let links = (3..100).fold(0, |_, span| add(span, "01"));
+        assert_eq!((links, origin.records), (32, 100));
+    }
+
+    #[test]
+    fn headers_of_the_first_records_are_looked_at() {
+        let mut origin = Origin::default();
+        for _ in 0..MOST_EXAMINED {
+            origin.add(&Event::unknown(Position::new(0, 0)));
+        }
+        let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        let headers = vec![("traceparent".to_owned(), Some(parent.as_bytes().to_vec()))];
+        origin.add(&Event { headers: &headers, ..Event::unknown(Position::new(0, 0)) });
+        assert_eq!((origin.links.len(), origin.records), (0, MOST_EXAMINED + 1));
+    }
+}

@@ -1,6 +1,6 @@
 //! The spans of batches: what they say of a run, and how they end where the run does not end well.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use opentelemetry::trace::{SpanId, Status, TracerProvider};
@@ -90,7 +90,7 @@ fn a_batch_has_a_span_with_its_append_commit_and_flush() {
 }
 
 #[test]
-fn a_batch_is_linked_with_the_sampled_traces_of_its_records_and_with_32_at_most() {
+fn a_batch_is_linked_with_the_sampled_traces_of_its_records() {
     for durability in ALL {
         let mut rig = Rig::new();
         let ended = Ended::default();
@@ -98,21 +98,14 @@ fn a_batch_is_linked_with_the_sampled_traces_of_its_records_and_with_32_at_most(
         for (offset, parent) in [(0, PARENT), (1, UNSAMPLED), (2, "no trace"), (3, PARENT)] {
             rig.publish_in_trace(0, offset, parent);
         }
-        for offset in 4..64 {
-            let parent = format!("00-0af7651916cd43dd8448eb211c80319c-{:016x}-01", offset + 1);
-            rig.publish_in_trace(1, offset - 4, &parent);
-        }
         rig.catch_up(durability, Faults::none());
         let spans = ended.take();
-        let mut links: BTreeMap<String, usize> = BTreeMap::new();
-        for root in roots(&spans) {
-            assert!(root.links.len() <= 32, "{durability:?}: {}", root.links.len());
-            for link in root.links.iter() {
-                *links.entry(link.span_context.span_id().to_string()).or_default() += 1;
-            }
-        }
-        assert!(links.contains_key("b7ad6b7169203331"), "{durability:?}");
-        assert!(!links.contains_key("b7ad6b7169203332"), "{durability:?}: it is not sampled");
+        let links: BTreeSet<String> = roots(&spans)
+            .into_iter()
+            .flat_map(|root| root.links.iter())
+            .map(|link| link.span_context.span_id().to_string())
+            .collect();
+        assert_eq!(links, BTreeSet::from(["b7ad6b7169203331".to_owned()]), "{durability:?}");
     }
 }
 
@@ -122,14 +115,13 @@ fn spans_end_where_the_run_fails_and_say_so() {
         let mut rig = Rig::new();
         let ended = Ended::default();
         ended.trace(&mut rig);
-        rig.publish(0, 40);
-        let faults = Faults { fail_after: Some(0), ..Faults::none() };
+        rig.publish(0, 150);
+        let faults = Faults { fail_after: Some(7), ..Faults::none() };
         rig.start(durability, Until::CaughtUp, faults).join().expect_err("it stops");
         let spans = ended.take();
         let roots = roots(&spans);
-        let is_error = |root: &&&SpanData| matches!(root.status, Status::Error { .. });
-        assert!(!roots.is_empty(), "{durability:?}");
-        assert_eq!(roots.iter().filter(is_error).count(), roots.len(), "{durability:?}");
+        let failed = roots.iter().filter(|root| matches!(root.status, Status::Error { .. }));
+        assert!(failed.count() > 0, "{durability:?}: {} batches", roots.len());
     }
 }
 

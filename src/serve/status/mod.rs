@@ -176,7 +176,8 @@ mod tests {
 
     async fn served(instance: &Instance, registry: Registry, health: &Health) -> Server {
         let address: SocketAddr = "127.0.0.1:0".parse().expect("an address");
-        let started = start_with_status(address, registry, health.clone(), instance.clone()).await;
+        let started =
+            start_with_status(address, registry.into(), health.clone(), instance.clone()).await;
         started.expect("listens")
     }
 
