@@ -122,10 +122,9 @@ mod tests {
         let families = read.families();
         let [a, ab] = &families[..] else { panic!("{families:?}") };
         assert_eq!((a.name, a.help, a.unit, a.kind), ("a", "Help of a.", "bytes", "counter"));
-        let labels = |index: usize| a.samples[index].labels.clone();
-        assert_eq!(labels(0), [("t", "x".to_owned())]);
+        assert_eq!(a.samples[0].labels, [("t", "x".to_owned())]);
         let odd = [("t", "\"} 4\\\n,u=\"".to_owned()), ("u", "}".to_owned())];
-        assert_eq!((labels(1), a.samples[1].value), (odd.to_vec(), "5"));
+        assert_eq!((&a.samples[1].labels[..], a.samples[1].value), (&odd[..], "5"));
         let values: Vec<&str> = ab.samples.iter().map(|sample| sample.value).collect();
         assert_eq!((ab.unit, ab.kind, values), ("", "gauge", vec!["1.5", "2"]));
     }

@@ -34,6 +34,7 @@ func factories() (otelcol.Factories, error) {
 func main() {
 	resolver := confmap.ResolverSettings{
 		ProviderFactories: []confmap.ProviderFactory{fileprovider.NewFactory()},
+		DefaultScheme:     "file",
 	}
 	settings := otelcol.CollectorSettings{
 		BuildInfo:              component.BuildInfo{Command: "otelcol", Description: "for tests", Version: "1"},
