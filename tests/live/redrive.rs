@@ -105,9 +105,9 @@ fn made_anothers(store: &Store, (partition, offset): At) {
     let of = format!("WHERE _kafka_partition = {partition} AND _kafka_offset = {offset}");
     match store {
         Store::BigQuery(bigquery) => {
-            let later =
-                format!("UPDATE {{table}} SET _kafka_timestamp = _kafka_timestamp + 1000 {of}");
-            assert_eq!(bigquery.plant(TABLE, &later), 1);
+            // The store keeps times as text.
+            let earlier = "SET _kafka_timestamp = '2001' || substr(_kafka_timestamp, 5)";
+            assert_eq!(bigquery.plant(TABLE, &format!("UPDATE {{table}} {earlier} {of}")), 1);
         }
         Store::Postgres(server) => {
             let later = "SET _kafka_timestamp = _kafka_timestamp + interval '1 millisecond'";
