@@ -10,7 +10,7 @@ import promtool
 import tree
 from prometheus import Prometheus, Refused
 
-KNOWN_UNITS = {"short", "s", "bytes", "Bps", "reqps", "percentunit"}
+KNOWN_UNITS = {"short", "s", "bytes", "Bps", "reqps", "percentunit", "currencyUSD"}
 VARIABLES = {"namespace", "instance", "datasource", "__rate_interval"}
 # An alert without a panel of its own, and why.
 WITHOUT_PANEL = set()

@@ -60,6 +60,7 @@ UNITS = {
     "Bps": lambda value: scaled(value, ["B/s", "kB/s", "MB/s", "GB/s"], 1000),
     "reqps": lambda value: scaled(value, ["/s", "K/s", "M/s"], 1000),
     "percentunit": lambda value: f"{value * 100:.3g} %",
+    "currencyUSD": lambda value: f"${value:.3g}",
     "s": seconds,
 }
 

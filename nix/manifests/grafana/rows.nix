@@ -251,6 +251,44 @@ in
     ];
   }
   {
+    title = "Is the contract current?";
+    panels = [
+      {
+        title = "Changed contract that is not used";
+        about = "For how long there has been a changed contract that the pods refuse. The log and /status say why.";
+        unit = "s";
+        queries = [
+          (query by "max by (${instance}) (time() - ${of "contract_refused_timestamp_seconds"} and ${of "contract_refused"} == 1)")
+        ];
+      }
+      {
+        title = "Contracts in use";
+        about = "Pods by the digest of their contract's documents. For a minute after a change there are two.";
+        unit = "short";
+        queries = [
+          (query "${by} {{digest}}" "count by (${instance}, digest) (${of "contract_info"})")
+        ];
+        stacked = true;
+      }
+      {
+        title = "Looks at changed contracts in an hour";
+        about = "Taken, refused, not ready because of the sink, or not read because folder or store did not answer.";
+        unit = "short";
+        queries = [
+          (query "${by} {{outcome}}" "sum by (${instance}, outcome) (increase(${of "contract_reloads_total"}[1h]))")
+        ];
+      }
+      {
+        title = "Fields that are not declared, a second";
+        about = "The ten most frequent fields of events that the contract does not declare: what producers have added. Estimated.";
+        unit = "short";
+        queries = [
+          (query "${by} {{event_type}} {{path}}" "topk (10, sum by (${instance}, event_type, path) (rate(${of "undeclared_fields_total"}[$__rate_interval])))")
+        ];
+      }
+    ];
+  }
+  {
     title = "Is the sink slow?";
     panels = [
       {
