@@ -33,7 +33,7 @@ fn written(domain: &Domain, kafka: &Kafka, seed: u64) -> BTreeMap<At, &'static s
 }
 
 /// The exit code, and the lines of JSON that a command prints.
-pub fn dlq(domain: &Domain, arguments: &[&str]) -> (Option<i32>, Vec<Value>, String) {
+fn dlq(domain: &Domain, arguments: &[&str]) -> (Option<i32>, Vec<Value>, String) {
     let arguments = [&["dlq"], arguments, &["--json"]].concat();
     let mut run = domain.run(&arguments, &[]);
     let code = run.wait(WITHIN).code();

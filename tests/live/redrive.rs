@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 
-use super::dlq::{dlq, list};
+use super::dlq::list;
 use super::replay::{Store, expected};
 use super::verify::{entries, verify, written};
 use crate::support::bigquery::At;
@@ -43,10 +43,12 @@ fn wrongly_deployed(domain: &Domain, seed: u64, events: usize) -> Sent {
 }
 
 fn redrive(domain: &Domain, arguments: &[&str]) -> Value {
-    let arguments = [&["redrive", "DELIVERY"], arguments].concat();
-    let (code, mut lines, output) = dlq(domain, &arguments);
-    assert_eq!((code, lines.len()), (Some(0), 1), "{output}");
-    lines.remove(0)
+    let arguments = [&["dlq", "redrive", "DELIVERY", "--json"], arguments].concat();
+    let mut run = domain.run(&arguments, &[]);
+    assert_eq!(run.wait(WITHIN).code(), Some(0), "{}", run.output());
+    let output = run.output();
+    let line = output.lines().find(|line| line.starts_with("{\"dry_run\""));
+    serde_json::from_str(line.unwrap_or_else(|| panic!("no JSON in\n{output}"))).expect("JSON")
 }
 
 /// How many letters have come to each fate.
@@ -170,10 +172,10 @@ fn killed_beside_instances(name: &str, is_postgres: bool) {
     println!("{name}: CHAOS_SEED={seed} CHAOS_KILLS={kills}");
     let mut dice = StdRng::seed_from_u64(seed);
     let (store, domain) = Store::start(name, is_postgres);
-    let wrong = wrongly_deployed(&domain, seed, 3_000);
+    let wrong = wrongly_deployed(&domain, seed, 1_000);
     let mut instance = domain.start_ready();
     let feed = Feed::start(Publisher::new(shared(), &domain, seed + 1), 200);
-    let arguments = ["dlq", "redrive", "DELIVERY", "--wait", "--lease-seconds", "2"];
+    let arguments = ["dlq", "redrive", "DELIVERY", "--wait", "--lease-seconds", "4"];
     for _ in 0..kills {
         let mut process = domain.run(&arguments, &[]);
         let moment = Duration::from_millis(dice.random_range(0..2_000));
