@@ -20,7 +20,7 @@ use crate::telemetry::otlp::Tracer;
 const MOST_LINKS: usize = 32;
 
 /// The most records of a batch whose headers are looked at.
-const MOST_EXAMINED: u64 = 256;
+const MOST_EXAMINED: u64 = 64;
 
 /// Where a batch comes from.
 #[derive(Debug, Default)]
