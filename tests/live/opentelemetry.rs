@@ -34,7 +34,7 @@ fn a_collector_receives_the_same_by_http() {
 fn compared(protocol: &str, guarantee: Guarantee) {
     let kafka = shared();
     let name = format!("otel-{}", guarantee.key());
-    let collector = Collector::start(&name);
+    let mut collector = Collector::start(&name);
     let bigquery = EmbeddedBigQuery::start(&name, "", 1);
     let domain = Domain::new(&name, kafka, &bigquery.urls());
     domain.set("DELIVERY_GUARANTEE", guarantee.key());
@@ -71,6 +71,7 @@ fn compared(protocol: &str, guarantee: Guarantee) {
     let values = received(&collector).expect("metrics");
     assert_eq!(values["generic_consumer_read_records_total"] as usize, sent.len());
     instance.stop();
+    collector.stop();
 
     // Stopping has sent what was left.
     for (signal, list) in
@@ -246,6 +247,10 @@ fn a_trace_goes_on_from_a_request_to_the_batch_of_its_events() {
     let answer = runtime.block_on(request.send()).expect("an answer");
     assert_eq!(answer.status().as_u16(), 202);
     api.stop(WITHIN);
+    // The collector writes a moment after it has received.
+    until("the request's span is written", WITHIN, || {
+        collector.spans().iter().any(|span| span["name"] == "POST /v1/events").then_some(())
+    });
     let spans = collector.spans();
     let named = |name: &str| {
         let found = spans.iter().find(|span| span["name"] == name);

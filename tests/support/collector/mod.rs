@@ -18,7 +18,7 @@ pub struct Collector {
     grpc: u16,
     http: u16,
     folder: PathBuf,
-    _process: Process,
+    process: Process,
 }
 
 impl Collector {
@@ -56,7 +56,7 @@ impl Collector {
             let listens = |port| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
             listens(grpc) && http::get(http, "/").is_some()
         });
-        Self { grpc, http, folder, _process: process }
+        Self { grpc, http, folder, process }
     }
 
     /// The variables that send all signals here by a protocol.
@@ -66,6 +66,11 @@ impl Collector {
             ("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://127.0.0.1:{port}")),
             ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol.to_owned()),
         ]
+    }
+
+    /// Ends it, so that all that it has received is in its files: until then some of it is in its memory.
+    pub fn stop(&mut self) {
+        self.process.stop(STARTS_WITHIN);
     }
 
     /// What has arrived of a signal, by the requests.
