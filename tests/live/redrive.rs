@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::dlq::list;
 use super::replay::{Store, expected};
 use super::verify::{entries, verify, written};
+use crate::chaos::number;
 use crate::support::bigquery::At;
 use crate::support::domain::{Domain, PARTITIONS, TABLE};
 use crate::support::events::{Fate, Feed, Publisher, Sent, count};
@@ -166,7 +167,6 @@ fn letters_become_rows_of_postgresql() {
 
 /// Redrives are killed at random moments while instances write; then one ends.
 fn killed_beside_instances(name: &str, is_postgres: bool) {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let kills = number("CHAOS_KILLS").unwrap_or(3);
     let seed = number("CHAOS_SEED").unwrap_or_else(rand::random);
     println!("{name}: CHAOS_SEED={seed} CHAOS_KILLS={kills}");

@@ -9,6 +9,7 @@ use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 
 use super::verify::{entries, rows_of, verify, written};
+use crate::chaos::number;
 use crate::support::bigquery::{At, EmbeddedBigQuery};
 use crate::support::domain::{Domain, TABLE};
 use crate::support::events::{Feed, Publisher, Sent, count};
@@ -165,7 +166,6 @@ fn the_gaps_of_a_table_of_postgresql_are_filled() {
 
 /// Replays are killed at random moments while instances write; then one ends.
 fn killed_beside_instances(name: &str, is_postgres: bool) {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let kills = number("CHAOS_KILLS").unwrap_or(3);
     let seed = number("CHAOS_SEED").unwrap_or_else(rand::random);
     println!("{name}: CHAOS_SEED={seed} CHAOS_KILLS={kills}");

@@ -16,6 +16,7 @@ use rand::{Rng, SeedableRng};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags};
 
+use crate::chaos::number;
 use crate::support::bigquery::{DATASET, EmbeddedBigQuery, PROJECT};
 use crate::support::domain::Domain;
 use crate::support::events::{Fate, Publisher, count};
@@ -140,9 +141,8 @@ pub fn write_orders(domain: &Domain, day: &str, amount: u32) {
 
 #[test]
 fn killed_at_any_moment_and_run_again_a_transfer_ends_the_same() {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
-    let kills: u64 = number("CHAOS_KILLS").unwrap_or(5);
-    let seed: u64 = number("CHAOS_SEED").unwrap_or(22);
+    let kills = number("CHAOS_KILLS").unwrap_or(5);
+    let seed = number("CHAOS_SEED").unwrap_or(22);
     println!("CHAOS_KILLS={kills} CHAOS_SEED={seed}");
     let mut dice = StdRng::seed_from_u64(seed);
     let faults = "rest=0.02,rest_lost=0.02,append=0.02,append_lost=0.02,job_delay=0.3:200";

@@ -1,3 +1,5 @@
+//! What a running instance takes of a changed contract, and what it refuses.
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

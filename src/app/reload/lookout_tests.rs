@@ -1,3 +1,5 @@
+//! When documents count as changed: swaps, half-written files, folders and stores that are away.
+
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::sync::{Arc, Mutex};

@@ -1,7 +1,7 @@
 //! Spans and log records, by the SDK's queues and the exporters of opentelemetry-otlp.
 
 use opentelemetry_otlp::{
-    LogExporter, SpanExporter, WithExportConfig, WithHttpConfig, WithTonicConfig,
+    Compression, LogExporter, SpanExporter, WithExportConfig, WithHttpConfig, WithTonicConfig,
 };
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
@@ -25,19 +25,8 @@ pub(super) fn traces(
     let target = &settings.target;
     let builder = SpanExporter::builder();
     let exporter = match target.protocol {
-        Protocol::Grpc => {
-            let builder = builder.with_tonic().with_channel(target::channel(target)?);
-            let builder = builder.with_metadata(target::metadata(target));
-            let builder = builder.with_timeout(target.timeout);
-            compressed(builder, target, WithTonicConfig::with_compression).build()
-        }
-        Protocol::HttpProtobuf => {
-            let builder = builder.with_http().with_endpoint(&target.endpoint);
-            let builder = builder.with_http_client(target::client(target)?);
-            let builder = builder.with_protocol(opentelemetry_otlp::Protocol::HttpBinary);
-            let builder = builder.with_timeout(target.timeout);
-            compressed(builder, target, WithHttpConfig::with_compression).build()
-        }
+        Protocol::Grpc => by_grpc(builder.with_tonic(), target)?.build(),
+        Protocol::HttpProtobuf => by_http(builder.with_http(), target)?.build(),
     };
     let exporter = exporter.map_err(TargetError::Exporter)?;
     let queue = trace::BatchConfigBuilder::default()
@@ -62,19 +51,8 @@ pub(super) fn logs(
     let target = &settings.target;
     let builder = LogExporter::builder();
     let exporter = match target.protocol {
-        Protocol::Grpc => {
-            let builder = builder.with_tonic().with_channel(target::channel(target)?);
-            let builder = builder.with_metadata(target::metadata(target));
-            let builder = builder.with_timeout(target.timeout);
-            compressed(builder, target, WithTonicConfig::with_compression).build()
-        }
-        Protocol::HttpProtobuf => {
-            let builder = builder.with_http().with_endpoint(&target.endpoint);
-            let builder = builder.with_http_client(target::client(target)?);
-            let builder = builder.with_protocol(opentelemetry_otlp::Protocol::HttpBinary);
-            let builder = builder.with_timeout(target.timeout);
-            compressed(builder, target, WithHttpConfig::with_compression).build()
-        }
+        Protocol::Grpc => by_grpc(builder.with_tonic(), target)?.build(),
+        Protocol::HttpProtobuf => by_http(builder.with_http(), target)?.build(),
     };
     let exporter = exporter.map_err(TargetError::Exporter)?;
     let queue = logs::BatchConfigBuilder::default()
@@ -87,12 +65,24 @@ pub(super) fn logs(
     Ok(SdkLoggerProvider::builder().with_log_processor(processor).with_resource(resource).build())
 }
 
-fn compressed<B>(
+fn by_grpc<B: WithExportConfig + WithTonicConfig>(
     builder: B,
     target: &OtlpTarget,
-    with: impl FnOnce(B, opentelemetry_otlp::Compression) -> B,
-) -> B {
-    if target.gzip { with(builder, opentelemetry_otlp::Compression::Gzip) } else { builder }
+) -> Result<B, TargetError> {
+    let builder = builder.with_channel(target::channel(target)?);
+    let builder = builder.with_metadata(target::metadata(target)).with_timeout(target.timeout);
+    Ok(if target.gzip { builder.with_compression(Compression::Gzip) } else { builder })
+}
+
+fn by_http<B: WithExportConfig + WithHttpConfig>(
+    builder: B,
+    target: &OtlpTarget,
+) -> Result<B, TargetError> {
+    let builder = builder.with_endpoint(&target.endpoint);
+    let builder = builder.with_http_client(target::client(target)?);
+    let builder = builder.with_protocol(opentelemetry_otlp::Protocol::HttpBinary);
+    let builder = builder.with_timeout(target.timeout);
+    Ok(if target.gzip { builder.with_compression(Compression::Gzip) } else { builder })
 }
 
 fn sampler(settings: Sampler) -> SdkSampler {
