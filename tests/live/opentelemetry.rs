@@ -266,8 +266,8 @@ fn a_trace_goes_on_from_a_request_to_the_batch_of_its_events() {
     let link = until("the batch is linked to the request", WITHIN, || {
         instance.assert_running();
         let spans = collector.spans();
-        let links = spans.iter().filter_map(|span| span["links"].as_array()).flatten();
-        links.cloned().next()
+        let mut links = spans.iter().filter_map(|span| span["links"].as_array()).flatten();
+        links.next().cloned()
     });
     assert_eq!((&link["traceId"], &link["spanId"]), (&TRACE.into(), &served["spanId"]));
     instance.stop();
