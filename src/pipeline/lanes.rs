@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::record::Partition;
 use crate::sink::{
@@ -73,6 +73,19 @@ impl Lanes {
         let Some(closed) = self.open.remove(&Some(partition)) else { return };
         self.in_flight.retain(|_, batch| batch.lane != closed.lane);
         self.in_flight_bytes = self.in_flight.values().map(|batch| batch.bytes).sum();
+    }
+
+    /// Closes all lanes and waits until their writers have ended, or for `patience`: what they do last
+    /// would otherwise be cut off by the end of the process.
+    pub fn end(&mut self, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        let ended =
+            std::mem::replace(self, Self { epoch: self.epoch, ..Self::new(self.sink.clone()) });
+        let Self { open, reports, report_to, .. } = ended;
+        drop((open, report_to));
+        let left = || deadline.saturating_duration_since(Instant::now());
+        // The channel disconnects with the last writer.
+        while reports.recv_timeout(left()).is_ok() {}
     }
 
     /// Hands a batch to the lane's writer.

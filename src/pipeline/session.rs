@@ -372,6 +372,9 @@ impl<'a> Session<'a> {
         let owned: Vec<Partition> = self.settlement.ledger().owned().collect();
         let drained = self.drain(&owned)? && self.commit_last(&owned, deadline);
         self.tell_watchers();
+        if drained {
+            self.settlement.end();
+        }
         self.source.unsubscribe();
         Ok(drained)
     }

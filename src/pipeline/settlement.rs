@@ -25,6 +25,9 @@ use crate::telemetry::{Health, Metrics};
 /// How often a drain checks whether it is done.
 const STEP: Duration = Duration::from_millis(10);
 
+/// How long writers may take for what they do last. All of it is best effort.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// The ledger, the lanes, and the commits that follow from both.
 pub struct Settlement {
     sink: Arc<dyn Sink>,
@@ -449,6 +452,11 @@ impl Settlement {
             }
             self.wait_for_report(STEP)?;
         }
+    }
+
+    /// Once everything is settled: closes the lanes, and gives their writers a moment to end.
+    pub fn end(&mut self) {
+        self.lanes.end(LAST_WORDS);
     }
 }
 

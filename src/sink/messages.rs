@@ -42,8 +42,8 @@ pub enum Command {
     Append(Batch),
     /// Make the promised rows visible; answered by [`Report::Flushed`].
     Flush(Promise),
-    /// No commit names a promise of this series any more: what it needed may be given up. Best
-    /// effort, not answered.
+    /// No commit names a promise of this series any more: what it needed may be given up, at the latest
+    /// when the lane is closed, unless rows have gone to the series since. Best effort, not answered.
     Retire(Promise),
 }
 

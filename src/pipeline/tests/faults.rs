@@ -78,6 +78,8 @@ fn a_shutdown_in_the_middle_of_work_drains() {
         assert!(drained && summary.read > 0, "{durability:?}");
         let read: i64 = rig.committed().iter().map(|(offset, _)| offset.max(&0)).sum();
         assert_eq!(read, summary.read as i64, "{durability:?}: all that was read is committed");
+        let retired = rig.store().series.values().all(|series| series.retired);
+        assert!(retired, "no commit names a series, and no writer will go on with one");
         rig.catch_up(durability, Faults::none());
         let visible = rig.store().visible();
         assert!(visible.windows(2).all(|pair| pair[0] != pair[1]), "{durability:?} repeats");

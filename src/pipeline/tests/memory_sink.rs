@@ -151,6 +151,7 @@ impl Sink for MemorySink {
             reports,
             series: Arc::from(format!("{:016x}", rand::random::<u64>())),
             appended: 0,
+            unnamed: false,
             owned: Stored::default(),
         };
         tokio::spawn(task.run(start, inbox));
@@ -167,6 +168,8 @@ struct Task {
     /// A series of its own for every lane, and its rows so far.
     series: Arc<str>,
     appended: usize,
+    /// No commit names the series any more, and no row has gone to it since.
+    unnamed: bool,
     /// The claim of this lane, and the next offset that it expects.
     owned: Stored,
 }
@@ -182,7 +185,12 @@ impl Task {
     async fn run(mut self, start: Start, mut inbox: UnboundedReceiver<Command>) {
         let ended = match self.start(start).await {
             Ok(()) => loop {
-                let Some(command) = inbox.recv().await else { return };
+                let Some(command) = inbox.recv().await else {
+                    if self.unnamed {
+                        self.retire(&self.series);
+                    }
+                    return;
+                };
                 if let Err(end) = self.carry_out(command).await {
                     break end;
                 }
@@ -223,14 +231,21 @@ impl Task {
                 self.report(Report::Flushed(promise));
                 Ok(())
             }
-            // As BigQuery's writer does: the series that rows still go to stays open.
-            Command::Retire(promise) if *promise.series() == self.series => Ok(()),
-            Command::Retire(promise) => {
-                if let Some(series) = self.store().series.get_mut(promise.series()) {
-                    series.retired = true;
-                }
+            // As BigQuery's writer does: the series that rows may still go to stays open.
+            Command::Retire(promise) if *promise.series() == self.series => {
+                self.unnamed = true;
                 Ok(())
             }
+            Command::Retire(promise) => {
+                self.retire(promise.series());
+                Ok(())
+            }
+        }
+    }
+
+    fn retire(&self, series: &Arc<str>) {
+        if let Some(series) = self.store().series.get_mut(series) {
+            series.retired = true;
         }
     }
 
@@ -255,6 +270,7 @@ impl Task {
         let letters: Vec<(Position, Reason)> =
             rejected.iter().map(|letter| (letter.at, letter.rejection.reason)).collect();
         self.call(|store| store.letters.extend(&letters)).await;
+        self.unnamed &= positions.is_empty();
         let promise = match self.durability {
             Durability::Visible => {
                 self.call(|store| {

@@ -13,6 +13,7 @@ use tonic::transport::Channel;
 
 use self::finished::Finished;
 use super::appender::{Appended, Appender};
+use super::stream::StreamName;
 use super::target::Target;
 use crate::sink::{Batch, BatchId, Command, DeadLimit, Lane, Report, Reports, Start, Writer};
 use crate::stop::Stop;
@@ -38,7 +39,9 @@ struct Task {
     /// What batches that are not settled may have of dead letters, and how many they have, where that
     /// is limited.
     limited: HashMap<BatchId, (DeadLimit, usize)>,
-    /// Flushes, deliveries of dead letters, and streams being finalized.
+    /// The appender's stream, where no commit names it any more and no row has gone to it since.
+    unnamed: Option<StreamName>,
+    /// Flushes and deliveries of dead letters.
     background: JoinSet<Result<Finished, Stop>>,
 }
 
@@ -49,7 +52,7 @@ impl Task {
         let (bigquery, rows) = (target.bigquery.clone(), target.rows.clone());
         let appender = Appender::new(bigquery, channel.clone(), rows);
         let (limited, background) = (HashMap::new(), JoinSet::new());
-        Self { target, lane, reports, channel, appender, limited, background }
+        Self { target, lane, reports, channel, appender, limited, unnamed: None, background }
     }
 
     async fn run(
@@ -67,7 +70,10 @@ impl Task {
             self.appended(sent)?;
             tokio::select! {
                 command = inbox.recv() => match command {
-                    None => return Ok(()),
+                    None => {
+                        self.unnamed.take().into_iter().for_each(|stream| self.finalize(stream));
+                        return Ok(());
+                    }
                     Some(Command::Append(batch)) => self.append(batch),
                     Some(Command::Flush(promise)) => {
                         let finished = Finished::Flush(promise.clone());
@@ -92,6 +98,9 @@ impl Task {
     fn append(&mut self, batch: Batch) {
         if batch.limit != DeadLimit::default() {
             self.limited.insert(batch.id, (batch.limit, batch.letters.len()));
+        }
+        if !batch.rows.is_empty() {
+            self.unnamed = None;
         }
         self.appender.admit(batch.id, batch.rows, !batch.letters.is_empty());
         if !batch.letters.is_empty() {

@@ -1,5 +1,5 @@
 //! What a writer does next to appending: deliver dead letters, flush, finalize. Each is a task of
-//! its own, and its end comes back into the writer's loop.
+//! its own. The end of the first two comes back into the writer's loop.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use crate::record::DeadLetter;
 use crate::retry::Backoff;
 use crate::sink::bigquery::appender::RefusedRow;
 use crate::sink::bigquery::errors::Verdict;
-use crate::sink::bigquery::stream::StreamPlace;
+use crate::sink::bigquery::stream::{StreamName, StreamPlace};
 use crate::sink::reread::letter_of_refused_row;
 use crate::sink::{BatchId, Report};
 use crate::telemetry::Waits;
@@ -25,7 +25,6 @@ impl Task {
                 self.appender.delivered(batch, letters);
                 self.report_settled();
             }
-            Finished::Finalize => {}
         }
     }
 
@@ -116,17 +115,25 @@ impl Task {
     }
 
     /// Finalizes the stream of a promise that no commit names any more, so that BigQuery forgets it
-    /// sooner. Best effort. The stream that rows still go to stays open.
+    /// sooner. The stream that rows may still go to stays open until the lane is closed.
     pub(super) fn retire(&mut self, place: StreamPlace) {
         if self.appender.is_on(&place.stream) {
-            return;
+            self.unnamed = Some(place.stream);
+        } else {
+            self.finalize(place.stream);
         }
+    }
+
+    /// Best effort, and not ended with the writer. The session's end waits for it for a moment: as long
+    /// as somebody could still report.
+    pub(super) fn finalize(&self, stream: StreamName) {
         let (bigquery, channel) = (self.target.bigquery.clone(), self.channel.clone());
-        self.background.spawn(async move {
-            if let Err(error) = bigquery.finalize(&channel, &place.stream.0).await {
+        let reports = self.reports.clone();
+        tokio::spawn(async move {
+            if let Err(error) = bigquery.finalize(&channel, &stream.0).await {
                 tracing::debug!(error = %chain(&error), "a used-up write stream was not finalized");
             }
-            Ok(Finished::Finalize)
+            drop(reports);
         });
     }
 }

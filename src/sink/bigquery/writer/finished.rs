@@ -14,5 +14,4 @@ pub(super) enum Finished {
         batch: BatchId,
         letters: Vec<Rejected>,
     },
-    Finalize,
 }

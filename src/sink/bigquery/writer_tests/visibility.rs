@@ -133,3 +133,25 @@ async fn the_stream_that_rows_go_to_is_not_finalized() {
     assert_eq!(rig.settled().await.place, place(1, 4));
     assert!(!rig.fake.state().calls.iter().any(|call| call.0 == "FinalizeWriteStream"));
 }
+
+/// At the end of a lane, whose last commit may name the stream, and rows may come after that.
+#[tokio::test]
+async fn a_closed_lane_finalizes_its_stream_if_no_commit_names_it() {
+    for (is_named, rows_follow) in [(true, false), (false, true), (false, false)] {
+        let mut rig = with_three_rows().await;
+        if !is_named {
+            rig.writer.send(Command::Retire(place(1, 3).expect("a place").into()));
+        }
+        if rows_follow {
+            rig.append(2, 3, &["d"]);
+            assert_eq!(rig.settled().await.place, place(1, 4));
+        }
+        let Rig { fake, writer, reports, .. } = rig;
+        drop(writer);
+        // Once the channel is closed, nothing of the writer runs any more.
+        let ended = tokio::task::spawn_blocking(move || reports.iter().for_each(drop));
+        tokio::time::timeout(PATIENCE, ended).await.expect("in time").expect("no panic");
+        let finalized = fake.state().streams[&stream(1)].finalized;
+        assert_eq!(finalized, !is_named && !rows_follow, "{is_named} {rows_follow}");
+    }
+}
