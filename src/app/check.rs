@@ -92,6 +92,7 @@ fn group(of: CheckRequest<'_>, kafka: &KafkaSeen, sink: &SinkSeen) -> Option<Fin
         name: &consume.group_id,
         keeper,
         now,
+        rows: sink.rows,
         start: AtStart {
             topic: topic.id,
             logs,

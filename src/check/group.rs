@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::finding::{Finding, Grade};
+use crate::config::StartFrom;
 use crate::pipeline::{AtStart, WouldStart, would_start};
 use crate::record::Partition;
 use crate::source::GroupNow;
@@ -24,6 +25,8 @@ pub struct GroupSeen<'a> {
     pub keeper: &'a str,
     /// `None`: the coordinator did not say.
     pub now: Option<&'a GroupNow>,
+    /// About how many rows are in the table already; `None`: nobody says.
+    pub rows: Option<u64>,
     pub start: AtStart<'a>,
     /// How long the topic keeps its records, in milliseconds; `None`: for ever, or nobody says.
     pub retention_ms: Option<i64>,
@@ -93,16 +96,36 @@ pub fn group(seen: &GroupSeen<'_>) -> Finding {
         format!("{state}; {from}"),
     );
     let finding = with_facts(finding.fact("lag", lag));
-    match expiring(seen, &starts) {
+    // A group without an offset has read nothing that could expire.
+    let more = if is_new { lost(seen) } else { expiring(seen, &starts) };
+    match more {
         Some((line, hint)) => finding.at_least(Grade::Note).more([line]).hint(hint),
         None => finding,
     }
 }
 
+/// Of a group without any offset: whether it may have lost them, because the table has rows.
+fn lost(seen: &GroupSeen<'_>) -> Option<(String, String)> {
+    let rows = seen.rows.filter(|rows| *rows > 0)?;
+    let what = match seen.start.start_from {
+        StartFrom::Earliest => "those that are from this topic are written again",
+        StartFrom::Latest => "what the topic has got since is left out",
+    };
+    let rows = if rows == 1 { "1 row".to_owned() } else { format!("{rows} rows") };
+    let line = format!("the table has about {rows} already: {what}");
+    let hint = format!(
+        "if the group has lost its offsets (Kafka deletes them after seven days without members), \
+         set them before a run begins ({}); if the topic was created again, there is nothing to set \
+         (docs/drills.md has both)",
+        seen.start.setting
+    );
+    Some((line, hint))
+}
+
 fn first(seen: &GroupSeen<'_>) -> &'static str {
     match seen.start.start_from {
-        crate::config::StartFrom::Earliest => "earliest record",
-        crate::config::StartFrom::Latest => "latest record",
+        StartFrom::Earliest => "earliest record",
+        StartFrom::Latest => "latest record",
     }
 }
 

@@ -61,6 +61,7 @@ fn judged_as(
         name: "g",
         keeper: "the group",
         now: Some(now),
+        rows: None,
         start: AtStart {
             topic: TopicId::new(7),
             logs,
@@ -175,6 +176,31 @@ fn another_topic_a_missing_right_and_a_new_group_are_told_apart() {
     let new = judged(&logs, &[None], |_| {});
     assert_eq!((new.grade, &new.facts["lag"]), (Grade::Note, &serde_json::json!(50)));
     assert!(new.what.contains("no offsets yet, it begins at the earliest record"), "{new:?}");
+    assert_eq!((&new.more[..], new.hint), (&[][..], None));
+}
+
+#[test]
+fn a_group_without_offsets_whose_table_has_rows_may_have_lost_them() {
+    let logs = logs(&[(10, 60), (0, 9)]);
+    let of = |kept: &[Option<(i64, Option<i64>)>], rows, start_from| {
+        judged(&logs, kept, |seen| {
+            seen.rows = rows;
+            seen.start.start_from = start_from;
+        })
+    };
+    let none = [None, None];
+    let lost = of(&none, Some(1_200), StartFrom::Earliest);
+    assert_eq!(lost.grade, Grade::Note);
+    assert!(lost.more[0].contains("about 1200 rows already"), "{lost:?}");
+    assert!(lost.more[0].contains("written again"), "{lost:?}");
+    assert!(lost.hint.as_ref().is_some_and(|hint| hint.contains("set it")), "{lost:?}");
+    let left_out = of(&none, Some(1), StartFrom::Latest);
+    assert!(left_out.more[0].contains("about 1 row already"), "{left_out:?}");
+    assert!(left_out.more[0].contains("left out"), "{left_out:?}");
+    // A new table, one of which nobody says it, and a partition that was added.
+    for (kept, rows) in [(none, Some(0)), (none, None), ([Some((20, None)), None], Some(9))] {
+        assert_eq!(of(&kept, rows, StartFrom::Earliest).hint, None);
+    }
 }
 
 #[test]

@@ -8,6 +8,8 @@ use crate::stop::Stop;
 pub struct TableLook {
     pub table: String,
     pub is_there: bool,
+    /// About how many rows it has; `None`: nobody says.
+    pub rows: Option<u64>,
     /// What a run would change, in order: `create it with 40 columns`, `add note: STRING`.
     pub changes: Vec<String>,
     /// Why a run would stop.
@@ -30,6 +32,7 @@ impl TableLook {
         Self {
             table: table.into(),
             is_there: true,
+            rows: None,
             changes: Vec::new(),
             refusal: None,
             left_out: Vec::new(),

@@ -116,7 +116,8 @@ async fn look_at(
     };
     let (rows, of_letter_table, storage) =
         tokio::join!(rows, of_letter_table, within(bigquery.reaches_storage(id)));
-    let mut seen = SinkSeen::default();
+    let rows_there = rows.as_ref().ok().and_then(|look| look.rows);
+    let mut seen = SinkSeen { rows: rows_there, ..SinkSeen::default() };
     let mut of_tables = Vec::new();
     match (&rows, of.domain) {
         (Ok(look), Some(_)) => {

@@ -31,6 +31,8 @@ pub struct SinkSeen {
     /// The columns that a run would write; `None`: not known.
     pub columns: Option<TableSchema>,
     pub partition_by: Option<String>,
+    /// About how many rows its table has; `None`: nobody says.
+    pub rows: Option<u64>,
     /// Whether the sink, and not the group, keeps the offsets.
     pub keeps_offsets: bool,
     pub kept: Option<KeptBySink>,

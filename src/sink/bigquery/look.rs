@@ -47,6 +47,7 @@ impl BigQuery {
         match &live {
             Some(live) => {
                 look.notes = notes(live, &wish);
+                look.rows = rows(live);
                 if self.is_google() {
                     let needed: &[&str] =
                         if look.changes.is_empty() { &[WRITE] } else { &[WRITE, ALTER] };
@@ -99,6 +100,13 @@ fn creation(wish: &Wish<'_>) -> String {
     let clusters = wish.cluster_by.map(|by| format!(", clustered by {by}"));
     let (partitions, clusters) = (partitions.unwrap_or_default(), clusters.unwrap_or_default());
     format!("create it with {columns} columns{partitions}{clusters}")
+}
+
+/// About how many rows a table has. Those that have just been streamed are estimated.
+fn rows(live: &Value) -> Option<u64> {
+    let number = |value: &Value| value.as_str()?.parse::<u64>().ok();
+    let streamed = number(&live["streamingBuffer"]["estimatedRows"]).unwrap_or(0);
+    Some(number(&live["numRows"])? + streamed)
 }
 
 /// What a run would keep although it would have made it otherwise.
