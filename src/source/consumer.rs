@@ -279,6 +279,11 @@ impl Source {
         self.watch.topic()
     }
 
+    /// Since when no broker has answered, if the last question was not answered.
+    pub fn silent_since(&self) -> Option<Instant> {
+        self.watch.silent_since()
+    }
+
     /// The topic as the brokers have it now.
     pub fn topic_now(&mut self, patience: Duration) -> Result<Topic, KafkaError> {
         self.watch.topic_now(patience)

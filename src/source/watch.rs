@@ -9,6 +9,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::admin::{Admin, Answer, End, Topic};
+use super::error_code::code_of;
 use super::rebalancer::Rebalancer;
 use crate::record::{Offset, Partition};
 
@@ -34,6 +35,8 @@ pub(super) struct Watch {
     due: Instant,
     topic: Option<Topic>,
     ends: BTreeMap<Partition, Offset>,
+    /// Since when no broker has answered.
+    silent_since: Option<Instant>,
 }
 
 impl Watch {
@@ -48,6 +51,7 @@ impl Watch {
             due: Instant::now() + INTERVAL,
             topic: None,
             ends: BTreeMap::new(),
+            silent_since: None,
         })
     }
 
@@ -61,11 +65,13 @@ impl Watch {
         }
         if self.asked == 0 && Instant::now() >= self.due {
             self.due = Instant::now() + INTERVAL;
-            self.broker = self.broker.or_else(|| {
-                let broker = self.answering_broker(QUICKLY).ok();
-                // Negative while only the addresses in the configuration are known: no broker's id.
-                broker.filter(|id| *id >= 0)
-            });
+            if self.broker.is_none() {
+                match self.answering_broker(QUICKLY) {
+                    // Negative while only the addresses in the configuration are known: no broker's id.
+                    Ok(id) => self.broker = Some(id).filter(|id| *id >= 0),
+                    Err(_) => self.is_silent(),
+                }
+            }
             if let Some(broker) = self.broker {
                 self.admin.ask_for_topic(broker, TIMEOUT);
                 self.asked += 1;
@@ -156,6 +162,11 @@ impl Watch {
         self.ends.get(&partition).copied()
     }
 
+    /// Since when no broker has answered a question, if the last one was not answered.
+    pub fn silent_since(&self) -> Option<Instant> {
+        self.silent_since
+    }
+
     pub fn note_end(&mut self, partition: Partition, end: Offset) {
         self.ends.insert(partition, end);
     }
@@ -170,7 +181,19 @@ impl Watch {
         Ok(metadata.orig_broker_id())
     }
 
+    fn is_silent(&mut self) {
+        self.silent_since = self.silent_since.or_else(|| Some(Instant::now()));
+    }
+
     fn take(&mut self, answer: Answer) {
+        // A refusal is an answer too, and so is a partition's end among others that have no leader.
+        match &answer {
+            Answer::Topic(Err(error)) | Answer::Ends(Err(error)) if is_silence(error) => {
+                self.is_silent();
+            }
+            Answer::Ends(Ok(ends)) if ends.is_empty() => {}
+            Answer::Topic(_) | Answer::Ends(_) => self.silent_since = None,
+        }
         match answer {
             Answer::Topic(Ok(topic)) => self.topic = Some(topic),
             Answer::Ends(Ok(ends)) => {
@@ -191,6 +214,19 @@ impl Watch {
             }
         }
     }
+}
+
+fn is_silence(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        code_of(error),
+        Some(
+            Code::BrokerTransportFailure
+                | Code::AllBrokersDown
+                | Code::OperationTimedOut
+                | Code::RequestTimedOut
+        )
+    )
 }
 
 fn timed_out() -> KafkaError {

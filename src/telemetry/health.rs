@@ -6,6 +6,10 @@ use std::time::{Duration, Instant};
 
 use super::contract::ContractStatus;
 
+/// How long all brokers may be silent before the instance counts as not ready: longer than one of a
+/// small cluster takes to restart, because nobody but them knows whether there is something to read.
+const SILENT: Duration = Duration::from_secs(30);
+
 /// How long work may make no progress before only a restart can help.
 const STUCK: Duration = Duration::from_secs(600);
 
@@ -32,6 +36,8 @@ struct State {
     joined: bool,
     sink_reachable: bool,
     missing_topic: Option<String>,
+    /// Since when no broker has answered.
+    brokers_silent_since: Option<Instant>,
     /// Since when there has been work without a break.
     work_since: Option<Instant>,
     last_progress: Instant,
@@ -101,6 +107,8 @@ pub enum Unhealthy {
     SinkNotReached,
     #[error("topic {0} does not exist")]
     NoTopic(String),
+    #[error("no broker has answered for {} s", .0.as_secs())]
+    BrokersSilent(Duration),
     #[error("the consumer group is not joined")]
     NotJoined,
     #[error("the broker was not reached yet")]
@@ -134,6 +142,7 @@ impl Health {
             joined: false,
             sink_reachable: false,
             missing_topic: None,
+            brokers_silent_since: None,
             work_since: None,
             last_progress: now,
             waits: None,
@@ -242,6 +251,11 @@ impl Health {
         })
     }
 
+    /// Records since when no broker has answered; `None` while they do.
+    pub fn brokers_silent(&self, since: Option<Instant>) {
+        self.with(|state| state.brokers_silent_since = since);
+    }
+
     /// Records that the thread that polls Kafka has come around once more, with or without work.
     pub fn turned(&self) {
         self.with(|state| state.turns += 1);
@@ -287,6 +301,9 @@ impl Health {
             State { sink_reachable: false, .. } => Err(Unhealthy::SinkNotReached),
             State { missing_topic: Some(topic), .. } => Err(Unhealthy::NoTopic(topic.clone())),
             State { joined: false, .. } => Err(Unhealthy::NotJoined),
+            State { brokers_silent_since: Some(since), .. } if since.elapsed() >= SILENT => {
+                Err(Unhealthy::BrokersSilent(since.elapsed()))
+            }
             State { .. } => Ok(()),
         })
     }
@@ -326,6 +343,14 @@ mod tests {
         health.missing_topic(Some("events".to_owned()));
         assert_eq!(health.check_ready(), Err(Unhealthy::NoTopic("events".to_owned())));
         health.missing_topic(None);
+        assert_eq!(health.check_ready(), Ok(()));
+        let ago = |time| Instant::now().checked_sub(time);
+        health.brokers_silent(ago(SILENT - Duration::from_secs(5)));
+        assert_eq!(health.check_ready(), Ok(()), "a restart of a broker is no outage");
+        health.brokers_silent(ago(SILENT));
+        let silent = health.check_ready().expect_err("nothing is read").to_string();
+        assert_eq!(silent, "no broker has answered for 30 s");
+        health.brokers_silent(None);
         assert_eq!(health.check_ready(), Ok(()));
         health.joined(false);
         assert_eq!(health.check_ready(), Err(Unhealthy::NotJoined));

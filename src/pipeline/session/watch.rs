@@ -34,6 +34,7 @@ impl Session<'_> {
         }
         let ledger = self.settlement.ledger();
         self.source.watch(|| ledger.owned().collect());
+        self.flow.health.brokers_silent(self.source.silent_since());
         let seen = self.source.topic_seen();
         if seen.is_some() && self.no_topic_since.take().is_some() {
             // A member without partitions reads nothing that would show it.
