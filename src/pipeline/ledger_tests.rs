@@ -262,3 +262,43 @@ fn a_series_is_not_retired_while_an_open_batch_may_have_rows_of_it() {
         ledger.flushed(P, expected);
     }
 }
+
+/// Seven days of commits, one a second, with another owner each hour: the ledger never holds more than
+/// what is open.
+#[test]
+fn seven_days_of_commits_leave_nothing_behind() {
+    const COMMITS_AN_HOUR: u64 = 3_600;
+    let began = Instant::now();
+    let mut ledger = Ledger::default();
+    let (mut batch, mut next, mut most_held) = (1, 0, 0);
+    let mut committed = CommitPoint { reached: Reached::at(Offset(0)), promise: None };
+    for hour in 0..7 * 24u64 {
+        // The next owner, which appends to a stream of its own.
+        let series = (hour % 100) as u8;
+        ledger.release(P);
+        ledger.assign(P, committed.reached, committed.promise.clone());
+        ledger.ready(P);
+        let mut rows = 0;
+        for second in 0..COMMITS_AN_HOUR {
+            let now = began + std::time::Duration::from_secs(hour * 3_600 + second);
+            // Two batches are settled in the wrong order.
+            for _ in 0..2 {
+                ledger.open(BatchId(batch), span(next, next + 3), now);
+                (batch, next) = (batch + 1, next + 3);
+            }
+            rows += 4;
+            ledger.settle(BatchId(batch - 1), P, Some(promise(series, rows)));
+            ledger.settle(BatchId(batch - 2), P, Some(promise(series, rows - 2)));
+            most_held = most_held.max(ledger.partitions[&P].open.len());
+            let point = ledger.commit_point(P).expect("all is settled");
+            committed = point.clone();
+            let due = ledger.committed(P, point).expect("rows are promised");
+            ledger.flushed(P, due);
+            let _ = ledger.take_retired(P);
+        }
+        assert!(ledger.is_idle(P), "hour {hour}");
+    }
+    assert_eq!(ledger.finished(P), Some(Offset(next)));
+    assert_eq!((ledger.partitions.len(), most_held), (1, 2));
+    assert!(ledger.partitions[&P].open.capacity() <= 8);
+}

@@ -7,6 +7,8 @@ mod faults;
 mod memory_sink;
 mod ownership;
 mod rig;
+#[cfg(feature = "local")]
+mod seven_days;
 mod steps;
 mod succession;
 mod traces;

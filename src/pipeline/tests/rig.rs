@@ -22,7 +22,7 @@ use crate::pipeline::run::run_with;
 use crate::pipeline::{Flow, Steps, Succession, Summary, Until, run};
 use crate::record::{Partition, Position, Reason};
 use crate::shutdown::Shutdown;
-use crate::sink::Durability;
+use crate::sink::{Durability, Sink};
 use crate::source::{Committer, Subscription, start_mock_groups_at_once};
 use crate::steps::{Watchers, Work};
 use crate::stop::Stop;
@@ -70,9 +70,9 @@ pub struct Rig {
     /// The client whose mock cluster this is; it ends with the client.
     _cluster: ThreadedProducer<DefaultProducerContext>,
     bootstrap_servers: String,
-    runtime: Runtime,
+    pub runtime: Runtime,
     pub store: Arc<Mutex<Store>>,
-    domain: Domain,
+    pub domain: Domain,
     /// What the spans of the next instances are made with.
     pub tracer: Option<Tracer>,
 }
@@ -159,6 +159,12 @@ impl Rig {
         self.spawn(faults, flow, run_kept)
     }
 
+    /// Starts an instance on another sink.
+    pub fn start_on(&self, sink: impl Sink + 'static) -> Running {
+        let faults = Arc::new(Mutex::new(Faults::none()));
+        self.spawn(faults, self.flow(sink, Until::Stopped), run_kept)
+    }
+
     /// Starts an instance that works on each event before it becomes a row.
     pub fn start_with_steps(
         &self,
@@ -193,7 +199,7 @@ impl Rig {
         self.spawn(faults, self.flow(sink, Until::CaughtUp), run)
     }
 
-    pub fn flow(&self, sink: MemorySink, until: Until) -> Flow {
+    pub fn flow(&self, sink: impl Sink + 'static, until: Until) -> Flow {
         Flow {
             topic: None,
             topic_was_missing: false,
