@@ -125,6 +125,12 @@ chaos: ## The exactly-once and at-least-once tests with 50 kills each (CHAOS_KIL
 	export CHAOS_KILLS=$${CHAOS_KILLS:-50} && \
 	  $(CARGO) test --locked --test live -- --nocapture --test-threads=1 chaos::
 
+.PHONY: drill
+drill: ## Bring about the incidents of docs/drills.md and end them as it says (DRILL=lost-offsets: only one)
+	@tests/setup/install.sh
+	export DRILL=$(DRILL) && \
+	  $(CARGO) test --locked --test live -- --nocapture --include-ignored --test-threads=1 drill::$(subst -,_,$(DRILL))
+
 .PHONY: schemas
 schemas: ## Write schemas/ anew, after a key of the configuration or a keyword of contracts has changed
 	$(BUILD)

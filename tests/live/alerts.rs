@@ -16,11 +16,11 @@ use crate::support::proof::Guarantee;
 use crate::support::until::until_true;
 
 const WITHIN: Duration = Duration::from_secs(60);
-const INSTANCE: &str = "delivery";
+pub const INSTANCE: &str = "delivery";
 const KUSTOMIZE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/kustomize");
 
 /// A rendered file of `kustomize/`.
-fn rendered(file: impl AsRef<Path>) -> Value {
+pub fn rendered(file: impl AsRef<Path>) -> Value {
     let path = Path::new(KUSTOMIZE).join(file);
     let text = std::fs::read_to_string(path).expect("a rendered file");
     serde_norway::from_str(&text).expect("YAML")
@@ -67,7 +67,7 @@ fn folders(of: &Path) -> Vec<PathBuf> {
 }
 
 /// The labels that a cluster's Prometheus gives to the series of an instance's pod.
-fn labels(pod: &str) -> BTreeMap<String, String> {
+pub fn labels(pod: &str) -> BTreeMap<String, String> {
     let monitor = rendered("components/monitoring/eks/podmonitor.yaml");
     let copied = &monitor["spec"]["podTargetLabels"];
     assert_eq!(*copied, serde_json::json!(["app.kubernetes.io/instance"]));

@@ -14,6 +14,7 @@ mod dashboard_influxdb;
 mod dead_letters;
 mod dead_share;
 mod dlq;
+mod drill;
 mod event_api;
 mod influx;
 mod influx_chaos;

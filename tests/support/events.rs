@@ -119,6 +119,8 @@ pub struct Publisher {
     dice: StdRng,
     /// Bytes of a field that is added to each good event and is not in the contract.
     padding: usize,
+    /// Whether some events are bad.
+    has_bad: bool,
 }
 
 impl Publisher {
@@ -141,12 +143,18 @@ impl Publisher {
             contract: domain.contract(),
             dice: StdRng::seed_from_u64(seed),
             padding: 0,
+            has_bad: true,
         }
     }
 
     /// Adds a field of this many bytes to each good event.
     pub fn padded(self, padding: usize) -> Self {
         Self { padding, ..self }
+    }
+
+    /// Without bad events: where a dead letter would be an incident.
+    pub fn without_bad(self) -> Self {
+        Self { has_bad: false, ..self }
     }
 
     pub fn publish(&mut self, count: usize) {
@@ -158,7 +166,7 @@ impl Publisher {
             let draw = self.dice.random_range(0..150);
             if draw < 3 {
                 self.send(&key, None, Fate::Ignored);
-            } else if draw < 8 {
+            } else if draw < 8 && self.has_bad {
                 let (reason, sample) = &bad[self.dice.random_range(0..bad.len())];
                 self.send(&key, Some(&sample.value), Fate::Letter(reason.code()));
             } else {

@@ -93,7 +93,7 @@ impl Prometheus {
 }
 
 /// Prometheus is unpacked from Debian's package if this machine has none.
-fn program() -> PathBuf {
+pub fn program() -> PathBuf {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/setup/prometheus.sh");
     let found = Command::new(script).arg(folder::target().join("tools")).output();
     let found = found.unwrap_or_else(|error| panic!("run {script}: {error}"));

@@ -1,9 +1,11 @@
 //! Runs Apache Kafka (KRaft, one node) from Maven Central, on free ports and with short timeouts.
 
+pub mod command_line;
+mod jars;
+
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::{Mutex, OnceLock};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use base64::Engine;
@@ -68,7 +70,7 @@ auto.create.topics.enable=true
         let (port, controller) = (ports::free(), ports::free());
         let properties = properties(&folder, port, controller) + &more(port, controller);
         std::fs::write(folder.join("server.properties"), properties).expect("written");
-        let mut kafka = Self { folder, port, libraries: libraries(), process: None };
+        let mut kafka = Self { folder, port, libraries: jars::broker(), process: None };
         kafka.format();
         kafka.start_again();
         kafka
@@ -325,33 +327,6 @@ fn runtime() -> tokio::runtime::Runtime {
 pub fn shared() -> &'static Kafka {
     static SHARED: OnceLock<Kafka> = OnceLock::new();
     SHARED.get_or_init(|| Kafka::start("shared"))
-}
-
-/// The folder of Kafka's jars, which are fetched if they are missing. Its name contains the
-/// version, so another version in pom.xml is fetched too.
-fn libraries() -> PathBuf {
-    static FETCHING: Mutex<()> = Mutex::new(());
-    let _one = FETCHING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let support = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/kafka");
-    let pom = std::fs::read_to_string(support.join("pom.xml")).expect("pom.xml");
-    let version = pom
-        .split("<artifactId>kafka_2.13</artifactId>")
-        .nth(1)
-        .and_then(|rest| rest.split("<version>").nth(1))
-        .and_then(|rest| rest.split("</version>").next())
-        .expect("pom.xml pins kafka_2.13");
-    let into = folder::target().join(format!("kafka-{version}"));
-    if !into.is_dir() {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/setup/maven.sh");
-        let fetched = Command::new(script).arg(support.join("pom.xml")).arg(&into).output();
-        let fetched = fetched.unwrap_or_else(|error| panic!("run {script}: {error}"));
-        assert!(
-            fetched.status.success(),
-            "Apache Kafka cannot be fetched (`make setup` installs what is missing):\n{}",
-            String::from_utf8_lossy(&fetched.stderr)
-        );
-    }
-    into
 }
 
 fn properties(folder: &Path, port: u16, controller: u16) -> String {
