@@ -131,6 +131,8 @@ fn topic(mut config: ClientConfig, name: &str, settings: &Settings, how: HowLett
         topic: name.to_owned(),
         group,
         all: how.all,
+        until: None,
+        rows: None,
         shutdown: how.shutdown,
     })
 }

@@ -45,7 +45,7 @@ pub use judge::{Judge, Verdict};
 pub use letters::{HowLetters, OpenedLetters, letters_group, open_letters};
 pub use origin::{Origin, Unread};
 pub use peers::{LOCAL_STORE, Peers};
-pub use redrive::{OpenedRedrive, RedriveOf, open_redrive, try_letters};
+pub use redrive::{OpenedRedrive, RedriveOf, open_redrive, pass_letters, try_letters};
 pub use reload::{ContractReport, ContractWatch};
 pub use replay::{Edge, Left, OpenedReplay, ReplayOf, Why, open_replay};
 pub use results::{ResultsAssembly, follow, follower, store as results_store};

@@ -15,7 +15,7 @@ use super::verify::committed_rows;
 use crate::clock::Clock;
 use crate::config::{Settings, TransferSettings};
 use crate::letters::{
-    self, Fate, MOST_TRIES, REDRIVE, Screening, Seen, Selection, Store, Trial, With,
+    self, Fate, MOST_TRIES, Moved, Passed, REDRIVE, Screening, Seen, Selection, Store, Trial, With,
 };
 use crate::source::Offsets;
 use crate::stop::Stop;
@@ -41,6 +41,8 @@ pub struct OpenedRedrive {
     pub source: Source,
     /// What was left out when they were counted. What is counted as rows is to be tried.
     pub counted: Trial,
+    /// How far letters in a topic were dealt with before.
+    pub passed: Passed,
     /// What has become of them, once they were read.
     pub redriven: Redriven,
 }
@@ -54,12 +56,13 @@ pub async fn try_letters(
 ) -> Result<Trial, AppError> {
     check(domain)?;
     let rows = letter_rows(settings, opened).await?;
+    opened.store.ask(rows.clone());
     let ends = ends(settings, domain, rows.as_ref(), of).await?;
     let mut plan = domain.plan(&domain.columns)?;
     let with = With {
         plan: &mut plan,
         screening: &ends.screening,
-        rows: rows.as_ref(),
+        asked: rows.is_some(),
         limit: of.limit,
         now_micros: Clock::System.now_micros(),
     };
@@ -80,13 +83,8 @@ pub async fn open_redrive(
     check(domain)?;
     let rows = letter_rows(settings, opened).await?;
     let Some(rows) = rows else { return Err(no_table(settings)) };
-    if let Store::Topic(topic) = &opened.store {
-        return Err(AppError::Configuration {
-            what: format!("this version does not redrive letters of a topic ({})", topic.topic),
-            hint: Some("--dry-run says what would become of them".to_owned()),
-            source: None,
-        });
-    }
+    opened.store.ask(Some(rows.clone()));
+    let until = opened.store.bound().await?;
     let ends = ends(settings, domain, Some(&rows), of).await?;
     if ends.screening.settled.is_none() {
         return Err(AppError::Configuration {
@@ -97,13 +95,14 @@ pub async fn open_redrive(
         });
     }
     let selection = Selection { known: true, ..of.selection.clone() };
-    let mut counted = count(&opened.store, &selection, &ends.screening).await?;
+    let (mut counted, passed) = count(&opened.store, &selection, &ends.screening, &until).await?;
     counted.bytes_billed += ends.bytes_billed;
     let redriven = Redriven::default();
     let source = LetterSource {
         store: opened.store.clone(),
         selection: Selection { values: true, ..selection },
         screening: ends.screening,
+        until,
         last_rows: ends.last_rows,
         limit: of.limit,
         contract: domain.contract.id.clone(),
@@ -113,7 +112,8 @@ pub async fn open_redrive(
         redriven: redriven.clone(),
     };
     let settings = fill_settings(REDRIVE, settings, of.lease);
-    Ok(OpenedRedrive { settings, source: Source::Letters(Box::new(source)), counted, redriven })
+    let source = Source::Letters(Box::new(source));
+    Ok(OpenedRedrive { settings, source, counted, passed, redriven })
 }
 
 fn check(domain: &Domain) -> Result<(), AppError> {
@@ -166,11 +166,14 @@ async fn count(
     store: &Store,
     selection: &Selection,
     screening: &Screening,
-) -> Result<Trial, AppError> {
+    until: &Offsets,
+) -> Result<(Trial, Passed), AppError> {
     let mut letters = store.letters(selection.clone());
     let (mut seen, mut counted) = (Seen::default(), Trial { asked: true, ..Trial::default() });
+    let mut passed = Passed::default();
     while let Some(letter) = letters.next().await.transpose()? {
         if !seen.is_first(&letter) {
+            passed.add_copy(&letter);
             continue;
         }
         let standing = letter.known.map(|known| known.standing);
@@ -179,10 +182,28 @@ async fn count(
             None | Some(Fate::Incomplete) => Fate::Row,
             Some(fate) => fate,
         };
+        passed.add(&letter, fate != Fate::Row && fate.is_dealt_with());
         counted.add(&letter, fate, None);
     }
+    passed.complete(until);
     counted.bytes_billed = letters.bytes_billed();
-    Ok(counted)
+    Ok((counted, passed))
+}
+
+/// Moves the group of letters in a topic behind those that are dealt with, once their rows are in the
+/// table. `None` where there is none to move: letters are in a table, or only some were asked for, and
+/// what is between them is not dealt with.
+pub async fn pass_letters(
+    store: &Store,
+    selection: &Selection,
+    passed: &Passed,
+) -> Result<Option<Moved>, AppError> {
+    match store {
+        Store::Topic(topic) if selection.is_all() => {
+            Ok(Some(topic.clone().pass(passed.offsets().clone()).await?))
+        }
+        Store::Topic(_) | Store::BigQuery { .. } | Store::Postgres { .. } => Ok(None),
+    }
 }
 
 fn no_table(settings: &Settings) -> AppError {

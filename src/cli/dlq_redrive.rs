@@ -39,6 +39,7 @@ async fn dry_run(args: &DlqRedriveArgs, shutdown: Shutdown) -> Result<(), Failur
             target: &settings.write.sink.target(),
             contract: &domain.contract.id,
             trial: &trial,
+            moved: None,
             what: What::DryRun,
         },
     )
@@ -53,17 +54,19 @@ async fn run(args: &DlqRedriveArgs, shutdown: Shutdown) -> Result<(), Failure> {
     let pacing = args.rate.map(|rate| pacing(rate, shutdown.clone()));
     let mut redrive = app::open_redrive(&settings, &domain, &mut opened, &of, pacing).await?;
     let target = settings.write.sink.target();
-    let tries = |trial, what| Tries {
+    let tries = |trial, moved, what| Tries {
         domain: &args.domain,
         place: &opened.place,
         target: &target,
         contract: &domain.contract.id,
         trial,
+        moved,
         what,
     };
     let is_tried = redrive.counted.count(|fate| *fate == Fate::Row) > 0;
     let Some((database, _)) = opened.database.as_ref().filter(|_| is_tried) else {
-        return print(args, &tries(&redrive.counted, What::Nothing));
+        let moved = app::pass_letters(&opened.store, &of.selection, &redrive.passed).await?;
+        return print(args, &tries(&redrive.counted, moved, What::Nothing));
     };
     let source = std::mem::replace(&mut redrive.source, Source::none());
     let fill = Fill {
@@ -76,12 +79,13 @@ async fn run(args: &DlqRedriveArgs, shutdown: Shutdown) -> Result<(), Failure> {
         shutdown,
     };
     let (done, took) = fill.run().await?;
-    let read = redrive.redriven.trial();
+    let (read, passed) = redrive.redriven.all();
+    let moved = app::pass_letters(&opened.store, &of.selection, &passed).await?;
     let bytes_billed =
         redrive.counted.bytes_billed + read.bytes_billed + done.applied.bytes_billed.unwrap_or(0);
     let trial = Trial { bytes_billed, ..read };
     let (run, inserted) = (done.run.number, done.applied.inserted);
-    print(args, &tries(&trial, What::Done { run, inserted, took }))
+    print(args, &tries(&trial, moved, What::Done { run, inserted, took }))
 }
 
 fn print(args: &DlqRedriveArgs, tries: &Tries<'_>) -> Result<(), Failure> {

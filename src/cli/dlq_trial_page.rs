@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::page::{cell, wrapped};
 use crate::config::on_one_line;
-use crate::letters::{Fate, Trial, Tried};
+use crate::letters::{Fate, Moved, Trial, Tried};
 
 /// What was found.
 pub struct Tries<'a> {
@@ -19,6 +19,8 @@ pub struct Tries<'a> {
     pub target: &'a str,
     pub contract: &'a str,
     pub trial: &'a Trial,
+    /// How far the group of letters in a topic has been moved.
+    pub moved: Option<Moved>,
     pub what: What,
 }
 
@@ -71,7 +73,7 @@ pub fn text(tries: &Tries<'_>, terminal: Option<usize>) -> String {
 
 /// The last lines.
 fn said(tries: &Tries<'_>) -> Vec<String> {
-    let Tries { target, trial, what, .. } = tries;
+    let Tries { target, trial, moved, what, .. } = tries;
     let count = |is: &dyn Fn(&Fate) -> bool| HumanCount(trial.count(is)).to_string();
     let letters = HumanCount(trial.letters());
     let mut said = vec![match what {
@@ -111,6 +113,10 @@ fn said(tries: &Tries<'_>) -> Vec<String> {
     if trial.count(|fate| *fate == Fate::Tried) > 0 {
         said.push("--again also tries letters that three redrives have written again".to_owned());
     }
+    if let Some(Moved { group, passed, left }) = moved {
+        let (passed, left) = (HumanCount(*passed), HumanCount(*left));
+        said.push(format!("the group {group} has passed {passed} offsets, {left} are left"));
+    }
     if trial.bytes_billed > 0 {
         said.push(format!("billed {}", HumanBytes(trial.bytes_billed)));
     }
@@ -140,7 +146,7 @@ fn described(what: What, reason: &str, fate: &Fate) -> String {
 
 /// For programs.
 pub fn json(tries: &Tries<'_>) -> String {
-    let Tries { domain, place, target, contract, trial, what } = tries;
+    let Tries { domain, place, target, contract, trial, moved, what } = tries;
     let one = |((reason, fate), tried): (&(String, Fate), &Tried)| {
         let (fate, of): (&str, Option<&String>) = match fate {
             Fate::Row => ("row", None),
@@ -182,6 +188,9 @@ pub fn json(tries: &Tries<'_>) -> String {
         "letters": trial.letters(),
         "rows": trial.count(|fate| *fate == Fate::Row),
         "sink_asked": trial.asked,
+        "moved": moved.as_ref().map(|moved| {
+            json!({ "group": moved.group, "passed": moved.passed, "left": moved.left })
+        }),
         "tried": trial.tried.iter().map(one).collect::<Vec<Value>>(),
     });
     format!("{all}\n")
@@ -220,6 +229,7 @@ mod tests {
             target: "p.d.t",
             contract: "contracts.c#C@1",
             trial: &trial,
+            moved: Some(Moved { group: "g-dead-letters".to_owned(), passed: 1_200, left: 3 }),
             what: What::DryRun,
         };
         let page = text(&tries, Some(80));
@@ -233,6 +243,7 @@ mod tests {
         let said = page.replace('\n', " ");
         assert!(said.contains("of 45,000 letters 1,000 would be rows of p.d.t, 44,000 would not"));
         assert!(said.contains("was not asked"), "{said}");
+        assert!(said.contains("the group g-dead-letters has passed 1,200 offsets, 3 are left"));
         let found: Value = serde_json::from_str(&json(&tries)).expect("JSON");
         assert_eq!((&found["letters"], &found["rows"]), (&json!(45_000), &json!(1_000)));
         assert_eq!(found["tried"].as_array().map(Vec::len), Some(9));

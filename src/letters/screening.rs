@@ -70,29 +70,14 @@ impl Seen {
 mod tests {
     use super::*;
     use crate::letters::letter::Known;
-    use crate::record::{Offset, OwnedEvent, Partition, UnsentRecord};
+    use crate::letters::tests::letter_at;
+    use crate::record::{Offset, OwnedEvent, Partition};
 
     fn letter(offset: i64, timestamp_ms: i64, tries: u64) -> Letter {
-        let record = UnsentRecord { key: None, headers: Vec::new(), value: Some(b"{}".to_vec()) };
-        let timestamp_ms = Some(timestamp_ms);
-        let [topic, reason, detail, value_sha256] =
-            ["orders", "wrong_type", "", ""].map(str::to_owned);
-        Letter {
-            topic,
-            event: OwnedEvent { at: Position::new(0, offset), timestamp_ms, record },
-            value_bytes: 2,
-            value_sha256,
-            previous: None,
-            reason,
-            detail,
-            event_type: None,
-            contract: None,
-            group: None,
-            written_micros: None,
-            message: None,
-            left_out: None,
-            known: Some(Known { tries, standing: Standing::default() }),
-        }
+        let letter = letter_at(offset, Position::new(0, 0));
+        let event = OwnedEvent { timestamp_ms: Some(timestamp_ms), ..letter.event };
+        let known = Some(Known { tries, standing: Standing::default() });
+        Letter { event, known, ..letter }
     }
 
     #[test]

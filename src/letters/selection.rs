@@ -36,6 +36,15 @@ pub struct Selection {
 }
 
 impl Selection {
+    /// Whether it has all letters.
+    pub fn is_all(&self) -> bool {
+        let Self { period, reason, event_type, contract, positions, limit: _, values: _, known: _ } =
+            self;
+        *period == Period::default()
+            && [reason, event_type, contract].iter().all(|wanted| wanted.is_none())
+            && positions.is_empty()
+    }
+
     /// Whether the letter is one of these, whatever the limit.
     pub fn has(&self, letter: &Letter) -> bool {
         let is = |wanted: &Option<String>, found: Option<&str>| {

@@ -21,7 +21,9 @@ use crate::sink::bigquery::batch::{self, Pages, Select};
 use crate::sink::dead_letter::read_headers;
 use crate::sink::postgres::batch::Cursor;
 use crate::sink::postgres::{Connections, quoted_name};
+use crate::source::Offsets;
 use crate::stop::Stop;
+use crate::verify;
 
 /// Letters that one step of a cursor brings.
 const STEP: usize = 50;
@@ -55,6 +57,21 @@ pub struct Table<Id> {
 type Cells = Vec<Option<String>>;
 
 impl Store {
+    /// Has letters in a topic say what this table has at their places. Those in a table know it.
+    pub fn ask(&mut self, rows: Option<verify::Table>) {
+        if let Self::Topic(topic) = self {
+            topic.rows = rows;
+        }
+    }
+
+    /// Has letters in a topic end where they end now, and returns where that is.
+    pub async fn bound(&mut self) -> Result<Offsets, Stop> {
+        let Self::Topic(topic) = self else { return Ok(Offsets::new()) };
+        let ends = topic.clone().ends().await?;
+        topic.until = Some(ends.clone());
+        Ok(ends)
+    }
+
     /// What there is.
     pub async fn groups(&self, period: Period) -> Result<Overview, Stop> {
         let (cells, bytes_billed) = match self {
@@ -194,7 +211,7 @@ fn postgres(table: &Table<PostgresTable>) -> Asked {
     }
 }
 
-fn ended(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Stop {
+pub(super) fn ended(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Stop {
     Stop::new("read the dead letters", "please report this", error)
 }
 

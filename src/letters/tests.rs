@@ -3,10 +3,12 @@
 use proptest::prelude::*;
 
 use super::groups::Gathered;
-use super::letter::Kept;
+use super::letter::{Kept, Letter};
 use super::message;
 use super::selection::{Period, Selection};
-use crate::record::{DeadLetter, Event, Offset, Position, Reason, Rejection};
+use crate::record::{
+    DeadLetter, Event, Offset, OwnedEvent, Position, Reason, Rejection, UnsentRecord,
+};
 use crate::sink::dead_letter::About;
 use crate::sink::dead_letter::letter_message::Parts;
 
@@ -14,6 +16,28 @@ fn about() -> About {
     let [topic, group, contract] =
         ["orders", "a-group", "contracts.orders#Orders@1"].map(str::to_owned);
     About { topic, group, contract }
+}
+
+/// A letter of the record at this offset, itself at `message`.
+pub(super) fn letter_at(offset: i64, message: Position) -> Letter {
+    let record = UnsentRecord { key: None, headers: Vec::new(), value: Some(b"{}".to_vec()) };
+    let [topic, reason, detail, value_sha256] = ["orders", "wrong_type", "", ""].map(str::to_owned);
+    Letter {
+        topic,
+        event: OwnedEvent { at: Position::new(0, offset), timestamp_ms: Some(1), record },
+        value_bytes: 2,
+        value_sha256,
+        previous: None,
+        reason,
+        detail,
+        event_type: None,
+        contract: None,
+        group: None,
+        written_micros: None,
+        message: Some(message),
+        left_out: None,
+        known: None,
+    }
 }
 
 fn bytes() -> impl Strategy<Value = Option<Vec<u8>>> {

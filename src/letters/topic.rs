@@ -5,15 +5,24 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use rdkafka::config::ClientConfig;
+use tokio::runtime::Handle;
 
 use super::groups::{Backlog, Gathered, Overview};
+use super::letter::{Known, Letter};
 use super::message;
 use super::selection::{Period, Selection};
+use super::standing::{Record, standings};
+use super::store::ended;
 use super::stream::To;
 use crate::record::{Event, Offset};
 use crate::shutdown::Shutdown;
-use crate::source::{Part, TopicError, TopicParts};
+use crate::source::{Offsets, Part, TopicError, TopicParts, TopicReader};
 use crate::stop::Stop;
+use crate::verify::Table;
+
+/// Letters whose places are asked for at once: so many, or so many bytes of values.
+const ASKED: usize = 500;
+const ASKED_BYTES: usize = 16 << 20;
 
 /// A topic of dead letters.
 #[derive(Clone)]
@@ -25,13 +34,27 @@ pub struct LetterTopic {
     pub group: String,
     /// Also the letters that are dealt with.
     pub all: bool,
+    /// Nothing is read from these offsets on.
+    pub until: Option<Offsets>,
+    /// The table that gets the rows, which is asked for them where a selection wants to know.
+    pub rows: Option<Table>,
     pub shutdown: Shutdown,
+}
+
+/// How far a group was moved.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Moved {
+    pub group: String,
+    /// Offsets that it has passed.
+    pub passed: u64,
+    /// Offsets that are left.
+    pub left: u64,
 }
 
 impl LetterTopic {
     /// Groups the letters. Blocks.
     pub(super) fn groups(&self, period: Period) -> Result<Overview, Stop> {
-        let (parts, mut backlog) = self.open().map_err(|error| self.stop(error))?;
+        let (parts, _, mut backlog) = self.open().map_err(|error| self.stop(error))?;
         let mut gathered = Gathered::default();
         let selection = Selection { period, ..Selection::default() };
         let mut foreign = 0;
@@ -48,7 +71,8 @@ impl LetterTopic {
 
     /// Reads the letters of a selection. Blocks.
     pub(super) fn letters(&self, selection: &Selection, to: &To) -> Result<(), Stop> {
-        let (parts, backlog) = self.open().map_err(|error| self.stop(error))?;
+        let (parts, _, backlog) = self.open().map_err(|error| self.stop(error))?;
+        let mut asking = Asking::new(self.rows.as_ref().filter(|_| selection.known), to);
         let left = std::cell::Cell::new(selection.limit.unwrap_or(u64::MAX));
         let mut wanted: BTreeSet<_> = selection.positions.iter().copied().collect();
         let done = std::cell::Cell::new(left.get() == 0);
@@ -63,17 +87,54 @@ impl LetterTopic {
             wanted.remove(&letter.at());
             left.set(left.get() - 1);
             let is_last = left.get() == 0 || (!selection.positions.is_empty() && wanted.is_empty());
-            done.set(to.put_blocking(Ok(letter)).is_break() || is_last);
+            done.set(asking.put(letter).is_break() || is_last);
         };
         let mut turn = || match done.get() {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
         };
-        parts.read(&spans(&backlog), &mut take, &mut turn).map_err(|error| self.stop(error))
+        parts.read(&spans(&backlog), &mut take, &mut turn).map_err(|error| self.stop(error))?;
+        asking.end()
+    }
+
+    /// Where the letters of now end.
+    pub async fn ends(self) -> Result<Offsets, Stop> {
+        let opened = tokio::task::spawn_blocking(move || {
+            let (_, _, backlog) = self.open().map_err(|error| self.stop(error))?;
+            Ok(backlog.read.into_iter().map(|(partition, (_, end))| (partition, end)).collect())
+        });
+        opened.await.map_err(ended)?
+    }
+
+    /// Moves the group behind letters that are dealt with, and never back.
+    pub async fn pass(self, to: Offsets) -> Result<Moved, Stop> {
+        tokio::task::spawn_blocking(move || self.pass_blocking(&to)).await.map_err(ended)?
+    }
+
+    fn pass_blocking(self, to: &Offsets) -> Result<Moved, Stop> {
+        let topic = Self { all: false, ..self };
+        let (_, reader, backlog) = topic.open().map_err(|error| topic.stop(error))?;
+        let mut moved = Moved { group: topic.group.clone(), ..Moved::default() };
+        let mut commit = Offsets::new();
+        for (partition, (from, end)) in &backlog.read {
+            let to = to.get(partition).copied().unwrap_or(*from).clamp(*from, *end);
+            moved.passed += u64::try_from(to.0 - from.0).unwrap_or(0);
+            moved.left += u64::try_from(end.0 - to.0).unwrap_or(0);
+            if to > *from {
+                commit.insert(*partition, to);
+            }
+        }
+        reader.commit(&commit).map_err(|error| {
+            let what = format!("move the group {} behind letters that are dealt with", topic.group);
+            let hint = "the rows are in the table, so the same command again finds them there. Nobody \
+                        may be a member of this group, and the principal needs READ on it";
+            Stop::new(what, hint, error)
+        })?;
+        Ok(moved)
     }
 
     /// The parts to read: from what the group has committed to the ends of now.
-    fn open(&self) -> Result<(TopicParts, Backlog), TopicError> {
+    fn open(&self) -> Result<(TopicParts, TopicReader, Backlog), TopicError> {
         let (parts, mut reader) =
             TopicParts::open(self.config.clone(), &self.topic, self.shutdown.clone())?;
         let ends = parts.ends(&mut reader)?;
@@ -81,6 +142,8 @@ impl LetterTopic {
         let committed = parts.committed(&reader)?;
         let mut backlog = Backlog { is_committed: !committed.is_empty(), ..Backlog::default() };
         for (partition, end) in ends {
+            let until = self.until.as_ref().and_then(|until| until.get(&partition));
+            let end = until.map_or(end, |until| end.min(*until));
             let begin = begins.get(&partition).copied().unwrap_or(Offset(0));
             // An offset beyond the end is one of a topic that was there before.
             let committed = committed.get(&partition).filter(|at| **at >= begin && **at <= end);
@@ -88,7 +151,7 @@ impl LetterTopic {
             backlog.before += u64::try_from(from.0 - begin.0).unwrap_or(0);
             backlog.read.insert(partition, (from, end));
         }
-        Ok((parts, backlog))
+        Ok((parts, reader, backlog))
     }
 
     fn stop(&self, error: TopicError) -> Stop {
@@ -101,6 +164,62 @@ impl LetterTopic {
             ),
             error,
         )
+    }
+}
+
+/// Hands letters on, with what the table has at their places, many of which are asked for at once.
+struct Asking<'a> {
+    rows: Option<&'a Table>,
+    to: &'a To,
+    waiting: Vec<Letter>,
+    bytes: usize,
+    failed: Option<Stop>,
+}
+
+impl<'a> Asking<'a> {
+    fn new(rows: Option<&'a Table>, to: &'a To) -> Self {
+        Self { rows, to, waiting: Vec::new(), bytes: 0, failed: None }
+    }
+
+    fn put(&mut self, letter: Letter) -> ControlFlow<()> {
+        let Some(rows) = self.rows else { return self.to.put_blocking(Ok(letter)) };
+        self.bytes += letter.record().value.as_ref().map_or(0, Vec::len);
+        self.waiting.push(letter);
+        match self.waiting.len() < ASKED && self.bytes < ASKED_BYTES {
+            true => ControlFlow::Continue(()),
+            false => self.hand_on(rows),
+        }
+    }
+
+    fn hand_on(&mut self, rows: &Table) -> ControlFlow<()> {
+        self.bytes = 0;
+        let records: Vec<Record> = self.waiting.iter().map(Letter::key).collect();
+        let asked = Handle::current().block_on(standings(rows, &records));
+        let (standings, billed) = match asked {
+            Ok(asked) => asked,
+            Err(stop) => {
+                self.failed = Some(stop);
+                return ControlFlow::Break(());
+            }
+        };
+        self.to.billed(billed);
+        for mut letter in self.waiting.drain(..) {
+            let standing = standings.get(&letter.key()).copied().unwrap_or_default();
+            // What a redrive of a topic leaves dead has no letter of its own to be counted.
+            letter.known = Some(Known { tries: 0, standing });
+            self.to.put_blocking(Ok(letter))?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn end(mut self) -> Result<(), Stop> {
+        if let Some(rows) = self.rows
+            && self.failed.is_none()
+        {
+            // A break: nobody takes them any more.
+            let _ = self.hand_on(rows);
+        }
+        self.failed.map_or(Ok(()), Err)
     }
 }
 

@@ -6,16 +6,11 @@ use super::fate::Fate;
 use super::groups::Example;
 use super::letter::Letter;
 use super::screening::{Screening, Seen};
-use super::standing::{Standings, standings};
 use super::stream::Letters;
 use crate::record::{Rejection, Transcoded};
 use crate::row::RowBuffer;
 use crate::stop::Stop;
 use crate::transcode::{Ingestion, Plan};
-use crate::verify::Table;
-
-/// Letters that are judged at once.
-const AT_ONCE: usize = 500;
 
 /// Letters of a reason that would come to the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,8 +33,8 @@ pub struct Trial {
 pub struct With<'a> {
     pub plan: &'a mut Plan,
     pub screening: &'a Screening,
-    /// The table that would get the rows; `None`: the sink is not asked.
-    pub rows: Option<&'a Table>,
+    /// Whether the letters say what the sink has at their places.
+    pub asked: bool,
     /// The most that may become rows: whoever redrives so many after the other comes to an end, whatever
     /// else there is.
     pub limit: Option<u64>,
@@ -48,51 +43,28 @@ pub struct With<'a> {
 
 /// Puts letters through a contract, the oldest first. A letter that is there more than once counts once.
 pub async fn try_letters(mut letters: Letters, mut with: With<'_>) -> Result<Trial, Stop> {
-    let mut trial = Trial { asked: with.rows.is_some(), ..Trial::default() };
+    let mut trial = Trial { asked: with.asked, ..Trial::default() };
     let mut seen = Seen::default();
-    let (mut waiting, mut rows) = (Vec::new(), 0);
-    loop {
-        let next = letters.next().await.transpose()?;
-        let is_last = next.is_none();
-        if let Some(letter) = next
-            && seen.is_first(&letter)
-        {
-            waiting.push(letter);
+    let mut rows = 0;
+    while with.limit.is_none_or(|limit| rows < limit)
+        && let Some(letter) = letters.next().await.transpose()?
+    {
+        if !seen.is_first(&letter) {
+            continue;
         }
-        if waiting.len() >= AT_ONCE || is_last {
-            let (standings, billed) = with.standings(&waiting).await?;
-            trial.bytes_billed += billed;
-            for letter in waiting.drain(..) {
-                let standing = letter.known.map(|known| known.standing);
-                let standing = standing.or_else(|| standings.get(&letter.key()).copied());
-                let (fate, detail) = match with.screening.leaves_out(&letter, standing, &mut seen) {
-                    Some(fate) => (fate, None),
-                    None => with.transcoded(&letter),
-                };
-                let is_row = fate == Fate::Row;
-                trial.add(&letter, fate, detail);
-                rows += u64::from(is_row);
-                if with.limit.is_some_and(|limit| rows >= limit) {
-                    trial.bytes_billed += letters.bytes_billed();
-                    return Ok(trial);
-                }
-            }
-        }
-        if is_last {
-            trial.bytes_billed += letters.bytes_billed();
-            return Ok(trial);
-        }
+        let standing = letter.known.map(|known| known.standing);
+        let (fate, detail) = match with.screening.leaves_out(&letter, standing, &mut seen) {
+            Some(fate) => (fate, None),
+            None => with.transcoded(&letter),
+        };
+        rows += u64::from(fate == Fate::Row);
+        trial.add(&letter, fate, detail);
     }
+    trial.bytes_billed = letters.bytes_billed();
+    Ok(trial)
 }
 
 impl With<'_> {
-    /// What the table has at the places of letters that do not say it themselves.
-    async fn standings(&self, letters: &[Letter]) -> Result<(Standings, u64), Stop> {
-        let Some(table) = self.rows else { return Ok(Default::default()) };
-        let unknown = letters.iter().filter(|letter| letter.known.is_none());
-        standings(table, &unknown.map(Letter::key).collect::<Vec<_>>()).await
-    }
-
     fn transcoded(&mut self, letter: &Letter) -> (Fate, Option<String>) {
         let mut rows = RowBuffer::default();
         let ingestion = Ingestion { at_micros: self.now_micros, previous: letter.previous };

@@ -1,11 +1,12 @@
 //! Reads a whole topic, all of its partitions, without a consumer group: whoever reads says where to
 //! begin, and keeps the offsets itself.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Message};
 use rdkafka::topic_partition_list::TopicPartitionListElem;
@@ -19,8 +20,8 @@ use super::rebalancer::Rebalancer;
 use super::watch::Watch;
 use crate::record::{Event, HeaderList, NoHeaders, Offset, Partition, Position};
 
-/// A client that is assigned all partitions of a topic. It joins no group and commits nothing; the
-/// group of its configuration is a name only.
+/// A client that is assigned all partitions of a topic. It joins no group and commits nothing by itself;
+/// the group of its configuration is a name only.
 pub struct TopicReader {
     watch: Watch,
     topic: String,
@@ -163,6 +164,18 @@ impl TopicReader {
             list.add_partition(&self.topic, partition.0);
         }
         committed(&self.consumer.committed_offsets(list, patience)?)
+    }
+
+    /// Commits offsets for the group of the configuration, of which nobody may be a member.
+    pub fn commit(&self, offsets: &BTreeMap<Partition, Offset>) -> Result<(), KafkaError> {
+        if offsets.is_empty() {
+            return Ok(());
+        }
+        let mut list = TopicPartitionList::with_capacity(offsets.len());
+        for (partition, offset) in offsets {
+            list.add_partition_offset(&self.topic, partition.0, KafkaOffset::Offset(offset.0))?;
+        }
+        self.consumer.commit(&list, CommitMode::Sync)
     }
 
     /// Asks the brokers every few seconds, without waiting, whether the topic is still the same one

@@ -72,11 +72,15 @@ pub enum Became {
 
 /// The letter that a record has already.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LastLetter {
-    /// The code of its reason.
-    pub reason: String,
-    /// Whether it is the contract of now that has rejected it.
-    pub is_of_now: bool,
+pub enum LastLetter {
+    InTable {
+        /// The code of its reason.
+        reason: String,
+        /// Whether it is the contract of now that has rejected it.
+        is_of_now: bool,
+    },
+    /// It stays where it is, whatever the record is rejected for.
+    InTopic,
 }
 
 /// Takes records and makes chunks.
@@ -128,7 +132,7 @@ impl Intake {
         self.take(event, now_micros, false);
     }
 
-    /// Takes the record of a letter. It has no second letter of the same reason by the same contract.
+    /// Takes the record of a letter. What is rejected has no second letter where that would say the same.
     pub fn take_letter(&mut self, event: &Event<'_>, now_micros: i64, last: LastLetter) -> Became {
         self.last_letter = Some(last);
         let became = self.take(event, now_micros, false);
@@ -218,7 +222,10 @@ impl Intake {
         // The letter of a row that the database refuses is a link of the chain of rows.
         let is_link = rejection.reason == Reason::RowError;
         let is_there = match &self.last_letter {
-            Some(last) => last.is_of_now && last.reason == rejection.reason.code(),
+            Some(LastLetter::InTable { reason, is_of_now }) => {
+                *is_of_now && reason == rejection.reason.code()
+            }
+            Some(LastLetter::InTopic) => true,
             None => !is_link && self.letters.contains(&event.at),
         };
         if !is_there {

@@ -24,6 +24,7 @@ const POSITIONS: usize = 500;
 const SPANS: usize = 100;
 
 /// What the rows are in.
+#[derive(Clone)]
 pub enum Table {
     BigQuery {
         bigquery: BigQuery,

@@ -210,11 +210,11 @@ fn letters_in_a_table_of_postgresql_are_listed_and_shown() {
     check_redriven(&domain, &dead, reason);
 }
 
-/// Commits that so many letters of the topic's partition are dealt with.
-fn deal_with(kafka: &Kafka, group: &str, topic: &str, letters: i64) {
+/// Commits that so many letters of a partition of the topic are dealt with.
+pub fn deal_with(kafka: &Kafka, group: &str, topic: &str, partition: i32, letters: i64) {
     let client: BaseConsumer = kafka.client().set("group.id", group).create().expect("a client");
     let mut list = TopicPartitionList::new();
-    list.add_partition_offset(topic, 0, Offset::Offset(letters)).expect("an offset");
+    list.add_partition_offset(topic, partition, Offset::Offset(letters)).expect("an offset");
     client.commit(&list, CommitMode::Sync).expect("committed");
 }
 
@@ -223,7 +223,7 @@ fn check_backlog(domain: &Domain, kafka: &Kafka, topic: &str, dead: &BTreeMap<At
     let found = list(domain, &[]);
     assert_eq!(found["backlog"]["committed"], false, "{found}");
     assert_eq!(kafka.committed(&group, topic, 1), [-1], "looking commits nothing");
-    deal_with(kafka, &group, topic, 3);
+    deal_with(kafka, &group, topic, 0, 3);
     let found = list(domain, &[]);
     assert_eq!(found["letters"], dead.len() - 3, "{found}");
     assert_eq!(

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::letters::{Fate, Letter, Screening, Seen, Selection, Store, Trial};
+use crate::letters::{Fate, Letter, Passed, Screening, Seen, Selection, Store, Trial};
 use crate::record::{Offset, Partition, Position};
 use crate::source::Offsets;
 use crate::stop::Stop;
@@ -19,7 +19,7 @@ pub type Pacing = Box<dyn FnMut() + Send>;
 /// What has become of the letters, shared with whoever started the run. If they are read again, that
 /// counts.
 #[derive(Debug, Clone, Default)]
-pub struct Redriven(Arc<Mutex<Trial>>);
+pub struct Redriven(Arc<Mutex<(Trial, Passed)>>);
 
 /// Letters of a domain, and what decides about them.
 pub struct LetterSource {
@@ -27,6 +27,8 @@ pub struct LetterSource {
     /// Which letters; with their values, and what is known of them.
     pub selection: Selection,
     pub screening: Screening,
+    /// Where those in a topic end.
+    pub until: Offsets,
     /// The last row of each partition, as the committed offsets promise it.
     pub last_rows: Offsets,
     /// The most that may become rows.
@@ -55,10 +57,14 @@ impl LetterSource {
         let mut letters = self.store.letters(self.selection.clone());
         let (mut seen, mut trial) = (Seen::default(), Trial { asked: true, ..Trial::default() });
         let (mut rows, mut chain, mut handed_on) = (0, Chain::default(), Instant::now());
-        while self.limit.is_none_or(|limit| rows < limit)
-            && let Some(letter) = letters.next_blocking().transpose()?
-        {
+        let mut passed = Passed::default();
+        while self.limit.is_none_or(|limit| rows < limit) {
+            let Some(letter) = letters.next_blocking().transpose()? else {
+                passed.complete(&self.until);
+                break;
+            };
             if !seen.is_first(&letter) {
+                passed.add_copy(&letter);
                 continue;
             }
             let standing = letter.known.map(|known| known.standing);
@@ -67,6 +73,7 @@ impl LetterSource {
                 None => self.take(intake, &mut chain, &letter),
             };
             rows += u64::from(fate == Fate::Row);
+            passed.add(&letter, fate.is_dealt_with());
             trial.add(&letter, fate, detail);
             if intake.is_full() || handed_on.elapsed() >= HANDED_ON_EVERY {
                 handed_on = Instant::now();
@@ -77,7 +84,7 @@ impl LetterSource {
         }
         let _ = hand_on(intake.chunk());
         trial.bytes_billed = letters.bytes_billed();
-        self.redriven.set(trial);
+        self.redriven.set(trial, passed);
         Ok(())
     }
 
@@ -93,9 +100,12 @@ impl LetterSource {
         let at = letter.at();
         let known = self.previous(letter);
         intake.begin_chain(at.partition, known.or_else(|| chain.before(at)));
-        let last = LastLetter {
-            reason: letter.reason.clone(),
-            is_of_now: letter.contract.as_deref() == Some(&self.contract),
+        let last = match letter.message {
+            Some(_) => LastLetter::InTopic,
+            None => LastLetter::InTable {
+                reason: letter.reason.clone(),
+                is_of_now: letter.contract.as_deref() == Some(&self.contract),
+            },
         };
         match intake.take_letter(&letter.event.event(), self.now_micros, last) {
             Became::Row => {
@@ -135,12 +145,13 @@ impl Chain {
 }
 
 impl Redriven {
-    /// What has become of them. Empty before all were read.
-    pub fn trial(&self) -> Trial {
+    /// What has become of them, and how far a topic of letters is dealt with once the rows are in the
+    /// table. Empty before all were read.
+    pub fn all(&self) -> (Trial, Passed) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn set(&self, trial: Trial) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = trial;
+    fn set(&self, trial: Trial, passed: Passed) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (trial, passed);
     }
 }
