@@ -372,10 +372,10 @@ impl<'a> Session<'a> {
         let owned: Vec<Partition> = self.settlement.ledger().owned().collect();
         let drained = self.drain(&owned)? && self.commit_last(&owned, deadline);
         self.tell_watchers();
+        self.source.unsubscribe();
         if drained {
             self.settlement.end();
         }
-        self.source.unsubscribe();
         Ok(drained)
     }
 
