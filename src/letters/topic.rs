@@ -142,14 +142,12 @@ impl LetterTopic {
         let committed = parts.committed(&reader)?;
         let mut backlog = Backlog { is_committed: !committed.is_empty(), ..Backlog::default() };
         for (partition, end) in ends {
-            let until = self.until.as_ref().and_then(|until| until.get(&partition));
-            let end = until.map_or(end, |until| end.min(*until));
             let begin = begins.get(&partition).copied().unwrap_or(Offset(0));
-            // An offset beyond the end is one of a topic that was there before.
-            let committed = committed.get(&partition).filter(|at| **at >= begin && **at <= end);
-            let from = committed.copied().filter(|_| !self.all).unwrap_or(begin);
+            let committed = committed.get(&partition).copied().filter(|_| !self.all);
+            let until = self.until.as_ref().and_then(|until| until.get(&partition).copied());
+            let (from, to) = to_read((begin, end), committed, until);
             backlog.before += u64::try_from(from.0 - begin.0).unwrap_or(0);
-            backlog.read.insert(partition, (from, end));
+            backlog.read.insert(partition, (from, to));
         }
         Ok((parts, reader, backlog))
     }
@@ -223,6 +221,19 @@ impl<'a> Asking<'a> {
     }
 }
 
+/// The part of a log to read: from what is committed to the end, or to `until`.
+fn to_read(
+    (begin, end): (Offset, Offset),
+    committed: Option<Offset>,
+    until: Option<Offset>,
+) -> (Offset, Offset) {
+    // An offset outside of the log is one of a topic that was there before, or letters have expired.
+    let committed = committed.filter(|at| (begin..=end).contains(at)).unwrap_or(begin);
+    let to = until.unwrap_or(end).clamp(begin, end);
+    // Somebody may have committed more since `until` was the end.
+    (committed.min(to), to)
+}
+
 fn spans(backlog: &Backlog) -> Vec<Part> {
     let part = |(partition, (from, to)): (&_, &(Offset, Offset))| Part {
         partition: *partition,
@@ -230,4 +241,26 @@ fn spans(backlog: &Backlog) -> Vec<Part> {
         to: *to,
     };
     backlog.read.iter().map(part).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_begins_where_the_group_is_and_never_behind_its_end() {
+        let read = |committed: Option<i64>, until: Option<i64>| {
+            let log = (Offset(10), Offset(50));
+            let (from, to) = to_read(log, committed.map(Offset), until.map(Offset));
+            (from.0, to.0)
+        };
+        assert_eq!(read(None, None), (10, 50));
+        assert_eq!(read(Some(20), None), (20, 50));
+        assert_eq!(read(Some(50), None), (50, 50));
+        // Of a topic that was there before; letters that have expired.
+        assert_eq!((read(Some(51), None), read(Some(9), None)), ((10, 50), (10, 50)));
+        assert_eq!(read(Some(20), Some(40)), (20, 40));
+        assert_eq!(read(Some(45), Some(40)), (40, 40), "somebody has gone on");
+        assert_eq!(read(Some(20), Some(5)), (10, 10), "all of it has expired");
+    }
 }
