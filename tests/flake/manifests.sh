@@ -11,4 +11,7 @@ KUSTOMIZE=$("$here/tools.sh" kustomize)/kustomize
 PROMETHEUS=$("$here/../setup/prometheus.sh" "$target/tools")
 export KUSTOMIZE PROMETHEUS
 cd "$here"
-exec "$python" -B -m unittest "$@"
+# Arguments name modules, those of the image too, or single tests.
+if [ $# != 0 ]; then exec "$python" -B -m unittest "$@"; fi
+# A class's tests share what they have rendered, so they stay in one process.
+exec "$python" -B -m pytest -p no:cacheprovider --quiet -o verbosity_subtests=0 --numprocesses 2 --dist loadscope --durations 5
