@@ -143,8 +143,7 @@ fn of_mistakes(part: &'static str, mistakes: &Mistakes) -> Finding {
             .chain([format!("  accepted: {}", mistake.accepted)])
             .collect::<Vec<_>>()
     });
-    let hint = "docs/reference/configuration.md has every key; `config` shows where each value is \
-                from";
+    let hint = format!("{}; `config` shows where each value is from", mistakes.reference());
     Finding::fails(part, what, hint).more(mistakes.note.clone()).more(lines).fact("mistakes", count)
 }
 

@@ -68,8 +68,10 @@ impl Failure {
     }
 
     pub fn configuration(mistakes: Mistakes) -> Self {
-        let hint = "docs/reference/configuration.md has every key; \
-                    `generic-consumer config DOMAIN` checks the configuration without running";
+        let hint = format!(
+            "{}; `generic-consumer config DOMAIN` checks the configuration without running",
+            mistakes.reference()
+        );
         Self::new(Exit::Configuration, mistakes.to_string()).hint(hint)
     }
 

@@ -24,6 +24,21 @@ pub struct Mistakes {
     pub list: Vec<Mistake>,
 }
 
+impl Mistakes {
+    /// The documentation that has the keys, as the beginning of a hint.
+    pub fn reference(&self) -> &'static str {
+        let is_otel = |mistake: &Mistake| mistake.key.starts_with("OTEL_");
+        match (self.list.iter().any(is_otel), self.list.iter().all(is_otel)) {
+            (false, _) => "docs/reference/configuration.md has every key",
+            (true, true) => "docs/reference/telemetry.md has the variables of OpenTelemetry",
+            (true, false) => {
+                "docs/reference/configuration.md has every key, and telemetry.md the variables of \
+                 OpenTelemetry"
+            }
+        }
+    }
+}
+
 impl std::error::Error for Mistakes {}
 
 impl fmt::Display for Mistakes {
@@ -96,4 +111,27 @@ pub fn looks_secret(text: &str) -> bool {
     lower.contains("-----begin")
         || lower.contains("private_key")
         || (text.contains("://") && text.contains('@'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reference_is_that_of_the_keys() {
+        let reference = |keys: &[&str]| {
+            let mistake = |key: &&str| Mistake {
+                key: (*key).to_owned(),
+                at: None,
+                found: String::new(),
+                accepted: String::new(),
+            };
+            let list = keys.iter().map(mistake).collect();
+            Mistakes { domain: "ORDERS".to_owned(), note: None, list }.reference()
+        };
+        let both = reference(&["OTEL_TRACES_SAMPLER", "SINK"]);
+        assert!(both.contains("configuration.md") && both.contains("telemetry.md"), "{both}");
+        assert!(!reference(&["SINK"]).contains("telemetry.md"));
+        assert!(!reference(&["OTEL_TRACES_SAMPLER"]).contains("configuration.md"));
+    }
 }
