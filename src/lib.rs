@@ -88,6 +88,7 @@ pub mod archive;
 pub mod config;
 
 pub mod clock;
+mod document;
 mod error_chain;
 mod json_tree;
 pub mod retry;

@@ -1,12 +1,11 @@
 //! What commands that insert missing rows beside the instances have in common: before which offsets they
 //! may, and the transfer that they are.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use super::verify::CommittedRows;
+use super::verify::{AllCommitted, CommittedRows};
 use crate::config::{BatchSettings, Duplicates, Scope, Settings, SourceSettings, TransferSettings};
 use crate::record::{Offset, Partition};
 use crate::source::Offsets;
@@ -43,9 +42,9 @@ pub fn fill_settings(name: &str, settings: &Settings, lease: Duration) -> Transf
 /// A partition's rows become visible in their order, after the offset behind them is committed. So before
 /// the committed offset nothing is left to do once the last row that it promises is there, and in any case
 /// before the last row that is there.
-pub fn settled(committed: &BTreeMap<Partition, CommittedRows>, last_rows: &Offsets) -> Offsets {
+pub fn settled(committed: &AllCommitted, last_rows: &Offsets) -> Offsets {
     let of = |(partition, committed): (&Partition, &CommittedRows)| {
-        let CommittedRows { next, last_row: promised, are_visible } = *committed;
+        let CommittedRows { next, last_row: promised, are_visible, .. } = *committed;
         let last = last_rows.get(partition).copied();
         let is_kept = promised.is_some_and(|promised| last >= Some(promised));
         let visible = match are_visible || is_kept {
@@ -59,6 +58,8 @@ pub fn settled(committed: &BTreeMap<Partition, CommittedRows>, last_rows: &Offse
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     const PARTITION: Partition = Partition(0);
@@ -67,7 +68,8 @@ mod tests {
     fn rows_end_where_an_instance_may_still_write() {
         let end = |next: i64, last_row: Option<i64>, are_visible, last: Option<i64>| {
             let last_row = last_row.map(Offset);
-            let committed = CommittedRows { next: Offset(next), last_row, are_visible };
+            let (next, is_noted) = (Offset(next), last_row.is_some());
+            let committed = CommittedRows { next, last_row, are_visible, is_noted, topic: None };
             let last = last.map(|last| (PARTITION, Offset(last)));
             let settled =
                 settled(&BTreeMap::from([(PARTITION, committed)]), &last.into_iter().collect());

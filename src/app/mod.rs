@@ -51,4 +51,4 @@ pub use replay::{Edge, Left, OpenedReplay, ReplayOf, Why, open_replay};
 pub use results::{ResultsAssembly, follow, follower, store as results_store};
 pub use thread::run;
 pub use transfer::{OpenedTransfer, open_transfer, transfer_status};
-pub use verify::{CommittedRows, OpenedTable, committed_rows, open_table, reread_spans};
+pub use verify::{OpenedTable, committed_rows, open_table, reread_spans};

@@ -4,7 +4,6 @@
 //! again, and by another contract it becomes a row. So only letters are redriven whose records no instance
 //! has anything left to do with, as for a replay.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::domain::Domain;
@@ -57,7 +56,7 @@ pub async fn try_letters(
     check(domain)?;
     let rows = letter_rows(settings, opened).await?;
     opened.store.ask(rows.clone());
-    let ends = ends(settings, domain, rows.as_ref(), of).await?;
+    let ends = ends(settings, domain, (&opened.store, rows.as_ref()), of).await?;
     let mut plan = domain.plan(&domain.columns)?;
     let with = With {
         plan: &mut plan,
@@ -85,7 +84,7 @@ pub async fn open_redrive(
     let Some(rows) = rows else { return Err(no_table(settings)) };
     opened.store.ask(Some(rows.clone()));
     let until = opened.store.bound().await?;
-    let ends = ends(settings, domain, Some(&rows), of).await?;
+    let ends = ends(settings, domain, (&opened.store, Some(&rows)), of).await?;
     if ends.screening.settled.is_none() {
         return Err(AppError::Configuration {
             what: "what the instances have done is not known: the embedded broker is gone"
@@ -103,7 +102,6 @@ pub async fn open_redrive(
         selection: Selection { values: true, ..selection },
         screening: ends.screening,
         until,
-        last_rows: ends.last_rows,
         limit: of.limit,
         contract: domain.contract.id.clone(),
         letters: counted.count(|fate| *fate == Fate::Row),
@@ -130,21 +128,19 @@ fn check(domain: &Domain) -> Result<(), AppError> {
 /// Where the instances are.
 struct Ends {
     screening: Screening,
-    /// The last row of each partition that the committed offsets promise.
-    last_rows: Offsets,
     bytes_billed: u64,
 }
 
 async fn ends(
     settings: &Settings,
     domain: &Domain,
-    rows: Option<&Table>,
+    (store, rows): (&Store, Option<&Table>),
     of: &RedriveOf,
 ) -> Result<Ends, AppError> {
     let topic = domain.contract.topic.clone();
-    let screening =
-        Screening { topic, settled: None, most_tries: (!of.again).then_some(MOST_TRIES) };
-    let mut ends = Ends { screening, last_rows: BTreeMap::new(), bytes_billed: 0 };
+    let most_tries = (!of.again).then_some(MOST_TRIES);
+    let screening = Screening { topic, most_tries, ..Screening::default() };
+    let mut ends = Ends { screening, bytes_billed: 0 };
     let Some(rows) = rows else { return Ok(ends) };
     // Read before the table, so that what is committed then has its rows there.
     let Some(committed) = committed_rows(settings, domain, rows).await? else { return Ok(ends) };
@@ -156,7 +152,8 @@ async fn ends(
     ends.screening.settled = Some(settled(&committed, &last_rows));
     let promised =
         committed.iter().filter_map(|(partition, one)| Some((*partition, one.last_row?)));
-    ends.last_rows = promised.collect();
+    ends.screening.last_rows = promised.collect();
+    ends.screening.links = store.refused_rows().await?;
     Ok(ends)
 }
 

@@ -10,7 +10,7 @@ use rdkafka::config::ClientConfig;
 use super::domain::Domain;
 use super::error::AppError;
 use super::fill::{fill_settings, settled};
-use super::verify::{OpenedTable, committed_rows, open_table, reading_again};
+use super::verify::{OpenedTable, check_topic, committed_rows, open_table, reading_again};
 use crate::clock::Clock;
 use crate::config::{Settings, TransferSettings};
 use crate::record::{Offset, Partition};
@@ -94,20 +94,14 @@ pub async fn open_replay(
     let committed = committed_rows(settings, domain, &opened.table).await?.unwrap_or_default();
     let asked = opened.table.ask(TablePart::default(), opened.letters);
     let mut bytes_billed = 0;
-    let (gaps, last_rows) = if of.gaps {
-        let verified = verify::verify(&opened.table, &asked, None).await?;
-        bytes_billed += verified.bytes_billed;
-        let reached = |(partition, chain): (&Partition, &verify::PartitionChain)| {
-            // A dead letter may be there before the rows before it.
-            Some((*partition, chain.ends?.to))
-        };
-        let last_rows = verified.chains.iter().filter_map(reached).collect();
-        (Some(gaps(&verified)), last_rows)
-    } else {
-        let (last_rows, billed) = opened.table.last_rows(&asked).await?;
-        bytes_billed += billed;
-        (None, last_rows)
+    let verified = verify::verify(&opened.table, &asked, None).await?;
+    bytes_billed += verified.bytes_billed;
+    let reached = |(partition, chain): (&Partition, &verify::PartitionChain)| {
+        // A dead letter may be there before the rows before it.
+        Some((*partition, chain.ends?.to))
     };
+    let last_rows: Offsets = verified.chains.iter().filter_map(reached).collect();
+    let gaps = gaps(&verified);
     let settled = settled(&committed, &last_rows);
     let (topic, edges) = (domain.contract.topic.clone(), (of.from, of.to));
     let found = tokio::task::spawn_blocking(move || Log::ask(config, &topic, edges, shutdown));
@@ -115,6 +109,7 @@ pub async fn open_replay(
     let hint = "replay reads the topic without joining the group: it needs READ and DESCRIBE on it";
     let found = found.await.map_err(|error| Stop::new(failed(), hint, error))?;
     let log = found.map_err(|error| Stop::new(failed(), hint, error))?;
+    check_topic(&committed, &domain.contract.topic, log.topic.id())?;
     if let Some(partition) = of.partition.filter(|partition| !log.begins.contains_key(partition)) {
         return Err(AppError::Configuration {
             what: format!("the topic {} has no partition {partition}", domain.contract.topic),
@@ -125,9 +120,9 @@ pub async fn open_replay(
             source: None,
         });
     }
-    let (mut parts, mut left) = match gaps {
-        None => (ranges(&log.from, &log.to), Vec::new()),
-        Some(gaps) => within(gaps, &log, of.from.is_some()),
+    let (mut parts, mut left) = match of.gaps {
+        false => (ranges(&log.from, &log.to, &gaps), Vec::new()),
+        true => within(gaps, &log, of.from.is_some()),
     };
     let is_asked = |partition| of.partition.is_none_or(|only| partition == only);
     parts.retain(|one| is_asked(one.part.partition));
@@ -181,7 +176,8 @@ impl Log {
             None => Ok(open.clone()),
             Some(Edge::Offset(at)) => Ok(open.keys().map(|partition| (*partition, at)).collect()),
             Some(Edge::Time(ms)) => {
-                let found = topic.offsets_at(&reader, ms)?;
+                // Brokers take a time before 1970 for a mistake.
+                let found = topic.offsets_at(&reader, ms.max(0))?;
                 let at = |(partition, end): (&Partition, &Offset)| {
                     (*partition, found.get(partition).copied().unwrap_or(*end))
                 };
@@ -217,8 +213,9 @@ fn within(gaps: Vec<ReadAgain>, log: &Log, has_begin: bool) -> (Vec<ReadAgain>, 
             left.push(Left { partition, span, why: Why::NoBeginning });
             continue;
         }
-        if let Some(begin) = log.from.get(&partition).filter(|begin| **begin > from && has_begin) {
-            (gap.part.from, gap.previous) = (*begin, None);
+        // A gap that begins before the part is read from its beginning, see `ranges`.
+        if log.from.get(&partition).is_some_and(|begin| *begin >= to && has_begin) {
+            continue;
         }
         if let Some(end) = log.to.get(&partition) {
             gap.part.to = to.min(*end);
@@ -229,11 +226,20 @@ fn within(gaps: Vec<ReadAgain>, log: &Log, has_begin: bool) -> (Vec<ReadAgain>, 
 }
 
 /// From each beginning to before the end of the same partition. Whether rows are missing before it, nobody
-/// knows.
-fn ranges(from: &Offsets, to: &Offsets) -> Vec<ReadAgain> {
+/// knows. One that is in a gap is moved to the gap's beginning: the first row that is inserted would begin a
+/// chain, and what is missing before it would no longer be known to be missing.
+fn ranges(from: &Offsets, to: &Offsets, gaps: &[ReadAgain]) -> Vec<ReadAgain> {
     let of = |(partition, from): (&Partition, &Offset)| {
         let part = Part { partition: *partition, from: *from, to: *to.get(partition)? };
-        Some(ReadAgain { part, previous: None })
+        let mut gaps = gaps.iter().filter(|gap| {
+            gap.part.partition == *partition && (gap.part.from..gap.part.to).contains(from)
+        });
+        Some(match gaps.next() {
+            Some(gap) if part.from < part.to => {
+                ReadAgain { part: Part { from: gap.part.from, ..part }, previous: gap.previous }
+            }
+            _ => ReadAgain { part, previous: None },
+        })
     };
     from.iter().filter_map(of).collect()
 }
@@ -276,6 +282,18 @@ mod tests {
 
     fn at(offset: i64) -> Offsets {
         Offsets::from([(PARTITION, Offset(offset))])
+    }
+
+    #[test]
+    fn a_part_that_begins_in_a_gap_is_read_from_its_beginning() {
+        let gap = part(5, 31, Some(4));
+        let ranges = |from: i64, to: i64| ranges(&at(from), &at(to), &[gap]);
+        assert_eq!(ranges(15, 20), [part(5, 20, Some(4))]);
+        assert_eq!(ranges(5, 20), [part(5, 20, Some(4))]);
+        assert_eq!(ranges(30, 40), [part(5, 40, Some(4))]);
+        assert_eq!(ranges(31, 40), [part(31, 40, None)]);
+        assert_eq!(ranges(0, 40), [part(0, 40, None)]);
+        assert_eq!(ranges(20, 20), [part(20, 20, None)], "nothing is asked for");
     }
 
     proptest! {

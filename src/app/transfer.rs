@@ -11,6 +11,7 @@ use crate::config::location::Location;
 use crate::config::{
     self as settings, Broker, FilesSource, SinkSettings, SourceSettings, TransferSettings,
 };
+use crate::document;
 use crate::remote::{Fetcher, Patience};
 use crate::shutdown::Shutdown;
 use crate::sink::bigquery::columns as bigquery_columns;
@@ -137,7 +138,7 @@ async fn started(
 /// The text of the query.
 async fn sql(at: &Location, fetcher: &Fetcher) -> Result<String, AppError> {
     match at {
-        Location::Local(path) => tokio::fs::read_to_string(path).await.map_err(|error| {
+        Location::Local(path) => document::read_text(path).map_err(|error| {
             let source = Some(error.into());
             let hint =
                 Some("`sql` of the transfer's source names a file with the query".to_owned());

@@ -16,10 +16,11 @@ use crate::record::{Offset, Partition};
 use crate::shutdown::Shutdown;
 use crate::sink::StoredOffset;
 use crate::sink::postgres::stored_offsets;
-use crate::source::{Committed, TopicParts, TopicReader, client};
+use crate::source::{Committed, TopicError, TopicParts, TopicReader, client};
 use crate::stop::Stop;
+use crate::topic_id::TopicId;
 use crate::transfer::Database;
-use crate::verify::{self, Reread, Span, Table};
+use crate::verify::{self, Promised, Reread, Span, Table};
 
 /// How long one question to the brokers may take.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -68,6 +69,23 @@ pub struct CommittedRows {
     pub last_row: Option<Offset>,
     /// All rows before it were visible when it was committed.
     pub are_visible: bool,
+    /// Whether the commit says which row is the last.
+    pub is_noted: bool,
+    /// The topic that it belongs to, where it says so.
+    pub topic: Option<TopicId>,
+}
+
+/// The same of all partitions.
+pub type AllCommitted = BTreeMap<Partition, CommittedRows>;
+
+impl CommittedRows {
+    /// What it says of the rows before it.
+    pub fn promised(&self) -> Promised {
+        match self.is_noted || self.last_row.is_some() {
+            true => Promised::LastRow(self.last_row),
+            false => Promised::Untold(self.next),
+        }
+    }
 }
 
 /// What the group has committed, or PostgreSQL has stored, of each partition. `None`: the embedded
@@ -76,7 +94,7 @@ pub async fn committed_rows(
     settings: &Settings,
     domain: &Domain,
     table: &Table,
-) -> Result<Option<BTreeMap<Partition, CommittedRows>>, AppError> {
+) -> Result<Option<AllCommitted>, AppError> {
     let (consume, topic) = (&settings.consume, &domain.contract.topic);
     let notes: Vec<(Partition, Offset, String)> = match (table, &consume.broker) {
         (Table::Postgres { connections, table }, _) => {
@@ -99,8 +117,9 @@ pub async fn committed_rows(
                 let all: Vec<Partition> = (0..).take(partitions).map(Partition).collect();
                 reader.committed(&all, PATIENCE)
             });
-            let hint = "the last rows are compared with the offsets of the group GROUP_ID: it \
-                        needs READ on the group and DESCRIBE on the topic";
+            let hint = "the last rows are compared with the offsets of the group GROUP_ID: \
+                        `generic-consumer check` says whether the brokers answer and the topic is \
+                        there; READ on the group and DESCRIBE on the topic are needed";
             let failed = || format!("read the committed offsets of the group {}", consume.group_id);
             let committed = asked.await.map_err(|error| Stop::new(failed(), hint, error))?;
             let committed = committed.map_err(|error| Stop::new(failed(), hint, error))?;
@@ -117,15 +136,39 @@ pub async fn committed_rows(
         })?;
         let are_visible =
             matches!(table, Table::Postgres { .. }) || pipeline::promises_nothing(&note);
-        all.insert(partition, CommittedRows { next, last_row, are_visible });
+        let is_noted = pipeline::is_noted(&note);
+        let topic = pipeline::topic_id(&note);
+        all.insert(partition, CommittedRows { next, last_row, are_visible, is_noted, topic });
     }
     Ok(Some(all))
+}
+
+/// Checks that the committed offsets belong to the topic as it is now. If it was created again, the same
+/// offsets are other records.
+pub fn check_topic(
+    committed: &AllCommitted,
+    name: &str,
+    found: Option<TopicId>,
+) -> Result<(), Stop> {
+    let differ = committed.values().find_map(|one| TopicId::differ(one.topic, found));
+    let Some((read, found)) = differ else { return Ok(()) };
+    Err(Stop {
+        what: format!(
+            "read topic {name} again: the group's offsets belong to the topic with id {read}, and the \
+             topic now has id {found}"
+        ),
+        hint: "it was deleted and created again, so its records are not those of the rows that are there; \
+               docs/drills.md has what to do"
+            .to_owned(),
+        source: None,
+    })
 }
 
 /// Reads spans of the topic again, and says what stands there.
 pub async fn reread_spans(
     settings: &Settings,
     domain: &Domain,
+    of_group: AllCommitted,
     spans: Vec<(Partition, Span)>,
     shutdown: Shutdown,
 ) -> Result<Vec<Reread>, AppError> {
@@ -135,16 +178,23 @@ pub async fn reread_spans(
     let mut plan = domain.plan(&domain.columns)?;
     let topic = domain.contract.topic.clone();
     let read = tokio::task::spawn_blocking(move || {
-        let (committed, reader) = TopicParts::open(committed, &topic, shutdown.clone())?;
-        let begins = committed.begins(&reader)?;
-        let (uncommitted, _) = TopicParts::open(uncommitted, &topic, shutdown)?;
-        let topic = verify::Topic { committed: &committed, uncommitted: &uncommitted, begins };
-        verify::reread(&topic, &spans, &mut plan, Clock::System.now_micros())
+        let stop = |error: TopicError| {
+            Stop::new("read the topic again", "without --deep the topic is not read", error)
+        };
+        let (committed, mut reader) =
+            TopicParts::open(committed, &topic, shutdown.clone()).map_err(stop)?;
+        check_topic(&of_group, &topic, committed.id())?;
+        let begins = committed.begins(&reader).map_err(stop)?;
+        let ends = committed.ends(&mut reader).map_err(stop)?;
+        let (uncommitted, _) = TopicParts::open(uncommitted, &topic, shutdown).map_err(stop)?;
+        let topic =
+            verify::Topic { committed: &committed, uncommitted: &uncommitted, begins, ends };
+        verify::reread(&topic, &spans, &mut plan, Clock::System.now_micros()).map_err(stop)
     });
-    let failed = || "read the topic again";
-    let hint = "without --deep the topic is not read";
-    let read = read.await.map_err(|error| Stop::new(failed(), hint, error))?;
-    Ok(read.map_err(|error| Stop::new(failed(), hint, error))?)
+    let ended = read.await.map_err(|error| {
+        Stop::new("read the topic again", "please report this with the log around it", error)
+    })?;
+    Ok(ended?)
 }
 
 /// The client that reads a domain's topic again. `asked` is the command or flag that does.

@@ -24,7 +24,10 @@ fn command() -> clap::Command {
 pub fn completions(args: &CompletionsArgs) -> Result<(), Failure> {
     let mut text = Vec::new();
     clap_complete::generate(args.shell, &mut command(), NAME, &mut text);
-    output::print(&String::from_utf8_lossy(&text))
+    let text = String::from_utf8_lossy(&text);
+    // clap_complete 4.6 takes the hyphen of the program's name for the end of a command where it labels
+    // what bash completes, and not where it looks for that.
+    output::print(&text.replace("generic__subcmd__consumer", "generic__consumer"))
 }
 
 /// Prints the page of the program, or writes those of all commands.

@@ -19,6 +19,7 @@ use super::transfer_status;
 use crate::app;
 use crate::clock::Clock;
 use crate::config::{DeadLetterTarget, SourceSettings};
+use crate::document;
 use crate::error_chain::chain;
 use crate::row::TableSchema;
 use crate::shutdown::Shutdown;
@@ -180,7 +181,7 @@ fn own_sql(file: Option<&Path>) -> Result<Option<OwnSql>, Failure> {
     let Some(path) = file else { return Ok(None) };
     let file = path.display().to_string();
     let hint = "`before` and `after` of the transfer name files with a statement, in UTF-8";
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    let text = document::read_text(path).map_err(|error| {
         Failure::new(Exit::Configuration, format!("read {file}")).source(error).hint(hint)
     })?;
     // Editors on Windows begin a text with a byte order mark.

@@ -21,30 +21,30 @@ pub async fn verify(args: &VerifyArgs) -> Result<(), Failure> {
     let (loaded, fetcher) = load(&args.domain, args.inputs()).await?;
     let settings = loaded.settings;
     let domain = app::domain(&settings, &fetcher).await?;
-    let opened = app::open_table("verify", &settings, args.max_bytes).await?;
     let work = async {
+        let opened = app::open_table("verify", &settings, args.max_bytes).await?;
         // Read before the table: what is committed then has to be there.
-        let promised = match args.to {
+        let committed = match args.to {
             None => app::committed_rows(&settings, &domain, &opened.table).await?,
             Some(_) => None,
         };
-        let promised = promised.map(|all| {
-            let last_row =
-                |(partition, one): (_, app::CommittedRows)| Some((partition, one.last_row?));
-            all.into_iter().filter_map(last_row).collect()
-        });
+        let promised = committed
+            .as_ref()
+            .map(|all| all.iter().map(|(partition, one)| (*partition, one.promised())).collect());
         let asked = opened.table.ask(args.part(), opened.letters);
         let verified = verify::verify(&opened.table, &asked, promised.as_ref()).await?;
         let reread = match args.deep {
             true => {
                 let spans = spans(&verified);
-                Some(app::reread_spans(&settings, &domain, spans, shutdown.clone()).await?)
+                let of_group = committed.unwrap_or_default();
+                let of = app::reread_spans(&settings, &domain, of_group, spans, shutdown.clone());
+                Some(of.await?)
             }
             false => None,
         };
-        Ok::<_, Failure>((verified, reread))
+        Ok::<_, Failure>((opened, verified, reread))
     };
-    let (verified, reread) = signals::unless_stopped(work, &shutdown).await??;
+    let (opened, verified, reread) = signals::unless_stopped(work, &shutdown).await??;
     let page = Page {
         domain: &args.domain,
         target: &opened.target,
@@ -52,6 +52,7 @@ pub async fn verify(args: &VerifyArgs) -> Result<(), Failure> {
         verified: &verified,
         reread: reread.as_deref(),
         letters_elsewhere: !opened.letters,
+        is_part: args.from.is_some() || args.to.is_some(),
     };
     output::print(&if args.json { verify_page::json(&page) } else { verify_page::text(&page) })?;
     match wrong(&verified, reread.as_deref()) {
@@ -67,7 +68,7 @@ pub async fn verify(args: &VerifyArgs) -> Result<(), Failure> {
 fn spans(verified: &Verified) -> Vec<(Partition, Span)> {
     let of = |(partition, chain): (&Partition, &verify::PartitionChain)| {
         let missing = chain.missing.iter().map(|missing| missing.span);
-        let all = missing.chain(chain.unproven.iter().copied()).chain(chain.tail_span());
+        let all = missing.chain(chain.unproven()).chain(chain.tail_span());
         all.map(|span| (*partition, span)).collect::<Vec<_>>()
     };
     verified.chains.iter().flat_map(of).collect()
@@ -80,7 +81,8 @@ fn wrong(verified: &Verified, reread: Option<&[Reread]>) -> Option<String> {
         chains().map(|chain| chain.missing.len() + usize::from(chain.tail.is_some())).sum();
     let unproven: u64 = reread.map_or(0, |all| {
         let of_unproven = |one: &&Reread| {
-            verified.chains.get(&one.partition).is_some_and(|it| it.unproven.contains(&one.span))
+            let chain = verified.chains.get(&one.partition);
+            chain.is_some_and(|chain| chain.unproven().any(|span| span == one.span))
         };
         all.iter().filter(of_unproven).map(|one| one.fates.rows).sum()
     });

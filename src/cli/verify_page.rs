@@ -21,6 +21,8 @@ pub struct Page<'a> {
     pub reread: Option<&'a [Reread]>,
     /// Dead letters are not in a table beside the rows.
     pub letters_elsewhere: bool,
+    /// Only rows of a part of the time were asked for.
+    pub is_part: bool,
 }
 
 impl Page<'_> {
@@ -52,8 +54,8 @@ pub fn text(page: &Page<'_>) -> String {
             end(|ends| ends.to.0),
             HumanCount(chain.repeated.len() as u64).to_string(),
             HumanCount(chain.missing.len() as u64).to_string(),
-            HumanCount(chain.unproven.len() as u64).to_string(),
-            match (chain.tail, page.verified.tails_checked) {
+            HumanCount(chain.unproven().count() as u64).to_string(),
+            match (chain.tail, chain.tail_is_known) {
                 (Some(_), _) => "missing".to_owned(),
                 (None, true) => "there".to_owned(),
                 (None, false) => "?".to_owned(),
@@ -68,8 +70,12 @@ pub fn text(page: &Page<'_>) -> String {
         let cells = row.iter().map(String::as_str).zip(widths.iter().copied());
         let _ = writeln!(text, "{}", line(cells));
     }
-    if chains.is_empty() {
-        text.push_str("the table has no rows with a position\n");
+    let all: u64 = chains.values().map(|chain| chain.rows).sum();
+    if all == 0 {
+        text.push_str(match page.is_part {
+            true => "the table has no rows with a position in this part of the time\n",
+            false => "the table has no rows with a position\n",
+        });
     }
     text.push('\n');
     for (what, lines) in listed(page) {
@@ -95,11 +101,12 @@ pub fn text(page: &Page<'_>) -> String {
     }
     if !page.verified.tails_checked {
         text.push_str(
-            "Whether rows are missing at the ends is not known: no committed offsets were asked.\n",
+            "Whether rows are missing at the ends is not known where the tail is `?`: no committed offset \
+             says which row is the last.\n",
         );
     }
-    let all: u64 = chains.values().map(|chain| chain.rows).sum();
     let verdict = match page.verified.is_complete() {
+        true if all == 0 => "nothing to compare",
         true => "each row that another one names is there, once",
         false => "not complete",
     };
@@ -142,6 +149,10 @@ fn listed(page: &Page<'_>) -> Vec<(&'static str, Vec<String>)> {
                 if span.from == span.to { "it" } else { "them" }
             );
             unproven.push(format!("{}: {begins}{}", at(span), fates(page, *partition, span)));
+        }
+        if let Some(span) = &chain.untold {
+            let set = "somebody has set the committed offset, which does not say what they are";
+            unproven.push(format!("{}: {set}{}", at(span), fates(page, *partition, span)));
         }
     }
     vec![("repeated", repeated), ("missing", missing), ("tail", tail), ("unproven", unproven)]
@@ -202,8 +213,9 @@ pub fn json(page: &Page<'_>) -> String {
             "last": chain.ends.map(|ends| ends.to.0),
             "repeated": repeated.map(|one| json!({ "offset": one.offset.0, "rows": one.copies })).collect::<Vec<_>>(),
             "missing": missing.collect::<Vec<_>>(),
-            "unproven": chain.unproven.iter().map(told).collect::<Vec<_>>(),
-            "tail": chain.tail.map(|offset| offset.0),
+            "unproven": chain.unproven().map(|span| told(&span)).collect::<Vec<_>>(),
+            "tail": chain.tail_span().map(|span| told(&span)),
+            "tail_known": chain.tail_is_known,
         })
     };
     let all = json!({

@@ -15,6 +15,7 @@ use super::location::{Location, Remote};
 use super::mistake::{Mistake, printable_beginning};
 use super::transfer::CONFIG_LOCATION;
 use super::variables::Variables;
+use crate::document;
 
 const ENV_FILE_FLAG: &str = "--env-file";
 const CONFIG_FLAG: &str = "--config";
@@ -241,7 +242,7 @@ fn local_text(
     layer: LayerKind,
     gather: &mut Gather<'_>,
 ) -> Option<String> {
-    let found = match std::fs::read(path) {
+    let found = match document::read(path) {
         Ok(bytes) => match String::from_utf8(bytes) {
             Ok(text) => return Some(text),
             Err(_) => "bytes that are not UTF-8".to_owned(),

@@ -97,12 +97,21 @@ pub fn printable_beginning(secret: bool, text: &str) -> String {
     }
 }
 
-/// The text on one line: control characters are escaped, so that a value can neither forge lines of
-/// a report nor command the terminal.
+/// The text on one line: characters that are not seen are escaped, so that a value can neither forge lines
+/// of a report, nor command the terminal, nor turn the text after it round.
 pub fn on_one_line(text: &str) -> String {
     text.chars()
-        .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() })
+        .map(|c| if is_seen(c) { c.to_string() } else { c.escape_default().to_string() })
         .collect()
+}
+
+/// Control characters, line and paragraph separators, and what changes direction or has no width are not.
+fn is_seen(c: char) -> bool {
+    let is_format = matches!(
+        c,
+        '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+    );
+    !c.is_control() && !is_format
 }
 
 /// Whether a text looks like a pasted private key or a URL with a password.
@@ -116,6 +125,13 @@ pub fn looks_secret(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_seen_is_escaped() {
+        let text = "a\u{1b}[2J\u{202e}b\u{2028}c\u{200b}\u{9b}\u{7f}äß\u{1f600}";
+        let shown = r"a\u{1b}[2J\u{202e}b\u{2028}c\u{200b}\u{9b}\u{7f}äß😀";
+        assert_eq!(on_one_line(text), shown);
+    }
 
     #[test]
     fn the_reference_is_that_of_the_keys() {

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::problem::Problem;
 use crate::config::location::Remote;
+use crate::document::MOST_BYTES;
 
 /// Where the documents are.
 #[derive(Debug, Clone)]
@@ -40,9 +41,6 @@ struct Inner {
     known: BTreeMap<PathBuf, Option<String>>,
     missing: BTreeSet<PathBuf>,
 }
-
-/// The largest document that is read.
-pub const MOST_BYTES: u64 = 16 << 20;
 
 impl Documents {
     /// Adds a document, or that there is none at this path.

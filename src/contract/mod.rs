@@ -45,7 +45,7 @@ mod type_place;
 pub use asyncapi::{load, load_from};
 pub use bounds::{Bounds, Range};
 pub use columns::TableSchemaError;
-pub use documents::{Digests, Documents, Library, MOST_BYTES};
+pub use documents::{Digests, Documents, Library};
 pub use encoded::{ContentEncoding, EncodedField};
 pub use problem::{ContractError, Problem};
 pub use schema::{Contract, Discriminator, EventSchema, Property, Schema, SchemaKind, Validation};

@@ -13,6 +13,9 @@ pub enum Fate {
     There,
     /// The row of another record stands at its position: the topic was deleted and created again.
     Taken,
+    /// Rows around it are missing: its row would name another as the one before it, and nobody would know
+    /// any more that they are.
+    Gap,
     /// An instance may still read it again, or make rows around it visible.
     Instances,
     /// As many redrives as are allowed have written it again.

@@ -59,7 +59,12 @@ impl Fate {
     pub fn is_dealt_with(&self) -> bool {
         match self {
             Self::Row | Self::There | Self::Ignored(_) | Self::OtherTopic => true,
-            Self::Dead(_) | Self::Taken | Self::Instances | Self::Tried | Self::Incomplete => false,
+            Self::Dead(_)
+            | Self::Taken
+            | Self::Gap
+            | Self::Instances
+            | Self::Tried
+            | Self::Incomplete => false,
         }
     }
 }

@@ -18,6 +18,10 @@ pub struct Screening {
     pub topic: String,
     /// Before which offset of each partition no instance has anything left to do. `None`: nobody knows.
     pub settled: Option<Offsets>,
+    /// The last row of each partition, as the committed offsets promise it.
+    pub last_rows: Offsets,
+    /// Refused rows whose letters are in a topic: rows name them, and the table does not have them.
+    pub links: BTreeSet<Position>,
     /// Letters that so many redrives wrote again are left out.
     pub most_tries: Option<u64>,
 }
@@ -40,6 +44,7 @@ impl Screening {
     ) -> Option<Fate> {
         let Position { partition, offset } = letter.at();
         let standing = standing.unwrap_or_default();
+        let last_row = self.last_rows.get(&partition).copied();
         let is_settled = self
             .settled
             .as_ref()
@@ -50,6 +55,7 @@ impl Screening {
             () if standing.is_row => Some(Fate::There),
             () if standing.is_taken => Some(Fate::Taken),
             () if !is_settled => Some(Fate::Instances),
+            () if standing.is_in_gap(letter.at(), last_row, &self.links) => Some(Fate::Gap),
             () if self.most_tries.is_some_and(|most| tries >= most) => Some(Fate::Tried),
             () if letter.kept() != Kept::Whole => Some(Fate::Incomplete),
             // Records of two topics of this name, of which the table can only have one.
@@ -87,6 +93,7 @@ mod tests {
             topic: "orders".to_owned(),
             settled: Some(Offsets::from([(Partition(0), Offset(100))])),
             most_tries: Some(3),
+            ..Screening::default()
         };
         let mut fate =
             |letter: &Letter, standing| screening.leaves_out(letter, standing, &mut seen);
@@ -95,6 +102,8 @@ mod tests {
         assert_eq!(fate(&letter(7, 1, 0), Some(row)), Some(Fate::There));
         assert_eq!(fate(&letter(7, 1, 0), Some(other)), Some(Fate::Taken));
         assert_eq!(fate(&letter(100, 1, 0), None), Some(Fate::Instances));
+        let gap = Standing { named: Some(Offset(30)), ..Standing::default() };
+        assert_eq!(fate(&letter(17, 1, 0), Some(gap)), Some(Fate::Gap));
         assert_eq!(fate(&letter(99, 1, 3), None), Some(Fate::Tried));
         assert_eq!(fate(&letter(99, 1, 2), None), None);
         // A record of the topic as it was before it was created again.

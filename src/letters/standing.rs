@@ -4,7 +4,7 @@
 //! because between the two there was none. Where a chain begins, or a row is missing in between, nobody
 //! knows, and it names none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::dialect::{BIGQUERY, Dialect, POSTGRES};
 use crate::record::{Offset, Position};
@@ -41,6 +41,19 @@ impl Standing {
     pub fn previous(&self, at: Position, last_row: Option<Offset>) -> Option<Offset> {
         let named = if self.is_last { last_row } else { self.named };
         named.filter(|named| *named < at.offset)
+    }
+
+    /// Whether rows around the record are missing: what comes after it names a row that is not there. `links`
+    /// are places that are named and in another store: refused rows whose letters are in a topic.
+    pub fn is_in_gap(
+        &self,
+        at: Position,
+        last_row: Option<Offset>,
+        links: &BTreeSet<Position>,
+    ) -> bool {
+        let named = if self.is_last { last_row } else { self.named };
+        let is_link = |offset: Offset| links.contains(&Position { offset, ..at });
+        named.is_some_and(|named| named > at.offset && !is_link(named))
     }
 
     /// A row of that query: partition, offset, time, and what is there.
@@ -133,5 +146,14 @@ mod tests {
         let last = Standing { is_last: true, ..Standing::default() };
         assert_eq!(last.previous(at, Some(Offset(40))), Some(Offset(40)));
         assert_eq!(last.previous(at, Some(Offset(60))), None);
+
+        let is_in_gap = |it: Standing, last_row: Option<i64>, links: &[i64]| {
+            let links = links.iter().map(|offset| Position::new(0, *offset)).collect();
+            it.is_in_gap(at, last_row.map(Offset), &links)
+        };
+        assert!(is_in_gap(names(51), None, &[]) && is_in_gap(last, Some(60), &[]));
+        assert!(!is_in_gap(names(51), None, &[51]), "a refused row, whose letter is in a topic");
+        assert!(!is_in_gap(names(49), None, &[]) && !is_in_gap(names(50), None, &[]));
+        assert!(!is_in_gap(last, Some(40), &[]) && !is_in_gap(Standing::default(), None, &[]));
     }
 }

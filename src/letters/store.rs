@@ -1,5 +1,6 @@
 //! Where a domain's dead letters are.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use base64::Engine;
@@ -12,10 +13,10 @@ use super::letter::{Known, Letter};
 use super::selection::{Period, Selection};
 use super::standing::Standing;
 use super::statement::{Asked, COLUMNS};
-use super::stream::{Letters, To, put};
+use super::stream::{Letters, To, ended, put};
 use super::topic::LetterTopic;
 use crate::config::{PostgresTable, TableId};
-use crate::record::{Offset, OwnedEvent, Position, UnsentRecord};
+use crate::record::{Offset, OwnedEvent, Position, Reason, UnsentRecord};
 use crate::sink::bigquery::BigQuery;
 use crate::sink::bigquery::batch::{self, Pages, Select};
 use crate::sink::dead_letter::read_headers;
@@ -62,6 +63,20 @@ impl Store {
         if let Self::Topic(topic) = self {
             topic.rows = rows;
         }
+    }
+
+    /// Of letters in a topic the places of refused rows, which are links of the chain of rows. Those in a
+    /// table stand beside the rows.
+    pub async fn refused_rows(&self) -> Result<BTreeSet<Position>, Stop> {
+        let mut places = BTreeSet::new();
+        if let Self::Topic(_) = self {
+            let reason = Some(Reason::RowError.code().to_owned());
+            let mut letters = self.letters(Selection { reason, ..Selection::default() });
+            while let Some(letter) = letters.next().await.transpose()? {
+                places.insert(letter.at());
+            }
+        }
+        Ok(places)
     }
 
     /// Has letters in a topic end where they end now, and returns where that is.
@@ -209,10 +224,6 @@ fn postgres(table: &Table<PostgresTable>) -> Asked {
         rows: table.rows.as_ref().map(quoted_name),
         dialect: POSTGRES,
     }
-}
-
-pub(super) fn ended(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Stop {
-    Stop::new("read the dead letters", "please report this", error)
 }
 
 /// BigQuery writes every value of these columns as text.

@@ -67,3 +67,8 @@ pub(super) async fn put(to: &To, letter: Result<Letter, Stop>) -> ControlFlow<()
         Err(_) => ControlFlow::Break(()),
     }
 }
+
+/// A task that reads letters has panicked.
+pub(super) fn ended(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Stop {
+    Stop::new("read the dead letters", "please report this", error)
+}

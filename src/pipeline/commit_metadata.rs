@@ -167,13 +167,23 @@ pub fn last_row(metadata: &str) -> Result<Option<Offset>, MetadataError> {
     }
 }
 
+/// The topic of a committed offset, as its metadata has it.
+pub fn topic_id(metadata: &str) -> Option<TopicId> {
+    let read: Metadata = serde_json::from_str(metadata.trim_end_matches('\0')).ok()?;
+    read.topic.filter(|_| read.v > 1)?.parse().ok()
+}
+
+/// Whether the metadata of a committed offset says which row is the last before it, or that there is none.
+pub fn is_noted(metadata: &str) -> bool {
+    version(metadata.trim_end_matches('\0')).is_some_and(|version| version > 1)
+}
+
 /// Whether all rows before a committed offset were visible when it was committed, as its metadata has it,
 /// whatever the sink. What another program has committed does not say.
 pub fn promises_nothing(metadata: &str) -> bool {
     let metadata = metadata.trim_end_matches('\0');
     let read = serde_json::from_str::<Metadata>(metadata);
-    version(metadata).is_some_and(|version| version > 1)
-        && read.is_ok_and(|read| read.stream.is_none())
+    is_noted(metadata) && read.is_ok_and(|read| read.stream.is_none())
 }
 
 /// The version of metadata that this program wrote. It is recognised by how it begins, so that

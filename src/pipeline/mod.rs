@@ -33,7 +33,7 @@ mod summary;
 mod tests;
 mod traces;
 
-pub use commit_metadata::{MetadataError, last_row, promises_nothing};
+pub use commit_metadata::{MetadataError, is_noted, last_row, promises_nothing, topic_id};
 pub use flow::{Flow, Steps, Until};
 pub use ledger::{CommitPoint, Ledger};
 pub use run::run;

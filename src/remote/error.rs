@@ -3,7 +3,7 @@
 use super::http::{NoAnswer, Refusal, Trouble, Why};
 use crate::config::NotFetched;
 use crate::config::location::Remote;
-use crate::contract::MOST_BYTES;
+use crate::document::MOST_BYTES;
 
 /// A document that was not fetched. All of it is safe to print.
 #[derive(Debug, thiserror::Error)]

@@ -17,7 +17,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Request, Url};
 
 use crate::config::is_loopback;
-use crate::contract::MOST_BYTES;
+use crate::document::MOST_BYTES;
 use crate::error_chain::{chain, errors};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -80,6 +80,11 @@ impl TopicParts {
         &self.topic
     }
 
+    /// `None`: the brokers have no topic ids.
+    pub fn id(&self) -> Option<TopicId> {
+        self.id
+    }
+
     /// Where the readable records of each partition end now.
     pub fn ends(&self, reader: &mut TopicReader) -> Result<Offsets, TopicError> {
         let ends = self.asked(|| reader.ends_now(&self.partitions, PATIENCE))?;

@@ -62,6 +62,19 @@ pub struct PartitionChain {
     pub reached: Option<Offset>,
     /// The last row that the committed offset promises, if the table does not have it.
     pub tail: Option<Offset>,
+    /// Whether the committed offset has said which row is the last.
+    pub tail_is_known: bool,
+    /// Offsets between the last row and a committed offset that does not say so: somebody has set it.
+    pub untold: Option<Span>,
+}
+
+/// What a committed offset says of the rows before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Promised {
+    /// The last one; `None`: there are none.
+    LastRow(Option<Offset>),
+    /// Nothing: another program has set this offset.
+    Untold(Offset),
 }
 
 /// The chains of all partitions.
@@ -142,10 +155,24 @@ impl PartitionChain {
         self.missing.dedup_by_key(|missing| missing.span.to);
     }
 
-    /// Compares with the last row that the committed offset promises.
-    pub fn promised(&mut self, last_row: Offset) {
-        let is_there = self.reached.is_some_and(|reached| reached >= last_row);
-        self.tail = (!is_there).then_some(last_row);
+    /// Compares with what the committed offset promises.
+    pub fn promised(&mut self, promised: Promised) {
+        self.tail_is_known = matches!(promised, Promised::LastRow(_));
+        match promised {
+            Promised::LastRow(last_row) => {
+                let is_there = |last_row: &Offset| self.reached >= Some(*last_row);
+                self.tail = last_row.filter(|last_row| !is_there(last_row));
+            }
+            Promised::Untold(next) => {
+                let from = self.reached.map_or(Offset(0), Offset::next);
+                self.untold = (from < next).then(|| Span { from, to: Offset(next.0 - 1) });
+            }
+        }
+    }
+
+    /// Offsets of which nothing says whether their rows should be there.
+    pub fn unproven(&self) -> impl Iterator<Item = Span> {
+        self.unproven.iter().copied().chain(self.untold)
     }
 
     /// From behind what is there to the last row that is promised and is not.

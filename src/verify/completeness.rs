@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::chain::{self, Chains};
+use super::chain::{self, Chains, Promised};
 use super::statement::Asked;
 use super::table::{MOST_PLACES, Table};
 use crate::record::{Offset, Partition, Position};
@@ -17,7 +17,7 @@ const FLUSH: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone, Default)]
 pub struct Verified {
     pub chains: Chains,
-    /// Whether the last rows were compared with committed offsets.
+    /// Whether the last row of each partition was compared with what its committed offset says.
     pub tails_checked: bool,
     pub bytes_billed: u64,
     /// Whether the table has more such places than were read.
@@ -30,12 +30,12 @@ impl Verified {
     }
 }
 
-/// Reads the chain. `promised` are the last rows that committed offsets promise, read before; `None`:
-/// nobody knows. They count where no end was asked for.
+/// Reads the chain. `promised` is what committed offsets say, read before; `None`: nobody knows. It counts
+/// where no end was asked for.
 pub async fn verify(
     table: &Table,
     asked: &Asked,
-    promised: Option<&BTreeMap<Partition, Offset>>,
+    promised: Option<&BTreeMap<Partition, Promised>>,
 ) -> Result<Verified, Stop> {
     let (places, mut bytes_billed) = table.places(asked).await?;
     let is_cut = places.len() >= MOST_PLACES;
@@ -53,15 +53,16 @@ pub async fn verify(
     }
     let promised = promised.filter(|_| asked.to.is_none());
     if let Some(promised) = promised {
-        let mut open: BTreeMap<Partition, Offset> = promised.clone();
-        open.retain(|partition, last| {
+        let mut open = BTreeMap::new();
+        for (partition, promised) in promised {
             let chain = chains.entry(*partition).or_default();
-            chain.promised(*last);
-            chain.tail.is_some()
-        });
+            chain.promised(*promised);
+            open.extend(chain.tail.map(|tail| (*partition, tail)));
+        }
         bytes_billed += wait_for(table, asked, &mut chains, open).await?;
     }
-    Ok(Verified { chains, tails_checked: promised.is_some(), bytes_billed, is_cut })
+    let tails_checked = promised.is_some() && chains.values().all(|chain| chain.tail_is_known);
+    Ok(Verified { chains, tails_checked, bytes_billed, is_cut })
 }
 
 /// Offsets are committed before their rows are made visible.

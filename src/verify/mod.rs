@@ -14,7 +14,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use chain::{Chains, Missing, PartitionChain, Repeated, Span};
+pub use chain::{Chains, Missing, PartitionChain, Promised, Repeated, Span};
 pub use completeness::{Verified, verify};
 pub use reread::{Fates, MOST_NAMED, Reread, Topic, reread};
 pub use statement::Asked;

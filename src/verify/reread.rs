@@ -28,7 +28,7 @@ pub struct Fates {
     pub aborted: u64,
     /// Removed by compaction, or markers of transactions.
     pub no_record: u64,
-    /// Before the log's beginning: retention took them, or there never was anything.
+    /// Outside of the log: retention took them, or there never was anything.
     pub gone: u64,
 }
 
@@ -44,8 +44,9 @@ pub struct Reread {
 pub struct Topic<'a> {
     pub committed: &'a TopicParts,
     pub uncommitted: &'a TopicParts,
-    /// Where the log of each partition begins.
+    /// Where the log of each partition begins, and where it ends.
     pub begins: BTreeMap<Partition, Offset>,
+    pub ends: BTreeMap<Partition, Offset>,
 }
 
 /// Reads the spans, and puts their records through the plan.
@@ -65,9 +66,13 @@ pub fn reread(
         .collect();
     let mut parts = Vec::with_capacity(all.len());
     for one in &mut all {
-        let begin = topic.begins.get(&one.partition).copied().unwrap_or(Offset(0));
-        let (from, to) = (one.span.from.max(begin), one.span.to.next());
-        one.fates.gone = length(one.span.from, from.min(to));
+        let edge =
+            |of: &BTreeMap<Partition, Offset>| of.get(&one.partition).copied().unwrap_or(Offset(0));
+        let (begin, end) = (edge(&topic.begins), edge(&topic.ends));
+        // An end that is not in the log would be waited for.
+        let (from, to) = (one.span.from.max(begin), one.span.to.next().min(end));
+        let read = length(from, to.max(from));
+        one.fates.gone = length(one.span.from, one.span.to.next()).saturating_sub(read);
         parts.push(Part { partition: one.partition, from, to });
     }
     let labels = plan.ignored_labels().to_vec();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use super::chain::{Place, read};
+use super::chain::{Place, Promised, read};
 use crate::record::{Offset, Partition};
 
 /// What became of a record.
@@ -120,7 +120,7 @@ proptest! {
         let mut chains = read(&places(&stored), false);
         let mut chain = chains.remove(&Partition(0)).unwrap_or_default();
         if let Some(last) = whole.last() {
-            chain.promised(Offset(last.offset));
+            chain.promised(Promised::LastRow(Some(Offset(last.offset))));
         }
         let there: BTreeSet<Offset> = stored.iter().map(|one| Offset(one.offset)).collect();
         chain.settle(false, &there);

@@ -1,7 +1,9 @@
 //! `completions`, `man` and `schema`: the files that are kept are those that the program makes now, and what
 //! is in the repository fits them.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
@@ -147,4 +149,38 @@ fn completions_and_pages_name_every_command() {
     let header = page.lines().find(|line| line.starts_with(".TH ")).expect("a header");
     let version = env!("CARGO_PKG_VERSION");
     assert!(header.contains(version) && header.trim_end().ends_with('"'), "{header}");
+}
+
+/// What bash offers for the last of these words.
+fn completed(words: &[&str]) -> String {
+    let script = format!(
+        "source /dev/stdin; COMP_WORDS=({}); COMP_CWORD={}; \
+         _generic__consumer generic-consumer \"${{COMP_WORDS[-1]}}\" \"${{COMP_WORDS[-2]}}\"; \
+         printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+        words.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" "),
+        words.len() - 1
+    );
+    let mut bash = Command::new("bash")
+        .args(["-c", &script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("bash runs");
+    let completions = printed(&["completions", "bash"]);
+    bash.stdin.take().expect("piped").write_all(completions.as_bytes()).expect("written");
+    text(&bash.wait_with_output().expect("it ends").stdout)
+}
+
+#[test]
+fn bash_completes_what_comes_after_a_command() {
+    let has = |words: &[&str], offered: &str| {
+        let completed = completed(words);
+        assert!(completed.lines().any(|line| line == offered), "{words:?}: {completed}");
+    };
+    has(&["generic-consumer", "re"], "replay");
+    has(&["generic-consumer", "replay", "--ga"], "--gaps");
+    has(&["generic-consumer", "dlq", "red"], "redrive");
+    has(&["generic-consumer", "dlq", "redrive", "--dry"], "--dry-run");
+    has(&["generic-consumer", "schema", "con"], "contract");
+    has(&["generic-consumer", "completions", "ba"], "bash");
 }

@@ -433,3 +433,22 @@ fn mistakes_of_a_source_are_told_by_name() {
         assert!(!errors.contains("did you mean `format`"), "{to}: {errors}");
     }
 }
+
+/// Such a record would have to be held as a whole.
+#[test]
+fn a_csv_record_without_an_end_is_not_held() {
+    let project = Project::new();
+    let header = "order_id,placed_at,note\n";
+    let endless = "a,".repeat(15_000_000);
+    for content in [
+        format!("{header}a,2026-11-20T10:00:00Z,\"{endless}"),
+        format!("{header}{endless}"),
+        format!("order_id,placed_at,{endless}"),
+    ] {
+        project.write("orders-20261120.csv.gz", flate2_gz(&content));
+        let arguments = ["transfer", "20261120", "last", "truncate", "transfers.toml"];
+        let (code, _, errors) = project.run(&arguments);
+        assert_eq!(code, Some(3), "{errors}");
+        assert!(errors.contains("a record has more than 19000000 bytes"), "{errors}");
+    }
+}

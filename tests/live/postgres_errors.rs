@@ -254,3 +254,22 @@ fn a_server_that_is_away_is_waited_for() {
     }
     compare(&server, &sent);
 }
+
+/// A letter that the table does not take as it is costs no other letter of its batch its parts.
+#[test]
+fn a_letter_that_the_database_refuses_is_cut_alone() {
+    let kafka = shared();
+    let server = Postgres::start("pg-letters");
+    let domain = Domain::on_postgres_with_partitions("pg-letters", kafka, &server.section(), 1);
+    domain.set_contract(&contract("pg-letters", &json!({})));
+    let unknown = |event_type: &str| format!(r#"{{"event_type":"{event_type}","event_id":"a"}}"#);
+    let mut events: Vec<String> = (0..400).map(|n| unknown(&format!("Other{n}"))).collect();
+    events[200] = unknown(r"a\u0000b");
+    publish(kafka, "pg-letters", &events);
+    catch_up(&domain, 0);
+    let count = |of: &str| server.value(&format!("SELECT count({of}) FROM {TABLE}_dead_letters"));
+    assert_eq!(count("*"), "400");
+    assert_eq!((count("value"), count("_event_type")), ("399".to_owned(), "399".to_owned()));
+    let cut = format!("SELECT _kafka_offset FROM {TABLE}_dead_letters WHERE value IS NULL");
+    assert_eq!(server.value(&cut), "200");
+}

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::dlq::{deal_with, list};
 use super::replay::{Store, expected};
-use super::verify::{entries, verify, written};
+use super::verify::{entries, rows_of, verify, written};
 use crate::chaos::number;
 use crate::support::bigquery::At;
 use crate::support::domain::{Domain, PARTITIONS, TABLE};
@@ -298,4 +298,27 @@ fn letters_of_a_topic_become_rows_of_bigquery() {
 #[test]
 fn letters_of_a_topic_become_rows_of_postgresql() {
     letters_of_a_topic_become_rows("redrive-topic-pg", true);
+}
+
+/// Rows around letters are missing: a row of a letter would name another as the one before it, and hide that.
+#[test]
+fn letters_among_missing_rows_wait_for_a_replay() {
+    let (store, domain) = Store::start("redrive-gap", false);
+    let first = written(&domain, 67, 300);
+    let wrong = wrongly_deployed(&domain, Publisher::new(shared(), &domain, 68), 300);
+    let more = written(&domain, 69, 300);
+    let last = rows_of(&first)[&0].iter().rev().take(5).copied().collect::<Vec<_>>();
+    let next = rows_of(&more)[&0].iter().take(5).copied().collect::<Vec<_>>();
+    let lost = last.iter().chain(&next).map(|offset| (0, *offset)).collect();
+    store.take(&lost);
+    let done = redrive(&domain, &[]);
+    let rows = rows_of(&wrong);
+    let others = rows.iter().filter(|(partition, _)| **partition != 0);
+    assert_eq!(done["inserted"], others.map(|(_, rows)| rows.len()).sum::<usize>(), "{done}");
+    assert!(fates(&done)["gap"] >= rows[&0].len() as u64, "{done}");
+    // What is missing is still known to be missing.
+    let mut run = domain.run(&["replay", "DELIVERY", "--gaps"], &[]);
+    assert_eq!(run.wait(WITHIN).code(), Some(0), "{}", run.output());
+    redrive(&domain, &[]);
+    assert_rows(&store, &domain, &[&first, &wrong, &more]);
 }

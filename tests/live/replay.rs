@@ -11,7 +11,7 @@ use rand::{Rng, SeedableRng};
 use super::verify::{entries, rows_of, verify, written};
 use crate::chaos::number;
 use crate::support::bigquery::{At, EmbeddedBigQuery};
-use crate::support::domain::{Domain, TABLE};
+use crate::support::domain::{Domain, PARTITIONS, TABLE};
 use crate::support::events::{Feed, Publisher, Sent, count};
 use crate::support::kafka::shared;
 use crate::support::postgres::Postgres;
@@ -38,7 +38,7 @@ impl Store {
     }
 
     /// Takes rows out of the table.
-    fn take(&self, rows: &BTreeSet<At>) {
+    pub fn take(&self, rows: &BTreeSet<At>) {
         for (partition, offset) in rows {
             let of = format!("_kafka_partition = {partition} AND _kafka_offset = {offset}");
             match self {
@@ -224,4 +224,73 @@ fn killed_replays_beside_instances_end_the_same_in_bigquery() {
 #[test]
 fn killed_replays_beside_instances_end_the_same_in_postgresql() {
     killed_beside_instances("replay-kills-pg", true);
+}
+
+/// More than BigQuery puts into one answer: every place is read, and every letter is known.
+#[test]
+fn more_gaps_than_one_answer_has_are_filled() {
+    let (store, domain) = Store::start("replay-many", false);
+    let sent = written(&domain, 52, 4_000);
+    let all = expected(&[&sent]);
+    let of = rows_of(&sent);
+    let lost: BTreeSet<At> = of
+        .iter()
+        .flat_map(|(partition, rows)| {
+            // Every other row, but neither the first nor the last.
+            let inner = rows[1..rows.len() - 1].iter().step_by(2);
+            inner.map(|offset| (*partition, *offset)).collect::<Vec<_>>()
+        })
+        .collect();
+    assert!(lost.len() > 1_200, "{}", lost.len());
+    store.take(&lost);
+    let (_, found) = verify(&domain, &[]);
+    assert_eq!((entries(&found, "missing").len(), &found["cut"]), (lost.len(), &false.into()));
+    replay(&domain, &["--gaps"], 0);
+    assert_eq!(store.positions(), all);
+    let letters = store.letters();
+    assert!(letters > 0);
+    replay(&domain, &["--from", "2020-01-01"], 0);
+    assert_eq!(store.letters(), letters, "none is written a second time");
+}
+
+/// A part of a gap: what is missing before it stays known.
+#[test]
+fn a_part_that_begins_in_a_gap_leaves_nothing_behind() {
+    let (store, domain) = Store::start("replay-part", true);
+    let sent = written(&domain, 53, 600);
+    let rows = rows_of(&sent)[&0].clone();
+    let gap: BTreeSet<At> = rows[20..60].iter().map(|offset| (0, *offset)).collect();
+    store.take(&gap);
+    let part = [rows[30].to_string(), rows[40].to_string()];
+    replay(&domain, &["--partition", "0", "--from", &part[0], "--to", &part[1]], 0);
+    let (code, found) = verify(&domain, &["--deep"]);
+    let missing = entries(&found, "missing");
+    assert_eq!((code, missing.len()), (Some(1), 1), "{found}");
+    assert_eq!(missing[0].1["kafka"]["rows"], 20, "{found}");
+    replay(&domain, &["--gaps"], 0);
+    assert_eq!(store.positions(), expected(&[&sent]));
+    assert_eq!(verify(&domain, &["--deep"]).0, Some(0));
+}
+
+/// The same offsets are other records.
+#[test]
+fn a_topic_that_was_created_again_is_not_replayed() {
+    let (store, domain) = Store::start("replay-again", true);
+    let sent = written(&domain, 54, 400);
+    let rows = rows_of(&sent)[&0].clone();
+    store.take(&rows[20..30].iter().map(|offset| (0, *offset)).collect());
+    shared().delete_topic(&domain.topic);
+    shared().create_topic(&domain.topic, PARTITIONS);
+    let mut publisher = Publisher::new(shared(), &domain, 55);
+    publisher.publish(200);
+    publisher.flush();
+    let before = store.positions();
+    for arguments in [["--gaps"].as_slice(), &["--from", "2020-01-01"]] {
+        let said = replay(&domain, arguments, 3);
+        assert!(said.contains("it was deleted and created again"), "{said}");
+    }
+    assert_eq!(store.positions(), before);
+    let mut deep = domain.run(&["verify", "DELIVERY", "--deep"], &[]);
+    assert_eq!(deep.wait(WITHIN).code(), Some(3), "{}", deep.output());
+    assert_eq!(verify(&domain, &[]).0, Some(1), "the old rows are compared with each other");
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::dlq::deal_with;
 use crate::support::bigquery::{At, EmbeddedBigQuery};
-use crate::support::domain::{Domain, TABLE};
+use crate::support::domain::{Domain, PARTITIONS, TABLE};
 use crate::support::events::{Publisher, Sent, count};
 use crate::support::kafka::shared;
 use crate::support::postgres::Postgres;
@@ -109,7 +110,7 @@ fn check(domain: &Domain, sent: &Sent, planted: &Planted) {
     for one in found["partitions"].as_array().expect("partitions") {
         let partition = one["partition"].as_i64().expect("a number") as i32;
         let tail = (partition == planted.last.0).then_some(planted.last.1);
-        assert_eq!(one["tail"].as_i64(), tail, "{one}");
+        assert_eq!(one["tail"]["to"].as_i64(), tail, "{one}");
     }
     // What is before the first row, Kafka says, is not a row.
     for (partition, one) in entries(&found, "unproven") {
@@ -174,4 +175,28 @@ fn faults_that_are_planted_into_a_table_of_postgresql_are_found() {
         ));
     }
     check(&domain, &sent, &planted);
+}
+
+/// Offsets that somebody has set say nothing of the rows before them, and a group that is gone neither.
+#[test]
+fn offsets_that_somebody_has_set_do_not_say_which_row_is_the_last() {
+    let bigquery = EmbeddedBigQuery::start("verify-set", "", 1);
+    let domain = Domain::new("verify-set", shared(), &bigquery.urls());
+    let sent = written(&domain, 33, 400);
+    let last = *rows_of(&sent)[&0].last().expect("a row");
+    let statement =
+        format!("DELETE FROM {{table}} WHERE _kafka_partition = 0 AND _kafka_offset = {last}");
+    assert_eq!(bigquery.plant(TABLE, &statement), 1);
+    shared().delete_group(&domain.group);
+    let (code, found) = verify(&domain, &[]);
+    assert_eq!((code, &found["tails_checked"]), (Some(0), &Value::from(false)), "{found}");
+    for (partition, end) in (0..).zip(shared().ends(&domain.topic, PARTITIONS)) {
+        deal_with(shared(), &domain.group, &domain.topic, partition, end);
+    }
+    let (code, found) = verify(&domain, &["--deep"]);
+    assert_eq!((code, &found["tails_checked"]), (Some(1), &Value::from(false)), "{found}");
+    let open = entries(&found, "unproven").into_iter().filter(|(_, one)| one["kafka"]["rows"] != 0);
+    let open: Vec<_> =
+        open.map(|(partition, one)| (partition, one["kafka"]["offsets"].clone())).collect();
+    assert_eq!(open, [(0, serde_json::json!([last]))]);
 }

@@ -14,6 +14,7 @@ use super::location::Location;
 use super::resolver::Resolver;
 use super::section::{environment, influx, postgres};
 use super::values::Wrong;
+use crate::document;
 
 pub use settings::{Aggregate, DashboardSettings, InstanceSettings, SeriesSettings, SeriesSource};
 
@@ -67,7 +68,7 @@ fn file(resolver: &mut Resolver<'_>) -> Option<(PathBuf, String)> {
         "" => Err(Wrong::plain()),
         _ => Ok(PathBuf::from(text)),
     })?;
-    let found = match std::fs::read(&path) {
+    let found = match document::read(&path) {
         Ok(bytes) => match String::from_utf8(bytes) {
             // Editors on Windows begin a text with a byte order mark.
             Ok(text) => return Some((path, text.trim_start_matches('\u{feff}').to_owned())),

@@ -190,7 +190,7 @@ async fn a_name_that_cannot_be_resolved_is_named() {
 #[tokio::test]
 async fn a_document_that_is_too_large_is_not_read_to_its_end() {
     let store = Store::start().await;
-    let most = usize::try_from(crate::contract::MOST_BYTES).expect("fits");
+    let most = usize::try_from(crate::document::MOST_BYTES).expect("fits");
     let large = |bytes: usize| Answer::document(&" ".repeat(bytes), "e");
     store.answer(OBJECT, large(most + 1)).answer("/x", large(most + 1)).answer("/y", large(most));
     let fetcher = fetcher_of(&store);

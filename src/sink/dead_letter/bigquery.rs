@@ -101,7 +101,8 @@ impl LetterTable {
         on_retry: &OnRetry,
     ) -> Result<Vec<RefusedRow>, Stop> {
         let now = self.clock.now_micros();
-        let rows = self.about.rows(&self.columns, letters, kept, now);
+        let letters = letters.map(|letter| (letter, kept));
+        let rows = self.about.rows(&self.columns, letters, now);
         appender.admit(BatchId(0), rows, false);
         let mut refused = Vec::new();
         while appender.settled().is_none() {

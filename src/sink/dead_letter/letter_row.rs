@@ -49,16 +49,16 @@ pub fn columns() -> TableSchema {
 }
 
 impl About {
-    /// The letters as rows with these columns. `now` in microseconds since the epoch.
+    /// The letters, each with how much of its record it holds, as rows with these columns. `now` in
+    /// microseconds since the epoch.
     pub fn rows<'l>(
         &self,
         columns: &TableSchema,
-        letters: impl Iterator<Item = &'l DeadLetter>,
-        kept: Kept,
+        letters: impl Iterator<Item = (&'l DeadLetter, Kept)>,
         now: i64,
     ) -> RowBuffer {
         let mut rows = RowBuffer::default();
-        for letter in letters {
+        for (letter, kept) in letters {
             let Ok(()) = rows.push(letter.at, |into| {
                 self.encode(columns, letter, kept, now, into);
                 Ok::<(), std::convert::Infallible>(())

@@ -48,7 +48,8 @@ impl LetterPoints {
             (Kept::Parts(PART_BYTES), TimeOf::Always(now)),
             (Kept::Position, TimeOf::Always(now)),
         ] {
-            let rows = self.about.rows(self.points.columns(), left.iter().copied(), kept, now);
+            let letters = left.iter().map(|letter| (*letter, kept));
+            let rows = self.about.rows(self.points.columns(), letters, now);
             let mut lines = Lines::default();
             let mut refused: Vec<(Origin, String)> = self
                 .points

@@ -1,5 +1,6 @@
 //! A lane's writer: one task that claims its partition and then stores one batch after another.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -65,9 +66,19 @@ struct Work {
     next: StoredOffset,
     /// So many of the letters are durable already, where they do not go into the transaction.
     sent: usize,
-    /// How much of its record each letter holds; less once the database refused one.
-    kept: Kept,
+    /// The letters that the database refuses with parts of their records, by their indices.
+    bare: BTreeSet<usize>,
     limit: DeadLimit,
+}
+
+impl Work {
+    /// The letters, each with how much of its record it holds.
+    fn letters(&self) -> impl Iterator<Item = (&DeadLetter, Kept)> {
+        self.letters.iter().enumerate().map(|(index, letter)| {
+            let kept = if self.bare.contains(&index) { Kept::Position } else { Kept::MIB };
+            (letter, kept)
+        })
+    }
 }
 
 impl Task {
@@ -136,7 +147,7 @@ impl Task {
         let next = StoredOffset { next: span.reached.next, note: batch.note.clone() };
         let (id, began) = (batch.id, Instant::now());
         let Batch { rows, letters, limit, .. } = batch;
-        let mut work = Work { rows, letters, next, sent: 0, kept: Kept::MIB, limit };
+        let mut work = Work { rows, letters, next, sent: 0, bare: BTreeSet::new(), limit };
         if !self.store(&mut work).await? {
             return Ok(false);
         }
@@ -164,7 +175,7 @@ impl Task {
             match (failed.error().verdict(), failed) {
                 _ if moved => {}
                 (Verdict::Refused, Failed::Letters(error)) => {
-                    work.kept = less(work.kept, error)?;
+                    self.take_bare(work, error).await?;
                     continue;
                 }
                 (Verdict::Refused, Failed::Rows(_)) if self.take_refused(work).await? => continue,
@@ -198,7 +209,7 @@ impl Task {
             _ if work.letters.is_empty() => None,
             Letters::Table { rows, about, .. } => {
                 let now = self.target.clock.now_micros();
-                let letters = about.rows(rows.columns(), work.letters.iter(), work.kept, now);
+                let letters = about.rows(rows.columns(), work.letters(), now);
                 let (message, _) = rows.message(&letters, 0..letters.len());
                 Some(message.freeze())
             }
@@ -227,6 +238,35 @@ impl Task {
         let found = !refused.is_empty();
         self.reject(work, refused).await?;
         Ok(found)
+    }
+
+    /// Finds the letters that the database refuses: each is written without the parts of its record, and
+    /// no other is.
+    async fn take_bare(&self, work: &mut Work, error: PgError) -> Result<(), Stop> {
+        let Letters::Table { rows, about, .. } = &self.target.letters else { return Ok(()) };
+        let mut backoff = backoff();
+        let refused = loop {
+            let now = self.target.clock.now_micros();
+            let letters = about.rows(rows.columns(), work.letters(), now);
+            match refused::find(&self.target.connections, rows, &letters).await {
+                Ok(refused) => break refused,
+                Err(error) => self.retry(error, &mut backoff).await?,
+            }
+        };
+        if refused.is_empty() {
+            // It refuses none of them any more.
+            return self.retry(error, &mut backoff).await;
+        }
+        for Refused { index, detail } in refused {
+            let at = work.letters.get(index).map(|letter| letter.at);
+            if !work.bare.insert(index) {
+                let hint = "look at the constraints of their table";
+                return Err(error.stop("write dead letters", hint));
+            }
+            let at = at.map(|at| at.to_string());
+            tracing::warn!(at, detail, "a dead letter is written without the parts of its record");
+        }
+        Ok(())
     }
 
     /// Takes rows out of the work; their records become letters. They are read from Kafka again,
@@ -274,20 +314,6 @@ impl Task {
 
     fn report(&self, report: Report) {
         self.reports.send(self.lane, report);
-    }
-}
-
-/// A letter that the database refuses with parts of its record is written without them.
-fn less(kept: Kept, error: PgError) -> Result<Kept, Stop> {
-    match kept {
-        Kept::Parts(_) => {
-            let error = chain(&error);
-            tracing::warn!(error, "a dead letter is written without the parts of its record");
-            Ok(Kept::Position)
-        }
-        Kept::Position => {
-            Err(error.stop("write dead letters", "look at the constraints of their table"))
-        }
     }
 }
 

@@ -12,6 +12,7 @@ use tonic::metadata::MetadataMap;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
 use crate::config::OtlpTarget;
+use crate::document;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -129,5 +130,5 @@ fn certificate(path: &Path) -> Result<Vec<u8>, TargetError> {
 
 fn file(what: &'static str, path: &Path) -> Result<Vec<u8>, TargetError> {
     let failed = |source| TargetError::File { what, path: path.to_owned(), source };
-    std::fs::read(path).map_err(failed)
+    document::read(path).map_err(failed)
 }

@@ -40,17 +40,19 @@ enum Kind {
     Text,
 }
 
-/// Reads all records. An empty field is a missing one.
+/// Reads all records. An empty field is a missing one. A record of more than `largest` bytes ends the
+/// reading: what comes after it is not known to be a record.
 pub fn read(
     input: impl BufRead,
-    partition: i32,
+    (partition, largest): (i32, usize),
     delimiter: u8,
     kinds: &Kinds,
     intake: &mut Intake,
     hand_on: HandOn<'_>,
 ) -> Result<(), CsvError> {
     let place = Rc::new(Cell::new(Place::Begin));
-    let input = Quotes { input, delimiter, place: place.clone() };
+    let bytes = Rc::new(Cell::new(0));
+    let input = Quotes { input, delimiter, place: place.clone(), bytes: bytes.clone(), largest };
     let mut reader =
         csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(input);
     let header = reader.byte_headers().map_err(CsvError::Read)?.clone();
@@ -87,6 +89,7 @@ pub fn read(
     let mut value = Vec::new();
     let mut number = 0;
     while reader.read_byte_record(&mut record).map_err(CsvError::Read)? {
+        bytes.set(0);
         let at = Position::new(partition, number);
         number += 1;
         value.clear();
@@ -163,11 +166,24 @@ struct Quotes<R> {
     input: R,
     delimiter: u8,
     place: Rc<Cell<Place>>,
+    /// Bytes since the last record was complete.
+    bytes: Rc<Cell<usize>>,
+    /// The most there may be.
+    largest: usize,
 }
 
 impl<R: Read> Read for Quotes<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.input.read(buffer)?;
+        // The reader of records keeps what it has read of one, and asks for more.
+        if self.bytes.get() > self.largest {
+            let problem = format!(
+                "a record has more than {} bytes: perhaps a quote is not closed",
+                self.largest
+            );
+            return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
+        }
+        self.bytes.set(self.bytes.get() + read);
         let bytes = buffer[..read].iter();
         let place = bytes.fold(self.place.get(), |at, byte| at.after(*byte, self.delimiter));
         self.place.set(place);

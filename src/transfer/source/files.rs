@@ -188,7 +188,8 @@ impl Files {
                 }
                 FileFormat::Csv { delimiter } => {
                     let (input, kinds) = (input()?, &self.kinds);
-                    let read = csv::read(input, partition, delimiter, kinds, intake, hand_on);
+                    let place = (partition, self.largest);
+                    let read = csv::read(input, place, delimiter, kinds, intake, hand_on);
                     read.map_err(|error| error.in_file(&file.at))?;
                 }
                 FileFormat::Parquet => {

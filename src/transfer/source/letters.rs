@@ -29,8 +29,6 @@ pub struct LetterSource {
     pub screening: Screening,
     /// Where those in a topic end.
     pub until: Offsets,
-    /// The last row of each partition, as the committed offsets promise it.
-    pub last_rows: Offsets,
     /// The most that may become rows.
     pub limit: Option<u64>,
     /// `Contract::id` of the contract of now.
@@ -120,7 +118,7 @@ impl LetterSource {
     /// The row that the letter's row names as the one before it.
     fn previous(&self, letter: &Letter) -> Option<Offset> {
         let at = letter.at();
-        let last_row = self.last_rows.get(&at.partition).copied();
+        let last_row = self.screening.last_rows.get(&at.partition).copied();
         let named = letter.known.and_then(|known| known.standing.previous(at, last_row));
         letter.previous.or(named)
     }

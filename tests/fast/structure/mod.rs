@@ -48,7 +48,7 @@ const TIERS: &[Tier] = &[
     (&["archive"], "an object becomes the files that are wanted of it"),
     (&["config"], "layers of text become settings"),
     (
-        &["clock", "error_chain", "json_tree", "retry", "shutdown", "stop", "topic_id"],
+        &["clock", "document", "error_chain", "json_tree", "retry", "shutdown", "stop", "topic_id"],
         "leaves: they import no module",
     ),
 ];

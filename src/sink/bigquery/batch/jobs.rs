@@ -195,10 +195,10 @@ impl BigQuery {
         })
     }
 
-    /// Runs a query that changes nothing, and returns its first rows.
+    /// Runs a query that changes nothing, and returns its rows: so many that they fit into memory.
     pub async fn select(&self, it: Select<'_>) -> Result<Selected, JobError> {
         let mut pages = self.pages(it).await?;
-        let rows = pages.page().await.map_err(JobError::Rest)?.unwrap_or_default();
+        let rows = pages.all().await.map_err(JobError::Rest)?;
         Ok(Selected { rows, bytes_billed: pages.bytes_billed })
     }
 
@@ -216,24 +216,23 @@ impl BigQuery {
             configuration,
         };
         let done = self.run_job(&job).await?;
-        Ok(Pages {
-            bigquery: self.clone(),
-            project: it.project.to_owned(),
-            location: it.location.map(str::to_owned),
-            bytes_billed: done.number("/query/totalBytesBilled"),
-            id: done.id,
-            next: Next::First,
-        })
+        Ok(self.pages_of(&job, &done))
     }
 
-    /// The first rows of the answer of a query that has run, each as its cells in order.
+    /// The rows of the answer of a query that has run, each as its cells in order.
     pub async fn answer(&self, job: &Job<'_>, done: &JobDone) -> Result<Vec<Vec<Value>>, Stop> {
-        self.rows(job, done).await.map_err(RestError::stop)
+        self.pages_of(job, done).all().await.map_err(RestError::stop)
     }
 
-    async fn rows(&self, job: &Job<'_>, done: &JobDone) -> Result<Vec<Vec<Value>>, RestError> {
-        let answer = self.rest().query_results(job.project, job.location, &done.id, None).await?;
-        Ok(cells(&answer))
+    fn pages_of(&self, job: &Job<'_>, done: &JobDone) -> Pages {
+        Pages {
+            bigquery: self.clone(),
+            project: job.project.to_owned(),
+            location: job.location.map(str::to_owned),
+            bytes_billed: done.number("/query/totalBytesBilled"),
+            id: done.id.clone(),
+            next: Next::First,
+        }
     }
 }
 
@@ -254,6 +253,15 @@ impl Pages {
     /// The next rows, as many as BigQuery puts into an answer; `None` after the last.
     pub async fn next(&mut self) -> Result<Option<Vec<Vec<Value>>>, Stop> {
         self.page().await.map_err(RestError::stop)
+    }
+
+    /// All rows that are left.
+    async fn all(&mut self) -> Result<Vec<Vec<Value>>, RestError> {
+        let mut all = Vec::new();
+        while let Some(rows) = self.page().await? {
+            all.extend(rows);
+        }
+        Ok(all)
     }
 
     async fn page(&mut self) -> Result<Option<Vec<Vec<Value>>>, RestError> {

@@ -1,6 +1,8 @@
 //! The table of dead letters of a batch job. Letters are stored before the target changes, and stay
 //! whether it changes or not.
 
+use std::collections::BTreeSet;
+
 use super::attempts::{Attempts, retried};
 use crate::clock::Clock;
 use crate::config::PostgresTable;
@@ -11,6 +13,7 @@ use crate::sink::dead_letter::letter_row::{Kept, columns};
 use crate::sink::postgres::copy::CopyInto;
 use crate::sink::postgres::errors::{PgError, Verdict};
 use crate::sink::postgres::pool::Connections;
+use crate::sink::postgres::refused;
 use crate::sink::postgres::statement::{begin, copy, execute};
 use crate::sink::postgres::table::{self, Arranged, PrepareError};
 use crate::stop::Stop;
@@ -54,17 +57,24 @@ impl LetterTable {
     /// again.
     pub async fn send(&self, letters: &[DeadLetter]) -> Result<(), Stop> {
         let mut attempts = Attempts::of(format!("write dead letters to {}", self.table));
-        let mut kept = Kept::MIB;
+        // Those whose key, headers, value or event type the database does not take.
+        let mut bare = BTreeSet::new();
         loop {
             let now = Clock::System.now_micros();
-            let rows = self.about.rows(self.rows.columns(), letters.iter(), kept, now);
+            let letters = letters.iter().enumerate().map(|(index, letter)| {
+                (letter, if bare.contains(&index) { Kept::Position } else { Kept::MIB })
+            });
+            let rows = self.about.rows(self.rows.columns(), letters, now);
             let Err(error) = self.store(&rows).await else { return Ok(()) };
-            match (error.verdict(), kept) {
-                // The database does not take the key, the headers or the value.
-                (Verdict::Refused, Kept::Parts(_)) => kept = Kept::Position,
-                (Verdict::Refused | Verdict::Retry | Verdict::Stop(_), _) => {
-                    attempts.pause(error).await?;
-                }
+            let refused = match error.verdict() {
+                Verdict::Refused => refused::find(&self.connections, &self.rows, &rows).await,
+                Verdict::Retry | Verdict::Stop(_) => Ok(Vec::new()),
+            };
+            let refused = refused.unwrap_or_default();
+            let before = bare.len();
+            bare.extend(refused.into_iter().map(|one| one.index));
+            if bare.len() == before {
+                attempts.pause(error).await?;
             }
         }
     }
