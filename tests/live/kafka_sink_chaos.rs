@@ -75,6 +75,9 @@ impl Brokers {
 
 /// Everything that the test starts. The fields are dropped in this order.
 struct Scene {
+    /// The broker that rows are written to was away a moment ago. A transaction that it has interrupted may
+    /// take longer than an instance that is stopped waits for it.
+    was_away: bool,
     members: Vec<Instance>,
     written: Written,
     domain: Domain,
@@ -91,13 +94,14 @@ fn run(name: &str, brokers: Brokers) {
     let feed = Feed::start(Publisher::new(&brokers.kafka, &domain, seed), EVENTS_PER_SECOND);
     let began = Instant::now();
     let members = vec![domain.start(), domain.start()];
-    let mut scene = Scene { members, written, domain, brokers };
+    let mut scene = Scene { was_away: false, members, written, domain, brokers };
     for (number, blow) in plan(kills, &mut dice).into_iter().enumerate() {
         // Waits for new rows, then for a random time, so that the disturbance interrupts work.
         scene.wait_progress(&format!("before disturbance {number}, {blow:?}"));
         std::thread::sleep(Duration::from_millis(dice.random_range(0..1_000)));
         println!("{name}: {:6.1} s {blow:?}", began.elapsed().as_secs_f64());
         scene.strike(blow, &mut dice);
+        scene.was_away = matches!(blow, Blow::BrokerKilled | Blow::BrokerFrozen);
         scene.supervise();
     }
     let sent = feed.stop();
@@ -149,7 +153,13 @@ impl Scene {
             Blow::JoinOrLeave if self.members.len() == 1 => {
                 self.members.push(self.domain.start());
             }
-            Blow::JoinOrLeave => self.members.remove(any).stop_or_hang(RECOVERS_WITHIN),
+            Blow::JoinOrLeave => {
+                let mut leaving = self.members.remove(any);
+                match self.was_away {
+                    true => leaving.stop_as_far_as_possible(RECOVERS_WITHIN),
+                    false => leaving.stop_or_hang(RECOVERS_WITHIN),
+                }
+            }
             Blow::Zombie => self.freeze(any),
             Blow::BrokerKilled => {
                 self.brokers.out_mut().kill();
