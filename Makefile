@@ -63,7 +63,8 @@ fast: ## Run cargo test: needs Rust, a C compiler, make and perl
 live: peers ## Real peers: Apache Kafka, two BigQueries, PostgreSQL, InfluxDB, buckets, faults, Google's clients; 5 kills (CHAOS_KILLS, CHAOS_SEED)
 	$(CARGO) test --locked --test live --no-run
 	@# Four at a time: they wait for timeouts and processes more than they compute.
-	@$(or $(MEANWHILE),true) & meanwhile=$$!; $(CARGO) test --locked --test live -- --test-threads=4 && wait $$meanwhile
+	@# Whatever the tests say, nothing is left running.
+	@$(or $(MEANWHILE),true) & failed=0; $(CARGO) test --locked --test live -- --test-threads=4 || failed=$$?; wait $$! && exit $$failed
 
 .PHONY: api
 api: ## Run schemathesis against the event API, on the embedded broker (SCHEMATHESIS_SEED)

@@ -181,14 +181,20 @@ impl Scene {
             self.members.push(self.domain.start());
             self.members[1].wait_ready();
         }
-        let zombie = self.members.remove(index);
-        let group = self.domain.group.clone();
-        let removed = self.brokers.kafka.timed_out(&group).len();
-        zombie.process.signal(Signal::STOP);
-        until_true("the group removes the frozen instance", RECOVERS_WITHIN, || {
-            supervise(&mut self.members, &self.domain);
-            self.brokers.kafka.timed_out(&group).len() > removed
+        until_true("the instance that is to be frozen has partitions", RECOVERS_WITHIN, || {
+            self.supervise();
+            self.members[index].partitions() > 0
         });
+        let zombie = self.members.remove(index);
+        zombie.process.signal(Signal::STOP);
+        until_true(
+            "the others take the frozen instance's partitions over",
+            RECOVERS_WITHIN,
+            || {
+                self.supervise();
+                self.members.iter().map(Instance::partitions).sum::<i32>() >= PARTITIONS
+            },
+        );
         self.wait_progress("after a takeover");
         zombie.process.signal(Signal::CONT);
         self.members.push(zombie);

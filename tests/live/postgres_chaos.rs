@@ -181,19 +181,26 @@ impl Scene {
             self.members.push(self.start());
             self.members[1].instance.wait_ready();
         }
+        until_true("the instance that is to be frozen has partitions", RECOVERS_WITHIN, || {
+            self.supervise();
+            self.members[index].instance.partitions() > 0
+        });
         let zombie = self.members.remove(index);
         if late {
             zombie.cuts.hold(true);
             // Long enough for a batch to be sent.
             std::thread::sleep(Duration::from_millis(500));
         }
-        let group = self.domain.group.clone();
-        let removed = self.kafka.timed_out(&group).len();
         zombie.instance.process.signal(Signal::STOP);
-        until_true("the group removes the frozen instance", RECOVERS_WITHIN, || {
-            supervise(&mut self.members, &self.domain, &self.server);
-            self.kafka.timed_out(&group).len() > removed
-        });
+        until_true(
+            "the others take the frozen instance's partitions over",
+            RECOVERS_WITHIN,
+            || {
+                self.supervise();
+                let has = self.members.iter().map(|member| member.instance.partitions());
+                has.sum::<i32>() >= PARTITIONS
+            },
+        );
         self.wait_progress("after a takeover");
         zombie.cuts.hold(false);
         if late {

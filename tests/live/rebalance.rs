@@ -28,10 +28,7 @@ fn a_partition_revoked_mid_batch_loses_and_repeats_nothing() {
         wait_progress(&bigquery, "before the second joins", WITHIN);
         let mut second = domain.start_ready();
         until_true("both own partitions", WITHIN, || {
-            let owned = |instance: &crate::support::domain::Instance| {
-                instance.metric("generic_consumer_assigned_partitions").unwrap_or(0.0)
-            };
-            owned(&first) == 2.0 && owned(&second) == 2.0
+            first.partitions() == 2 && second.partitions() == 2
         });
         wait_progress(&bigquery, "with two instances", WITHIN);
         second.stop();

@@ -344,6 +344,11 @@ impl Instance {
         Some(self.series(name)?.iter().sum())
     }
 
+    /// The partitions that it has by its own account; none if it does not respond.
+    pub fn partitions(&self) -> i32 {
+        self.metric("generic_consumer_assigned_partitions").unwrap_or(0.0) as i32
+    }
+
     /// Number of partitions with a lag, and their sum; none if the instance does not respond.
     pub fn lag(&self) -> (usize, f64) {
         let lags = self.series("generic_consumer_lag_records").unwrap_or_default();
