@@ -117,6 +117,14 @@ async fn table(database: &Database, most_bytes: Option<u64>) -> Result<Store, Ap
     })
 }
 
+/// Whether the domain's sink cannot be asked which rows it has, so that letters are redriven through it.
+pub fn is_through_sink(settings: &Settings) -> bool {
+    match settings.write.sink {
+        SinkSettings::Kafka(_) | SinkSettings::Influx(_) => true,
+        SinkSettings::BigQuery(_) | SinkSettings::Postgres(_) => false,
+    }
+}
+
 /// The group that reads the domain's dead letters where they are in a topic. Only it may commit there:
 /// its lag is the backlog.
 pub fn letters_group(settings: &Settings) -> String {

@@ -9,16 +9,17 @@ use std::time::Duration;
 use super::domain::Domain;
 use super::error::AppError;
 use super::fill::{fill_settings, settled};
-use super::letters::{OpenedLetters, letter_rows};
-use super::verify::committed_rows;
+use super::letters::{OpenedLetters, is_through_sink, letter_rows};
+use super::verify::{committed_rows, group_offsets};
 use crate::clock::Clock;
 use crate::config::{Settings, TransferSettings};
 use crate::letters::{
-    self, Fate, MOST_TRIES, Moved, Passed, REDRIVE, Screening, Seen, Selection, Store, Trial, With,
+    self, Fate, MOST_TRIES, Moved, Pacing, Passed, REDRIVE, Screening, Seen, Selection, Store,
+    Trial, With,
 };
 use crate::source::Offsets;
 use crate::stop::Stop;
-use crate::transfer::source::{LetterSource, Pacing, Redriven, Source};
+use crate::transfer::source::{LetterSource, Redriven, Source};
 use crate::verify::{Part, Table};
 
 /// What is to be redriven.
@@ -114,7 +115,7 @@ pub async fn open_redrive(
     Ok(OpenedRedrive { settings, source, counted, passed, redriven })
 }
 
-fn check(domain: &Domain) -> Result<(), AppError> {
+pub(super) fn check(domain: &Domain) -> Result<(), AppError> {
     match domain.reports.is_some() {
         false => Ok(()),
         true => Err(AppError::Configuration {
@@ -126,12 +127,12 @@ fn check(domain: &Domain) -> Result<(), AppError> {
 }
 
 /// Where the instances are.
-struct Ends {
-    screening: Screening,
+pub(super) struct Ends {
+    pub screening: Screening,
     bytes_billed: u64,
 }
 
-async fn ends(
+pub(super) async fn ends(
     settings: &Settings,
     domain: &Domain,
     (store, rows): (&Store, Option<&Table>),
@@ -139,8 +140,14 @@ async fn ends(
 ) -> Result<Ends, AppError> {
     let topic = domain.contract.topic.clone();
     let most_tries = (!of.again).then_some(MOST_TRIES);
-    let screening = Screening { topic, most_tries, ..Screening::default() };
+    let screening = Screening { topic: topic.clone(), most_tries, ..Screening::default() };
     let mut ends = Ends { screening, bytes_billed: 0 };
+    if is_through_sink(settings) {
+        let offsets = group_offsets(settings, &topic).await?;
+        let next = |(partition, next, _)| (partition, next);
+        ends.screening.settled = offsets.map(|offsets| offsets.into_iter().map(next).collect());
+        ends.screening.group = Some(settings.consume.group_id.clone());
+    }
     let Some(rows) = rows else { return Ok(ends) };
     // Read before the table, so that what is committed then has its rows there.
     let Some(committed) = committed_rows(settings, domain, rows).await? else { return Ok(ends) };
@@ -173,8 +180,7 @@ async fn count(
             passed.add_copy(&letter);
             continue;
         }
-        let standing = letter.known.map(|known| known.standing);
-        let fate = match screening.leaves_out(&letter, standing, &mut seen) {
+        let fate = match screening.leaves_out(&letter, &mut seen) {
             // Whether its value is whole is not known yet.
             None | Some(Fate::Incomplete) => Fate::Row,
             Some(fate) => fate,
@@ -205,17 +211,6 @@ pub async fn pass_letters(
 
 fn no_table(settings: &Settings) -> AppError {
     let sink = &settings.write.sink;
-    if !matches!(sink.name(), "bigquery" | "postgres") {
-        return AppError::Configuration {
-            what: format!("letters are not redriven into the sink `{}`", sink.name()),
-            hint: Some(
-                "redrive inserts rows into tables of BigQuery and PostgreSQL; --dry-run says what \
-                 would become of them"
-                    .to_owned(),
-            ),
-            source: None,
-        };
-    }
     AppError::Stop(Stop {
         what: format!("redrive letters into {}: there is no such table", sink.target()),
         hint: "an instance creates it when it starts: run the domain first".to_owned(),

@@ -13,7 +13,7 @@ use crate::row::TableSchema;
 use crate::sink::bigquery::{BigQuery, BigQuerySink, prices};
 use crate::sink::dead_letter::{About, DeadLetters};
 use crate::sink::influxdb::InfluxSink;
-use crate::sink::kafka::{self, KafkaSink};
+use crate::sink::kafka::{self, KafkaSink, Reads};
 use crate::sink::postgres::PostgresSink;
 use crate::sink::{Reread, Sink, influxdb, postgres};
 use crate::source::{Subscription, client};
@@ -29,11 +29,20 @@ pub struct Opened {
 }
 
 pub async fn open(of: &Assembly<'_>, reread: Arc<dyn Reread>) -> Result<Opened, Stop> {
+    open_for(of, reread, None).await
+}
+
+/// The same for the records of another topic than the domain's; rows and letters are still about its own.
+pub async fn open_for(
+    of: &Assembly<'_>,
+    reread: Arc<dyn Reread>,
+    reads: Option<Reads>,
+) -> Result<Opened, Stop> {
     match &of.peers.sink {
         SinkSettings::BigQuery(settings) => bigquery(of, settings, reread).await,
         SinkSettings::Postgres(settings) => postgres(of, settings, reread).await,
         SinkSettings::Influx(settings) => influx(of, settings, reread).await,
-        SinkSettings::Kafka(settings) => kafka(of, settings, reread).await,
+        SinkSettings::Kafka(settings) => kafka(of, settings, reread, reads).await,
     }
 }
 
@@ -130,17 +139,21 @@ async fn kafka(
     of: &Assembly<'_>,
     settings: &KafkaSettings,
     reread: Arc<dyn Reread>,
+    reads: Option<Reads>,
 ) -> Result<Opened, Stop> {
     let columns = of.domain.written().columns.clone();
     let about = about(of);
-    let source =
-        Subscription::new(&of.settings.consume, &of.peers.bootstrap, &about.topic).consumer;
+    let reads = reads.unwrap_or_else(|| Reads {
+        config: Subscription::new(&of.settings.consume, &of.peers.bootstrap, &about.topic).consumer,
+        group: about.group.clone(),
+        topic: about.topic.clone(),
+    });
     let sink = KafkaSink::open(kafka::SinkParts {
         settings,
         columns: &columns,
         about,
         letters: letter_topic(of)?,
-        source,
+        reads,
         reread,
         metrics: of.metrics.clone(),
         source_is_new: of.peers.rows_are_doubled(),

@@ -96,8 +96,8 @@ pub async fn committed_rows(
     table: &Table,
 ) -> Result<Option<AllCommitted>, AppError> {
     let (consume, topic) = (&settings.consume, &domain.contract.topic);
-    let notes: Vec<(Partition, Offset, String)> = match (table, &consume.broker) {
-        (Table::Postgres { connections, table }, _) => {
+    let notes: Noted = match table {
+        Table::Postgres { connections, table } => {
             let stored = stored_offsets(connections, table, &consume.group_id, topic).await;
             let stored = stored.map_err(|error| {
                 error.stop("read the stored offsets", "the message is PostgreSQL's")
@@ -107,25 +107,10 @@ pub async fn committed_rows(
             };
             stored.into_iter().map(note).collect()
         }
-        (Table::BigQuery { .. }, Broker::Embedded) => return Ok(None),
-        (Table::BigQuery { .. }, Broker::Servers(bootstrap)) => {
-            let config = client::consumer_config(consume, bootstrap);
-            let name = topic.clone();
-            let asked = tokio::task::spawn_blocking(move || {
-                let mut reader = TopicReader::open(&config, &name)?;
-                let partitions = reader.topic_now(PATIENCE)?.partitions;
-                let all: Vec<Partition> = (0..).take(partitions).map(Partition).collect();
-                reader.committed(&all, PATIENCE)
-            });
-            let hint = "the last rows are compared with the offsets of the group GROUP_ID: \
-                        `generic-consumer check` says whether the brokers answer and the topic is \
-                        there; READ on the group and DESCRIBE on the topic are needed";
-            let failed = || format!("read the committed offsets of the group {}", consume.group_id);
-            let committed = asked.await.map_err(|error| Stop::new(failed(), hint, error))?;
-            let committed = committed.map_err(|error| Stop::new(failed(), hint, error))?;
-            let note = |one: Committed| Some((one.partition, one.offset?, one.metadata));
-            committed.into_iter().filter_map(note).collect()
-        }
+        Table::BigQuery { .. } => match group_offsets(settings, topic).await? {
+            Some(offsets) => offsets,
+            None => return Ok(None),
+        },
     };
     let mut all = BTreeMap::new();
     for (partition, next, note) in notes {
@@ -141,6 +126,30 @@ pub async fn committed_rows(
         all.insert(partition, CommittedRows { next, last_row, are_visible, is_noted, topic });
     }
     Ok(Some(all))
+}
+
+/// Offsets with the notes of their commits.
+type Noted = Vec<(Partition, Offset, String)>;
+
+/// What the domain's group has committed. `None`: the embedded broker keeps no offsets.
+pub async fn group_offsets(settings: &Settings, topic: &str) -> Result<Option<Noted>, AppError> {
+    let consume = &settings.consume;
+    let Broker::Servers(bootstrap) = &consume.broker else { return Ok(None) };
+    let (config, name) = (client::consumer_config(consume, bootstrap), topic.to_owned());
+    let asked = tokio::task::spawn_blocking(move || {
+        let mut reader = TopicReader::open(&config, &name)?;
+        let partitions = reader.topic_now(PATIENCE)?.partitions;
+        let all: Vec<Partition> = (0..).take(partitions).map(Partition).collect();
+        reader.committed(&all, PATIENCE)
+    });
+    let hint = "rows and letters are compared with the offsets of the group GROUP_ID: \
+                `generic-consumer check` says whether the brokers answer and the topic is there; READ \
+                on the group and DESCRIBE on the topic are needed";
+    let failed = || format!("read the committed offsets of the group {}", consume.group_id);
+    let committed = asked.await.map_err(|error| Stop::new(failed(), hint, error))?;
+    let committed = committed.map_err(|error| Stop::new(failed(), hint, error))?;
+    let note = |one: Committed| Some((one.partition, one.offset?, one.metadata));
+    Ok(Some(committed.into_iter().filter_map(note).collect()))
 }
 
 /// Checks that the committed offsets belong to the topic as it is now. If it was created again, the same

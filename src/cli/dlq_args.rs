@@ -89,15 +89,18 @@ pub struct DlqShowArgs {
 
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "\
-Each letter is put through the contract, IGNORE_EVENTS and FILTER of now. Those that pass become rows
-of the domain's table, in one step and once: the same command twice changes nothing, and the live
-instances go on meanwhile. Letters stay where they are, and are `redriven` once their row is there.
---dry-run only says what would become of them.
+Each letter is put through the contract, IGNORE_EVENTS and FILTER of now. Those that pass become
+rows, once: the same command twice changes nothing, and the live instances go on meanwhile. Letters in
+a table stay where they are, and are `redriven` once their row is there; of letters in a topic the
+group <GROUP_ID>-dead-letters is committed behind those that are dealt with. Into Kafka and InfluxDB
+letters that are not rows now are written again behind the others. --dry-run only says what would
+become of them.
 
 docs/reference/dlq.md has the rest.
 
 Exit codes: 0 done, also if letters are dead again, 1 the configuration is wrong, 2 an argument is
-wrong, 3 it could not be done, 6 another redrive or replay of the same table goes on.
+wrong, 3 it could not be done, 6 another redrive or replay of the same table goes on, or has taken
+the letters over, 130 stopped by a signal.
 
 Examples:
   generic-consumer dlq redrive DELIVERY --reason unknown_event_type --dry-run

@@ -2,20 +2,24 @@
 
 use std::time::Instant;
 
+use prometheus_client::registry::Registry;
+
 use super::dlq_args::DlqRedriveArgs;
 use super::dlq_open::open;
 use super::dlq_trial_page::{self, Tries, What};
-use super::failure::Failure;
+use super::failure::{Exit, Failure};
 use super::fill::Fill;
 use super::load::load;
 use super::output;
 use super::pace::{Pace, Rate};
 use super::page::terminal_width;
+use super::progress::ProgressLine;
 use super::signals;
 use crate::app;
-use crate::letters::{Fate, Trial};
+use crate::letters::{Fate, Pacing, Redriven, ThroughError, Trial};
 use crate::shutdown::Shutdown;
-use crate::transfer::source::{Pacing, Source};
+use crate::telemetry::Metrics;
+use crate::transfer::source::Source;
 
 /// Says what would become of letters, or redrives them.
 pub async fn redrive(args: &DlqRedriveArgs, shutdown: Shutdown) -> Result<(), Failure> {
@@ -52,6 +56,34 @@ async fn run(args: &DlqRedriveArgs, shutdown: Shutdown) -> Result<(), Failure> {
     let mut opened = open(&settings, &args.which, shutdown.clone()).await?;
     let of = args.of();
     let pacing = args.rate.map(|rate| pacing(rate, shutdown.clone()));
+    if app::is_through_sink(&settings) {
+        let metrics = Metrics::register(&mut Registry::default());
+        let how = (pacing, metrics.clone(), shutdown);
+        let through = app::open_through(&settings, &domain, &opened, &of, how).await?;
+        let line = ProgressLine::show(metrics, "reading the dead letters");
+        let began = Instant::now();
+        let redriven = app::redrive_through(through).await;
+        drop(line);
+        let Redriven { trial, written } = redriven.map_err(failure)?;
+        let what = match &written {
+            None => What::Nothing,
+            Some(written) => {
+                What::Written { rows: written.rows, again: written.again, took: began.elapsed() }
+            }
+        };
+        return print(
+            args,
+            &Tries {
+                domain: &args.domain,
+                place: &opened.place,
+                target: &settings.write.sink.target(),
+                contract: &domain.contract.id,
+                trial: &trial,
+                moved: written.map(|written| written.moved),
+                what,
+            },
+        );
+    }
     let mut redrive = app::open_redrive(&settings, &domain, &mut opened, &of, pacing).await?;
     let target = settings.write.sink.target();
     let tries = |trial, moved, what| Tries {
@@ -86,6 +118,17 @@ async fn run(args: &DlqRedriveArgs, shutdown: Shutdown) -> Result<(), Failure> {
     let trial = Trial { bytes_billed, ..read };
     let (run, inserted) = (done.run.number, done.applied.inserted);
     print(args, &tries(&trial, moved, What::Done { run, inserted, took }))
+}
+
+fn failure(error: ThroughError) -> Failure {
+    let what = error.to_string();
+    match error {
+        ThroughError::Stop(stop) => stop.into(),
+        ThroughError::TakenOver => Failure::new(Exit::Held, what)
+            .hint("the other one goes on where this one was, and each letter is redriven once"),
+        ThroughError::Interrupted => Failure::new(Exit::Interrupted, what)
+            .hint("what was redriven is there once; the same command goes on behind it"),
+    }
 }
 
 fn print(args: &DlqRedriveArgs, tries: &Tries<'_>) -> Result<(), Failure> {

@@ -160,7 +160,8 @@ mod tests {
             written_micros: Some(1_795_255_201_000_000),
             message: Some(Position::new(0, 3)),
             left_out: None,
-            known: None,
+            tries: 0,
+            standing: None,
         }
     }
 

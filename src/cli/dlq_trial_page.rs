@@ -35,6 +35,13 @@ pub enum What {
         inserted: u64,
         took: Duration,
     },
+    /// Rows went through the sink.
+    Written {
+        rows: u64,
+        /// Letters that were written again, behind the others.
+        again: u64,
+        took: Duration,
+    },
 }
 
 /// For people. `terminal` is its width; without one nothing is cut.
@@ -85,6 +92,15 @@ fn said(tries: &Tries<'_>) -> Vec<String> {
         What::Nothing => {
             format!("nothing was written: none of {letters} letters is to be redriven")
         }
+        What::Written { rows, again, took } => format!(
+            "{} rows written to {target} ({:.1} s); of {letters} letters {} are dead again and {} were \
+             left out; {} letters were written again, behind the others",
+            HumanCount(*rows),
+            took.as_secs_f64(),
+            count(&|fate| matches!(fate, Fate::Dead(_))),
+            count(&|fate| !matches!(fate, Fate::Row | Fate::Dead(_))),
+            HumanCount(*again),
+        ),
         What::Done { run, inserted, took } => {
             let others = trial.count(|fate| *fate == Fate::Row).saturating_sub(*inserted);
             let others = match others {
@@ -101,7 +117,7 @@ fn said(tries: &Tries<'_>) -> Vec<String> {
             )
         }
     }];
-    if !trial.asked {
+    if !trial.asked && *what == What::DryRun {
         said.push("which of them the sink has already was not asked".to_owned());
     }
     if trial.count(|fate| *fate == Fate::Taken) > 0 {
@@ -125,7 +141,7 @@ fn said(tries: &Tries<'_>) -> Vec<String> {
 
 fn described(what: What, reason: &str, fate: &Fate) -> String {
     let would = |now: &str, then: &str| match what {
-        What::Done { .. } => now.to_owned(),
+        What::Done { .. } | What::Written { .. } => now.to_owned(),
         What::DryRun | What::Nothing => then.to_owned(),
     };
     match fate {
@@ -142,6 +158,7 @@ fn described(what: What, reason: &str, fate: &Fate) -> String {
         Fate::Tried => "have been tried too often".to_owned(),
         Fate::Incomplete => "lack parts of their records".to_owned(),
         Fate::OtherTopic => "are records of another topic".to_owned(),
+        Fate::OtherGroup => "are another group's, which has its own contract".to_owned(),
     }
 }
 
@@ -160,6 +177,7 @@ pub fn json(tries: &Tries<'_>) -> String {
             Fate::Tried => ("tried", None),
             Fate::Incomplete => ("incomplete", None),
             Fate::OtherTopic => ("other_topic", None),
+            Fate::OtherGroup => ("other_group", None),
         };
         json!({
             "reason": reason,
@@ -173,15 +191,17 @@ pub fn json(tries: &Tries<'_>) -> String {
             },
         })
     };
-    let (run, inserted, took) = match what {
-        What::DryRun | What::Nothing => (None, 0, None),
-        What::Done { run, inserted, took } => (Some(run), *inserted, Some(took.as_secs_f64())),
+    let (run, inserted, again, took) = match what {
+        What::DryRun | What::Nothing => (None, 0, 0, None),
+        What::Done { run, inserted, took } => (Some(run), *inserted, 0, Some(took)),
+        What::Written { rows, again, took } => (None, *rows, *again, Some(took)),
     };
     let all = json!({
         "dry_run": *what == What::DryRun,
         "run": run,
         "inserted": inserted,
-        "seconds": took,
+        "again": again,
+        "seconds": took.map(Duration::as_secs_f64),
         "bytes_billed": trial.bytes_billed,
         "domain": domain,
         "place": place,
@@ -218,6 +238,7 @@ mod tests {
             Fate::There,
             Fate::Incomplete,
             Fate::OtherTopic,
+            Fate::OtherGroup,
             Fate::Ignored("filter".to_owned()),
             Fate::Taken,
             Fate::Instances,
@@ -237,17 +258,17 @@ mod tests {
         let page = text(&tries, Some(80));
         assert!(page.lines().all(|line| width(line) <= 80), "{page}");
         assert!(!page.contains('\u{1b}'), "{page}");
-        assert!(page.contains("   45,000  wrong_type\n"), "{page}");
+        assert!(page.contains("   55,000  wrong_type\n"), "{page}");
         assert!(
             page.contains("2,000  dead again: bad_format  e.g. 0/17  /a\\u{1b}: xxx"),
             "{page}"
         );
         let said = page.replace('\n', " ");
-        assert!(said.contains("of 45,000 letters 1,000 would be rows of p.d.t, 44,000 would not"));
+        assert!(said.contains("of 55,000 letters 1,000 would be rows of p.d.t, 54,000 would not"));
         assert!(said.contains("was not asked"), "{said}");
         assert!(said.contains("the group g-dead-letters has passed 1,200 offsets, 3 are left"));
         let found: Value = serde_json::from_str(&json(&tries)).expect("JSON");
-        assert_eq!((&found["letters"], &found["rows"]), (&json!(45_000), &json!(1_000)));
-        assert_eq!(found["tried"].as_array().map(Vec::len), Some(9));
+        assert_eq!((&found["letters"], &found["rows"]), (&json!(55_000), &json!(1_000)));
+        assert_eq!(found["tried"].as_array().map(Vec::len), Some(10));
     }
 }

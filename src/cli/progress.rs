@@ -15,8 +15,8 @@ const EVERY: Duration = Duration::from_millis(200);
 /// The rate is that of this time.
 const RATE_OF: Duration = Duration::from_secs(3);
 
-/// Before the partitions are assigned, and then.
-const TEMPLATES: [&str; 2] = ["joining the consumer group {spinner}", "{wide_bar} {msg}"];
+/// Before it is known how much there is, and then.
+const TEMPLATES: [&str; 2] = ["{prefix} {spinner}", "{wide_bar} {msg}"];
 
 /// The line, which is there as long as this. Only on a terminal.
 #[derive(Debug)]
@@ -27,15 +27,16 @@ pub struct ProgressLine {
 
 impl ProgressLine {
     /// Shows the line on standard error; `None` if that is not a terminal. Has to be called inside
-    /// a tokio runtime.
-    pub fn show(metrics: Metrics) -> Option<Self> {
+    /// a tokio runtime. `beginning` says what is done until it is known how much there is.
+    pub fn show(metrics: Metrics, beginning: &'static str) -> Option<Self> {
         if !std::io::stderr().is_terminal() {
             return None;
         }
         let [joining, reading] =
             TEMPLATES.map(|template| ProgressStyle::with_template(template).ok());
         let (joining, reading) = (joining?, reading?);
-        let bar = status_line::show(ProgressBar::new(0).with_style(joining));
+        let bar = ProgressBar::new(0).with_style(joining).with_prefix(beginning);
+        let bar = status_line::show(bar);
         let drawn = bar.clone();
         let task = tokio::spawn(async move {
             let mut rate = Rate::default();

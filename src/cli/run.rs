@@ -101,7 +101,7 @@ pub async fn run(args: RunArgs) -> Result<(), Failure> {
         "consuming"
     );
     let progress = match until {
-        Until::CaughtUp => ProgressLine::show(metrics),
+        Until::CaughtUp => ProgressLine::show(metrics, "joining the consumer group"),
         Until::Stopped => None,
     };
     let succession = flow.succession.clone();

@@ -24,4 +24,6 @@ pub enum Fate {
     Incomplete,
     /// It is a record of another topic.
     OtherTopic,
+    /// Another group rejected it, by a contract of its own.
+    OtherGroup,
 }

@@ -31,16 +31,10 @@ pub struct Letter {
     pub message: Option<Position>,
     /// Parts of the record that were left out, because the topic of dead letters does not take more.
     pub left_out: Option<String>,
-    /// `None`: the table of rows was not asked.
-    pub known: Option<Known>,
-}
-
-/// What is known of a letter in a table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Known {
-    /// How often a redrive wrote it.
+    /// How often a redrive wrote it. Of a letter in a table 0 unless the table was asked.
     pub tries: u64,
-    pub standing: Standing,
+    /// What the table of rows has at its place. `None`: it was not asked.
+    pub standing: Option<Standing>,
 }
 
 /// What a letter has of its record.
@@ -63,6 +57,12 @@ impl Letter {
 
     pub fn record(&self) -> &UnsentRecord {
         &self.event.record
+    }
+
+    /// The letter without key, headers and value.
+    pub fn without_record(mut self) -> Self {
+        self.event.record = UnsentRecord { key: None, headers: Vec::new(), value: None };
+        self
     }
 
     /// What it has of its record. Only meaningful where the value was read.

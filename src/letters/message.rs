@@ -6,6 +6,9 @@ use crate::record::{Event, Offset, OwnedEvent, Position};
 /// Our headers begin with this one, after the record's own.
 const FIRST: &str = "dead_letter.reason";
 
+/// In a letter that was written again as it was: when it was written first, in milliseconds since the epoch.
+const WRITTEN: &str = "written_ms";
+
 /// Reads a message of a topic of dead letters; `None` if it is no dead letter.
 pub fn read(message: &Event<'_>) -> Option<Letter> {
     let OwnedEvent { at, timestamp_ms, mut record } = OwnedEvent::of(message);
@@ -35,9 +38,25 @@ pub fn read(message: &Event<'_>) -> Option<Letter> {
         event_type: text("event_type"),
         contract: text("contract"),
         group: text("consumer_group"),
-        written_micros: timestamp_ms.and_then(|millis| millis.checked_mul(1_000)),
+        written_micros: number(WRITTEN)
+            .or(timestamp_ms)
+            .and_then(|millis| millis.checked_mul(1_000)),
         message: Some(at),
         left_out: text("left_out"),
-        known: None,
+        tries: number("tries").and_then(|tries| u64::try_from(tries).ok()).unwrap_or(0),
+        standing: None,
     })
+}
+
+/// The headers of a letter's message that is written again as it is. When it was written first stays
+/// known.
+pub fn headers_again(message: &OwnedEvent) -> Vec<(String, Option<Vec<u8>>)> {
+    let mut headers = message.record.headers.clone();
+    let written = format!("dead_letter.{WRITTEN}");
+    let first = headers.iter().rposition(|(name, _)| name == FIRST).unwrap_or(0);
+    let is_known = headers[first..].iter().any(|(name, _)| *name == written);
+    if let (false, Some(millis)) = (is_known, message.timestamp_ms) {
+        headers.push((written, Some(millis.to_string().into_bytes())));
+    }
+    headers
 }

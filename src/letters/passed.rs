@@ -58,7 +58,9 @@ impl Fate {
     /// Whether a letter in a topic needs nobody any more. Its record is a row, or is not to be one.
     pub fn is_dealt_with(&self) -> bool {
         match self {
-            Self::Row | Self::There | Self::Ignored(_) | Self::OtherTopic => true,
+            Self::Row | Self::There | Self::Ignored(_) | Self::OtherTopic | Self::OtherGroup => {
+                true
+            }
             Self::Dead(_)
             | Self::Taken
             | Self::Gap

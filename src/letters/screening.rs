@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::fate::Fate;
 use super::letter::{Kept, Letter};
-use super::standing::{Record, Standing};
+use super::standing::Record;
 use crate::record::Position;
 use crate::source::Offsets;
 
@@ -16,6 +16,8 @@ pub const MOST_TRIES: u64 = 3;
 pub struct Screening {
     /// The topic that the domain reads.
     pub topic: String,
+    /// Only letters of this group. `None`: of all.
+    pub group: Option<String>,
     /// Before which offset of each partition no instance has anything left to do. `None`: nobody knows.
     pub settled: Option<Offsets>,
     /// The last row of each partition, as the committed offsets promise it.
@@ -35,31 +37,39 @@ pub struct Seen {
 }
 
 impl Screening {
-    /// Why a letter is left out. `standing` is what the table has at its place, where it was asked.
-    pub fn leaves_out(
-        &self,
-        letter: &Letter,
-        standing: Option<Standing>,
-        seen: &mut Seen,
-    ) -> Option<Fate> {
+    /// Why a letter is left out.
+    pub fn leaves_out(&self, letter: &Letter, seen: &mut Seen) -> Option<Fate> {
+        if let Some(fate) = self.is_not_ours(letter) {
+            return Some(fate);
+        }
         let Position { partition, offset } = letter.at();
-        let standing = standing.unwrap_or_default();
+        let standing = letter.standing.unwrap_or_default();
         let last_row = self.last_rows.get(&partition).copied();
         let is_settled = self
             .settled
             .as_ref()
             .is_none_or(|settled| settled.get(&partition).is_some_and(|settled| offset < *settled));
-        let tries = letter.known.map_or(0, |known| known.tries);
         match () {
-            () if letter.topic != self.topic => Some(Fate::OtherTopic),
             () if standing.is_row => Some(Fate::There),
             () if standing.is_taken => Some(Fate::Taken),
             () if !is_settled => Some(Fate::Instances),
             () if standing.is_in_gap(letter.at(), last_row, &self.links) => Some(Fate::Gap),
-            () if self.most_tries.is_some_and(|most| tries >= most) => Some(Fate::Tried),
+            () if self.most_tries.is_some_and(|most| letter.tries >= most) => Some(Fate::Tried),
             () if letter.kept() != Kept::Whole => Some(Fate::Incomplete),
             // Records of two topics of this name, of which the table can only have one.
             () if !seen.taken.insert(letter.at()) => Some(Fate::Taken),
+            () => None,
+        }
+    }
+}
+
+impl Screening {
+    /// Whether it is a letter of another domain, which deals with it itself.
+    pub fn is_not_ours(&self, letter: &Letter) -> Option<Fate> {
+        let is_ours = |group: &String| letter.group.as_ref() == Some(group);
+        match () {
+            () if letter.topic != self.topic => Some(Fate::OtherTopic),
+            () if !self.group.as_ref().is_none_or(is_ours) => Some(Fate::OtherGroup),
             () => None,
         }
     }
@@ -75,15 +85,14 @@ impl Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::letters::letter::Known;
+    use crate::letters::standing::Standing;
     use crate::letters::tests::letter_at;
     use crate::record::{Offset, OwnedEvent, Partition};
 
     fn letter(offset: i64, timestamp_ms: i64, tries: u64) -> Letter {
         let letter = letter_at(offset, Position::new(0, 0));
         let event = OwnedEvent { timestamp_ms: Some(timestamp_ms), ..letter.event };
-        let known = Some(Known { tries, standing: Standing::default() });
-        Letter { event, known, ..letter }
+        Letter { event, tries, ..letter }
     }
 
     #[test]
@@ -95,8 +104,10 @@ mod tests {
             most_tries: Some(3),
             ..Screening::default()
         };
-        let mut fate =
-            |letter: &Letter, standing| screening.leaves_out(letter, standing, &mut seen);
+        let mut fate = |letter: &Letter, standing| {
+            let letter = Letter { standing, ..letter.clone() };
+            screening.leaves_out(&letter, &mut seen)
+        };
         let row = Standing { is_row: true, is_taken: true, ..Standing::default() };
         let other = Standing { is_taken: true, ..Standing::default() };
         assert_eq!(fate(&letter(7, 1, 0), Some(row)), Some(Fate::There));

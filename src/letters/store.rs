@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::dialect::{BIGQUERY, POSTGRES};
 use super::groups::{Example, Group, Overview};
-use super::letter::{Known, Letter};
+use super::letter::Letter;
 use super::selection::{Period, Selection};
 use super::standing::Standing;
 use super::statement::{Asked, COLUMNS};
@@ -270,12 +270,12 @@ fn letter(mut row: Cells, bytes: fn(&str) -> Option<Vec<u8>>) -> Option<Letter> 
     let known = row.split_off(COLUMNS.min(row.len()));
     let number = |cell: &Option<String>| cell.as_ref()?.split('.').next()?.parse::<i64>().ok();
     let known: Vec<Option<i64>> = known.iter().map(number).collect();
-    let known = match known[..] {
-        [tries, is_row, is_taken, named, is_last] => Some(Known {
-            tries: tries.unwrap_or(0).unsigned_abs(),
-            standing: Standing::of([is_row, is_taken, named, is_last]),
-        }),
-        _ => None,
+    let (tries, standing) = match known[..] {
+        [tries, is_row, is_taken, named, is_last] => (
+            tries.unwrap_or(0).unsigned_abs(),
+            Some(Standing::of([is_row, is_taken, named, is_last])),
+        ),
+        _ => (0, None),
     };
     let mut cells: [Option<String>; COLUMNS] = row.try_into().ok()?;
     let mut next = cells.iter_mut().map(Option::take);
@@ -310,7 +310,8 @@ fn letter(mut row: Cells, bytes: fn(&str) -> Option<Vec<u8>>) -> Option<Letter> 
         written_micros,
         message: None,
         left_out: None,
-        known,
+        tries,
+        standing,
     })
 }
 

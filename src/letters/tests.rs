@@ -36,7 +36,8 @@ pub(super) fn letter_at(offset: i64, message: Position) -> Letter {
         written_micros: None,
         message: Some(message),
         left_out: None,
-        known: None,
+        tries: 0,
+        standing: None,
     }
 }
 

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use rdkafka::config::ClientConfig;
+use rdkafka::error::KafkaError;
 use tokio::runtime::Handle;
 
 use super::groups::{Backlog, Gathered, Overview};
-use super::letter::{Known, Letter};
+use super::letter::Letter;
 use super::message;
 use super::selection::{Period, Selection};
 use super::standing::{Record, standings};
@@ -123,17 +124,20 @@ impl LetterTopic {
                 commit.insert(*partition, to);
             }
         }
-        reader.commit(&commit).map_err(|error| {
-            let what = format!("move the group {} behind letters that are dealt with", topic.group);
-            let hint = "the rows are in the table, so the same command again finds them there. Nobody \
-                        may be a member of this group, and the principal needs READ on it";
-            Stop::new(what, hint, error)
-        })?;
+        reader.commit(&commit).map_err(|error| topic.not_moved(error))?;
         Ok(moved)
     }
 
+    /// What a failed commit says.
+    pub(super) fn not_moved(&self, error: KafkaError) -> Stop {
+        let what = format!("move the group {} behind letters that are dealt with", self.group);
+        let hint = "the rows are there, and the same command again makes no others. Nobody may be a \
+                    member of this group, and the principal needs READ on it";
+        Stop::new(what, hint, error)
+    }
+
     /// The parts to read: from what the group has committed to the ends of now.
-    fn open(&self) -> Result<(TopicParts, TopicReader, Backlog), TopicError> {
+    pub(super) fn open(&self) -> Result<(TopicParts, TopicReader, Backlog), TopicError> {
         let (parts, mut reader) =
             TopicParts::open(self.config.clone(), &self.topic, self.shutdown.clone())?;
         let ends = parts.ends(&mut reader)?;
@@ -151,7 +155,7 @@ impl LetterTopic {
         Ok((parts, reader, backlog))
     }
 
-    fn stop(&self, error: TopicError) -> Stop {
+    pub(super) fn stop(&self, error: TopicError) -> Stop {
         Stop::new(
             format!("read the dead letters of topic {}", self.topic),
             format!(
@@ -201,9 +205,7 @@ impl<'a> Asking<'a> {
         };
         self.to.billed(billed);
         for mut letter in self.waiting.drain(..) {
-            let standing = standings.get(&letter.key()).copied().unwrap_or_default();
-            // What a redrive of a topic leaves dead has no letter of its own to be counted.
-            letter.known = Some(Known { tries: 0, standing });
+            letter.standing = Some(standings.get(&letter.key()).copied().unwrap_or_default());
             self.to.put_blocking(Ok(letter))?;
         }
         ControlFlow::Continue(())

@@ -52,8 +52,7 @@ pub async fn try_letters(mut letters: Letters, mut with: With<'_>) -> Result<Tri
         if !seen.is_first(&letter) {
             continue;
         }
-        let standing = letter.known.map(|known| known.standing);
-        let (fate, detail) = match with.screening.leaves_out(&letter, standing, &mut seen) {
+        let (fate, detail) = match with.screening.leaves_out(&letter, &mut seen) {
             Some(fate) => (fate, None),
             None => with.transcoded(&letter),
         };

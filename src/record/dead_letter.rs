@@ -24,6 +24,17 @@ pub struct DeadLetter {
     /// row after it names this record, so the chain of rows goes through the letter.
     pub previous: Option<Offset>,
     pub rejection: Rejection,
+    /// `None`: the first letter of its record.
+    pub again: Option<Again>,
+}
+
+/// What a redrive knows of a letter that it writes again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Again {
+    /// It was rejected once more: so many redrives have written it.
+    Tried(u64),
+    /// It stays as it is: its message has these headers.
+    Unchanged(Vec<(String, Option<Vec<u8>>)>),
 }
 
 /// Which record became a dead letter, and why.
@@ -60,12 +71,17 @@ impl DeadLetter {
             value_sha256: Sha256::digest(value).iter().map(|byte| format!("{byte:02x}")).collect(),
             previous: None,
             rejection,
+            again: None,
         }
     }
 
     /// Bytes it holds in memory, for the limit on what is in flight.
     pub fn bytes(&self) -> usize {
-        let headers = self.headers.iter().map(|(name, value)| {
+        let unchanged: &[_] = match &self.again {
+            Some(Again::Unchanged(headers)) => headers,
+            Some(Again::Tried(_)) | None => &[],
+        };
+        let headers = self.headers.iter().chain(unchanged).map(|(name, value)| {
             name.len() + value.as_ref().map_or(0, Vec::len) + size_of::<(String, Option<Vec<u8>>)>()
         });
         size_of::<Self>()

@@ -11,7 +11,7 @@ mod reached;
 mod reason;
 mod unsent;
 
-pub use dead_letter::{DeadLetter, Rejected};
+pub use dead_letter::{Again, DeadLetter, Rejected};
 pub use event::{Event, HeaderList, NoHeaders};
 pub use outcome::{Rejection, Transcoded, shortened};
 pub use owned::OwnedEvent;

@@ -29,11 +29,14 @@ pub struct CompareArgs {
     /// Use a topic of the curves, with this many event types
     #[arg(long)]
     types: Option<usize>,
+    /// Give each record a `traceparent` of a sampled trace
+    #[arg(long, conflicts_with_all = ["partitions", "types"])]
+    traced: bool,
 }
 
 pub fn run(args: &CompareArgs) -> Done {
     if args.partitions.is_none() && args.types.is_none() {
-        let bench = Bench::new(2_000_000, 1_000);
+        let bench = Bench::filled(2_000_000, 1_000, args.traced);
         let cost = |program: &Path, _: usize| {
             let reader = if is_kcat(program) { Reader::Kcat } else { Reader::AtLeastOnce };
             bench.measure_as(reader, program).cpu_a_million()

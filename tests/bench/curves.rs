@@ -201,7 +201,7 @@ impl<'a> Point<'a> {
         let count = (TOPIC_BYTES / shape.bytes as u64).min(EVENTS);
         let ignored = ("Ignored", shape.ignored);
         let drawn = Drawn { padded: Some(("note", shape.bytes)), ..Drawn::plain(ignored) };
-        let feed = Feed { topic: &name, partitions: shape.partitions, count, drawn };
+        let feed = Feed { topic: &name, partitions: shape.partitions, count, drawn, traced: false };
         let filled = feed::fill(kafka, &contract, &feed);
         let bootstrap = kafka.bootstrap();
         Self { name, shape, domain, bootstrap, count, filled, sink }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use generic_consumer::contract::Contract;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 
 use crate::events::Drawn;
@@ -20,6 +21,8 @@ pub struct Feed<'a> {
     pub partitions: i32,
     pub count: u64,
     pub drawn: Drawn<'a>,
+    /// Whether each record has a `traceparent` of a trace that is sampled.
+    pub traced: bool,
 }
 
 /// The counts of a filled topic.
@@ -30,6 +33,12 @@ pub struct Filled {
     pub ignored: u64,
     /// Bytes of all values.
     pub bytes: u64,
+}
+
+/// The header of W3C Trace Context, of a trace of its own.
+fn traceparent(number: u64) -> OwnedHeaders {
+    let value = format!("00-{:032x}-{:016x}-01", number + 1, number + 1);
+    OwnedHeaders::new().insert(Header { key: "traceparent", value: Some(&value) })
 }
 
 /// Publishes the events and waits until the broker has acknowledged them all.
@@ -50,6 +59,9 @@ pub fn fill(kafka: &Kafka, contract: &Contract, feed: &Feed<'_>) -> Filled {
         let key = format!("key-{:06}", number % 1_000_000);
         let partition = (number % feed.partitions as u64) as i32;
         let mut record = BaseRecord::to(feed.topic).partition(partition).key(&key).payload(value);
+        if feed.traced {
+            record = record.headers(traceparent(number));
+        }
         while let Err((error, back)) = producer.send(record) {
             let full = KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull);
             assert_eq!(error, full, "publish an event");

@@ -130,7 +130,8 @@ impl Bench {
         let contract = domain.contract();
         let fill = |topic: &str, count| {
             let drawn = Drawn::plain((IGNORED, 0.2));
-            feed::fill(&kafka, &contract, &Feed { topic, partitions: PARTITIONS, count, drawn })
+            let feed = Feed { topic, partitions: PARTITIONS, count, drawn, traced: false };
+            feed::fill(&kafka, &contract, &feed)
         };
         let filled = fill(&domain.topic, events);
         let small_filled = fill(&small, python_events);

@@ -106,6 +106,11 @@ pub struct Bench {
 
 impl Bench {
     pub fn new(events: u64, python_events: u64) -> Self {
+        Self::filled(events, python_events, false)
+    }
+
+    /// With `traced`, each record has the `traceparent` of a sampled trace.
+    pub fn filled(events: u64, python_events: u64, traced: bool) -> Self {
         let (kcat, python) = (Kcat::find(), python());
         let kafka = Kafka::start("bench");
         let sink = Sink::start();
@@ -115,7 +120,7 @@ impl Bench {
         let contract = domain.contract();
         let fill = |topic: &str, count| {
             let drawn = Drawn::plain((IGNORED, 0.2));
-            let feed = Feed { topic, partitions: PARTITIONS, count, drawn };
+            let feed = Feed { topic, partitions: PARTITIONS, count, drawn, traced };
             feed::fill(&kafka, &contract, &feed)
         };
         let filled = fill(&domain.topic, events);

@@ -44,7 +44,7 @@ pub fn run() -> Done {
         let name = format!("stalled-{guarantee}-{partitions}");
         let made = Domain::with_partitions(&name, &kafka, &sink.urls(), partitions);
         let drawn = Drawn { padded: Some(("delivery_id", BYTES)), ..Drawn::plain((IGNORED, 0.0)) };
-        let feed = Feed { topic: &name, partitions, count: EVENTS, drawn };
+        let feed = Feed { topic: &name, partitions, count: EVENTS, drawn, traced: false };
         feed::fill(&kafka, &made.contract(), &feed);
         for in_flight_mib in [8, 64] {
             made.set("DELIVERY_GUARANTEE", guarantee)

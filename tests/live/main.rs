@@ -37,6 +37,7 @@ mod postgres_harness;
 mod produce;
 mod rebalance;
 mod redrive;
+mod redrive_through;
 mod reload;
 mod replaced_topic;
 mod replay;

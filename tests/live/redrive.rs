@@ -18,12 +18,12 @@ use crate::support::events::{Fate, Feed, Publisher, Sent, count};
 use crate::support::kafka::shared;
 use crate::support::until::until_true;
 
-const WITHIN: Duration = Duration::from_secs(120);
+pub const WITHIN: Duration = Duration::from_secs(120);
 
 const LETTER_PARTITIONS: i32 = 2;
 
 /// Publishes events while the domain has a contract that none of them fits, and has them rejected.
-fn wrongly_deployed(domain: &Domain, mut publisher: Publisher, events: usize) -> Sent {
+pub fn wrongly_deployed(domain: &Domain, mut publisher: Publisher, events: usize) -> Sent {
     let right = domain.env_text();
     domain.set_contract(&json!({
         "asyncapi": "3.0.0",
@@ -44,7 +44,7 @@ fn wrongly_deployed(domain: &Domain, mut publisher: Publisher, events: usize) ->
     sent
 }
 
-fn redrive(domain: &Domain, arguments: &[&str]) -> Value {
+pub fn redrive(domain: &Domain, arguments: &[&str]) -> Value {
     let arguments = [&["dlq", "redrive", "DELIVERY", "--json"], arguments].concat();
     let mut run = domain.run(&arguments, &[]);
     assert_eq!(run.wait(WITHIN).code(), Some(0), "{}", run.output());
@@ -54,7 +54,7 @@ fn redrive(domain: &Domain, arguments: &[&str]) -> Value {
 }
 
 /// How many letters have come to each fate.
-fn fates(found: &Value) -> BTreeMap<String, u64> {
+pub fn fates(found: &Value) -> BTreeMap<String, u64> {
     let mut fates = BTreeMap::new();
     for one in found["tried"].as_array().expect("a list") {
         let fate = one["fate"].as_str().expect("a text").to_owned();
@@ -227,7 +227,7 @@ fn killed_redrives_of_a_topic_end_the_same() {
 }
 
 /// Has the domain send its dead letters to a topic, and returns that.
-fn letters_in_a_topic(domain: &Domain) -> String {
+pub fn letters_in_a_topic(domain: &Domain) -> String {
     let topic = format!("{}-dead", domain.topic);
     shared().create_topic(&topic, LETTER_PARTITIONS);
     domain.set("DEAD_LETTER_DELIVERY", &format!("kafka:{topic}"));
@@ -252,9 +252,11 @@ fn letters_of_a_topic_become_rows(name: &str, is_postgres: bool) {
     let chosen = redrive(&domain, &["--reason", "unknown_event_type", "--limit", "10"]);
     assert_eq!((&chosen["inserted"], &chosen["moved"]), (&json!(10), &Value::Null), "{chosen}");
     let some = redrive(&domain, &["--limit", "50"]);
-    assert_eq!((&some["inserted"], fates(&some)["there"]), (&json!(50), 10), "{some}");
+    // Which of two partitions comes first is open.
+    let there = fates(&some).get("there").copied().unwrap_or(0);
+    assert!(some["inserted"] == 50 && there <= 10, "{some}");
     let (passed, left) = moved(&some);
-    assert!(passed >= 60 && passed + left == letters, "{some}");
+    assert!(passed >= 50 + there && passed + left == letters, "{some}");
     assert_eq!(list(&domain, &[])["letters"], left);
     let rest = redrive(&domain, &[]);
     assert_eq!(rest["inserted"], rows - 60, "{rest}");
@@ -285,7 +287,7 @@ fn letters_of_a_topic_become_rows(name: &str, is_postgres: bool) {
 }
 
 /// How many offsets the group of the letters has passed, and how many are left.
-fn moved(found: &Value) -> (u64, u64) {
+pub fn moved(found: &Value) -> (u64, u64) {
     let number = |name: &str| found["moved"][name].as_u64().expect("a number");
     (number("passed"), number("left"))
 }

@@ -5,7 +5,7 @@
 //! names the record, with the size and hash of its whole value.
 
 use super::about::About;
-use crate::record::DeadLetter;
+use crate::record::{Again, DeadLetter};
 
 /// What is kept of a letter's record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,12 +38,18 @@ impl Parts {
 }
 
 impl About {
-    /// The record's own headers first, then ours, all beginning with `dead_letter.`.
+    /// The record's own headers first, then ours, all beginning with `dead_letter.`. Those of a letter that
+    /// stays as it is are never left out: they say which record it is.
     pub fn letter_headers(
         &self,
         letter: &DeadLetter,
         kept: Parts,
     ) -> Vec<(String, Option<Vec<u8>>)> {
+        let tries = match &letter.again {
+            Some(Again::Unchanged(headers)) => return headers.clone(),
+            Some(Again::Tried(tries)) => Some(tries.to_string()),
+            None => None,
+        };
         let optional = |number: Option<i64>| number.map(|number| number.to_string());
         let facts = [
             ("dead_letter.reason", Some(letter.rejection.reason.code().to_owned())),
@@ -58,6 +64,7 @@ impl About {
             ("dead_letter.value_sha256", Some(letter.value_sha256.clone())),
             ("dead_letter.contract", Some(self.contract.clone())),
             ("dead_letter.consumer_group", Some(self.group.clone())),
+            ("dead_letter.tries", tries),
             // Parts of the record that cannot be told from those that it never had.
             ("dead_letter.left_out", left_out(letter, kept)),
         ];

@@ -26,4 +26,4 @@ mod writer;
 mod tests;
 
 pub use look::{KafkaLook, LookParts, look};
-pub use sink::{KafkaSink, SinkParts};
+pub use sink::{KafkaSink, Reads, SinkParts};

@@ -46,18 +46,25 @@ pub struct SinkParts<'a> {
     pub about: About,
     /// `None`: the topic `<topic>_dead_letters`.
     pub letters: Option<DeadLetters>,
-    /// The configuration of the consumer whose records become rows.
-    pub source: ClientConfig,
+    pub reads: Reads,
     pub reread: Arc<dyn Reread>,
     pub metrics: Metrics,
     /// The topic that is read begins anew with each run.
     pub source_is_new: bool,
 }
 
+/// The records that become rows: whose offsets the transactions store.
+pub struct Reads {
+    pub group: String,
+    pub topic: String,
+    /// Of their consumer.
+    pub config: ClientConfig,
+}
+
 impl KafkaSink {
     /// Finds out which cluster it is, and looks for the topics.
     pub async fn open(parts: SinkParts<'_>) -> Result<Self, Stop> {
-        let SinkParts { settings, columns, about, letters, source, .. } = parts;
+        let SinkParts { settings, columns, about, letters, reads, .. } = parts;
         let KafkaSettings { server, topic, key } = settings;
         let letters = match letters {
             Some(letters) => Letters::Elsewhere(letters),
@@ -67,9 +74,10 @@ impl KafkaSink {
         if let Letters::Topic { topic, .. } = &letters {
             topics.push(topic.clone());
         }
-        let offsets = client::offsets_config(server, &about.group);
-        let is_same = looked_at(settings, &about.group, source, offsets.clone(), topics).await?;
-        if is_same && *topic == about.topic {
+        let offsets = client::offsets_config(server, &reads.group);
+        let is_same =
+            looked_at(settings, &reads.group, reads.config, offsets.clone(), topics).await?;
+        if is_same && *topic == reads.topic {
             return Err(Stop {
                 what: format!("write to topic {topic}"),
                 hint: format!(
@@ -88,9 +96,9 @@ impl KafkaSink {
             Stop::new("use OUT_KEY", "name a field of the contract with one value", error)
         })?;
         let target = Target {
-            producer: client::rows_config(server, &about.group),
+            producer: client::rows_config(server, &reads.group),
             offsets,
-            progress: Progress { group: about.group, source: about.topic, place },
+            progress: Progress { group: reads.group, source: reads.topic, place },
             topic: topic.clone(),
             layout,
             letters,

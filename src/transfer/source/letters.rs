@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::letters::{Fate, Letter, Passed, Screening, Seen, Selection, Store, Trial};
+use crate::letters::{Fate, Letter, Pacing, Passed, Screening, Seen, Selection, Store, Trial};
 use crate::record::{Offset, Partition, Position};
 use crate::source::Offsets;
 use crate::stop::Stop;
@@ -12,9 +12,6 @@ use crate::transfer::intake::{Became, HandOn, Intake, LastLetter};
 
 /// What was read is handed on after this, so that what is shown goes on where letters come slowly.
 const HANDED_ON_EVERY: Duration = Duration::from_secs(1);
-
-/// Waits until the next letter is due.
-pub type Pacing = Box<dyn FnMut() + Send>;
 
 /// What has become of the letters, shared with whoever started the run. If they are read again, that
 /// counts.
@@ -65,8 +62,7 @@ impl LetterSource {
                 passed.add_copy(&letter);
                 continue;
             }
-            let standing = letter.known.map(|known| known.standing);
-            let (fate, detail) = match self.screening.leaves_out(&letter, standing, &mut seen) {
+            let (fate, detail) = match self.screening.leaves_out(&letter, &mut seen) {
                 Some(fate) => (fate, None),
                 None => self.take(intake, &mut chain, &letter),
             };
@@ -119,7 +115,7 @@ impl LetterSource {
     fn previous(&self, letter: &Letter) -> Option<Offset> {
         let at = letter.at();
         let last_row = self.screening.last_rows.get(&at.partition).copied();
-        let named = letter.known.and_then(|known| known.standing.previous(at, last_row));
+        let named = letter.standing.and_then(|standing| standing.previous(at, last_row));
         letter.previous.or(named)
     }
 }

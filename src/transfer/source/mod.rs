@@ -13,7 +13,7 @@ mod topic;
 
 pub use error::FilesError;
 pub use files::{Files, FoundFile};
-pub use letters::{LetterSource, Pacing, Redriven};
+pub use letters::{LetterSource, Redriven};
 pub use objects::Objects;
 pub use parts::{PartsSource, ReadAgain};
 pub use query::{QueryError, QuerySource};

@@ -18,7 +18,7 @@ use crate::config::{KafkaServer, KafkaSettings};
 use crate::record::{DeadLetter, Event, Offset, Partition, Position, Reached, Reason, Rejection};
 use crate::row::{RowBuffer, TableSchema};
 use crate::sink::dead_letter::About;
-use crate::sink::kafka::{KafkaSink, SinkParts};
+use crate::sink::kafka::{KafkaSink, Reads, SinkParts};
 use crate::sink::{
     Batch, BatchId, Command, DeadLimit, Lane, Report, Reports, Reread, Sink, Span, Start, Writer,
 };
@@ -61,12 +61,13 @@ impl Rig {
         let mut source = ClientConfig::new();
         source.set("bootstrap.servers", &bootstrap).set("group.id", "group");
         let [topic, group, contract] = ["in", "group", "contract"].map(str::to_owned);
+        let reads = Reads { group: group.clone(), topic: topic.clone(), config: source };
         let sink = KafkaSink::open(SinkParts {
             settings: &settings,
             columns: &TableSchema { columns: TableSchema::position_columns() },
             about: About { topic, group, contract },
             letters: None,
-            source,
+            reads,
             reread: Arc::new(Nothing),
             metrics: Metrics::register(&mut Registry::default()),
             source_is_new: false,

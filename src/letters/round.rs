@@ -1,0 +1,188 @@
+//! One round over the letters of a topic whose rows go to a sink that cannot be asked for them
+//! (docs/adr/0032-redrive.md).
+//!
+//! The committed offset of the letters can say one thing: all before this is dealt with. So each letter is
+//! dealt with when its turn comes. Its record becomes a row, or is not to be one, or the letter is written
+//! again behind the others.
+
+use std::collections::HashMap;
+
+use super::fate::Fate;
+use super::letter::Letter;
+use super::message;
+use super::screening::{Screening, Seen};
+use super::selection::Selection;
+use super::standing::Record;
+use super::trial::Trial;
+use crate::record::{
+    Again, DeadLetter, Event, OwnedEvent, Position, Reason, Rejection, Transcoded,
+};
+use crate::row::RowBuffer;
+use crate::transcode::{Ingestion, Plan};
+
+/// Decides about letters.
+pub struct Round {
+    pub plan: Plan,
+    pub screening: Screening,
+    pub selection: Selection,
+    /// `Contract::id` of the contract of now.
+    pub contract: String,
+    /// When the rows are written, in microseconds since the epoch.
+    pub now_micros: i64,
+    pub seen: Seen,
+}
+
+/// What has become of a letter.
+pub struct Judged {
+    /// `None`: it is not one of those that were asked for.
+    pub fate: Option<Fate>,
+    /// What is wrong now, where it is rejected again.
+    pub detail: Option<String>,
+    pub turn: Turn,
+}
+
+/// What is to be written in place of a letter.
+pub enum Turn {
+    /// The row that was appended.
+    Row,
+    /// Another letter, behind the others.
+    Again(Box<DeadLetter>),
+    /// Nothing.
+    Passed,
+}
+
+impl Round {
+    /// The next letter, and its message. A row is appended to `rows`.
+    pub fn take(&mut self, message: &OwnedEvent, letter: &Letter, rows: &mut RowBuffer) -> Judged {
+        let is_asked_for = self.selection.has(letter);
+        let left_out = match is_asked_for {
+            true => self.screening.leaves_out(letter, &mut self.seen),
+            false => self.screening.is_not_ours(letter),
+        };
+        let (fate, rejection) = match (left_out, is_asked_for) {
+            (Some(fate), _) => (fate, None),
+            (None, true) => self.transcode(letter, rows),
+            (None, false) => {
+                let turn = Turn::Again(Box::new(unchanged(message, letter)));
+                return Judged { fate: None, detail: None, turn };
+            }
+        };
+        let detail = rejection.as_ref().map(|rejection| rejection.detail.clone());
+        let turn = match (&fate, rejection) {
+            (Fate::Row, _) => Turn::Row,
+            (_, Some(rejection)) if self.is_new(letter, &fate) => {
+                Turn::Again(Box::new(tried_again(letter, rejection)))
+            }
+            _ if fate.is_dealt_with() => Turn::Passed,
+            _ => Turn::Again(Box::new(unchanged(message, letter))),
+        };
+        Judged { fate: is_asked_for.then_some(fate), detail, turn }
+    }
+
+    /// Whether something would be written because of this letter: the others only make room for it.
+    fn is_new(&self, letter: &Letter, fate: &Fate) -> bool {
+        match fate {
+            Fate::Row | Fate::Ignored(_) => true,
+            Fate::Dead(reason) => {
+                *reason != letter.reason || letter.contract.as_ref() != Some(&self.contract)
+            }
+            Fate::There
+            | Fate::Taken
+            | Fate::Gap
+            | Fate::Instances
+            | Fate::Tried
+            | Fate::Incomplete
+            | Fate::OtherTopic
+            | Fate::OtherGroup => false,
+        }
+    }
+
+    fn transcode(&mut self, letter: &Letter, rows: &mut RowBuffer) -> (Fate, Option<Rejection>) {
+        let ingestion = Ingestion { at_micros: self.now_micros, previous: letter.previous };
+        match self.plan.transcode(&letter.event.event(), ingestion, rows) {
+            Transcoded::Row => (Fate::Row, None),
+            Transcoded::Ignored(label) => {
+                let label = self.plan.ignored_labels().get(label).cloned();
+                (Fate::Ignored(label.unwrap_or_default()), None)
+            }
+            Transcoded::Rejected(rejection) => {
+                (Fate::Dead(rejection.reason.code().to_owned()), Some(*rejection))
+            }
+        }
+    }
+}
+
+/// A letter of the same record, which was rejected once more.
+pub fn tried_again(letter: &Letter, rejection: Rejection) -> DeadLetter {
+    DeadLetter {
+        previous: letter.previous,
+        again: Some(Again::Tried(letter.tries + 1)),
+        ..DeadLetter::of(&letter.event.event(), rejection)
+    }
+}
+
+/// The same letter.
+fn unchanged(message: &OwnedEvent, letter: &Letter) -> DeadLetter {
+    // Its headers have the reason, which may be one that this version does not know.
+    let rejection = Rejection::new(Reason::RowError, letter.detail.clone(), None);
+    DeadLetter {
+        at: letter.at(),
+        timestamp_ms: letter.event.timestamp_ms,
+        key: message.record.key.clone(),
+        headers: Vec::new(),
+        value: message.record.value.clone(),
+        value_bytes: letter.value_bytes,
+        value_sha256: letter.value_sha256.clone(),
+        previous: letter.previous,
+        rejection,
+        again: Some(Again::Unchanged(message::headers_again(message))),
+    }
+}
+
+/// What a first look at all letters finds.
+#[derive(Default)]
+pub struct Survey {
+    pub trial: Trial,
+    pub copies: Copies,
+    /// Whether something would be written that is new. Without it letters would only change places.
+    pub is_new: bool,
+    seen: Seen,
+    rows: RowBuffer,
+}
+
+impl Survey {
+    /// The next message, in the order in which they will be dealt with.
+    pub fn add(&mut self, event: &Event<'_>, round: &mut Round) {
+        let Some(letter) = message::read(event) else { return };
+        self.copies.add(&letter);
+        if !self.seen.is_first(&letter) {
+            return;
+        }
+        self.rows.clear();
+        let judged = round.take(&OwnedEvent::of(event), &letter, &mut self.rows);
+        if let Some(fate) = judged.fate {
+            self.is_new |= round.is_new(&letter, &fate);
+            self.trial.add(&letter, fate, judged.detail);
+        }
+    }
+}
+
+/// Which letter of each record counts: the last in the order in which they are dealt with. A process that
+/// dies after a letter was written and before an offset was has left it there twice. The copies before the
+/// last are passed; so whenever the last is dealt with, those are dealt with already.
+#[derive(Debug, Default)]
+pub struct Copies(HashMap<(String, Record), Position>);
+
+impl Copies {
+    pub fn add(&mut self, letter: &Letter) {
+        if let Some(message) = letter.message {
+            self.0.insert((letter.topic.clone(), letter.key()), message);
+        }
+    }
+
+    /// Whether it is the one that counts.
+    pub fn has(&self, letter: &Letter) -> bool {
+        let last = self.0.get(&(letter.topic.clone(), letter.key()));
+        last.is_none_or(|last| Some(*last) == letter.message)
+    }
+}
