@@ -28,7 +28,7 @@ fn main() -> ExitCode {
             return ExitCode::from(Args::refused(&arguments, &error));
         }
     };
-    let logs = telemetry::logs::init();
+    let logs = telemetry::logs::init(args.prints_a_page());
     let done = Builder::new_multi_thread()
         .enable_all()
         .thread_name("generic-consumer")

@@ -125,6 +125,14 @@ pub fn is_through_sink(settings: &Settings) -> bool {
     }
 }
 
+/// Whether letters are written in the transactions of the rows.
+pub(super) fn is_beside_rows_of_kafka(settings: &Settings) -> bool {
+    matches!(
+        (&settings.dead_letter, &settings.write.sink),
+        (DeadLetterTarget::Table, SinkSettings::Kafka(_))
+    )
+}
+
 /// The group that reads the domain's dead letters where they are in a topic. Only it may commit there:
 /// its lag is the backlog.
 pub fn letters_group(settings: &Settings) -> String {
@@ -139,6 +147,7 @@ fn topic(mut config: ClientConfig, name: &str, settings: &Settings, how: HowLett
         topic: name.to_owned(),
         group,
         all: how.all,
+        has_marks: is_beside_rows_of_kafka(settings),
         until: None,
         rows: None,
         shutdown: how.shutdown,

@@ -176,7 +176,7 @@ async fn count(
     let (mut seen, mut counted) = (Seen::default(), Trial { asked: true, ..Trial::default() });
     let mut passed = Passed::default();
     while let Some(letter) = letters.next().await.transpose()? {
-        if !seen.is_first(&letter) {
+        if !seen.is_first(screening.identity(&letter)) {
             passed.add_copy(&letter);
             continue;
         }

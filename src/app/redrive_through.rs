@@ -3,24 +3,21 @@
 
 use std::sync::Arc;
 
-use rdkafka::config::ClientConfig;
-
 use super::assembly::Assembly;
 use super::domain::Domain;
 use super::error::AppError;
-use super::letters::{OpenedLetters, letters_group};
+use super::letters::{OpenedLetters, is_beside_rows_of_kafka, letters_group};
 use super::peers::Peers;
 use super::redrive::{RedriveOf, check, ends};
 use super::sink;
 use crate::clock::Clock;
-use crate::config::{DeadLetterTarget, Settings, SinkSettings};
+use crate::config::{Settings, SinkSettings};
 use crate::letters::{
     Pacing, Records, Redriven, Round, Seen, Selection, Store, Through, ThroughError,
 };
 use crate::pipeline::Until;
 use crate::shutdown::Shutdown;
 use crate::sink::kafka::Reads;
-use crate::source::client;
 use crate::stop::Stop;
 use crate::telemetry::{Health, Metrics};
 
@@ -46,6 +43,20 @@ pub async fn open_through(
             source: None,
         });
     };
+    if matches!(settings.write.sink, SinkSettings::Kafka(_)) && !is_beside_rows_of_kafka(settings) {
+        return Err(AppError::Configuration {
+            what: format!(
+                "letters of topic {} are not redriven into Kafka: some of them may be rows already,                  because an instance writes a letter there before it stores the offset",
+                letters.topic
+            ),
+            hint: Some(
+                "with DEAD_LETTER=table letters are in the transactions of the rows, and from then on \
+                 they can be redriven; `produce --envelope` publishes records anew"
+                    .to_owned(),
+            ),
+            source: None,
+        });
+    }
     if letters.all {
         return Err(AppError::Configuration {
             what: format!(
@@ -86,7 +97,7 @@ pub async fn open_through(
     let reads = Reads {
         group: letters_group(settings),
         topic: letters.topic.clone(),
-        config: letters_cluster(settings, &letters.config),
+        config: letters.config.clone(),
     };
     let opened = sink::open_for(&assembly, Arc::new(records.clone()), Some(reads)).await?;
     let round = Round {
@@ -100,16 +111,6 @@ pub async fn open_through(
     let (sink, limit) = (opened.sink, of.limit);
     let through = Through { letters, sink, records, round, limit, pacing, metrics };
     Ok(OpenedThrough { through, _peers: peers })
-}
-
-/// A consumer of the cluster that has the letters.
-fn letters_cluster(settings: &Settings, consumer: &ClientConfig) -> ClientConfig {
-    match (&settings.dead_letter, &settings.write.sink) {
-        (DeadLetterTarget::Table, SinkSettings::Kafka(write)) => {
-            client::offsets_config(&write.server, &letters_group(settings))
-        }
-        _ => consumer.clone(),
-    }
 }
 
 /// Redrives them.

@@ -120,7 +120,7 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Read a part of the topic again and insert the rows that the table lacks
     Replay(ReplayArgs),
-    /// List and show a domain's dead letters
+    /// List, show and redrive a domain's dead letters
     Dlq(DlqArgs),
     /// Move the rows of a day, or of what changed since, into a table, idempotently
     Transfer(TransferArgs),
@@ -416,6 +416,13 @@ impl Args {
             };
             command.error(ErrorKind::InvalidSubcommand, message)
         })
+    }
+
+    /// Whether the command is there for the page that it prints: beside it, people on a terminal want to
+    /// read of what goes wrong, and of nothing else.
+    pub fn prints_a_page(&self) -> bool {
+        use Command::{Check, Dlq, Replay, Verify};
+        matches!(self.command, Some(Check(_) | Dlq(_) | Replay(_) | Verify(_)))
     }
 
     /// The exit code for arguments that were refused. Of `check` 2 says something else.

@@ -52,6 +52,12 @@ async fn show(args: &DlqShowArgs, shutdown: Shutdown) -> Result<(), Failure> {
     let mut shown = 0_u64;
     while let Some(letter) = letters.next().await {
         let letter = letter?;
+        if shown == args.most() {
+            if !args.json {
+                output::print("there are more letters: --limit N prints them\n")?;
+            }
+            break;
+        }
         output::print(&match args.json {
             true => dlq_show_page::json(&letter, args.payload),
             false => dlq_show_page::text(&letter, args.payload, terminal_width()),

@@ -209,11 +209,15 @@ impl DlqCommand {
 }
 
 impl DlqShowArgs {
+    /// The most letters that are printed. Whoever names positions wants all of them.
+    pub fn most(&self) -> u64 {
+        self.limit.max(self.chosen.positions.len() as u64)
+    }
+
+    /// These, and one more, which says that there are more.
     pub fn selection(&self) -> Selection {
-        // Whoever names positions wants all of them.
-        let limit = self.limit.max(self.chosen.positions.len() as u64);
         let selection = self.chosen.selection(&self.which);
-        Selection { limit: Some(limit), values: self.payload, ..selection }
+        Selection { limit: Some(self.most() + 1), values: self.payload, ..selection }
     }
 }
 

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::page::{cell, width, wrapped};
+use super::transfer_page::counted;
 use crate::config::on_one_line;
 use crate::letters::{Backlog, Example, Group, Overview};
 
@@ -90,8 +91,7 @@ fn summary(listed: &Listed<'_>) -> Vec<String> {
     let mut all = Vec::new();
     let letters = match overview.letters {
         0 => "no dead letters".to_owned(),
-        1 => "1 dead letter".to_owned(),
-        letters => format!("{} dead letters", HumanCount(letters)),
+        letters => counted(letters, "dead letter"),
     };
     let redriven = match overview.redriven {
         0 => String::new(),

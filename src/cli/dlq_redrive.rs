@@ -124,8 +124,9 @@ fn failure(error: ThroughError) -> Failure {
     let what = error.to_string();
     match error {
         ThroughError::Stop(stop) => stop.into(),
-        ThroughError::TakenOver => Failure::new(Exit::Held, what)
-            .hint("the other one goes on where this one was, and each letter is redriven once"),
+        ThroughError::TakenOver => Failure::new(Exit::Held, what).hint(
+            "each letter is redriven once: run it again, and it goes on where the last one ended",
+        ),
         ThroughError::Interrupted => Failure::new(Exit::Interrupted, what)
             .hint("what was redriven is there once; the same command goes on behind it"),
     }

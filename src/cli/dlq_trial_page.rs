@@ -7,6 +7,7 @@ use indicatif::{HumanBytes, HumanCount};
 use serde_json::{Value, json};
 
 use super::page::{cell, wrapped};
+use super::transfer_page::counted;
 use crate::config::on_one_line;
 use crate::letters::{Fate, Moved, Trial, Tried};
 
@@ -80,26 +81,29 @@ pub fn text(tries: &Tries<'_>, terminal: Option<usize>) -> String {
 
 /// The last lines.
 fn said(tries: &Tries<'_>) -> Vec<String> {
-    let Tries { target, trial, moved, what, .. } = tries;
+    let Tries { place, target, trial, moved, what, .. } = tries;
     let count = |is: &dyn Fn(&Fate) -> bool| HumanCount(trial.count(is)).to_string();
-    let letters = HumanCount(trial.letters());
+    let letters = counted(trial.letters(), "letter");
     let mut said = vec![match what {
+        What::DryRun | What::Nothing if trial.letters() == 0 => {
+            format!("nothing was written: there are no such letters in {place}")
+        }
         What::DryRun => format!(
-            "nothing was written: of {letters} letters {} would be rows of {target}, {} would not",
+            "nothing was written: of {letters} {} would be rows of {target}, {} would not",
             count(&|fate| *fate == Fate::Row),
             count(&|fate| *fate != Fate::Row),
         ),
         What::Nothing => {
-            format!("nothing was written: none of {letters} letters is to be redriven")
+            format!("nothing was written: none of {letters} is to be redriven")
         }
         What::Written { rows, again, took } => format!(
-            "{} rows written to {target} ({:.1} s); of {letters} letters {} are dead again and {} were \
-             left out; {} letters were written again, behind the others",
-            HumanCount(*rows),
+            "{} written to {target} ({:.1} s); of {letters} {} dead again, {} left out; {} written again, \
+             behind the others",
+            counted(*rows, "row"),
             took.as_secs_f64(),
             count(&|fate| matches!(fate, Fate::Dead(_))),
             count(&|fate| !matches!(fate, Fate::Row | Fate::Dead(_))),
-            HumanCount(*again),
+            counted(*again, "letter"),
         ),
         What::Done { run, inserted, took } => {
             let others = trial.count(|fate| *fate == Fate::Row).saturating_sub(*inserted);
@@ -108,9 +112,9 @@ fn said(tries: &Tries<'_>) -> Vec<String> {
                 others => format!("{} were there meanwhile, ", HumanCount(others)),
             };
             format!(
-                "{} rows inserted into {target} (run {run}, {:.1} s); {others}{} of {letters} letters \
-                 are dead again, {} were left out",
-                HumanCount(*inserted),
+                "{} inserted into {target} (run {run}, {:.1} s); {others}{} of {letters} are dead again, \
+                 {} were left out",
+                counted(*inserted, "row"),
                 took.as_secs_f64(),
                 count(&|fate| matches!(fate, Fate::Dead(_))),
                 count(&|fate| !matches!(fate, Fate::Row | Fate::Dead(_))),
@@ -125,6 +129,12 @@ fn said(tries: &Tries<'_>) -> Vec<String> {
                    positions, so no redrive can insert these records: `produce --envelope` publishes \
                    them anew";
         said.push(why.to_owned());
+    }
+    if trial.count(|fate| *fate == Fate::OtherGroup) > 0 {
+        said.push(
+            "letters of another group are left to the domain with its GROUP_ID: `dlq show` names it"
+                .to_owned(),
+        );
     }
     if trial.count(|fate| *fate == Fate::Tried) > 0 {
         said.push("--again also tries letters that three redrives have written again".to_owned());
@@ -268,6 +278,10 @@ mod tests {
         assert!(said.contains("was not asked"), "{said}");
         assert!(said.contains("the group g-dead-letters has passed 1,200 offsets, 3 are left"));
         let found: Value = serde_json::from_str(&json(&tries)).expect("JSON");
+        let none = Trial { asked: true, ..Trial::default() };
+        let nothing = Tries { trial: &none, moved: None, what: What::Nothing, ..tries };
+        let page = text(&nothing, None);
+        assert!(page.ends_with("there are no such letters in p.d.t_dead_letters\n"), "{page}");
         assert_eq!((&found["letters"], &found["rows"]), (&json!(55_000), &json!(1_000)));
         assert_eq!(found["tried"].as_array().map(Vec::len), Some(10));
     }

@@ -6,6 +6,7 @@ use indicatif::{HumanBytes, HumanCount};
 use serde_json::{Value, json};
 
 use super::page::line;
+use super::transfer_page::counted;
 use crate::record::Partition;
 use crate::verify::{Fates, PartitionChain, Reread, Span, Verified};
 
@@ -110,7 +111,7 @@ pub fn text(page: &Page<'_>) -> String {
         true => "each row that another one names is there, once",
         false => "not complete",
     };
-    let _ = write!(text, "{} rows: {verdict}", HumanCount(all));
+    let _ = write!(text, "{}: {verdict}", counted(all, "row"));
     if page.verified.bytes_billed > 0 {
         let _ = write!(text, " (billed {})", HumanBytes(page.verified.bytes_billed));
     }
@@ -169,13 +170,13 @@ fn described(fates: &Fates) -> String {
     let mut parts = Vec::new();
     if *rows > 0 {
         let first = named.first().map_or(String::new(), |at| format!(" (first {})", at.offset));
-        parts.push(format!("{} rows{first}", HumanCount(*rows)));
+        parts.push(format!("{}{first}", counted(*rows, "row")));
     }
     for (label, count) in ignored {
         parts.push(format!("{} ignored ({label})", HumanCount(*count)));
     }
     for (reason, count) in rejected {
-        parts.push(format!("{} dead letters ({reason})", HumanCount(*count)));
+        parts.push(format!("{} ({reason})", counted(*count, "dead letter")));
     }
     for (count, what) in [
         (*aborted, "of aborted transactions"),

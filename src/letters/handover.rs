@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use super::fate::Fate;
 use super::letter::Letter;
 use super::message;
-use super::round::{Copies, Judged, Round, Turn, tried_again};
+use super::round::{Copies, Judged, Round, Turn, mark, tried_again};
 use super::trial::Trial;
 use crate::record::{
     DeadLetter, Event, Offset, OwnedEvent, Partition, Position, Rejected, Rejection,
@@ -71,6 +71,8 @@ pub struct Handover<'a, O> {
     /// The most rows.
     pub limit: Option<u64>,
     pub pacing: Option<Pacing>,
+    /// Whether each batch leaves a mark behind the letters, for when the brokers have forgotten the offset.
+    pub leaves_marks: bool,
     pub out: O,
     pub account: Account,
     partition: Partition,
@@ -88,6 +90,7 @@ impl<'a, O: Out> Handover<'a, O> {
             records,
             limit: None,
             pacing: None,
+            leaves_marks: false,
             out,
             account: Account::default(),
             partition: Partition(0),
@@ -107,10 +110,11 @@ impl<'a, O: Out> Handover<'a, O> {
     /// The next message of the partition.
     pub fn take(&mut self, event: &Event<'_>) -> Result<(), O::Error> {
         self.stored.next = event.at.offset.next();
-        let Some(letter) = message::read(event).filter(|letter| self.copies.has(letter)) else {
+        let Some(letter) = message::read(event) else { return Ok(()) };
+        if !self.copies.has(&self.round.screening.identity(&letter), &letter) {
             return Ok(());
-        };
-        if let Some(wait) = self.pacing.as_mut().filter(|_| self.round.selection.has(&letter)) {
+        }
+        if let Some(wait) = self.pacing.as_mut().filter(|_| self.round.tries(&letter)) {
             wait();
         }
         let (before, message) = (self.stored.rows.bytes(), OwnedEvent::of(event));
@@ -118,7 +122,7 @@ impl<'a, O: Out> Handover<'a, O> {
             self.round.take(&message, &letter, &mut self.stored.rows);
         match turn {
             Turn::Row => {
-                self.bytes += self.stored.rows.bytes() - before;
+                self.bytes += self.stored.rows.bytes() - before + letter.event.bytes();
                 self.records.add(letter.clone());
             }
             Turn::Again(again) => {
@@ -159,11 +163,14 @@ impl<'a, O: Out> Handover<'a, O> {
     pub fn store(&mut self) -> Result<(), O::Error> {
         (self.since, self.bytes) = (Instant::now(), 0);
         let next = self.stored.next;
-        let batch = std::mem::replace(&mut self.stored, Stored::from(next));
+        let mut batch = std::mem::replace(&mut self.stored, Stored::from(next));
         if batch.first == next {
             return Ok(());
         }
         let (rows, again) = (batch.rows.len() as u64, batch.again.len() as u64);
+        if self.leaves_marks {
+            batch.again.push(mark(self.partition, next));
+        }
         self.account.passed += u64::try_from(next.0 - batch.first.0).unwrap_or(0);
         let refused = self.out.store(self.partition, batch)?;
         let refused: BTreeMap<Position, Rejection> =

@@ -1,4 +1,5 @@
-//! Whenever the process dies, each letter becomes one row, or there is still a letter of it.
+//! Whenever the process dies, and whatever the brokers forget, each letter becomes one row, or there is still a
+//! letter of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +8,7 @@ use serde_json::json;
 
 use super::handover::{Handover, Out, Records, Stored};
 use super::message;
-use super::round::{Round, Survey};
+use super::round::{Copies, Round, Survey};
 use super::screening::{Screening, Seen};
 use super::selection::Selection;
 use crate::app::{Domain, RowOptions};
@@ -22,6 +23,8 @@ use crate::sink::dead_letter::letter_message::Parts;
 
 const PARTITIONS: usize = 2;
 
+const OURS: &str = "group";
+
 /// What a record is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -30,36 +33,34 @@ enum Kind {
     Refused,
     Bad,
     Ignored,
-    OtherGroup,
     /// Its letter has not the whole value.
     Cut,
     /// An instance may read it again.
     Unsettled,
 }
 
-use Kind::{Bad, Cut, Good, Ignored, OtherGroup, Refused, Unsettled};
+use Kind::{Bad, Cut, Good, Ignored, Refused, Unsettled};
 
 /// Whether letters of it have the one reason or the other.
 fn reason(record: usize) -> Reason {
     if record.is_multiple_of(2) { Reason::WrongType } else { Reason::UnknownEventType }
 }
 
-fn about(kind: Kind) -> About {
-    let group = if kind == OtherGroup { "another" } else { "group" };
+fn about(group: &str) -> About {
     let [topic, group, contract] = ["topic", group, "a contract"].map(str::to_owned);
     About { topic, group, contract }
 }
 
-/// The message of a letter.
-fn message(letter: &DeadLetter, kind: Kind) -> UnsentRecord {
-    let headers = about(kind).letter_headers(letter, Parts::whole(letter));
+/// The message of a letter that this group has written, or of a mark.
+fn message(letter: &DeadLetter, group: &str) -> UnsentRecord {
+    let headers = about(group).letter_headers(letter, Parts::whole(letter));
     UnsentRecord { key: letter.key.clone(), headers, value: letter.value.clone() }
 }
 
 fn letter(record: usize, kind: Kind) -> DeadLetter {
     let offset = if kind == Unsettled { 1_000 + record as i64 } else { record as i64 };
     let value = match kind {
-        Good | OtherGroup | Cut | Unsettled | Refused => r#"{"event_type":"A","n":1}"#,
+        Good | Cut | Unsettled | Refused => r#"{"event_type":"A","n":1}"#,
         Bad => r#"{"event_type":"A","n":"one"}"#,
         Ignored => r#"{"event_type":"Ignored"}"#,
     };
@@ -98,7 +99,7 @@ fn round(selection: Selection) -> Round {
         plan: domain.plan(&domain.columns).expect("a plan"),
         screening: Screening {
             topic: "topic".to_owned(),
-            group: Some("group".to_owned()),
+            group: Some(OURS.to_owned()),
             settled: Some(BTreeMap::from([(Partition(0), Offset(1_000))])),
             most_tries: Some(3),
             ..Screening::default()
@@ -123,7 +124,7 @@ struct World {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Dies {
     Before,
-    /// Letters are there, and rows and offset are not. Where they are one step this is `Before`.
+    /// Rows and letters are there, and the offset is not. Where they are one step this is `Before`.
     Between,
     /// Nobody hears that it was stored.
     After,
@@ -159,16 +160,17 @@ impl Out for Store<'_> {
                 refused.push(Rejected { at: *at, rejection });
             }
         }
+        let taken = batch.rows.positions().iter().filter(|at| !world.refused.contains(at));
+        world.rows.extend(taken);
         for letter in &again {
-            // Without a key in common they go to any partition.
+            // Without a key in common letters go to any partition.
             self.turn += 1;
-            world.letters[self.turn % PARTITIONS].push(message(letter, Good));
+            let partition = letter.partition().map_or(self.turn % PARTITIONS, |one| one as usize);
+            world.letters[partition].push(message(letter, OURS));
         }
         if dies == Some(Dies::Between) {
             return Err(());
         }
-        let taken = batch.rows.positions().iter().filter(|at| !world.refused.contains(at));
-        world.rows.extend(taken);
         let committed = &mut world.committed[partition.0 as usize];
         assert_eq!(batch.first.0 as usize, *committed, "no letter is passed over");
         *committed = batch.next.0 as usize;
@@ -179,19 +181,31 @@ impl Out for Store<'_> {
 impl World {
     /// A redrive. False where it died.
     fn redrive(&mut self, run: &Run, round: &mut Round, turn: usize) -> bool {
+        if run.has_forgotten {
+            self.committed = [0; PARTITIONS];
+        }
         let all = self.letters.clone();
         let event = |partition: usize, offset: usize| {
             let record = all[partition][offset].clone();
             let at = Position::new(partition as i32, offset as i64);
             OwnedEvent { at, timestamp_ms: Some(7), record }
         };
-        let from = self.committed;
-        let mut survey = Survey::default();
-        for partition in 0..PARTITIONS {
-            for offset in from[partition]..all[partition].len() {
-                survey.add(&event(partition, offset).event(), round);
+        for (partition, letters) in all.iter().enumerate() {
+            let events = (0..letters.len()).map(|offset| event(partition, offset));
+            let marked = events.filter_map(|event| message::passed(&event.event())).max();
+            if let Some(marked) = marked.filter(|_| self.committed[partition] == 0) {
+                self.committed[partition] = marked.0 as usize;
             }
         }
+        let from = self.committed;
+        let open = || {
+            let offsets = |partition: usize| from[partition]..all[partition].len();
+            (0..PARTITIONS)
+                .flat_map(move |partition| offsets(partition).map(move |at| (partition, at)))
+        };
+        let (mut survey, mut copies) = (Survey::default(), Copies::default());
+        open().for_each(|(at, offset)| copies.add(&event(at, offset).event(), &round.screening));
+        open().for_each(|(at, offset)| survey.add(&event(at, offset).event(), &copies, round));
         round.seen = Seen::default();
         if !survey.is_new {
             return true;
@@ -199,8 +213,8 @@ impl World {
         let records = Records::default();
         let (is_one_step, dies) = (run.is_one_step, run.dies);
         let store = Store { world: self, is_one_step, records: &records, dies, batch: 0, turn };
-        let mut handover = Handover::new(round, &survey.copies, &records, store);
-        handover.limit = run.limit;
+        let mut handover = Handover::new(round, &copies, &records, store);
+        (handover.limit, handover.leaves_marks) = (run.limit, run.is_one_step);
         for partition in 0..PARTITIONS {
             handover.begin(Partition(partition as i32), Offset(from[partition] as i64));
             for offset in from[partition]..all[partition].len() {
@@ -233,7 +247,7 @@ impl World {
             assert_eq!(letter.record().key.as_deref(), Some(&b"key"[..]), "whole");
             assert_eq!(letter.record().headers.len(), 1, "its own header");
             assert_eq!(letter.topic, "topic");
-            Some(letter.at())
+            (letter.group.as_deref() == Some(OURS)).then(|| letter.at())
         });
         read.collect()
     }
@@ -246,24 +260,36 @@ struct Run {
     is_selected: bool,
     limit: Option<u64>,
     dies: Option<(usize, Dies)>,
+    /// The brokers have forgotten the group's offsets.
+    has_forgotten: bool,
 }
 
 fn kinds() -> impl Strategy<Value = Vec<Kind>> {
     let kind = prop_oneof![
         5 => Just(Good), 1 => Just(Refused), 2 => Just(Bad), 1 => Just(Ignored),
-        1 => Just(OtherGroup), 1 => Just(Cut), 1 => Just(Unsettled),
+        1 => Just(Cut), 1 => Just(Unsettled),
     ];
     proptest::collection::vec(kind, 1..8)
 }
 
 fn runs() -> impl Strategy<Value = Vec<Run>> {
     let dies = prop_oneof![Just(Dies::Before), Just(Dies::Between), Just(Dies::After)];
-    let run =
-        (any::<bool>(), proptest::option::of(1..4_u64), proptest::option::of((0..5_usize, dies)));
+    let run = (
+        any::<bool>(),
+        proptest::option::of(1..4_u64),
+        proptest::option::of((0..5_usize, dies)),
+        proptest::bool::weighted(0.3),
+    );
     let runs = proptest::collection::vec(run, 0..6);
     (any::<bool>(), runs).prop_map(|(is_one_step, runs)| {
-        let run = |(is_selected, limit, dies)| Run { is_one_step, is_selected, limit, dies };
-        let last = Run { is_one_step, is_selected: false, limit: None, dies: None };
+        let run = |(is_selected, limit, dies, has_forgotten)| Run {
+            is_one_step,
+            is_selected,
+            limit,
+            dies,
+            has_forgotten,
+        };
+        let last = run((false, None, None, false));
         runs.into_iter().map(run).chain([last]).collect()
     })
 }
@@ -272,17 +298,22 @@ proptest! {
     #[test]
     fn each_letter_becomes_one_row_or_stays(
         kinds in kinds(),
-        // Letters of these records, some of them twice.
-        order in proptest::collection::vec((0..8_usize, 0..PARTITIONS), 0..16),
+        // Letters of these records, some of them twice, and some by another group.
+        order in proptest::collection::vec(
+            (0..8_usize, 0..PARTITIONS, proptest::bool::weighted(0.2)), 0..16,
+        ),
         runs in runs(),
     ) {
         let mut world = World::default();
         let mut records = BTreeMap::new();
-        for (record, partition) in order {
+        for (record, partition, is_anothers) in order {
             let record = record % kinds.len();
             let letter = letter(record, kinds[record]);
-            records.insert(letter.at, (record, kinds[record]));
-            world.letters[partition].push(message(&letter, kinds[record]));
+            if !is_anothers {
+                records.insert(letter.at, (record, kinds[record]));
+            }
+            let group = if is_anothers { "another" } else { OURS };
+            world.letters[partition].push(message(&letter, group));
         }
         let of = |wanted: Kind| {
             let of_kind = records.iter().filter(move |(_, (_, kind))| *kind == wanted);
@@ -307,13 +338,17 @@ proptest! {
                 let is_there = match kind {
                     Good => world.rows.contains(at) || left.contains(at),
                     Refused | Bad | Cut | Unsettled => left.contains(at),
-                    Ignored | OtherGroup => true,
+                    Ignored => true,
                 };
                 prop_assert!(is_there, "{at:?} {kind:?} is lost");
             }
         }
         let mut rows = world.rows.clone();
         rows.sort_unstable();
+        if !runs[0].is_one_step {
+            // They overwrite themselves.
+            rows.dedup();
+        }
         prop_assert_eq!(rows, of(Good), "each once, and no other");
         prop_assert!(!world.left().iter().any(|at| of(Good).contains(at)));
     }

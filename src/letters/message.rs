@@ -2,12 +2,10 @@
 
 use super::letter::Letter;
 use crate::record::{Event, Offset, OwnedEvent, Position};
+use crate::sink::dead_letter::letter_message::PASSED;
 
 /// Our headers begin with this one, after the record's own.
 const FIRST: &str = "dead_letter.reason";
-
-/// In a letter that was written again as it was: when it was written first, in milliseconds since the epoch.
-const WRITTEN: &str = "written_ms";
 
 /// Reads a message of a topic of dead letters; `None` if it is no dead letter.
 pub fn read(message: &Event<'_>) -> Option<Letter> {
@@ -38,9 +36,7 @@ pub fn read(message: &Event<'_>) -> Option<Letter> {
         event_type: text("event_type"),
         contract: text("contract"),
         group: text("consumer_group"),
-        written_micros: number(WRITTEN)
-            .or(timestamp_ms)
-            .and_then(|millis| millis.checked_mul(1_000)),
+        written_micros: timestamp_ms.and_then(|millis| millis.checked_mul(1_000)),
         message: Some(at),
         left_out: text("left_out"),
         tries: number("tries").and_then(|tries| u64::try_from(tries).ok()).unwrap_or(0),
@@ -48,15 +44,10 @@ pub fn read(message: &Event<'_>) -> Option<Letter> {
     })
 }
 
-/// The headers of a letter's message that is written again as it is. When it was written first stays
-/// known.
-pub fn headers_again(message: &OwnedEvent) -> Vec<(String, Option<Vec<u8>>)> {
-    let mut headers = message.record.headers.clone();
-    let written = format!("dead_letter.{WRITTEN}");
-    let first = headers.iter().rposition(|(name, _)| name == FIRST).unwrap_or(0);
-    let is_known = headers[first..].iter().any(|(name, _)| *name == written);
-    if let (false, Some(millis)) = (is_known, message.timestamp_ms) {
-        headers.push((written, Some(millis.to_string().into_bytes())));
-    }
-    headers
+/// Reads a mark: before which offset of its partition all letters are dealt with.
+pub fn passed(message: &Event<'_>) -> Option<Offset> {
+    let headers = message.headers;
+    let mark = (0..headers.len()).map(|index| headers.get(index)).find(|(name, _)| *name == PASSED);
+    let (_, value) = mark.filter(|_| headers.len() == 1)?;
+    std::str::from_utf8(value?).ok()?.parse().ok().map(Offset)
 }

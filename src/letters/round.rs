@@ -10,12 +10,12 @@ use std::collections::HashMap;
 use super::fate::Fate;
 use super::letter::Letter;
 use super::message;
-use super::screening::{Screening, Seen};
+use super::screening::{Identity, Screening, Seen};
 use super::selection::Selection;
-use super::standing::Record;
 use super::trial::Trial;
 use crate::record::{
-    Again, DeadLetter, Event, OwnedEvent, Position, Reason, Rejection, Transcoded,
+    Again, DeadLetter, Event, Offset, OwnedEvent, Partition, Position, Reason, Rejection,
+    Transcoded,
 };
 use crate::row::RowBuffer;
 use crate::transcode::{Ingestion, Plan};
@@ -97,6 +97,11 @@ impl Round {
         }
     }
 
+    /// Whether it is one of those that were asked for, and this domain's.
+    pub fn tries(&self, letter: &Letter) -> bool {
+        self.selection.has(letter) && self.screening.is_not_ours(letter).is_none()
+    }
+
     fn transcode(&mut self, letter: &Letter, rows: &mut RowBuffer) -> (Fate, Option<Rejection>) {
         let ingestion = Ingestion { at_micros: self.now_micros, previous: letter.previous };
         match self.plan.transcode(&letter.event.event(), ingestion, rows) {
@@ -135,27 +140,35 @@ fn unchanged(message: &OwnedEvent, letter: &Letter) -> DeadLetter {
         value_sha256: letter.value_sha256.clone(),
         previous: letter.previous,
         rejection,
-        again: Some(Again::Unchanged(message::headers_again(message))),
+        again: Some(Again::Unchanged {
+            headers: message.record.headers.clone(),
+            written_ms: message.timestamp_ms,
+        }),
     }
+}
+
+/// A mark among the letters of a partition.
+pub fn mark(partition: Partition, before: Offset) -> DeadLetter {
+    let at = Position { partition, offset: before };
+    let rejection = Rejection::new(Reason::RowError, String::new(), None);
+    let again = Some(Again::Passed { partition, before });
+    DeadLetter { again, ..DeadLetter::of(&Event::unknown(at), rejection) }
 }
 
 /// What a first look at all letters finds.
 #[derive(Default)]
 pub struct Survey {
     pub trial: Trial,
-    pub copies: Copies,
     /// Whether something would be written that is new. Without it letters would only change places.
     pub is_new: bool,
-    seen: Seen,
     rows: RowBuffer,
 }
 
 impl Survey {
-    /// The next message, in the order in which they will be dealt with.
-    pub fn add(&mut self, event: &Event<'_>, round: &mut Round) {
+    /// The next message.
+    pub fn add(&mut self, event: &Event<'_>, copies: &Copies, round: &mut Round) {
         let Some(letter) = message::read(event) else { return };
-        self.copies.add(&letter);
-        if !self.seen.is_first(&letter) {
+        if !copies.has(&round.screening.identity(&letter), &letter) {
             return;
         }
         self.rows.clear();
@@ -171,18 +184,19 @@ impl Survey {
 /// dies after a letter was written and before an offset was has left it there twice. The copies before the
 /// last are passed; so whenever the last is dealt with, those are dealt with already.
 #[derive(Debug, Default)]
-pub struct Copies(HashMap<(String, Record), Position>);
+pub struct Copies(HashMap<Identity, Position>);
 
 impl Copies {
-    pub fn add(&mut self, letter: &Letter) {
-        if let Some(message) = letter.message {
-            self.0.insert((letter.topic.clone(), letter.key()), message);
+    /// The next message, in the order in which they will be dealt with.
+    pub fn add(&mut self, event: &Event<'_>, screening: &Screening) {
+        if let Some(letter) = message::read(event) {
+            self.0.insert(screening.identity(&letter), event.at);
         }
     }
 
     /// Whether it is the one that counts.
-    pub fn has(&self, letter: &Letter) -> bool {
-        let last = self.0.get(&(letter.topic.clone(), letter.key()));
+    pub fn has(&self, identity: &Identity, letter: &Letter) -> bool {
+        let last = self.0.get(identity);
         last.is_none_or(|last| Some(*last) == letter.message)
     }
 }

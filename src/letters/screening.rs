@@ -28,10 +28,14 @@ pub struct Screening {
     pub most_tries: Option<u64>,
 }
 
+/// What letters of one record have in common: its topic, the group, where letters are told apart by it, and
+/// the record.
+pub type Identity = (String, Option<String>, Record);
+
 /// The letters of a run so far, each of which counts once.
 #[derive(Debug, Default)]
 pub struct Seen {
-    records: BTreeSet<(String, Record)>,
+    records: BTreeSet<Identity>,
     /// Of those that were put through the contract.
     taken: BTreeSet<Position>,
 }
@@ -64,6 +68,12 @@ impl Screening {
 }
 
 impl Screening {
+    /// Which letters count as one. Two groups that reject one record by contracts of their own have two.
+    pub fn identity(&self, letter: &Letter) -> Identity {
+        let group = self.group.as_ref().and(letter.group.clone());
+        (letter.topic.clone(), group, letter.key())
+    }
+
     /// Whether it is a letter of another domain, which deals with it itself.
     pub fn is_not_ours(&self, letter: &Letter) -> Option<Fate> {
         let is_ours = |group: &String| letter.group.as_ref() == Some(group);
@@ -76,9 +86,9 @@ impl Screening {
 }
 
 impl Seen {
-    /// Whether the letter's record comes for the first time.
-    pub fn is_first(&mut self, letter: &Letter) -> bool {
-        self.records.insert((letter.topic.clone(), letter.key()))
+    /// Whether a letter of its record comes for the first time.
+    pub fn is_first(&mut self, identity: Identity) -> bool {
+        self.records.insert(identity)
     }
 }
 

@@ -11,9 +11,9 @@ use super::groups::Backlog;
 use super::handover::{Account, Handover, Out, Pacing, Records, Stored};
 use super::round::{Copies, Round, Survey};
 use super::screening::Seen;
-use super::topic::{LetterTopic, Moved};
+use super::topic::{LetterTopic, Moved, spans};
 use super::trial::Trial;
-use crate::record::{Event, Offset, Partition, Reached, Rejected};
+use crate::record::{Event, Partition, Reached, Rejected};
 use crate::shutdown::Shutdown;
 use crate::sink::{
     Batch, BatchId, Command, DeadLimit, Lane, Report, Reports, Sink, Span, Start, Writer,
@@ -59,7 +59,9 @@ pub struct Written {
 pub enum ThroughError {
     #[error(transparent)]
     Stop(#[from] Stop),
-    #[error("another redrive of the same letters has taken them over")]
+    #[error(
+        "another redrive of the same letters has taken them over, or a transaction took too long"
+    )]
     TakenOver,
     #[error("stopped by a signal")]
     Interrupted,
@@ -71,13 +73,16 @@ impl Through {
     /// Every batch is there once, whenever the process dies: rows, letters and offset are stored in one step,
     /// or rows and letters overwrite themselves or are recognised when they are read again.
     pub fn run(mut self) -> Result<Redriven, ThroughError> {
-        let (lanes, stored) = self.claim()?;
+        let lanes = self.claim()?;
         // What is read from here on is as the owner before has left it.
         let (parts, reader, backlog) = self.open()?;
-        let spans = spans(&backlog, &stored);
+        let mut spans = spans(&backlog);
+        // A partition that was added meanwhile has no writer.
+        spans.retain(|part| lanes.writers.contains_key(&part.partition));
         let total: i64 = spans.iter().map(|part| part.to.0 - part.from.0).sum();
         self.metrics.to_catch_up.set(total);
-        let Survey { trial, copies, is_new, .. } = self.survey(&parts, &spans)?;
+        let copies = self.copies(&parts, &spans)?;
+        let Survey { trial, is_new, .. } = self.survey(&parts, &spans, &copies)?;
         if !is_new {
             return Ok(Redriven { trial, written: None });
         }
@@ -90,8 +95,8 @@ impl Through {
         Ok(Redriven { trial, written: Some(Written { rows, again, moved }) })
     }
 
-    /// Becomes the owner of each partition, and returns what the sink keeps of it.
-    fn claim(&self) -> Result<(Lanes, Offsets), ThroughError> {
+    /// Becomes the owner of each partition.
+    fn claim(&self) -> Result<Lanes, ThroughError> {
         let (_, _, backlog) = self.open()?;
         let (reports, received) = Reports::to_this_thread();
         let lane = |partition: &Partition| Lane { partition: Some(*partition), epoch: 0 };
@@ -103,26 +108,28 @@ impl Through {
             reports: received,
             shutdown: self.letters.shutdown.clone(),
         };
-        let mut stored = Offsets::new();
         for _ in 0..lanes.writers.len() {
-            let (partition, kept) = lanes.wait(|lane, report| match report {
-                Report::Ready { stored } => Some((lane.partition?, stored)),
-                _ => None,
-            })?;
-            stored.extend(kept.map(|kept| (partition, kept.next)));
+            lanes.wait(|_, report| matches!(report, Report::Ready { .. }).then_some(()))?;
         }
-        Ok((lanes, stored))
+        Ok(lanes)
     }
 
-    /// Reads all letters once.
-    fn survey(&mut self, parts: &TopicParts, spans: &[Part]) -> Result<Survey, ThroughError> {
+    fn copies(&self, parts: &TopicParts, spans: &[Part]) -> Result<Copies, ThroughError> {
+        let mut copies = Copies::default();
+        self.letters.each(parts, spans, &mut |event| copies.add(event, &self.round.screening))?;
+        Ok(copies)
+    }
+
+    /// What would become of the letters.
+    fn survey(
+        &mut self,
+        parts: &TopicParts,
+        spans: &[Part],
+        copies: &Copies,
+    ) -> Result<Survey, ThroughError> {
         let mut survey = Survey::default();
         let round = &mut self.round;
-        let mut take = |event: &Event<'_>| survey.add(event, round);
-        for part in spans {
-            let read = parts.read(&[*part], &mut take, &mut || ControlFlow::Continue(()));
-            read.map_err(|error| self.letters.failed(error))?;
-        }
+        self.letters.each(parts, spans, &mut |event| survey.add(event, copies, round))?;
         self.round.seen = Seen::default();
         Ok(survey)
     }
@@ -137,9 +144,10 @@ impl Through {
     ) -> Result<Account, ThroughError> {
         let (letters, metrics) = (&self.letters, &self.metrics);
         let reader = (!self.sink.commits_to_group()).then_some(reader);
-        let out = Storing { lanes, reader, letters, metrics, batches: 0 };
+        let out = Storing { lanes, parts, reader, letters, metrics, batches: 0 };
         let mut handover = Handover::new(&mut self.round, copies, &self.records, out);
         (handover.limit, handover.pacing) = (self.limit, self.pacing.take());
+        handover.leaves_marks = letters.has_marks;
         for part in spans {
             handover.begin(part.partition, part.from);
             let both = std::cell::RefCell::new((&mut handover, Ok(())));
@@ -178,22 +186,28 @@ impl Through {
 }
 
 impl LetterTopic {
+    /// Reads partition after partition.
+    fn each(
+        &self,
+        parts: &TopicParts,
+        spans: &[Part],
+        take: &mut dyn FnMut(&Event<'_>),
+    ) -> Result<(), ThroughError> {
+        for part in spans {
+            let read = parts.read(&[*part], take, &mut || ControlFlow::Continue(()));
+            read.map_err(|error| self.failed(error))?;
+        }
+        Ok(())
+    }
+
     fn failed(&self, error: TopicError) -> ThroughError {
         match error {
             TopicError::Stopped => ThroughError::Interrupted,
+            // Brokers that are away are not asked again after a signal.
+            TopicError::Ask { .. } if self.shutdown.requested() => ThroughError::Interrupted,
             error => ThroughError::Stop(self.stop(error)),
         }
     }
-}
-
-/// The parts to read. What the sink keeps wins over what the group has committed.
-fn spans(backlog: &Backlog, stored: &Offsets) -> Vec<Part> {
-    let part = |(partition, (from, to)): (&Partition, &(Offset, Offset))| {
-        let kept = stored.get(partition).copied();
-        let from = kept.filter(|kept| kept <= to).map_or(*from, |kept| kept.max(*from));
-        Part { partition: *partition, from, to: *to }
-    };
-    backlog.read.iter().map(part).collect()
 }
 
 /// The sink's writers, one a partition.
@@ -230,6 +244,7 @@ impl Lanes {
 /// Stores batches in the sink.
 struct Storing<'a> {
     lanes: Lanes,
+    parts: &'a TopicParts,
     /// Commits the letters' group, where the sink does not.
     reader: Option<&'a TopicReader>,
     letters: &'a LetterTopic,
@@ -269,7 +284,11 @@ impl Out for Storing<'_> {
         })?;
         if let Some(reader) = self.reader {
             let behind = Offsets::from([(partition, next)]);
-            reader.commit(&behind).map_err(|error| self.letters.not_moved(error))?;
+            let moved = self.parts.commit(reader, &behind);
+            moved.map_err(|error| match self.letters.failed(error) {
+                ThroughError::Stop(stop) => self.letters.not_moved(stop).into(),
+                error => error,
+            })?;
         }
         self.metrics.caught_up.inc_by(next.0 - first.0);
         // Those of rows come behind those that were sent.

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use rdkafka::config::ClientConfig;
-use rdkafka::error::KafkaError;
 use tokio::runtime::Handle;
 
 use super::groups::{Backlog, Gathered, Overview};
@@ -34,6 +33,9 @@ pub struct LetterTopic {
     pub group: String,
     /// Also the letters that are dealt with.
     pub all: bool,
+    /// Whether there are marks among the letters, which say what is dealt with where the group's offset is
+    /// gone. Brokers forget the offsets of a group without members after a week.
+    pub has_marks: bool,
     /// Nothing is read from these offsets on.
     pub until: Option<Offsets>,
     /// The table that gets the rows, which is asked for them where a selection wants to know.
@@ -61,7 +63,7 @@ impl LetterTopic {
         let mut take = |event: &Event<'_>| match message::read(event) {
             Some(letter) if selection.has(&letter) => gathered.add(&letter),
             Some(_) => {}
-            None => foreign += 1,
+            None => foreign += u64::from(message::passed(event).is_none()),
         };
         let read = parts.read(&spans(&backlog), &mut take, &mut || ControlFlow::Continue(()));
         read.map_err(|error| self.stop(error))?;
@@ -113,7 +115,7 @@ impl LetterTopic {
 
     fn pass_blocking(self, to: &Offsets) -> Result<Moved, Stop> {
         let topic = Self { all: false, ..self };
-        let (_, reader, backlog) = topic.open().map_err(|error| topic.stop(error))?;
+        let (parts, reader, backlog) = topic.open().map_err(|error| topic.stop(error))?;
         let mut moved = Moved { group: topic.group.clone(), ..Moved::default() };
         let mut commit = Offsets::new();
         for (partition, (from, end)) in &backlog.read {
@@ -124,12 +126,15 @@ impl LetterTopic {
                 commit.insert(*partition, to);
             }
         }
-        reader.commit(&commit).map_err(|error| topic.not_moved(error))?;
+        parts.commit(&reader, &commit).map_err(|error| topic.not_moved(error))?;
         Ok(moved)
     }
 
     /// What a failed commit says.
-    pub(super) fn not_moved(&self, error: KafkaError) -> Stop {
+    pub(super) fn not_moved(
+        &self,
+        error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Stop {
         let what = format!("move the group {} behind letters that are dealt with", self.group);
         let hint = "the rows are there, and the same command again makes no others. Nobody may be a \
                     member of this group, and the principal needs READ on it";
@@ -146,8 +151,12 @@ impl LetterTopic {
         let mut backlog = Backlog { is_committed: !committed.is_empty(), ..Backlog::default() };
         for (partition, end) in ends {
             let begin = begins.get(&partition).copied().unwrap_or(Offset(0));
-            let committed = committed.get(&partition).copied().filter(|_| !self.all);
+            let mut committed = committed.get(&partition).copied().filter(|_| !self.all);
             let until = self.until.as_ref().and_then(|until| until.get(&partition).copied());
+            let is_known = committed.is_some_and(|at| (begin..=end).contains(&at));
+            if self.has_marks && !self.all && !is_known {
+                committed = marked(&parts, Part { partition, from: begin, to: end })?;
+            }
             let (from, to) = to_read((begin, end), committed, until);
             backlog.before += u64::try_from(from.0 - begin.0).unwrap_or(0);
             backlog.read.insert(partition, (from, to));
@@ -222,6 +231,14 @@ impl<'a> Asking<'a> {
     }
 }
 
+/// What the last mark of a partition says.
+fn marked(parts: &TopicParts, part: Part) -> Result<Option<Offset>, TopicError> {
+    let mut marked = None;
+    let mut take = |event: &Event<'_>| marked = marked.max(message::passed(event));
+    parts.read(&[part], &mut take, &mut || ControlFlow::Continue(()))?;
+    Ok(marked)
+}
+
 /// The part of a log to read: from what is committed to the end, or to `until`.
 fn to_read(
     (begin, end): (Offset, Offset),
@@ -235,7 +252,7 @@ fn to_read(
     (committed.min(to), to)
 }
 
-fn spans(backlog: &Backlog) -> Vec<Part> {
+pub(super) fn spans(backlog: &Backlog) -> Vec<Part> {
     let part = |(partition, (from, to)): (&_, &(Offset, Offset))| Part {
         partition: *partition,
         from: *from,

@@ -49,7 +49,7 @@ pub async fn try_letters(mut letters: Letters, mut with: With<'_>) -> Result<Tri
     while with.limit.is_none_or(|limit| rows < limit)
         && let Some(letter) = letters.next().await.transpose()?
     {
-        if !seen.is_first(&letter) {
+        if !seen.is_first(with.screening.identity(&letter)) {
             continue;
         }
         let (fate, detail) = match with.screening.leaves_out(&letter, &mut seen) {

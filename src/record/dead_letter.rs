@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 
 use super::event::Event;
 use super::outcome::Rejection;
-use super::position::{Offset, Position};
+use super::position::{Offset, Partition, Position};
 
 /// A rejected record on its way to the dead letters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,8 +33,10 @@ pub struct DeadLetter {
 pub enum Again {
     /// It was rejected once more: so many redrives have written it.
     Tried(u64),
-    /// It stays as it is: its message has these headers.
-    Unchanged(Vec<(String, Option<Vec<u8>>)>),
+    /// It stays as it is: its message has these headers, and this time in milliseconds since the epoch.
+    Unchanged { headers: Vec<(String, Option<Vec<u8>>)>, written_ms: Option<i64> },
+    /// No letter, but a mark: in this partition of the letters all before this offset is dealt with.
+    Passed { partition: Partition, before: Offset },
 }
 
 /// Which record became a dead letter, and why.
@@ -75,11 +77,27 @@ impl DeadLetter {
         }
     }
 
+    /// The partition that its message has to be in.
+    pub fn partition(&self) -> Option<i32> {
+        match self.again {
+            Some(Again::Passed { partition, .. }) => Some(partition.0),
+            Some(Again::Tried(_) | Again::Unchanged { .. }) | None => None,
+        }
+    }
+
+    /// When it was written first, in milliseconds since the epoch. `None`: now.
+    pub fn written_ms(&self) -> Option<i64> {
+        match self.again {
+            Some(Again::Unchanged { written_ms, .. }) => written_ms,
+            Some(Again::Tried(_) | Again::Passed { .. }) | None => None,
+        }
+    }
+
     /// Bytes it holds in memory, for the limit on what is in flight.
     pub fn bytes(&self) -> usize {
         let unchanged: &[_] = match &self.again {
-            Some(Again::Unchanged(headers)) => headers,
-            Some(Again::Tried(_)) | None => &[],
+            Some(Again::Unchanged { headers, .. }) => headers,
+            Some(Again::Tried(_) | Again::Passed { .. }) | None => &[],
         };
         let headers = self.headers.iter().chain(unchanged).map(|(name, value)| {
             name.len() + value.as_ref().map_or(0, Vec::len) + size_of::<(String, Option<Vec<u8>>)>()

@@ -21,6 +21,10 @@ pub struct Produced<'a> {
     pub value: Option<&'a [u8]>,
     /// Names may repeat, values may be absent.
     pub headers: &'a [(String, Option<Vec<u8>>)],
+    /// `None`: by the key, or any.
+    pub partition: Option<i32>,
+    /// Milliseconds since the epoch. `None`: now.
+    pub timestamp_ms: Option<i64>,
 }
 
 /// A record that was not delivered.
@@ -84,6 +88,12 @@ pub(super) unsafe fn produce(
         part(Kind::RD_KAFKA_VTYPE_VALUE, Value { mem: memory(record.value) }),
         part(Kind::RD_KAFKA_VTYPE_OPAQUE, Value { ptr: ptr::without_provenance_mut(number) }),
     ];
+    if let Some(partition) = record.partition {
+        parts.push(part(Kind::RD_KAFKA_VTYPE_PARTITION, Value { i32_: partition }));
+    }
+    if let Some(timestamp) = record.timestamp_ms {
+        parts.push(part(Kind::RD_KAFKA_VTYPE_TIMESTAMP, Value { i64_: timestamp }));
+    }
     for (name, (_, value)) in names.iter().zip(record.headers) {
         let Memory { ptr, size } = memory(value.as_deref());
         let size = isize::try_from(size).unwrap_or_default();

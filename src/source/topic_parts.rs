@@ -106,6 +106,11 @@ impl TopicParts {
         Ok(found.into_iter().filter_map(|one| Some((one.partition, one.offset?))).collect())
     }
 
+    /// Commits offsets for the group of the configuration, of which nobody may be a member.
+    pub fn commit(&self, reader: &TopicReader, offsets: &Offsets) -> Result<(), TopicError> {
+        self.asked(|| reader.commit(offsets))
+    }
+
     /// The first offset of each partition whose record is of this time (milliseconds since the epoch)
     /// or later; partitions without one are left out.
     pub fn offsets_at(&self, reader: &TopicReader, time_ms: i64) -> Result<Offsets, TopicError> {

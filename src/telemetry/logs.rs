@@ -14,14 +14,17 @@ use super::status_line::AboveTheLine;
 
 type Boxed = Box<dyn Layer<Registry> + Send + Sync>;
 
-/// Starts logging. `RUST_LOG` sets the filter; the default is `info`. Before the process ends,
+/// Starts logging. `RUST_LOG` sets the filter; the default is `info`, or `warn` on a terminal for a command
+/// that prints a page. Before the process ends,
 /// `HoldBack::finish` logs the summaries of repeated lines that are still due.
-pub fn init() -> HoldBack {
+pub fn init(prints_a_page: bool) -> HoldBack {
     let hold_back = HoldBack::start();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let is_terminal = std::io::stderr().is_terminal();
+    let level = if prints_a_page && is_terminal { "warn" } else { "info" };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let filter = filter.and(hold_back.clone());
     let lines = fmt::layer().with_writer(|| AboveTheLine);
-    let lines = if std::io::stderr().is_terminal() {
+    let lines = if is_terminal {
         lines.with_target(false).compact().boxed()
     } else {
         lines.json().flatten_event(true).with_current_span(false).boxed()

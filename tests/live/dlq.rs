@@ -124,6 +124,11 @@ fn check(domain: &Domain, kafka: &Kafka, dead: &BTreeMap<At, &'static str>) {
         assert_eq!(letter["topic"], domain.topic.as_str());
         assert_eq!(time(&letter["timestamp"]).as_millisecond(), original.timestamp_ms);
     }
+    for (limit, is_cut) in [(dead.len() - 1, true), (dead.len(), false)] {
+        let mut run = domain.run(&["dlq", "show", "DELIVERY", "--limit", &limit.to_string()], &[]);
+        assert_eq!(run.wait(WITHIN).code(), Some(0), "{}", run.output());
+        assert_eq!(run.output().contains("there are more letters: --limit"), is_cut, "{limit}");
+    }
     // One by its position, and some of a reason, without values.
     let ((partition, offset), reason) = dead.iter().next().expect("a letter");
     let position = format!("{partition}/{offset}");

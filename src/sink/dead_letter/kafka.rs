@@ -109,6 +109,9 @@ impl LetterTopic {
         if let Some(value) = &letter.value {
             record = record.payload(&value[..kept.value]);
         }
+        if let Some(written) = letter.written_ms() {
+            record = record.timestamp(written);
+        }
         let sent = self.producer.send(record, Duration::from_secs(60)).await;
         sent.map(drop).map_err(|(error, _)| error)
     }

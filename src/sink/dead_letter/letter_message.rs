@@ -7,6 +7,9 @@
 use super::about::About;
 use crate::record::{Again, DeadLetter};
 
+/// The one header of a mark among letters: before which offset of its partition all are dealt with.
+pub const PASSED: &str = "dead_letter.passed";
+
 /// What is kept of a letter's record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Parts {
@@ -46,7 +49,10 @@ impl About {
         kept: Parts,
     ) -> Vec<(String, Option<Vec<u8>>)> {
         let tries = match &letter.again {
-            Some(Again::Unchanged(headers)) => return headers.clone(),
+            Some(Again::Unchanged { headers, .. }) => return headers.clone(),
+            Some(Again::Passed { before, .. }) => {
+                return vec![(PASSED.to_owned(), Some(before.to_string().into_bytes()))];
+            }
             Some(Again::Tried(tries)) => Some(tries.to_string()),
             None => None,
         };

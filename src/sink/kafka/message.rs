@@ -7,11 +7,15 @@ use crate::record::Position;
 use crate::row::{Cell, FieldError, FieldValue, Fields, TableSchema, json};
 
 /// A message of the topic of rows, or of that of dead letters.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Message {
     pub key: Option<Vec<u8>>,
     pub value: Option<Vec<u8>>,
     pub headers: Vec<(String, Option<Vec<u8>>)>,
+    /// `None`: by the key, or any.
+    pub partition: Option<i32>,
+    /// Milliseconds since the epoch. `None`: now.
+    pub timestamp_ms: Option<i64>,
 }
 
 impl Message {
@@ -100,7 +104,7 @@ impl Layout {
         {
             headers.push(header(TRACEPARENT, &trace));
         }
-        Ok(Message { key, value: Some(value.into_bytes()), headers })
+        Ok(Message { key, value: Some(value.into_bytes()), headers, ..Message::default() })
     }
 }
 

@@ -54,8 +54,15 @@ impl Owner {
         until(waits, "begin a transaction", || self.producer.begin())?;
         let mut refused = Vec::new();
         for (number, Addressed { topic, message }) in messages.iter().enumerate() {
-            let Message { key, value, headers } = message;
-            let record = Produced { topic, key: key.as_deref(), value: value.as_deref(), headers };
+            let Message { key, value, headers, partition, timestamp_ms } = message;
+            let record = Produced {
+                topic,
+                key: key.as_deref(),
+                value: value.as_deref(),
+                headers,
+                partition: *partition,
+                timestamp_ms: *timestamp_ms,
+            };
             loop {
                 match self.producer.produce(&record, number) {
                     Ok(()) => break,

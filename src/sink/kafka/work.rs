@@ -135,13 +135,12 @@ impl Work {
 }
 
 fn messages(layout: &Layout, rows: &RowBuffer, refused: &mut Vec<Refused>) -> Vec<Message> {
-    let empty = Message { key: None, value: None, headers: Vec::new() };
     let message = |(place, (at, row))| {
         layout.message(at, row).unwrap_or_else(|error| {
             let detail = format!("the row is not one of these columns: {error}");
             let rejection = Rejection::new(Reason::RowError, detail, None);
             refused.push(Refused { place, rejection });
-            empty.clone()
+            Message::default()
         })
     };
     rows.rows().enumerate().map(message).collect()
@@ -150,7 +149,7 @@ fn messages(layout: &Layout, rows: &RowBuffer, refused: &mut Vec<Refused>) -> Ve
 impl Letter {
     fn new(letter: DeadLetter) -> Self {
         let kept = Parts::whole(&letter);
-        Self { letter, kept, message: Message { key: None, value: None, headers: Vec::new() } }
+        Self { letter, kept, message: Message::default() }
     }
 
     fn encode(&mut self, about: &About) {
@@ -159,6 +158,8 @@ impl Letter {
             key: letter.key.clone().filter(|_| kept.key),
             value: letter.value.as_ref().map(|value| value[..kept.value].to_vec()),
             headers: about.letter_headers(letter, *kept),
+            partition: letter.partition(),
+            timestamp_ms: letter.written_ms(),
         };
     }
 

@@ -58,7 +58,7 @@ impl LetterSource {
                 passed.complete(&self.until);
                 break;
             };
-            if !seen.is_first(&letter) {
+            if !seen.is_first(self.screening.identity(&letter)) {
                 passed.add_copy(&letter);
                 continue;
             }
