@@ -85,15 +85,7 @@ pub async fn open_redrive(
     let Some(rows) = rows else { return Err(no_table(settings)) };
     opened.store.ask(Some(rows.clone()));
     let until = opened.store.bound().await?;
-    let ends = ends(settings, domain, (&opened.store, Some(&rows)), of).await?;
-    if ends.screening.settled.is_none() {
-        return Err(AppError::Configuration {
-            what: "what the instances have done is not known: the embedded broker is gone"
-                .to_owned(),
-            hint: Some("CONSUME_ENV names an environment with servers".to_owned()),
-            source: None,
-        });
-    }
+    let ends = ends(settings, domain, (&opened.store, Some(&rows)), of).await?.known()?;
     let selection = Selection { known: true, ..of.selection.clone() };
     let (mut counted, passed) = count(&opened.store, &selection, &ends.screening, &until).await?;
     counted.bytes_billed += ends.bytes_billed;
@@ -130,6 +122,21 @@ pub(super) fn check(domain: &Domain) -> Result<(), AppError> {
 pub(super) struct Ends {
     pub screening: Screening,
     bytes_billed: u64,
+}
+
+impl Ends {
+    /// Fails where nobody knows what the instances have done.
+    pub fn known(self) -> Result<Self, AppError> {
+        match self.screening.settled.is_some() {
+            true => Ok(self),
+            false => Err(AppError::Configuration {
+                what: "what the instances have done is not known: the embedded broker is gone"
+                    .to_owned(),
+                hint: Some("CONSUME_ENV names an environment with servers".to_owned()),
+                source: None,
+            }),
+        }
+    }
 }
 
 pub(super) async fn ends(

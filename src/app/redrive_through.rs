@@ -12,9 +12,7 @@ use super::redrive::{RedriveOf, check, ends};
 use super::sink;
 use crate::clock::Clock;
 use crate::config::{Settings, SinkSettings};
-use crate::letters::{
-    Pacing, Records, Redriven, Round, Seen, Selection, Store, Through, ThroughError,
-};
+use crate::letters::{Pacing, Records, Redriven, Round, Selection, Store, Through, ThroughError};
 use crate::pipeline::Until;
 use crate::shutdown::Shutdown;
 use crate::sink::kafka::Reads;
@@ -46,7 +44,8 @@ pub async fn open_through(
     if matches!(settings.write.sink, SinkSettings::Kafka(_)) && !is_beside_rows_of_kafka(settings) {
         return Err(AppError::Configuration {
             what: format!(
-                "letters of topic {} are not redriven into Kafka: some of them may be rows already,                  because an instance writes a letter there before it stores the offset",
+                "letters of topic {} are not redriven into Kafka: some of them may be rows already, \
+                 because an instance writes a letter there before it stores the offset",
                 letters.topic
             ),
             hint: Some(
@@ -73,15 +72,7 @@ pub async fn open_through(
         });
     }
     // Before the letters are read: of what is committed then, all letters are there.
-    let screening = ends(settings, domain, (&opened.store, None), of).await?.screening;
-    if screening.settled.is_none() {
-        return Err(AppError::Configuration {
-            what: "what the instances have done is not known: the embedded broker is gone"
-                .to_owned(),
-            hint: Some("CONSUME_ENV names an environment with servers".to_owned()),
-            source: None,
-        });
-    }
+    let screening = ends(settings, domain, (&opened.store, None), of).await?.known()?.screening;
     let peers = Peers::start(settings, domain, None).await?;
     let records = Records::default();
     let assembly = Assembly {
@@ -106,7 +97,6 @@ pub async fn open_through(
         selection: Selection { values: true, ..of.selection.clone() },
         contract: domain.contract.id.clone(),
         now_micros: Clock::System.now_micros(),
-        seen: Seen::default(),
     };
     let (sink, limit) = (opened.sink, of.limit);
     let through = Through { letters, sink, records, round, limit, pacing, metrics };

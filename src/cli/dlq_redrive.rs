@@ -15,8 +15,9 @@ use super::pace::{Pace, Rate};
 use super::page::terminal_width;
 use super::progress::ProgressLine;
 use super::signals;
-use crate::app;
-use crate::letters::{Fate, Pacing, Redriven, ThroughError, Trial};
+use crate::app::{self, Domain, OpenedLetters};
+use crate::config::Settings;
+use crate::letters::{Fate, Moved, Pacing, Redriven, ThroughError, Trial};
 use crate::shutdown::Shutdown;
 use crate::telemetry::Metrics;
 use crate::transfer::source::Source;
@@ -35,18 +36,7 @@ async fn dry_run(args: &DlqRedriveArgs, shutdown: Shutdown) -> Result<(), Failur
     let domain = app::domain(&settings, &fetcher).await?;
     let mut opened = open(&settings, &args.which, shutdown).await?;
     let trial = app::try_letters(&settings, &domain, &mut opened, &args.of()).await?;
-    print(
-        args,
-        &Tries {
-            domain: &args.domain,
-            place: &opened.place,
-            target: &settings.write.sink.target(),
-            contract: &domain.contract.id,
-            trial: &trial,
-            moved: None,
-            what: What::DryRun,
-        },
-    )
+    Page::of(args, &settings, &domain, &opened).print(&trial, None, What::DryRun)
 }
 
 async fn run(args: &DlqRedriveArgs, shutdown: Shutdown) -> Result<(), Failure> {
@@ -56,6 +46,7 @@ async fn run(args: &DlqRedriveArgs, shutdown: Shutdown) -> Result<(), Failure> {
     let mut opened = open(&settings, &args.which, shutdown.clone()).await?;
     let of = args.of();
     let pacing = args.rate.map(|rate| pacing(rate, shutdown.clone()));
+    let page = Page::of(args, &settings, &domain, &opened);
     if app::is_through_sink(&settings) {
         let metrics = Metrics::register(&mut Registry::default());
         let how = (pacing, metrics.clone(), shutdown);
@@ -71,34 +62,13 @@ async fn run(args: &DlqRedriveArgs, shutdown: Shutdown) -> Result<(), Failure> {
                 What::Written { rows: written.rows, again: written.again, took: began.elapsed() }
             }
         };
-        return print(
-            args,
-            &Tries {
-                domain: &args.domain,
-                place: &opened.place,
-                target: &settings.write.sink.target(),
-                contract: &domain.contract.id,
-                trial: &trial,
-                moved: written.map(|written| written.moved),
-                what,
-            },
-        );
+        return page.print(&trial, written.map(|written| written.moved), what);
     }
     let mut redrive = app::open_redrive(&settings, &domain, &mut opened, &of, pacing).await?;
-    let target = settings.write.sink.target();
-    let tries = |trial, moved, what| Tries {
-        domain: &args.domain,
-        place: &opened.place,
-        target: &target,
-        contract: &domain.contract.id,
-        trial,
-        moved,
-        what,
-    };
     let is_tried = redrive.counted.count(|fate| *fate == Fate::Row) > 0;
     let Some((database, _)) = opened.database.as_ref().filter(|_| is_tried) else {
         let moved = app::pass_letters(&opened.store, &of.selection, &redrive.passed).await?;
-        return print(args, &tries(&redrive.counted, moved, What::Nothing));
+        return page.print(&redrive.counted, moved, What::Nothing);
     };
     let source = std::mem::replace(&mut redrive.source, Source::none());
     let fill = Fill {
@@ -117,7 +87,7 @@ async fn run(args: &DlqRedriveArgs, shutdown: Shutdown) -> Result<(), Failure> {
         redrive.counted.bytes_billed + read.bytes_billed + done.applied.bytes_billed.unwrap_or(0);
     let trial = Trial { bytes_billed, ..read };
     let (run, inserted) = (done.run.number, done.applied.inserted);
-    print(args, &tries(&trial, moved, What::Done { run, inserted, took }))
+    page.print(&trial, moved, What::Done { run, inserted, took })
 }
 
 fn failure(error: ThroughError) -> Failure {
@@ -132,11 +102,33 @@ fn failure(error: ThroughError) -> Failure {
     }
 }
 
-fn print(args: &DlqRedriveArgs, tries: &Tries<'_>) -> Result<(), Failure> {
-    output::print(&match args.json {
-        true => dlq_trial_page::json(tries),
-        false => dlq_trial_page::text(tries, terminal_width()),
-    })
+/// What the page of a redrive names, whatever came of it.
+struct Page<'a> {
+    args: &'a DlqRedriveArgs,
+    place: String,
+    target: String,
+    contract: &'a str,
+}
+
+impl<'a> Page<'a> {
+    fn of(
+        args: &'a DlqRedriveArgs,
+        settings: &Settings,
+        domain: &'a Domain,
+        opened: &OpenedLetters,
+    ) -> Self {
+        let (place, target) = (opened.place.clone(), settings.write.sink.target());
+        Self { args, place, target, contract: &domain.contract.id }
+    }
+
+    fn print(&self, trial: &Trial, moved: Option<Moved>, what: What) -> Result<(), Failure> {
+        let Self { args, place, target, contract } = self;
+        let tries = Tries { domain: &args.domain, place, target, contract, trial, moved, what };
+        output::print(&match args.json {
+            true => dlq_trial_page::json(&tries),
+            false => dlq_trial_page::text(&tries, terminal_width()),
+        })
+    }
 }
 
 /// Waits until the next letter is due, or a signal comes.

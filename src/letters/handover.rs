@@ -11,6 +11,7 @@ use super::fate::Fate;
 use super::letter::Letter;
 use super::message;
 use super::round::{Copies, Judged, Round, Turn, mark, tried_again};
+use super::screening::Seen;
 use super::trial::Trial;
 use crate::record::{
     DeadLetter, Event, Offset, OwnedEvent, Partition, Position, Rejected, Rejection,
@@ -75,6 +76,7 @@ pub struct Handover<'a, O> {
     pub leaves_marks: bool,
     pub out: O,
     pub account: Account,
+    seen: Seen,
     partition: Partition,
     stored: Stored,
     bytes: usize,
@@ -93,6 +95,7 @@ impl<'a, O: Out> Handover<'a, O> {
             leaves_marks: false,
             out,
             account: Account::default(),
+            seen: Seen::default(),
             partition: Partition(0),
             stored: Stored::from(Offset(0)),
             bytes: 0,
@@ -119,7 +122,7 @@ impl<'a, O: Out> Handover<'a, O> {
         }
         let (before, message) = (self.stored.rows.bytes(), OwnedEvent::of(event));
         let Judged { fate, detail, turn } =
-            self.round.take(&message, &letter, &mut self.stored.rows);
+            self.round.take(&message, &letter, &mut self.seen, &mut self.stored.rows);
         match turn {
             Turn::Row => {
                 self.bytes += self.stored.rows.bytes() - before + letter.event.bytes();

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::handover::{Handover, Out, Records, Stored};
 use super::message;
 use super::round::{Copies, Round, Survey};
-use super::screening::{Screening, Seen};
+use super::screening::Screening;
 use super::selection::Selection;
 use crate::app::{Domain, RowOptions};
 use crate::contract;
@@ -107,7 +107,6 @@ fn round(selection: Selection) -> Round {
         selection,
         contract: domain.contract.id.clone(),
         now_micros: 1_795_255_200_000_000,
-        seen: Seen::default(),
     }
 }
 
@@ -206,7 +205,6 @@ impl World {
         let (mut survey, mut copies) = (Survey::default(), Copies::default());
         open().for_each(|(at, offset)| copies.add(&event(at, offset).event(), &round.screening));
         open().for_each(|(at, offset)| survey.add(&event(at, offset).event(), &copies, round));
-        round.seen = Seen::default();
         if !survey.is_new {
             return true;
         }

@@ -12,13 +12,12 @@ use super::letter::Letter;
 use super::message;
 use super::screening::{Identity, Screening, Seen};
 use super::selection::Selection;
-use super::trial::Trial;
+use super::trial::{Trial, transcoded};
 use crate::record::{
     Again, DeadLetter, Event, Offset, OwnedEvent, Partition, Position, Reason, Rejection,
-    Transcoded,
 };
 use crate::row::RowBuffer;
-use crate::transcode::{Ingestion, Plan};
+use crate::transcode::Plan;
 
 /// Decides about letters.
 pub struct Round {
@@ -29,7 +28,6 @@ pub struct Round {
     pub contract: String,
     /// When the rows are written, in microseconds since the epoch.
     pub now_micros: i64,
-    pub seen: Seen,
 }
 
 /// What has become of a letter.
@@ -52,16 +50,22 @@ pub enum Turn {
 }
 
 impl Round {
-    /// The next letter, and its message. A row is appended to `rows`.
-    pub fn take(&mut self, message: &OwnedEvent, letter: &Letter, rows: &mut RowBuffer) -> Judged {
+    /// The next letter, and its message. `seen` has those before it; a row is appended to `rows`.
+    pub fn take(
+        &mut self,
+        message: &OwnedEvent,
+        letter: &Letter,
+        seen: &mut Seen,
+        rows: &mut RowBuffer,
+    ) -> Judged {
         let is_asked_for = self.selection.has(letter);
         let left_out = match is_asked_for {
-            true => self.screening.leaves_out(letter, &mut self.seen),
+            true => self.screening.leaves_out(letter, seen),
             false => self.screening.is_not_ours(letter),
         };
         let (fate, rejection) = match (left_out, is_asked_for) {
             (Some(fate), _) => (fate, None),
-            (None, true) => self.transcode(letter, rows),
+            (None, true) => transcoded(&mut self.plan, letter, self.now_micros, rows),
             (None, false) => {
                 let turn = Turn::Again(Box::new(unchanged(message, letter)));
                 return Judged { fate: None, detail: None, turn };
@@ -100,20 +104,6 @@ impl Round {
     /// Whether it is one of those that were asked for, and this domain's.
     pub fn tries(&self, letter: &Letter) -> bool {
         self.selection.has(letter) && self.screening.is_not_ours(letter).is_none()
-    }
-
-    fn transcode(&mut self, letter: &Letter, rows: &mut RowBuffer) -> (Fate, Option<Rejection>) {
-        let ingestion = Ingestion { at_micros: self.now_micros, previous: letter.previous };
-        match self.plan.transcode(&letter.event.event(), ingestion, rows) {
-            Transcoded::Row => (Fate::Row, None),
-            Transcoded::Ignored(label) => {
-                let label = self.plan.ignored_labels().get(label).cloned();
-                (Fate::Ignored(label.unwrap_or_default()), None)
-            }
-            Transcoded::Rejected(rejection) => {
-                (Fate::Dead(rejection.reason.code().to_owned()), Some(*rejection))
-            }
-        }
     }
 }
 
@@ -161,6 +151,7 @@ pub struct Survey {
     pub trial: Trial,
     /// Whether something would be written that is new. Without it letters would only change places.
     pub is_new: bool,
+    seen: Seen,
     rows: RowBuffer,
 }
 
@@ -172,7 +163,7 @@ impl Survey {
             return;
         }
         self.rows.clear();
-        let judged = round.take(&OwnedEvent::of(event), &letter, &mut self.rows);
+        let judged = round.take(&OwnedEvent::of(event), &letter, &mut self.seen, &mut self.rows);
         if let Some(fate) = judged.fate {
             self.is_new |= round.is_new(&letter, &fate);
             self.trial.add(&letter, fate, judged.detail);

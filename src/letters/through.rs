@@ -10,7 +10,6 @@ use std::time::Duration;
 use super::groups::Backlog;
 use super::handover::{Account, Handover, Out, Pacing, Records, Stored};
 use super::round::{Copies, Round, Survey};
-use super::screening::Seen;
 use super::topic::{LetterTopic, Moved, spans};
 use super::trial::Trial;
 use crate::record::{Event, Partition, Reached, Rejected};
@@ -130,7 +129,6 @@ impl Through {
         let mut survey = Survey::default();
         let round = &mut self.round;
         self.letters.each(parts, spans, &mut |event| survey.add(event, copies, round))?;
-        self.round.seen = Seen::default();
         Ok(survey)
     }
 

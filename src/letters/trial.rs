@@ -65,18 +65,28 @@ pub async fn try_letters(mut letters: Letters, mut with: With<'_>) -> Result<Tri
 
 impl With<'_> {
     fn transcoded(&mut self, letter: &Letter) -> (Fate, Option<String>) {
-        let mut rows = RowBuffer::default();
-        let ingestion = Ingestion { at_micros: self.now_micros, previous: letter.previous };
-        match self.plan.transcode(&letter.event.event(), ingestion, &mut rows) {
-            Transcoded::Row => (Fate::Row, None),
-            Transcoded::Ignored(label) => {
-                let label = self.plan.ignored_labels().get(label).cloned();
-                (Fate::Ignored(label.unwrap_or_default()), None)
-            }
-            Transcoded::Rejected(rejection) => {
-                let Rejection { reason, detail, .. } = *rejection;
-                (Fate::Dead(reason.code().to_owned()), Some(detail))
-            }
+        let (fate, rejection) =
+            transcoded(self.plan, letter, self.now_micros, &mut RowBuffer::default());
+        (fate, rejection.map(|rejection| rejection.detail))
+    }
+}
+
+/// Puts a letter through the contract of now. A row is appended to `rows`.
+pub(super) fn transcoded(
+    plan: &mut Plan,
+    letter: &Letter,
+    at_micros: i64,
+    rows: &mut RowBuffer,
+) -> (Fate, Option<Rejection>) {
+    let ingestion = Ingestion { at_micros, previous: letter.previous };
+    match plan.transcode(&letter.event.event(), ingestion, rows) {
+        Transcoded::Row => (Fate::Row, None),
+        Transcoded::Ignored(label) => {
+            let label = plan.ignored_labels().get(label).cloned();
+            (Fate::Ignored(label.unwrap_or_default()), None)
+        }
+        Transcoded::Rejected(rejection) => {
+            (Fate::Dead(rejection.reason.code().to_owned()), Some(*rejection))
         }
     }
 }
